@@ -1,0 +1,62 @@
+"""Examples as token ids in flat arrays: the only view of the data that training and evaluation have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """One (task, language, split), tokenised; n examples.
+
+    An `…_offsets` or `example_…` array of length k + 1 delimits k consecutive slices of the array it points into.
+
+    tokens             int32 (tokens)          every sequence with its <s> and </s>, one after another, no padding
+    sequence_offsets   int64 (sequences + 1)   into tokens
+    example_sequences  int64 (n + 1)           into sequences: one per example; one per choice; for tagging one, or
+                                               several when a sentence is longer than the limit and was split
+    read_tokens        int64 (reads)           positions in tokens where the head reads: the <s> of each sequence
+                                               (classification, each choice), the first subword of each word (tagging)
+    example_reads      int64 (n + 1)           into read_tokens
+    labels             int64 (labels)          one per example, or one per word
+    example_labels     int64 (n + 1)           into labels
+    """
+
+    ids: tuple[str, ...]
+    tokens: NDArray[np.int32]
+    sequence_offsets: NDArray[np.int64]
+    example_sequences: NDArray[np.int64]
+    read_tokens: NDArray[np.int64]
+    example_reads: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    example_labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        slices = {
+            "sequence_offsets": (self.sequence_offsets, len(self.tokens)),
+            "example_sequences": (self.example_sequences, len(self.sequence_offsets) - 1),
+            "example_reads": (self.example_reads, len(self.read_tokens)),
+            "example_labels": (self.example_labels, len(self.labels)),
+        }
+        for name, (offsets, end) in slices.items():
+            if name.startswith("example_") and len(offsets) != len(self.ids) + 1:
+                raise ValueError(f"{name} has {len(offsets)} entries for {len(self.ids)} examples")
+            if offsets[0] != 0 or offsets[-1] != end or (np.diff(offsets) < 0).any():
+                raise ValueError(f"{name} does not delimit {end} entries in order")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def sequence_lengths(self) -> NDArray[np.int64]:
+        """Tokens of each sequence, (sequences,)."""
+        return np.diff(self.sequence_offsets)
+
+
+def offsets(lengths: list[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Turn k slice lengths into k + 1 offsets that begin with 0."""
+    result = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(np.asarray(lengths, dtype=np.int64), out=result[1:])
+    return result

@@ -1,0 +1,68 @@
+"""Examples as text, before any tokenizer has seen them: one frozen type per format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Format: TypeAlias = Literal["pair-classification", "tagging", "multiple-choice"]
+Split: TypeAlias = Literal["train", "dev", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class PairExample:
+    """One or two texts and one label.
+
+    `id` names the underlying item, so in a parallel task it is the same in every language.
+    `label` indexes the task's labels.
+    """
+
+    id: str
+    text: str
+    text_pair: str | None
+    label: int
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The gold answer as every format gives it: here one label."""
+        return (self.label,)
+
+
+@dataclass(frozen=True, slots=True)
+class TaggingExample:
+    """Words and as many tags; a tag indexes the task's labels."""
+
+    id: str
+    words: tuple[str, ...]
+    tags: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.words) != len(self.tags) or not self.words:
+            raise ValueError(f"example {self.id}: {len(self.words)} words and {len(self.tags)} tags")
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The gold answer as every format gives it: one tag per word."""
+        return self.tags
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceExample:
+    """A context and its possible continuations or answers; `label` is the position of the right one."""
+
+    id: str
+    context: str
+    choices: tuple[str, ...]
+    label: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label < len(self.choices):
+            raise ValueError(f"example {self.id}: label {self.label} among {len(self.choices)} choices")
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The gold answer as every format gives it: here the position of the right choice."""
+        return (self.label,)
+
+
+Example: TypeAlias = PairExample | TaggingExample | ChoiceExample

@@ -1,0 +1,130 @@
+"""Metrics as functions of summed per-item statistics, so that a bootstrap over items is one matrix product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels = Sequence[NDArray[np.int64]]
+Array = NDArray[np.float64]
+
+NAMES = ("accuracy", "span_f1")
+
+
+class Metric(Protocol):
+    """A score in [0, 1] of any set of items, from sums over those items."""
+
+    @property
+    def name(self) -> str:
+        """The name a task specification uses."""
+        ...
+
+    def statistics(self, gold: Labels, prediction: Labels) -> Array:
+        """Per-item statistics, (items, s), of n gold and n predicted label arrays of equal lengths."""
+        ...
+
+    def value(self, sums: Array) -> Array:
+        """The score, (...), of statistics summed over items, (..., s). No evidence at all scores 0."""
+        ...
+
+
+class Accuracy:
+    """Right labels among all labels: items with one label weigh 1, sentences weigh by their words."""
+
+    name = "accuracy"
+
+    def statistics(self, gold: Labels, prediction: Labels) -> Array:
+        """Columns: right labels, labels."""
+        flat_gold, flat_prediction, lengths = _flatten(gold, prediction)
+        item = np.repeat(np.arange(len(lengths)), lengths)
+        right = np.bincount(item[flat_gold == flat_prediction], minlength=len(lengths))
+        return np.stack([right, lengths], axis=1).astype(np.float64)
+
+    def value(self, sums: Array) -> Array:
+        """Right labels / labels."""
+        return _ratio(sums[..., 0], sums[..., 1])
+
+
+class SpanF1:
+    """Micro-averaged F1 of labelled spans, with the spans of seqeval's default mode.
+
+    On BIO tags it equals `seqeval.metrics.f1_score` (CoNLL-2000's conlleval rules: an I- that nothing precedes opens
+    a span). Bare tags (UDPOS) are spans of equal adjacent tags whose type is the whole tag, as in the seqeval 0.0.12
+    that XTREME was scored with; seqeval 1.x drops the first letter of a bare tag and so merges CCONJ with SCONJ.
+    """
+
+    name = "span_f1"
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        types = [label[2:] if label[1:2] == "-" else label for label in labels]
+        known = {type_: index for index, type_ in enumerate(dict.fromkeys(types))}
+        outside = labels.index("O") if "O" in labels else len(labels)
+        self._outside = outside
+        self._prefix = np.array([ord(label[0]) for label in labels] + [ord("O")])
+        self._type = np.array([known[type_] for type_ in types] + [known.get("O", -1)])
+
+    def statistics(self, gold: Labels, prediction: Labels) -> Array:
+        """Columns: spans in both, predicted spans, gold spans."""
+        _, _, lengths = _flatten(gold, prediction)
+        gold_end, gold_begin, gold_type = self._spans(gold)
+        end, begin, type_ = self._spans(prediction)
+        both = gold_end & end & (gold_begin == begin) & (gold_type == type_)
+        item = np.repeat(np.arange(len(lengths)), lengths + 1)
+        counts = [np.bincount(item[which], minlength=len(lengths)) for which in (both, end, gold_end)]
+        return np.stack(counts, axis=1).astype(np.float64)
+
+    def value(self, sums: Array) -> Array:
+        """2 · both / (predicted + gold)."""
+        return _ratio(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
+
+    def _spans(self, items: Labels) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+        """Where a span has just ended, with that span's first position and type there.
+
+        All arrays run over the items laid end to end, each followed by one outside tag that closes its last span.
+        """
+        between = np.array([self._outside])
+        flat = np.concatenate([between, *(part for item in items for part in (item, between))])
+        prefix, type_ = self._prefix[flat], self._type[flat]
+        before, now = prefix[:-1], prefix[1:]
+        changed = type_[:-1] != type_[1:]
+        outside = ord("O")
+        opens = (now == ord("B")) | (now == ord("S")) | ((now != outside) & changed)
+        opens |= np.isin(before, [ord(c) for c in "ESO"]) & np.isin(now, [ord(c) for c in "EI"])
+        ends = (before == ord("E")) | (before == ord("S")) | ((before != outside) & changed)
+        ends |= np.isin(before, [ord(c) for c in "BI"]) & np.isin(now, [ord(c) for c in "BSO"])
+        position = np.arange(len(now))
+        last_open = np.maximum.accumulate(np.where(opens, position, 0))
+        return ends, np.concatenate([[0], last_open[:-1]]), type_[:-1]
+
+
+def metric(name: str, labels: Sequence[str]) -> Metric:
+    """Return the metric of that name for a task with these labels; ValueError for an unknown name."""
+    if name == "accuracy":
+        return Accuracy()
+    if name == "span_f1":
+        return SpanF1(labels)
+    raise ValueError(f"unknown metric {name!r}; known: {', '.join(NAMES)}")
+
+
+def majority_baseline(scorer: Metric, gold: Labels) -> float:
+    """Score of answering the most frequent gold label everywhere (the smallest one among equals)."""
+    flat = np.concatenate(list(gold))
+    answer = np.bincount(flat).argmax()
+    statistics = scorer.statistics(gold, [np.full_like(item, answer) for item in gold])
+    return float(scorer.value(statistics.sum(axis=0)))
+
+
+def _flatten(gold: Labels, prediction: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    lengths = np.array([len(item) for item in gold], dtype=np.int64)
+    if len(gold) != len(prediction) or any(len(a) != len(b) for a, b in zip(gold, prediction, strict=True)):
+        raise ValueError("gold and predicted labels differ in number")
+    if not len(gold):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), lengths
+    return np.concatenate(list(gold)), np.concatenate(list(prediction)), lengths
+
+
+def _ratio(numerator: Array, denominator: Array) -> Array:
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)

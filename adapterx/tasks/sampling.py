@@ -1,0 +1,117 @@
+"""Which examples a training step sees: a pure function of the seed and the step, so that resuming is seeking."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Batch: TypeAlias = list[tuple[int, int]]
+
+# Purposes keep the random streams of one seed apart.
+_ORDER, _POOL = 1, 2
+# Pool draws are counted in blocks of this many, so that reaching step s costs s · batch_size / _BLOCK small passes.
+_BLOCK = 1 << 15
+
+
+def pool_probabilities(sizes: Sequence[int], temperature: float = 1.0, cap: int | None = None) -> NDArray[np.float64]:
+    """How often each (task, language) pool is drawn: p_i ∝ min(n_i, cap)^(1 / temperature), (pools,).
+
+    jiant's TemperatureMultiTaskSampler (nyu-mll/jiant, jiant/proj/main/components/task_sampler.py). An infinite
+    temperature is uniform, 1 without a cap proportional. ValueError for empty pools or a temperature not above 0.
+    """
+    if not sizes or min(sizes) < 1:
+        raise ValueError("every pool needs at least one example")
+    if not temperature > 0:
+        raise ValueError(f"temperature {temperature} is not above 0")
+    capped = np.minimum(np.asarray(sizes, dtype=np.float64), np.inf if cap is None else cap)
+    weights = capped ** (1.0 / temperature)
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+class Sampler:
+    """Batches of (pool, example index) for every step.
+
+    One pool: its examples in shuffled epochs. Several: each place of a batch draws its pool by `probabilities`, and
+    every pool is walked in shuffled epochs of its own.
+    Batches have exactly `batch_size` places, running on into the next epoch, except that with `whole_epochs` and one
+    pool an epoch ends with a shorter batch, as a plain data loader's does.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        probabilities: Sequence[float] | NDArray[np.float64],
+        batch_size: int,
+        seed: int,
+        whole_epochs: bool = False,
+    ) -> None:
+        if len(sizes) != len(probabilities) or not sizes or min(sizes) < 1 or batch_size < 1:
+            raise ValueError("a sampler needs pools with examples, one probability each, and a batch size of 1 or more")
+        self._sizes = tuple(int(size) for size in sizes)
+        self._cumulative = np.cumsum(np.asarray(probabilities, dtype=np.float64))
+        self._cumulative /= self._cumulative[-1]
+        self._batch_size = batch_size
+        self._seed = seed
+        self._short = whole_epochs and len(sizes) == 1
+        self._counts = [np.zeros(len(sizes), dtype=np.int64)]  # draws of each pool before block k
+        self._order = lru_cache(maxsize=2 * len(sizes) + 2)(self._shuffled)
+        self._draws = lru_cache(maxsize=2)(self._drawn)
+
+    def steps(self, epochs: float) -> int:
+        """Number of steps in that many passes over all pools, at least 1."""
+        if self._short:
+            return max(1, math.ceil(epochs * math.ceil(self._sizes[0] / self._batch_size)))
+        return max(1, math.ceil(epochs * sum(self._sizes) / self._batch_size))
+
+    def batch(self, step: int) -> Batch:
+        """The examples of a step, counted from 0."""
+        if len(self._sizes) == 1:
+            return [(0, self._example(0, place)) for place in self._places(step)]
+        pools, ordinals = self._pools(step * self._batch_size, (step + 1) * self._batch_size)
+        return [(pool, self._example(pool, place)) for pool, place in zip(pools, ordinals, strict=True)]
+
+    def _places(self, step: int) -> range:
+        """Positions, in the endless walk through the one pool, that a step covers."""
+        if not self._short:
+            return range(step * self._batch_size, (step + 1) * self._batch_size)
+        size = self._sizes[0]
+        epoch, within = divmod(step, math.ceil(size / self._batch_size))
+        start = within * self._batch_size
+        return range(epoch * size + start, epoch * size + min(start + self._batch_size, size))
+
+    def _example(self, pool: int, place: int) -> int:
+        epoch, within = divmod(place, self._sizes[pool])
+        return int(self._order(pool, epoch)[within])
+
+    def _pools(self, start: int, stop: int) -> tuple[list[int], list[int]]:
+        """For draws start … stop: the pool, and how many draws of that pool came before."""
+        block = start // _BLOCK
+        while len(self._counts) <= block:
+            drawn = self._draws(len(self._counts) - 1)
+            self._counts.append(self._counts[-1] + np.bincount(drawn, minlength=len(self._sizes)))
+        walked = np.concatenate([self._draws(b) for b in range(block, (stop - 1) // _BLOCK + 1)])
+        before, wanted = np.split(walked[: stop - block * _BLOCK], [start - block * _BLOCK])
+        seen = self._counts[block] + np.bincount(before, minlength=len(self._sizes))
+        ordinals = []
+        for pool in wanted:
+            ordinals.append(int(seen[pool]))
+            seen[pool] += 1
+        return [int(pool) for pool in wanted], ordinals
+
+    def _drawn(self, block: int) -> NDArray[np.int64]:
+        # 53 random bits as a float in [0, 1), from raw words: numpy keeps those the same from version to version.
+        uniform = (_words(self._seed, (_POOL, block), _BLOCK) >> np.uint64(11)) * 2.0**-53
+        return np.searchsorted(self._cumulative, uniform, side="right").astype(np.int64)
+
+    def _shuffled(self, pool: int, epoch: int) -> NDArray[np.int64]:
+        return np.argsort(_words(self._seed, (_ORDER, pool, epoch), self._sizes[pool]), kind="stable")
+
+
+def _words(seed: int, purpose: tuple[int, ...], count: int) -> NDArray[np.uint64]:
+    generator = np.random.Philox(np.random.SeedSequence(seed, spawn_key=purpose))
+    return np.asarray(generator.random_raw(count), dtype=np.uint64)
