@@ -1,0 +1,72 @@
+"""The methods a recipe can name: what is trained beside the frozen backbone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+
+from adapterx.recipe.fields import Model, unique
+
+LoraModule = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
+"""The linear layers of an encoder layer, by the names Hugging Face gives them (the two `output`s told apart)."""
+
+Placement = Literal["sequential", "double", "parallel"]
+Activation = Literal["relu", "gelu", "swish"]
+Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Lora(Model):
+    """Low-rank updates of linear layers: W + (alpha / rank) B A (Hu et al. 2021, arXiv 2106.09685)."""
+
+    kind: Literal["lora"] = "lora"
+    rank: PositiveInt = 8
+    """Rows of A and columns of B."""
+    alpha: PositiveFloat = 16.0
+    """The update is scaled by alpha / rank."""
+    dropout: Dropout = 0.0
+    """Dropout on the input of A."""
+    target_modules: Annotated[
+        tuple[LoraModule, ...],
+        Field(strict=False, min_length=1),
+        AfterValidator(unique),
+        AfterValidator(lambda modules: tuple(sorted(modules))),
+    ] = ("query", "value")
+    """The linear layers to update, in any order."""
+
+
+class Bottleneck(Model):
+    """Two linear layers around an activation, added to the residual stream.
+
+    The defaults are those of AdapterHub's `seq_bn` (Pfeiffer et al. 2020), `double_seq_bn` (Houlsby et al. 2019)
+    and `par_bn` (He et al. 2021): the last four settings depend on the placement where they are not given.
+    """
+
+    kind: Literal["bottleneck"] = "bottleneck"
+    placement: Placement = "sequential"
+    """After the feed-forward block; after attention too (double); or beside the feed-forward block (parallel)."""
+    reduction_factor: Annotated[float, Field(ge=1.0)] = 16.0
+    """Hidden size divided by bottleneck size. 16, or 2 when parallel."""
+    activation: Activation = "relu"
+    """The non-linearity between the two layers. relu, or swish when double."""
+    scaling: PositiveFloat = 1.0
+    """Factor on the adapter's output. 1, or 4 when parallel."""
+    dropout: Dropout = 0.0
+    """Dropout on the adapter's output."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _placement_defaults(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        placement = data.get("placement")
+        defaults = _PLACEMENT_DEFAULTS.get(placement, {}) if isinstance(placement, str) else {}
+        return {**defaults, **data}
+
+
+_PLACEMENT_DEFAULTS: dict[str, dict[str, object]] = {
+    "double": {"activation": "swish"},
+    "parallel": {"reduction_factor": 2.0, "scaling": 4.0},
+}
+
+Method = Annotated[Lora | Bottleneck, Field(discriminator="kind")]

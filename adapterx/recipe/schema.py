@@ -1,0 +1,195 @@
+"""The recipe: what a user writes, as immutable typed values. Attribute docstrings are its reference.
+
+`recipe.read` builds one from YAML with positions in its errors; the models themselves check what can be seen
+inside one value.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+
+from adapterx.recipe.fields import Languages, Model, Name, Seeds, Strings, shorthand
+from adapterx.recipe.methods import Method
+from adapterx.recipe.training import Train
+
+Axis = Literal["backbones", "methods", "intermediates", "transfers", "targets", "seeds"]
+Transfer = Literal["continue", "stack"]
+Temperature = Annotated[
+    float,
+    Field(gt=0.0, allow_inf_nan=True),
+    BeforeValidator(lambda value: math.inf if value == "uniform" else value),
+    PlainSerializer(lambda value: "uniform" if value == math.inf else value, when_used="json"),
+]
+
+
+class Backbone(Model):
+    """A pretrained encoder, frozen. A bare string is short for `{model: ...}`."""
+
+    model: Annotated[str, Field(min_length=1)]
+    """`embedded/e5-small`, `embedded/e5-small@6` (its first six layers), a Hub id, or a local directory."""
+    revision: str | None = None
+    """Commit of the Hub repository."""
+    load: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the frozen weights."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_string(cls, data: object) -> object:
+        return shorthand(data, "model")
+
+
+class Sampling(Model):
+    """How training examples are drawn from the pools of an intermediate, one pool per task and language.
+
+    p_i ∝ min(n_i, cap)^(1 / temperature), jiant's formula (Phang et al. 2020). A bare `proportional` is
+    temperature 1; `uniform` is an infinite one, all pools alike.
+    """
+
+    temperature: Temperature = 1.0
+    """1 draws in proportion to size; larger values favour small pools; `uniform` treats all alike."""
+    cap: PositiveInt | None = None
+    """Sizes above this count as this."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, data: object) -> object:
+        if isinstance(data, str):
+            if data not in ("proportional", "uniform"):
+                raise ValueError("should be 'proportional', 'uniform', or a mapping with temperature and cap")
+            return {"temperature": "uniform" if data == "uniform" else 1.0}
+        return data
+
+
+class Intermediate(Model):
+    """What the adapter learns before it meets a target."""
+
+    tasks: Strings
+    """One task or several."""
+    languages: Languages = ("en",)
+    """The training languages: a code, a list, or `all`."""
+    source: str | None = None
+    """Where the data comes from, for tasks that have several sources; the task's first by default."""
+    sampling: Sampling = Sampling()
+    """How examples are drawn where there are several tasks or languages."""
+
+
+class Target(Model):
+    """A task to train for and to evaluate."""
+
+    task: Annotated[str, Field(min_length=1)]
+    """The task that is evaluated."""
+    train_task: str | None = None
+    """The task that is trained on (same format and labels); `task` by default."""
+    train_languages: Languages = ("en",)
+    """The training languages: a code, a list, or `all`."""
+    languages: Languages = ("all",)
+    """The languages evaluated: a code, a list, or `all`."""
+    source: str | None = None
+    """Where the data comes from, for tasks that have several sources; the task's first by default."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_string(cls, data: object) -> object:
+        return shorthand(data, "task")
+
+
+class Evaluate(Model):
+    """How targets are evaluated."""
+
+    limit: PositiveInt | None = None
+    """Test items per language, the same items in every language; all of them when null."""
+    bootstrap: Annotated[int, Field(ge=100)] = 2000
+    """Resamples behind each interval of the report."""
+
+
+class Skip(Model):
+    """A part of the grid to leave out: the cells that match every axis named here."""
+
+    backbones: Strings | None = None
+    methods: Strings | None = None
+    intermediates: Strings | None = None
+    transfers: Strings | None = None
+    targets: Strings | None = None
+    seeds: Annotated[Seeds | None, BeforeValidator(lambda value: (value,) if isinstance(value, int) else value)] = None
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("names no axis, so it would skip every cell")
+        return self
+
+
+class Compare(Model):
+    """The gap the report draws: arm minus baseline, two intermediates."""
+
+    arm: str
+    baseline: str
+    by: Literal["backbones", "methods", "transfers", "targets"] = "backbones"
+    """The axis along which the gap is drawn."""
+
+    @model_validator(mode="after")
+    def _two_sides(self) -> Self:
+        if self.arm == self.baseline:
+            raise ValueError(f"compares '{self.arm}' with itself")
+        return self
+
+
+class Recipe(Model):
+    """A grid of trainings: the product of its axes, minus `skip`."""
+
+    adapterx: Literal[1]
+    """Version of the recipe's schema."""
+    name: Name
+    """Names the run's directory in the store."""
+    description: str = ""
+    """Shown at the head of the report."""
+    backbones: Annotated[dict[Name, Backbone], Field(min_length=1)]
+    methods: Annotated[dict[Name, Method], Field(min_length=1)]
+    intermediates: Annotated[dict[Name, Intermediate | None], Field(min_length=1)] = Field(
+        default_factory=lambda: {"none": None}
+    )
+    """What is learnt first; a null entry goes straight to the target."""
+    transfers: Annotated[tuple[Transfer, ...], Field(strict=False, min_length=1)] = ("continue",)
+    """How an intermediate adapter reaches the target: trained on with a new head, or frozen below a new adapter."""
+    targets: Annotated[dict[Name, Target], Field(min_length=1)]
+    """A list of task names is short for targets named after their tasks."""
+    seeds: Seeds = (1,)
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    skip: Annotated[tuple[Skip, ...], Field(strict=False)] = ()
+    compare: Compare | None = None
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _targets_by_task(cls, value: object) -> object:
+        if isinstance(value, list | tuple) and all(isinstance(task, str) for task in value):
+            repeated = sorted({task for task in value if value.count(task) > 1})
+            if repeated:
+                raise ValueError(f"lists {', '.join(repr(task) for task in repeated)} more than once")
+            return {task: {"task": task} for task in value}
+        return value
+
+    @field_validator("transfers", mode="after")
+    @classmethod
+    def _transfers_once(cls, value: tuple[Transfer, ...]) -> tuple[Transfer, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("lists a transfer more than once")
+        return value
+
+    @field_validator("intermediates", mode="after")
+    @classmethod
+    def _one_null(cls, value: dict[str, Intermediate | None]) -> dict[str, Intermediate | None]:
+        nulls = [name for name, intermediate in value.items() if intermediate is None]
+        if len(nulls) > 1:
+            raise ValueError(f"has {len(nulls)} null entries ({', '.join(nulls)}), which would be the same cells")
+        return value

@@ -1,0 +1,117 @@
+"""The training settings of a recipe, and what they come to for one phase and method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from adapterx.recipe.fields import Model
+
+Phase = Literal["intermediate", "target"]
+
+DEFAULT_EPOCHS = 3.0
+"""Passes over the training data where a recipe gives neither `epochs` nor `steps`."""
+
+
+class EarlyStopping(Model):
+    """Keep the best step on the dev set of the training languages, and stop when it no longer improves."""
+
+    every: PositiveInt
+    """Steps between two looks at the dev set."""
+    patience: PositiveInt
+    """Looks without improvement after which training stops."""
+    limit: PositiveInt | None = None
+    """Dev examples per language; all of them when null."""
+
+
+class TrainFields(Model):
+    """The settings that both phases share."""
+
+    learning_rate: PositiveFloat | dict[str, PositiveFloat] = 1e-4
+    """Peak learning rate; or one per method, by its name in the recipe or its kind (a name wins over a kind)."""
+    batch_size: PositiveInt = 32
+    """Examples per step."""
+    epochs: PositiveFloat | None = None
+    """Passes over the training data (3 where neither epochs nor steps is given). Excludes `steps`."""
+    steps: PositiveInt | None = None
+    """Optimiser steps. Excludes `epochs`."""
+    warmup_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
+    """Share of the steps in which the learning rate rises linearly; it falls linearly to 0 in the rest."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Decoupled weight decay (AdamW)."""
+    max_grad_norm: PositiveFloat = 1.0
+    """Gradients are scaled down to this norm, per cell."""
+    max_length: Annotated[int, Field(ge=8)] = 128
+    """Tokens per sequence, special tokens included; longer ones are truncated."""
+    limit: PositiveInt | None = None
+    """Training examples per task and language; all of them when null."""
+    early_stopping: EarlyStopping | None = None
+    """Choose the step by the dev set; null trains to the end."""
+
+    @model_validator(mode="after")
+    def _one_duration(self) -> Self:
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("gives both epochs and steps: keep one of them")
+        return self
+
+
+class PhaseTrain(TrainFields):
+    """Only the settings written here apply; written out again, it holds only those."""
+
+    @model_serializer(mode="wrap")
+    def _only_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return {name: value for name, value in handler(self).items() if name in self.model_fields_set}
+
+
+class Train(TrainFields):
+    """How adapters and heads are trained; `intermediate` and `target` override single settings of one phase."""
+
+    intermediate: PhaseTrain | None = None
+    """Settings of the intermediate phase that differ."""
+    target: PhaseTrain | None = None
+    """Settings of the target phase that differ."""
+
+    def phase(self, phase: Phase, method_name: str, kind: str) -> TrainSettings:
+        """The settings of one phase for one method, everything concrete.
+
+        Raises KeyError where `learning_rate` is given per method and has none for this one
+        (`recipe.read` has refused such a recipe with its position).
+        """
+        override = self.intermediate if phase == "intermediate" else self.target
+        chosen = {name: getattr(self, name) for name in TrainFields.model_fields}
+        given = override.model_fields_set if override is not None else frozenset[str]()
+        if given & {"epochs", "steps"}:
+            chosen |= {"epochs": None, "steps": None}
+        chosen |= {name: getattr(override, name) for name in given}
+        if chosen["epochs"] is None and chosen["steps"] is None:
+            chosen["epochs"] = DEFAULT_EPOCHS
+        rates = chosen["learning_rate"]
+        if isinstance(rates, dict):
+            chosen["learning_rate"] = rates[method_name] if method_name in rates else rates[kind]
+        return TrainSettings(**chosen)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The training settings of one stage. Exactly one of `epochs` and `steps` is set."""
+
+    learning_rate: float
+    batch_size: int
+    epochs: float | None
+    steps: int | None
+    warmup_ratio: float
+    weight_decay: float
+    max_grad_norm: float
+    max_length: int
+    limit: int | None
+    early_stopping: EarlyStopping | None
