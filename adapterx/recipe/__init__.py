@@ -1,7 +1,9 @@
 """YAML → a validated Recipe."""
 
 from adapterx.recipe.fields import ALL_LANGUAGES
-from adapterx.recipe.methods import Bottleneck, Lora
+from adapterx.recipe.methods import Bottleneck, Lora, Method
+from adapterx.recipe.problems import Finding, Problem, RecipeError, SettingError, did_you_mean
+from adapterx.recipe.reader import locate, read
 from adapterx.recipe.schema import Axis, Backbone, Compare, Evaluate, Intermediate, Recipe, Sampling, Skip, Target
 from adapterx.recipe.training import EarlyStopping, Train, TrainSettings
 
@@ -13,12 +15,20 @@ __all__ = [
     "Compare",
     "EarlyStopping",
     "Evaluate",
+    "Finding",
     "Intermediate",
     "Lora",
+    "Method",
+    "Problem",
     "Recipe",
+    "RecipeError",
     "Sampling",
+    "SettingError",
     "Skip",
     "Target",
     "Train",
     "TrainSettings",
+    "did_you_mean",
+    "locate",
+    "read",
 ]

@@ -124,7 +124,7 @@ class Skip(Model):
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
-        if not self.model_fields_set:
+        if all(getattr(self, axis) is None for axis in type(self).model_fields):
             raise ValueError("names no axis, so it would skip every cell")
         return self
 
@@ -156,7 +156,7 @@ class Recipe(Model):
     backbones: Annotated[dict[Name, Backbone], Field(min_length=1)]
     methods: Annotated[dict[Name, Method], Field(min_length=1)]
     intermediates: Annotated[dict[Name, Intermediate | None], Field(min_length=1)] = Field(
-        default_factory=lambda: {"none": None}
+        default_factory=lambda: dict[str, Intermediate | None](none=None)
     )
     """What is learnt first; a null entry goes straight to the target."""
     transfers: Annotated[tuple[Transfer, ...], Field(strict=False, min_length=1)] = ("continue",)
@@ -172,7 +172,9 @@ class Recipe(Model):
     @field_validator("targets", mode="before")
     @classmethod
     def _targets_by_task(cls, value: object) -> object:
-        if isinstance(value, list | tuple) and all(isinstance(task, str) for task in value):
+        if isinstance(value, list | tuple):
+            if not all(isinstance(task, str) for task in value):
+                raise ValueError("should be a list of task names, or a mapping of named targets")
             repeated = sorted({task for task in value if value.count(task) > 1})
             if repeated:
                 raise ValueError(f"lists {', '.join(repr(task) for task in repeated)} more than once")

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    Discriminator,
     Field,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     SerializerFunctionWrapHandler,
+    Tag,
     model_serializer,
     model_validator,
 )
@@ -18,6 +20,11 @@ from pydantic import (
 from adapterx.recipe.fields import Model
 
 Phase = Literal["intermediate", "target"]
+
+LearningRate = Annotated[
+    Annotated[PositiveFloat, Tag("a number")] | Annotated[dict[str, PositiveFloat], Tag("by method")],
+    Discriminator(lambda value: "by method" if isinstance(value, dict) else "a number"),
+]
 
 DEFAULT_EPOCHS = 3.0
 """Passes over the training data where a recipe gives neither `epochs` nor `steps`."""
@@ -37,7 +44,7 @@ class EarlyStopping(Model):
 class TrainFields(Model):
     """The settings that both phases share."""
 
-    learning_rate: PositiveFloat | dict[str, PositiveFloat] = 1e-4
+    learning_rate: LearningRate = 1e-4
     """Peak learning rate; or one per method, by its name in the recipe or its kind (a name wins over a kind)."""
     batch_size: PositiveInt = 32
     """Examples per step."""

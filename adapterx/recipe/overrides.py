@@ -1,0 +1,73 @@
+"""Dotted settings from the command line, `train.epochs=2` or `seeds=[1,2]`, laid over a recipe's tree.
+
+The value is YAML, so it is typed as it would be in the file. A later override of the same setting wins, as with any
+command-line flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Texts
+from dataclasses import replace
+
+from adapterx.recipe.document import DocumentError, Entry, Mapping, Node, Scalar, Sequence, compose
+from adapterx.recipe.problems import Position, Problem
+
+
+def apply(root: Mapping, overrides: Texts[str]) -> tuple[Mapping, list[Problem]]:
+    """The tree with every override laid over it, and what is wrong with the overrides themselves."""
+    problems: list[Problem] = []
+    for text in overrides:
+        try:
+            keys, value = _parse(text)
+            root = replaced(root, keys, value)
+        except DocumentError as error:
+            problems.append(error.problem)
+    return root, problems
+
+
+def _parse(text: str) -> tuple[list[str], Node]:
+    path, separator, value = text.partition("=")
+    keys = path.split(".")
+    if not separator or not all(key and key == key.strip() for key in keys):
+        raise _error(text, "", "is not an override: write section.setting=value, without spaces around '='")
+    column = len(path) + 1
+    root, duplicates = compose(value, text, column)
+    if duplicates:
+        raise DocumentError(duplicates[0])
+    empty = Scalar(Position(text, 1, column + 1), None, "", bare=True)
+    return keys, root if root is not None else empty
+
+
+def _error(text: str, path: str, message: str) -> DocumentError:
+    return DocumentError(Problem(text, path, message, position=Position(text, 1, 1)))
+
+
+def _with(node: Node, keys: list[str], value: Node, whole: list[str]) -> Node:
+    """`node` with the value at `keys` replaced; the mappings on the way are made where they are missing."""
+    if not keys:
+        return value
+    if isinstance(node, Mapping):
+        return _mapping_with(node, keys, value, whole)
+    override, above = value.position.file, ".".join(whole[: -len(keys)])
+    if isinstance(node, Sequence):
+        index = int(keys[0]) if keys[0].isdecimal() else len(node.items)
+        if index >= len(node.items):
+            raise _error(override, above, f"is a list of {len(node.items)}, which has no item '{keys[0]}'")
+        items = list(node.items)
+        items[index] = _with(items[index], keys[1:], value, whole)
+        return replace(node, items=tuple(items))
+    if node.value is None:
+        return _mapping_with(Mapping(Position(override, 1, 1), {}), keys, value, whole)
+    raise _error(override, above, f"is the single value '{node.text}' in the file: override it as a whole, {above}=…")
+
+
+def replaced(node: Mapping, keys: list[str], value: Node) -> Mapping:
+    """`node` with the value at `keys` replaced; DocumentError where the way leads through a single value."""
+    return _mapping_with(node, keys, value, keys)
+
+
+def _mapping_with(node: Mapping, keys: list[str], value: Node, whole: list[str]) -> Mapping:
+    old = node.entries.get(keys[0])
+    below: Node = old.node if old is not None else Scalar(value.position, None, "", bare=True)
+    at = old.key if old is not None else Position(value.position.file, 1, 1)
+    return replace(node, entries={**node.entries, keys[0]: Entry(at, _with(below, keys[1:], value, whole))})

@@ -1,0 +1,89 @@
+"""The names a recipe uses against the names it defines.
+
+Works on the plain tree rather than on the Recipe, so that a misspelt name is reported together with a mistyped value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from adapterx.recipe.problems import Finding, Location, did_you_mean
+
+NAMED_AXES = ("backbones", "methods", "intermediates", "targets")
+
+
+def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
+    """Every name in skip, compare and learning_rate that the recipe does not define."""
+    axes = {axis: _names(data.get(axis)) for axis in NAMED_AXES}
+    if "intermediates" not in data:
+        axes["intermediates"] = ["none"]
+    axes["transfers"] = ["continue", "stack", "none"]
+    found: list[Finding] = []
+    for index, skip in enumerate(_list(data.get("skip"))):
+        for axis, value in _mapping(skip).items():
+            if axis in axes:
+                found += _unknown(("skip", index, axis), value, axes[axis], axis)
+            elif axis == "seeds" and isinstance(data.get("seeds"), list):
+                found += _unknown_seeds(("skip", index, axis), value, data["seeds"])
+    for side in ("arm", "baseline"):
+        value = _mapping(data.get("compare")).get(side)
+        found += _unknown(("compare", side), value, axes["intermediates"], "intermediates")
+    train = _mapping(data.get("train"))
+    for location, settings in (
+        (("train",), train),
+        *((("train", p), train.get(p)) for p in ("intermediate", "target")),
+    ):
+        found += _rates((*location, "learning_rate"), _mapping(settings).get("learning_rate"), data)
+    return found
+
+
+def _rates(location: Location, rates: object, data: Mapping[str, Any]) -> Iterator[Finding]:
+    """Learning rates by method name or kind: each key must be one of them, and every method must have one."""
+    if not isinstance(rates, dict):
+        return
+    kinds = {name: str(_mapping(method).get("kind")) for name, method in _mapping(data.get("methods")).items()}
+    known = dict.fromkeys([*kinds, "lora", "bottleneck"])
+    for key in rates:
+        if key not in known:
+            message = f"no method is named '{key}', nor is it a kind of method"
+            yield Finding((*location, key), message, did_you_mean(key, known), at_key=True)
+    missing = [name for name, kind in kinds.items() if name not in rates and kind not in rates]
+    if missing and all(key in known for key in rates):
+        yield Finding(location, f"has no learning rate for the method {_quoted(missing)}", at_key=True)
+
+
+def _unknown(location: Location, value: object, names: list[str], axis: str) -> Iterator[Finding]:
+    for place, name in _each(location, value):
+        if isinstance(name, str) and name not in names:
+            yield Finding(place, f"no '{name}' among the {axis}", did_you_mean(name, names))
+
+
+def _unknown_seeds(location: Location, value: object, seeds: list[Any]) -> Iterator[Finding]:
+    for place, seed in _each(location, value):
+        if isinstance(seed, int) and seed not in seeds:
+            yield Finding(place, f"no {seed} among the seeds", f"known: {', '.join(str(s) for s in seeds)}")
+
+
+def _each(location: Location, value: object) -> Iterator[tuple[Location, object]]:
+    if isinstance(value, list):
+        yield from (((*location, index), item) for index, item in enumerate(value))
+    else:
+        yield location, value
+
+
+def _names(axis: object) -> list[str]:
+    """Names of a mapping, or of a list of targets."""
+    return list(axis) if isinstance(axis, dict) else [name for name in _list(axis) if isinstance(name, str)]
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
