@@ -1,0 +1,201 @@
+"""The commands. Each imports what it needs when it runs, so that `--help` answers at once.
+
+Exit codes: 0 done; 1 a run with cells that failed; 2 a mistake in the command or the recipe, told on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapterx import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from adapterx.plan import Plan
+
+MISTAKE = 2
+
+_EXAMPLES = """\
+examples:
+  adapterx plan recipes/quickstart.yaml
+  adapterx run recipes/quickstart.yaml train.epochs=2 'seeds=[1,2]'
+  adapterx report quickstart
+"""
+
+
+class CommandError(Exception):
+    """A mistake on the command line, worded for the user."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = _parser()
+    args, rest = parser.parse_known_args(argv)
+    if not hasattr(args, "overrides") or any(text.startswith("-") for text in rest):
+        if rest:
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    else:
+        # argparse takes positional arguments in one row; overrides may also follow an option.
+        args.overrides += rest
+    if args.command is None:
+        parser.print_help()
+        return 0
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot draw an arrow shows '?' instead
+    try:
+        return {"plan": _plan, "run": _run, "report": _report}[args.command](args)
+    except CommandError as error:
+        sys.stderr.write(f"{error}\n")
+    except BrokenPipeError:
+        # The reader of our output has gone (`adapterx plan … | head`); nothing is left to flush for it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; finished stages are stored, run again to go on\n")
+        return 130
+    return MISTAKE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="adapterx",
+        description="One recipe, one command, a whole grid of adapters over frozen multilingual encoders.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"adapterx {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    plan = commands.add_parser("plan", help="show what a recipe comes to: its stages, what is stored, what it costs")
+    _recipe_arguments(plan)
+    plan.add_argument("--json", action="store_true", help="print the plan as JSON")
+    plan.add_argument("--all", action="store_true", help="list every stage of a long plan")
+    run = commands.add_parser("run", help="train, evaluate and report what is not stored yet")
+    _recipe_arguments(run)
+    report = commands.add_parser("report", help="write the report of a run again")
+    report.add_argument("run", metavar="RUN", help="a run's name, its directory, or its recipe")
+    _store_argument(report)
+    return parser
+
+
+def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="the recipe, a YAML file")
+    parser.add_argument(
+        "overrides", nargs="*", default=[], metavar="setting=value", help="train.epochs=2 'seeds=[1,2]'"
+    )
+    _store_argument(parser)
+
+
+def _store_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store", type=Path, metavar="DIR", help="finished stages ($ADAPTERX_STORE, or adapterx-store here)"
+    )
+
+
+def _plan(args: argparse.Namespace) -> int:
+    from adapterx.plan import states
+    from adapterx.store import Store
+
+    plan = _planned(args)
+    with _readable():
+        current = states(plan, Store(_store_root(args)))
+    if args.json:
+        import json
+
+        from adapterx.plan.export import to_json
+
+        sys.stdout.write(json.dumps(to_json(plan, current), indent=1, ensure_ascii=False) + "\n")
+    else:
+        from adapterx.plan.render import render
+
+        _console().print(render(plan, current, every=args.all))
+    return 0 if plan.stages else MISTAKE
+
+
+def _run(args: argparse.Namespace) -> int:
+    plan = _planned(args)
+    from adapterx.executors import local
+    from adapterx.store import Store
+
+    with _readable():
+        return local.run(plan, Store(_store_root(args)), overrides=args.overrides, console=_console())
+
+
+def _report(args: argparse.Namespace) -> int:
+    from adapterx.store import Store
+
+    with _readable():
+        directory = _run_directory(args)
+        from adapterx import report
+
+        written = report.build(Store(args.store or directory.parent.parent), directory)
+    sys.stdout.write(f"{written}\n")
+    return 0
+
+
+def _planned(args: argparse.Namespace) -> Plan:
+    """The plan of the recipe on the command line; CommandError with every mistake in it."""
+    from adapterx.plan import build
+    from adapterx.recipe import RecipeError, SettingError, locate, read
+
+    try:
+        recipe = read(args.recipe, args.overrides)
+        from adapterx import tasks
+        from adapterx.backbones.describe import describe
+
+        return build(recipe, args.recipe.parent, describe, tasks)
+    except RecipeError as error:
+        raise CommandError(str(error)) from error
+    except SettingError as error:
+        raise CommandError(str(locate(args.recipe, args.overrides, error.findings))) from error
+
+
+def _run_directory(args: argparse.Namespace) -> Path:
+    """The directory of the run that RUN names."""
+    from adapterx.recipe import RecipeError, did_you_mean, read
+
+    given = Path(args.run)
+    if (given / "run.json").is_file():
+        return given.resolve()
+    name = args.run
+    if given.suffix in (".yaml", ".yml"):
+        try:
+            name = read(given).name
+        except RecipeError as error:
+            raise CommandError(str(error)) from error
+    runs = _store_root(args) / "runs"
+    if (runs / name / "run.json").is_file():
+        return (runs / name).resolve()
+    known = sorted(path.parent.name for path in runs.glob("*/run.json"))
+    hint = did_you_mean(name, known)
+    raise CommandError(f"no run '{name}' in {runs.parent}" + (f" ({hint})" if hint else ""))
+
+
+def _store_root(args: argparse.Namespace) -> Path:
+    return args.store or Path(os.environ.get("ADAPTERX_STORE") or "adapterx-store")
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Files that cannot be read or written are told by name, not by traceback."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise CommandError(f"{where}{error.strerror or error}") from error
+
+
+def _console() -> Console:
+    """A console that is 100 columns wide where there is no terminal to fit."""
+    from rich.console import Console
+
+    fitted = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if fitted else 100, highlight=False)

@@ -1,0 +1,30 @@
+"""Recipe → the graph of stages, each once, with what it costs and what is already stored."""
+
+from adapterx.plan.bundles import bundles, ready
+from adapterx.plan.cells import Cell, expand
+from adapterx.plan.facts import TaskFacts, TaskLike
+from adapterx.plan.graph import CellStages, Plan, build
+from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, Stage, StageKind, TaskPart, Training
+from adapterx.plan.states import Change, State, states
+
+__all__ = [
+    "BackboneInfo",
+    "Cell",
+    "CellStages",
+    "Change",
+    "Cost",
+    "Evaluation",
+    "Plan",
+    "Stage",
+    "StageKind",
+    "State",
+    "TaskFacts",
+    "TaskLike",
+    "TaskPart",
+    "Training",
+    "build",
+    "bundles",
+    "expand",
+    "ready",
+    "states",
+]

@@ -1,0 +1,51 @@
+"""Which stages go together in one pass over one frozen backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Mapping
+
+from adapterx.plan.graph import Plan
+from adapterx.plan.stage import Stage, Training
+from adapterx.plan.states import State
+
+DEFAULT_LIMIT = 16
+"""Cells per bundle."""
+
+
+def ready(plan: Plan, current: Mapping[str, State]) -> list[str]:
+    """Stages that are to be done and whose inputs are all stored, in the order of the plan."""
+    return [
+        stage.id
+        for stage in plan.stages.values()
+        if current[stage.id].name in ("to-train", "to-evaluate", "failed-before")
+        and all(current[upstream].name == "stored" for upstream in stage.inputs)
+    ]
+
+
+def bundles(plan: Plan, stages: Collection[str], limit: int = DEFAULT_LIMIT) -> list[tuple[str, ...]]:
+    """Group stages that can share a pass, at most `limit` together, in the order of the plan.
+
+    A group that does not fit one bundle is cut into bundles of nearly equal size.
+    """
+    groups: dict[Hashable, list[str]] = {}
+    for id, stage in plan.stages.items():
+        if id in stages:
+            groups.setdefault(structure(stage, plan), []).append(id)
+    return [bundle for group in groups.values() for bundle in _cut(group, limit)]
+
+
+def structure(stage: Stage, plan: Plan) -> Hashable:
+    """Equal for stages that one forward pass can serve: the same frozen weights, method and number of adapters."""
+    return (stage.kind, stage.info.key, stage.backbone.load, stage.method, _stacked(stage, plan))
+
+
+def _stacked(stage: Stage, plan: Plan) -> bool:
+    """Whether a frozen adapter lies below: for an evaluation, in the target it evaluates."""
+    trained = stage.work if isinstance(stage.work, Training) else plan.stages[stage.inputs[0]].work
+    return isinstance(trained, Training) and trained.transfer == "stack"
+
+
+def _cut(group: list[str], limit: int) -> list[tuple[str, ...]]:
+    count = -(-len(group) // limit)
+    size = -(-len(group) // count)
+    return [tuple(group[start : start + size]) for start in range(0, len(group), size)]

@@ -1,0 +1,96 @@
+"""What a stage takes: trainable parameters exactly, memory, time and disk by stated rules of thumb.
+
+Time counts the floating-point operations of one stage trained alone; sharing a pass in a bundle makes it less.
+"""
+
+from __future__ import annotations
+
+from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, TaskPart, Training
+from adapterx.recipe import Backbone, Bottleneck, Lora, Method
+
+FLOPS = 100e9
+"""Floating-point operations per second behind the times: two laptop cores. Divide by 500 for a data-centre GPU."""
+TYPICAL_TOKENS = 32
+"""Tokens assumed per sequence, where `max_length` allows them."""
+STATE_BYTES = 16
+"""Per trainable parameter: value, gradient and AdamW's two moments, in float32."""
+LINE_BYTES = 100
+"""One line of a training log, or one row of stored predictions."""
+
+
+def training(backbone: Backbone, info: BackboneInfo, method: Method, work: Training, examples: int | None) -> Cost:
+    """Cost of a training. `examples` are those of one epoch, None where unknown."""
+    heads = sum(head_parameters(part, info.hidden) for part in work.tasks)
+    adapter = adapter_parameters(method, info)
+    tokens = min(work.train.max_length, TYPICAL_TOKENS) * max(_sequences(part) for part in work.tasks)
+    batch = work.train.batch_size * tokens
+    steps: float | None = work.train.steps
+    if steps is None and examples is not None:
+        steps = (work.train.epochs or 0) * examples / work.train.batch_size
+    # Per token, forward and backward through the frozen layers (2 + 2), and three passes over what is trained.
+    operations = 4 * _layer_parameters(info) + 6 * adapter
+    lower = 4 * adapter if work.transfer == "stack" else 0
+    return Cost(
+        trainable_parameters=adapter + heads,
+        memory_bytes=_weights(backbone, info) + batch * _activations(info) + STATE_BYTES * (adapter + heads) + lower,
+        seconds=None if steps is None else steps * batch * operations / FLOPS,
+        disk_bytes=4 * (adapter + heads) + int((steps or 0) * LINE_BYTES),
+    )
+
+
+def evaluation(backbone: Backbone, info: BackboneInfo, method: Method, work: Evaluation, items: int | None) -> Cost:
+    """Cost of evaluating `items` test items over all languages, None where their number is unknown."""
+    tokens = TYPICAL_TOKENS * _sequences(work.task)
+    operations = 2 * _layer_parameters(info) + 2 * adapter_parameters(method, info)
+    return Cost(
+        trainable_parameters=0,
+        memory_bytes=_weights(backbone, info) + 32 * tokens * _activations(info) // info.layers,
+        seconds=None if items is None else items * tokens * operations / FLOPS,
+        disk_bytes=(items or 0) * LINE_BYTES,
+    )
+
+
+def adapter_parameters(method: Method, info: BackboneInfo) -> int:
+    """Trainable parameters of one adapter, exactly as `peft` and `adapters` count them."""
+    hidden = info.hidden
+    if isinstance(method, Lora):
+        wide = hidden + info.intermediate
+        sizes = {"intermediate": wide, "output": wide}
+        return info.layers * method.rank * sum(sizes.get(module, 2 * hidden) for module in method.target_modules)
+    inside = bottleneck_width(method, hidden)
+    places = 2 if method.placement == "double" else 1
+    return info.layers * places * (2 * hidden * inside + inside + hidden)
+
+
+def bottleneck_width(method: Bottleneck, hidden: int) -> int:
+    """Features inside the bottleneck, at least 1."""
+    return max(1, int(hidden // method.reduction_factor))
+
+
+def head_parameters(part: TaskPart, hidden: int) -> int:
+    """Parameters of a task's head: a dense layer and an output layer, or the output layer alone for tagging."""
+    dense = 0 if part.format == "tagging" else hidden * hidden + hidden
+    outputs = 1 if part.format == "multiple-choice" else len(part.labels)
+    return dense + hidden * outputs + outputs
+
+
+def _sequences(part: TaskPart) -> int:
+    """Sequences per example: one per choice."""
+    return max(2, len(part.labels)) if part.format == "multiple-choice" else 1
+
+
+def _layer_parameters(info: BackboneInfo) -> int:
+    """Weights of the encoder layers, which every token passes."""
+    per_layer = 4 * info.hidden * (info.hidden + 1) + 2 * info.hidden * info.intermediate + info.intermediate
+    return info.layers * (per_layer + 5 * info.hidden)
+
+
+def _weights(backbone: Backbone, info: BackboneInfo) -> int:
+    """Bytes of the frozen weights."""
+    embeddings = (info.vocabulary + info.max_positions + 3) * info.hidden
+    return (embeddings + _layer_parameters(info)) * (2 if backbone.load == "bfloat16" else 4)
+
+
+def _activations(info: BackboneInfo) -> int:
+    """Bytes kept per token for the backward pass, float32: the inputs of a layer's products and norms."""
+    return 4 * info.layers * (10 * info.hidden + 2 * info.intermediate)

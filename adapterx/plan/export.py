@@ -1,0 +1,44 @@
+"""A plan as JSON, for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from adapterx.plan import cost
+from adapterx.plan.cells import Cell
+from adapterx.plan.graph import Plan
+from adapterx.plan.stage import Stage
+from adapterx.plan.states import State
+from adapterx.store import JSON
+
+
+def to_json(plan: Plan, current: Mapping[str, State]) -> dict[str, JSON]:
+    """Cells, stages with their states and costs, refusals and totals."""
+    return {
+        "adapterx": 1,
+        "recipe": plan.recipe.name,
+        "cells": [_cell(cell, plan) for cell in plan.cells],
+        "stages": [_stage(stage, current[stage.id]) for stage in plan.stages.values()],
+        "naive_trainings": plan.naive_trainings,
+        "flops": cost.FLOPS,
+    }
+
+
+def _cell(cell: Cell, plan: Plan) -> dict[str, JSON]:
+    stages = plan.cell_stages.get(cell)
+    return {"cell": asdict(cell), "stages": asdict(stages) if stages else None, "refused": plan.refused.get(cell)}
+
+
+def _stage(stage: Stage, state: State) -> dict[str, JSON]:
+    return {
+        "kind": stage.kind,
+        "slug": stage.slug,
+        "id": stage.id,
+        "inputs": list(stage.inputs),
+        "settings": stage.settings,
+        "state": state.name,
+        "reason": state.reason,
+        "stale": [asdict(change) for change in state.stale],
+        "cost": asdict(stage.cost),
+    }

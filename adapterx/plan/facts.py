@@ -1,0 +1,129 @@
+"""What a plan asks about tasks and backbones, each question once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar, cast
+
+from adapterx.plan.stage import BackboneInfo, TaskPart
+from adapterx.recipe import ALL_LANGUAGES, Backbone, did_you_mean
+
+
+class TaskLike(Protocol):
+    """A task of the catalog, as far as a plan looks at it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def languages(self) -> Sequence[str]: ...
+    @property
+    def sources(self) -> Mapping[str, object]: ...
+
+
+Task = TypeVar("Task", bound=TaskLike)
+
+
+class TaskFacts(Protocol[Task]):
+    """The catalog of tasks. Every method may raise ValueError, LookupError or OSError, worded for the user."""
+
+    def find(self, name: str, beside: Path | None) -> Task:
+        """The task of this name, in the catalog or in a YAML file beside the recipe."""
+
+    def fingerprint(self, spec: Task, source: str, splits: Mapping[str, Sequence[str]]) -> str:
+        """Names the content of these languages of these splits."""
+
+    def sizes(self, spec: Task, source: str, language: str, split: str) -> int | None:
+        """Examples in a split, 0 where there is none, None where counting would take long."""
+
+
+class Refusal(Exception):
+    """Why cells that need something cannot be run."""
+
+
+Answer = TypeVar("Answer")
+
+
+class Facts(Generic[Task]):
+    """Answers about a recipe's tasks and backbones, remembered, with failures turned into refusals."""
+
+    def __init__(
+        self, describe: Callable[[Backbone], BackboneInfo], tasks: TaskFacts[Task], beside: Path | None
+    ) -> None:
+        self._describe = describe
+        self._tasks = tasks
+        self._beside = beside
+        self._answers: dict[object, object] = {}
+
+    def _once(self, key: object, ask: Callable[[], Answer]) -> Answer:
+        if key not in self._answers:
+            try:
+                self._answers[key] = ask()
+            except (ValueError, LookupError, OSError) as error:
+                self._answers[key] = Refusal(_message(error))
+        answer = self._answers[key]
+        if isinstance(answer, Refusal):
+            raise answer
+        return cast(Answer, answer)
+
+    def backbone(self, backbone: Backbone) -> BackboneInfo:
+        """Its sizes and content key."""
+        return self._once(("backbone", backbone), lambda: self._describe(backbone))
+
+    def task(self, name: str) -> Task:
+        """The task of this name."""
+        return self._once(("task", name), lambda: self._tasks.find(name, self._beside))
+
+    def source(self, name: str, source: str | None) -> str:
+        """The source asked for, or the task's first."""
+        sources = self.task(name).sources
+        if source is None:
+            return next(iter(sources))
+        if source not in sources:
+            hint = did_you_mean(source, sources)
+            raise Refusal(f"the task '{name}' has no source '{source}'" + (f" ({hint})" if hint else ""))
+        return source
+
+    def size(self, name: str, source: str, language: str, split: str) -> int | None:
+        """Examples of one split in one language."""
+        spec = self.task(name)
+        return self._once(
+            ("size", name, source, language, split), lambda: self._tasks.sizes(spec, source, language, split)
+        )
+
+    def part(self, name: str, source: str | None, languages: tuple[str, ...], splits: tuple[str, ...]) -> TaskPart:
+        """The named languages of a task, all of which must have every split; `all` takes those that do."""
+        spec, chosen = self.task(name), self.source(name, source)
+        if languages == ALL_LANGUAGES:
+            usable = tuple(code for code in spec.languages if not self._lacking(name, chosen, code, splits))
+            if not usable:
+                raise Refusal(f"the task '{name}' ({chosen}) has no {splits[0]} data in any language")
+        else:
+            usable = languages
+            self._check(spec, chosen, usable, splits)
+        ordered = tuple(sorted(usable))
+        data = self._once(
+            ("data", name, chosen, ordered, splits),
+            lambda: self._tasks.fingerprint(spec, chosen, dict.fromkeys(splits, ordered)),
+        )
+        return TaskPart(spec.name, spec.format, tuple(spec.labels), chosen, ordered, data)
+
+    def _check(self, spec: Task, source: str, languages: tuple[str, ...], splits: tuple[str, ...]) -> None:
+        for code in languages:
+            if code not in spec.languages:
+                hint = did_you_mean(code, spec.languages)
+                raise Refusal(f"the task '{spec.name}' has no language '{code}'" + (f" ({hint})" if hint else ""))
+            if lacking := self._lacking(spec.name, source, code, splits):
+                raise Refusal(f"the task '{spec.name}' ({source}) has no {lacking} data in '{code}'")
+
+    def _lacking(self, name: str, source: str, language: str, splits: tuple[str, ...]) -> str | None:
+        return next((split for split in splits if self.size(name, source, language, split) == 0), None)
+
+
+def _message(error: Exception) -> str:
+    """The words of an error; str() of a KeyError would put them in quotes."""
+    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)

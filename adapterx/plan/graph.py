@@ -1,0 +1,215 @@
+"""The plan: the stages of a recipe as a graph, each once, and what cannot be run with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic
+
+from adapterx.plan import cost
+from adapterx.plan.cells import Cell, expand
+from adapterx.plan.facts import Facts, Refusal, Task, TaskFacts
+from adapterx.plan.identity import evaluation_settings, stage_id, training_settings
+from adapterx.plan.stage import BackboneInfo, Coordinates, Evaluation, Stage, TaskPart, Training
+from adapterx.recipe import Backbone, Finding, Intermediate, Method, Recipe, SettingError, Target, TrainSettings
+from adapterx.recipe import Sampling as Proportions
+from adapterx.recipe.training import Phase
+
+
+@dataclass(frozen=True)
+class CellStages:
+    """The stages of one cell, by id."""
+
+    intermediate: str | None
+    target: str
+    evaluation: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recipe comes to."""
+
+    recipe: Recipe
+    cells: tuple[Cell, ...]
+    stages: Mapping[str, Stage]
+    """By id; every stage after its inputs, kind after kind."""
+    cell_stages: Mapping[Cell, CellStages]
+    refused: Mapping[Cell, str]
+    """Cells that cannot be run, with the reason; they have no stages."""
+    backbones: Mapping[str, BackboneInfo]
+
+    @property
+    def naive_trainings(self) -> int:
+        """Trainings that a loop over the cells would run."""
+        return sum(2 if stages.intermediate else 1 for stages in self.cell_stages.values())
+
+
+def build(
+    recipe: Recipe,
+    recipe_dir: Path | None,
+    describe: Callable[[Backbone], BackboneInfo],
+    tasks: TaskFacts[Task],
+) -> Plan:
+    """Plan a recipe.
+
+    Args:
+        recipe_dir: where tasks of the user's own are looked for.
+        describe: the sizes of a backbone, without its weights.
+        tasks: the catalog.
+
+    Raises SettingError for tasks and sources that do not exist, and where `skip` leaves no cell.
+    """
+    cells = expand(recipe)
+    if not cells:
+        raise SettingError([Finding(("skip",), "leaves no cell of the grid", at_key=True)])
+    facts = Facts(describe, tasks, recipe_dir)
+    if findings := list(_unknown_tasks(recipe, facts)):
+        raise SettingError(findings)
+    builder = _Builder(recipe, facts)
+    for cell in cells:
+        builder.add(cell)
+    kinds = ("intermediate", "target", "evaluation")
+    ordered = sorted(builder.stages.values(), key=lambda stage: kinds.index(stage.kind))
+    stages = {stage.id: stage for stage in ordered}
+    return Plan(recipe, tuple(cells), stages, builder.cell_stages, builder.refused, builder.backbones)
+
+
+def _unknown_tasks(recipe: Recipe, facts: Facts[Task]) -> Iterator[Finding]:
+    """Tasks and sources that the recipe names and nobody has."""
+    for name, intermediate in recipe.intermediates.items():
+        if intermediate is not None:
+            for index, task in enumerate(intermediate.tasks):
+                yield from _unknown(facts, task, intermediate.source, ("intermediates", name), ("tasks", index))
+    for name, target in recipe.targets.items():
+        yield from _unknown(facts, target.task, target.source, ("targets", name), ("task",))
+        if target.train_task is not None:
+            yield from _unknown(facts, target.train_task, target.source, ("targets", name), ("train_task",))
+
+
+def _unknown(
+    facts: Facts[Task], task: str, source: str | None, entry: tuple[str, ...], key: tuple[str | int, ...]
+) -> Iterator[Finding]:
+    try:
+        facts.task(task)
+    except Refusal as refusal:
+        yield Finding((*entry, *key), str(refusal))
+        return
+    try:
+        facts.source(task, source)
+    except Refusal as refusal:
+        yield Finding((*entry, "source"), str(refusal))
+
+
+class _Builder(Generic[Task]):
+    """Makes the stages of cell after cell, each stage once."""
+
+    def __init__(self, recipe: Recipe, facts: Facts[Task]) -> None:
+        self.recipe = recipe
+        self.facts = facts
+        self.stages: dict[str, Stage] = {}
+        self.cell_stages: dict[Cell, CellStages] = {}
+        self.refused: dict[Cell, str] = {}
+        self.backbones: dict[str, BackboneInfo] = {}
+        self.intermediates: dict[tuple[str, str, str, int], Stage] = {}
+
+    def add(self, cell: Cell) -> None:
+        """Add a cell's stages, or its refusal and none of them."""
+        try:
+            info = self.facts.backbone(self.recipe.backbones[cell.backbone])
+            settings = self._settings(cell, "target", info)
+            self._check_target(self.recipe.targets[cell.target])
+            upstream = self._intermediate(cell, info)
+            target = self._target(cell, info, settings, upstream)
+            evaluation = self._evaluation(cell, info, target)
+        except Refusal as refusal:
+            self.refused[cell] = str(refusal)
+            return
+        self.backbones[cell.backbone] = info
+        kept = [self.stages.setdefault(stage.id, stage).id for stage in (upstream, target, evaluation) if stage]
+        self.cell_stages[cell] = CellStages(upstream.id if upstream else None, kept[-2], kept[-1])
+
+    def _settings(self, cell: Cell, phase: Phase, info: BackboneInfo) -> TrainSettings:
+        settings = self.recipe.train.phase(phase, cell.method, self.recipe.methods[cell.method].kind)
+        if settings.max_length > info.max_positions:
+            raise Refusal(
+                f"max_length {settings.max_length} is longer than the {info.max_positions} tokens"
+                f" that the backbone '{cell.backbone}' can read"
+            )
+        return settings
+
+    def _check_target(self, target: Target) -> None:
+        """A head trained on one task must fit the other."""
+        if target.train_task is None:
+            return
+        trained, scored = self.facts.task(target.train_task), self.facts.task(target.task)
+        if trained.format != scored.format:
+            raise Refusal(
+                f"trains on '{trained.name}' ({trained.format}) and evaluates on '{scored.name}' ({scored.format}):"
+                " the formats differ"
+            )
+        if tuple(trained.labels) != tuple(scored.labels):
+            raise Refusal(
+                f"trains on '{trained.name}' with the labels {', '.join(trained.labels)} and evaluates on"
+                f" '{scored.name}' with {', '.join(scored.labels)}: one head cannot serve both"
+            )
+
+    def _intermediate(self, cell: Cell, info: BackboneInfo) -> Stage | None:
+        learnt = self.recipe.intermediates[cell.intermediate]
+        if learnt is None:
+            return None
+        key = (cell.backbone, cell.method, cell.intermediate, cell.seed)
+        if key not in self.intermediates:
+            settings = self._settings(cell, "intermediate", info)
+            parts = self._parts(learnt, settings)
+            work = Training(parts, learnt.sampling, settings, cell.seed, "none")
+            place = Coordinates(cell.backbone, cell.method, cell.intermediate, cell.seed)
+            self.intermediates[key] = self._training("intermediate", place, info, work, ())
+        return self.intermediates[key]
+
+    def _parts(self, learnt: Intermediate, settings: TrainSettings) -> tuple[TaskPart, ...]:
+        splits = ("train", "dev") if settings.early_stopping else ("train",)
+        return tuple(self.facts.part(task, learnt.source, learnt.languages, splits) for task in sorted(learnt.tasks))
+
+    def _target(self, cell: Cell, info: BackboneInfo, settings: TrainSettings, upstream: Stage | None) -> Stage:
+        target = self.recipe.targets[cell.target]
+        splits = ("train", "dev") if settings.early_stopping else ("train",)
+        part = self.facts.part(target.train_task or target.task, target.source, target.train_languages, splits)
+        work = Training((part,), Proportions(), settings, cell.seed, cell.transfer)
+        inputs = (upstream.id,) if upstream else ()
+        return self._training("target", cell.coordinates, info, work, inputs)
+
+    def _training(
+        self, kind: Phase, place: Coordinates, info: BackboneInfo, work: Training, inputs: tuple[str, ...]
+    ) -> Stage:
+        backbone, method = self._trained(place)
+        settings = training_settings(backbone, info, method, work)
+        price = cost.training(backbone, info, method, work, self._examples(work))
+        id = stage_id(kind, settings, inputs)
+        return Stage(kind, id, settings, inputs, place, backbone, info, method, work, price)
+
+    def _evaluation(self, cell: Cell, info: BackboneInfo, target: Stage) -> Stage:
+        chosen, limit = self.recipe.targets[cell.target], self.recipe.evaluate.limit
+        work = Evaluation(self.facts.part(chosen.task, chosen.source, chosen.languages, ("test",)), limit)
+        settings, inputs = evaluation_settings(work), (target.id,)
+        backbone, method = self._trained(target.coordinates)
+        price = cost.evaluation(backbone, info, method, work, self._count((work.task,), "test", limit))
+        id = stage_id("evaluation", settings, inputs)
+        return Stage("evaluation", id, settings, inputs, cell.coordinates, backbone, info, method, work, price)
+
+    def _trained(self, place: Coordinates) -> tuple[Backbone, Method]:
+        return self.recipe.backbones[place.backbone], self.recipe.methods[place.method]
+
+    def _examples(self, work: Training) -> int | None:
+        return self._count(work.tasks, "train", work.train.limit)
+
+    def _count(self, parts: tuple[TaskPart, ...], split: str, limit: int | None) -> int | None:
+        """Examples over all tasks and languages, None where one is unknown and unlimited."""
+        total = 0
+        for part in parts:
+            for language in part.languages:
+                size = self.facts.size(part.task, part.source, language, split)
+                if size is None and limit is None:
+                    return None
+                total += min(number for number in (size, limit) if number is not None)
+        return total

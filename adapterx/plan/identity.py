@@ -1,0 +1,99 @@
+"""What a stage is, as JSON: everything that can change its result, and nothing else.
+
+A setting at its default is left out, so a setting that a later version adds, with a default, leaves every id as it
+was. Names chosen in the recipe, bundles, device and paths are no part of it. The names of tasks are: heads are
+named after them, and initialised from their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from adapterx.plan.stage import BackboneInfo, Evaluation, StageKind, TaskPart, Training
+from adapterx.recipe import Backbone, Bottleneck, Lora, Method, Sampling, Train, TrainSettings
+from adapterx.store import JSON, fingerprint
+
+VERSIONS: Mapping[StageKind, int] = {"intermediate": 1, "target": 1, "evaluation": 1}
+"""Raised when the code behind a kind of stage changes its results."""
+
+Settings = dict[str, JSON]
+
+
+def stage_id(kind: StageKind, settings: Mapping[str, JSON], inputs: Sequence[str]) -> str:
+    """64 hex digits."""
+    return fingerprint({"kind": kind, "version": VERSIONS[kind], "settings": settings, "inputs": list(inputs)})
+
+
+def training_settings(backbone: Backbone, info: BackboneInfo, method: Method, work: Training) -> Settings:
+    """The identity of a training, inputs apart."""
+    settings: Settings = {
+        "backbone": _backbone(backbone, info),
+        "method": _without(method.model_dump(mode="json"), _method_defaults(method), keep=("kind", "placement")),
+        "tasks": {part.task: _part(part) for part in work.tasks},
+        "train": _without(_train(work.train), _TRAIN_DEFAULTS),
+        "seed": work.seed,
+    }
+    if work.transfer != "none":
+        settings["transfer"] = work.transfer
+    if sum(len(part.languages) for part in work.tasks) > 1:
+        settings["sampling"] = _without(work.sampling.model_dump(mode="json"), Sampling().model_dump(mode="json"))
+    return settings
+
+
+def evaluation_settings(work: Evaluation) -> Settings:
+    """The identity of an evaluation, its target apart."""
+    settings: Settings = {"task": work.task.task, **_part(work.task)}
+    return settings if work.limit is None else {**settings, "limit": work.limit}
+
+
+def with_defaults(settings: Mapping[str, JSON]) -> Settings:
+    """Stored settings with the defaults put back, so that two can be compared key by key."""
+    full: Settings = dict(settings)
+    method, train = settings.get("method"), settings.get("train")
+    if isinstance(method, Mapping):
+        of_kind: Method = Lora() if method.get("kind") == "lora" else _bottleneck(method.get("placement"))
+        full["method"] = {**of_kind.model_dump(mode="json"), **method}
+    if isinstance(train, Mapping):
+        defaults = {key: value for key, value in _TRAIN_DEFAULTS.items() if key != "epochs" or "steps" not in train}
+        full["train"] = {**defaults, **train}
+    if isinstance(settings.get("backbone"), Mapping):
+        full["backbone"] = {"load": Backbone.model_fields["load"].default, **settings["backbone"]}  # type: ignore[dict-item]
+    return full
+
+
+def _backbone(backbone: Backbone, info: BackboneInfo) -> Settings:
+    return {"key": info.key, **({} if backbone.load == "float32" else {"load": backbone.load})}
+
+
+def _part(part: TaskPart) -> Settings:
+    return {"languages": list(part.languages), "data": part.data}
+
+
+def _train(train: TrainSettings) -> Settings:
+    stopping = train.early_stopping
+    return {
+        **asdict(train),
+        "early_stopping": stopping.model_dump(mode="json", exclude_defaults=True) if stopping else None,
+    }
+
+
+def _bottleneck(placement: JSON) -> Bottleneck:
+    return Bottleneck.model_validate({"placement": placement} if placement else {})
+
+
+def _method_defaults(method: Method) -> Settings:
+    default = Lora() if isinstance(method, Lora) else _bottleneck(method.placement)
+    return default.model_dump(mode="json")
+
+
+def _without(settings: Mapping[str, JSON], defaults: Mapping[str, JSON], keep: Sequence[str] = ()) -> Settings:
+    """Settings that differ from their defaults. A null is always a default, or implied by another setting."""
+    return {
+        key: value
+        for key, value in settings.items()
+        if key in keep or (value is not None and value != defaults.get(key))
+    }
+
+
+_TRAIN_DEFAULTS = _train(Train().phase("target", "", "lora"))

@@ -1,0 +1,203 @@
+"""A plan for the terminal: totals, what stands in the way, and a table of the stages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from adapterx.plan import cost
+from adapterx.plan.graph import Plan
+from adapterx.plan.stage import Coordinates, Stage
+from adapterx.plan.states import State, StateName
+
+MAX_ROWS = 60
+"""A plan of more stages is shown in groups, unless every stage is asked for."""
+
+_STYLES: dict[StateName, str] = {
+    "stored": "green",
+    "to-train": "",
+    "to-evaluate": "",
+    "blocked": "red",
+    "diverged": "red",
+    "failed-before": "yellow",
+}
+_LEVELS = 5
+
+
+def render(plan: Plan, current: Mapping[str, State], every: bool = False) -> RenderableType:
+    """The whole plan; grouped when it is long and `every` is false."""
+    parts: list[RenderableType] = [_headline(plan, current), Text()]
+    if plan.stages:
+        grouped = len(plan.stages) > MAX_ROWS and not every
+        parts.append(_groups(plan, current) if grouped else _stages(plan, current))
+        if grouped:
+            parts.append(Text("--all lists every stage", style="dim"))
+    parts += [Text(), *_notes(plan, current), *_refusals(plan), _footer(plan, current)]
+    return Group(*parts)
+
+
+def _headline(plan: Plan, current: Mapping[str, State]) -> Text:
+    kinds = Counter(stage.kind for stage in plan.stages.values())
+    trainings = kinds["intermediate"] + kinds["target"]
+    text = Text.assemble((plan.recipe.name, "bold"), f": {_count(len(plan.cells), 'cell')}")
+    if plan.refused:
+        text.append(f", {len(plan.refused)} refused", style="red")
+    text.append(f" → {_count(trainings, 'training')} ({kinds['intermediate']} intermediate, {kinds['target']} target)")
+    text.append(f" and {_count(kinds['evaluation'], 'evaluation')}")
+    if trainings < plan.naive_trainings:
+        text.append(f"; a loop over the cells would train {plan.naive_trainings} times")
+    stored = sum(state.name == "stored" for state in current.values())
+    if plan.stages and stored == len(plan.stages):
+        text.append("\nEverything is stored: running this recipe trains nothing.", style="green")
+    elif stored:
+        text.append(f"\n{stored} of {len(plan.stages)} stages are stored.", style="green")
+    return text
+
+
+def _table(first: str) -> Table:
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(first, overflow="fold")
+    table.add_column("state")
+    for name in ("parameters", "memory", "time", "disk"):
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _stages(plan: Plan, current: Mapping[str, State]) -> Table:
+    table = _table("stage")
+    kind = ""
+    for stage in plan.stages.values():
+        if stage.kind != kind:
+            kind = stage.kind
+            table.add_row(Text(kind, style="bold"))
+        state = current[stage.id]
+        label = Text(state.name.replace("-", " "), style=_STYLES[state.name])
+        price = stage.cost
+        table.add_row(
+            Text(f"  {stage.slug}"),
+            label,
+            f"{price.trainable_parameters:,}" if price.trainable_parameters else "",
+            size(price.memory_bytes),
+            "" if state.name == "stored" else duration(price.seconds),
+            size(price.disk_bytes),
+        )
+    return table
+
+
+def _groups(plan: Plan, current: Mapping[str, State]) -> Table:
+    table = _table("stages")
+    kind = ""
+    for key, stages in _grouped(list(plan.stages.values())).items():
+        if key[0] != kind:
+            kind = key[0]
+            table.add_row(Text(kind, style="bold"))
+        states = Counter(current[stage.id].name for stage in stages)
+        label = Text(", ").join(
+            Text(f"{n} {name.replace('-', ' ')}", style=_STYLES[name]) for name, n in states.items()
+        )
+        left = [stage for stage in stages if current[stage.id].name != "stored"]
+        parameters = {stage.cost.trainable_parameters for stage in stages} - {0}
+        table.add_row(
+            Text("  " + (".".join(key[1:]) or "all")),
+            label,
+            _range(parameters),
+            size(max(stage.cost.memory_bytes for stage in stages)),
+            duration(_seconds(left)) if left else "",
+            size(sum(stage.cost.disk_bytes for stage in stages)),
+        )
+    return table
+
+
+def _grouped(stages: Sequence[Stage]) -> dict[tuple[str, ...], list[Stage]]:
+    """Stages by kind and as many coordinates as fit the table: backbone, method, intermediate, transfer, target."""
+    groups: dict[tuple[str, ...], list[Stage]] = {}
+    for level in range(_LEVELS, -1, -1):
+        groups = {}
+        for stage in stages:
+            groups.setdefault((stage.kind, *_names(stage.coordinates)[:level]), []).append(stage)
+        if len(groups) <= MAX_ROWS:
+            break
+    return groups
+
+
+def _names(place: Coordinates) -> list[str]:
+    return [place.backbone, place.method, place.intermediate, place.transfer, place.target or ""]
+
+
+def _notes(plan: Plan, current: Mapping[str, State]) -> Iterator[Text]:
+    """Why stages are stale, blocked, diverged or failed: each reason once, with its stages counted."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for id, state in current.items():
+        name = plan.stages[id].slug
+        if state.reason:
+            reasons.setdefault((state.name.replace("-", " "), state.reason), []).append(name)
+        elif state.stale:
+            why = "; ".join(str(change) for change in state.stale)
+            reasons.setdefault((f"stale {plan.stages[id].kind}", why), []).append(name)
+    for (label, reason), names in reasons.items():
+        yield Text.assemble((f"{label}: ", "yellow"), f"{_sample(names)}: {reason}")
+
+
+def _refusals(plan: Plan) -> Iterator[Text]:
+    reasons: dict[str, list[str]] = {}
+    for cell, reason in plan.refused.items():
+        reasons.setdefault(reason, []).append(cell.slug)
+    for reason, names in reasons.items():
+        yield Text.assemble(("refused: ", "red"), f"{_sample(names)}: {reason}")
+
+
+def _sample(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} of them ({names[0]}, …)"
+
+
+def _footer(plan: Plan, current: Mapping[str, State]) -> Text:
+    left = [stage for id, stage in plan.stages.items() if current[id].name not in ("stored", "diverged", "blocked")]
+    if not left:
+        return Text()
+    peak = max(stage.cost.memory_bytes for stage in left)
+    disk = sum(stage.cost.disk_bytes for stage in left)
+    return Text(
+        f"To do: {_count(len(left), 'stage')}, about {duration(_seconds(left))} one after another"
+        f" at {cost.FLOPS / 1e9:.0f} GFLOP/s (bundles take less), {size(peak)} of memory for a stage alone,"
+        f" {size(disk)} on disk."
+    )
+
+
+def _seconds(stages: Sequence[Stage]) -> float | None:
+    known = [stage.cost.seconds for stage in stages if stage.cost.seconds is not None]
+    return sum(known) if len(known) == len(stages) else None
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _range(values: set[int]) -> str:
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def size(count: float) -> str:
+    """Bytes in decimal units, two or three digits."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in the unit one would say; `?` where unknown."""
+    if seconds is None:
+        return "?"
+    for limit, divisor, unit in ((90, 1, "s"), (90 * 60, 60, "min"), (48 * 3600, 3600, "h")):
+        if seconds < limit:
+            value = seconds / divisor
+            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    return f"{seconds / 86400:.1f} days"

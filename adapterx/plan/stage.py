@@ -1,0 +1,120 @@
+"""One piece of work with its own stored result: train an intermediate, train a target, evaluate it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from adapterx.recipe import Backbone, Method, Sampling, TrainSettings
+from adapterx.store import JSON
+
+StageKind = Literal["intermediate", "target", "evaluation"]
+TransferKind = Literal["none", "continue", "stack"]
+
+
+@dataclass(frozen=True)
+class BackboneInfo:
+    """What a plan knows of a backbone without loading it."""
+
+    key: str
+    """Names the content: equal keys, equal weights."""
+    architecture: Literal["xlm-roberta", "xlm-roberta-xl"]
+    hidden: int
+    layers: int
+    heads: int
+    intermediate: int
+    """Width of the feed-forward blocks."""
+    vocabulary: int
+    max_positions: int
+    """Longest sequence in tokens, special tokens included."""
+
+
+@dataclass(frozen=True)
+class TaskPart:
+    """The part of a task's data that a stage reads."""
+
+    task: str
+    format: str
+    labels: tuple[str, ...]
+    source: str
+    languages: tuple[str, ...]
+    """Sorted, since their order changes nothing."""
+    data: str
+    """Fingerprint of exactly this part."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training as the engine needs it: every setting concrete."""
+
+    tasks: tuple[TaskPart, ...]
+    """Sorted by name."""
+    sampling: Sampling
+    train: TrainSettings
+    seed: int
+    transfer: TransferKind
+    """How the adapter of the stage's input is used; `none` where there is no input."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation on the test split."""
+
+    task: TaskPart
+    limit: int | None
+    """Items per language; the same items in every language."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a stage takes. All but the first are estimates."""
+
+    trainable_parameters: int
+    memory_bytes: int
+    seconds: float | None
+    """Alone, at the rate of `cost.FLOPS`; None where the size of the data is not known beforehand."""
+    disk_bytes: int
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """The names, in the recipe, of the axis entries a stage belongs to (the first, where several share the stage)."""
+
+    backbone: str
+    method: str
+    intermediate: str
+    seed: int
+    transfer: TransferKind = "none"
+    target: str | None = None
+
+    @property
+    def slug(self) -> str:
+        """The readable name: the coordinates joined by dots, transfer and target where there are any."""
+        transfer = [] if self.transfer == "none" else [self.transfer]
+        target = [] if self.target is None else [self.target]
+        return ".".join([self.backbone, self.method, self.intermediate, *transfer, *target, f"seed{self.seed}"])
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A node of the plan. Two stages are the same if their ids are."""
+
+    kind: StageKind
+    id: str
+    """64 hex digits over kind, stage version, settings and inputs."""
+    settings: Mapping[str, JSON]
+    """Everything that can change the result, settings at their default left out."""
+    inputs: tuple[str, ...]
+    """Ids of the stages whose results this one reads."""
+    coordinates: Coordinates
+    backbone: Backbone
+    info: BackboneInfo
+    method: Method
+    work: Training | Evaluation
+    cost: Cost
+
+    @property
+    def slug(self) -> str:
+        """The readable part of the stage's name in the store."""
+        return self.coordinates.slug
