@@ -1,0 +1,1 @@
+"""Backbones: loading pretrained encoders safely, and running them over packed rows."""

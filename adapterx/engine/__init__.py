@@ -1,0 +1,1 @@
+"""The engine: many small trainings over one frozen encoder, as one."""

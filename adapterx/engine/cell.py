@@ -1,0 +1,82 @@
+"""What the engine is told about one training: data, method, settings, and where its weights start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from adapterx.methods.head import Head
+from adapterx.recipe.methods import Method
+from adapterx.recipe.training import TrainSettings
+from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.metrics import Metric
+from adapterx.tasks.sampling import Sampler
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The encoded examples of one task in one language."""
+
+    language: str
+    data: Encoded
+
+
+@dataclass(frozen=True, eq=False)
+class TaskData:
+    """One task of a training."""
+
+    head: Head
+    metric: Metric
+    """Judges the dev set."""
+    train: tuple[Pool, ...]
+    dev: tuple[Pool, ...] = ()
+    """In the training languages only; used by early stopping."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingCell:
+    """One training of a bundle. Everything it does follows from these fields; its neighbours have no part in it."""
+
+    name: str
+    seed: int
+    method: Method
+    settings: TrainSettings
+    tasks: tuple[TaskData, ...]
+    probabilities: NDArray[np.float64]
+    """How often each training pool is drawn, over the pools of all tasks in order."""
+    initial: Mapping[str, Tensor] | None = None
+    """Adapter tensors to go on from (transfer `continue`); fresh ones from the seed where None."""
+    lower: Mapping[str, Tensor] | None = None
+    """A frozen adapter below the trained one (transfer `stack`)."""
+
+    @cached_property
+    def pools(self) -> tuple[tuple[int, Pool], ...]:
+        """Every training pool with the place of its task in `tasks`."""
+        return tuple((place, pool) for place, task in enumerate(self.tasks) for pool in task.train)
+
+    @cached_property
+    def sampler(self) -> Sampler:
+        sizes = [len(pool.data) for _, pool in self.pools]
+        by_epoch = self.settings.epochs is not None
+        return Sampler(sizes, self.probabilities, self.settings.batch_size, self.seed, whole_epochs=by_epoch)
+
+    @cached_property
+    def total_steps(self) -> int:
+        if self.settings.steps is not None:
+            return self.settings.steps
+        assert self.settings.epochs is not None, "settings hold either steps or epochs"
+        return self.sampler.steps(self.settings.epochs)
+
+    def learning_rate(self, step: int) -> float:
+        """Rate of a step counted from 0: linear warm-up, then linear decay to 0, as Hugging Face schedules it."""
+        warmup = int(np.ceil(self.settings.warmup_ratio * self.total_steps))
+        if step < warmup:
+            share = step / warmup
+        else:
+            share = (self.total_steps - step) / max(1, self.total_steps - warmup)
+        return self.settings.learning_rate * share

@@ -1,0 +1,154 @@
+"""Train a bundle from wherever its cells stand to the end of each."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from adapterx.backbones.packed import PackedEncoder
+from adapterx.engine.bundle import Bundle, as_trained, shape_of
+from adapterx.engine.cell import TrainingCell
+from adapterx.engine.predict import TrainedCell, predict
+from adapterx.engine.state import Best, CellState
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the training of a cell ended."""
+
+    cell: TrainingCell
+    status: Literal["done", "diverged"]
+    state: CellState
+    trained: TrainedCell
+    """The best step where early stopping chose one, else the last."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the caller hears after every step of a bundle: per cell its name, steps taken, steps in all, and loss."""
+
+    cells: tuple[tuple[str, int, int, float], ...]
+
+
+def train(
+    encoder: PackedEncoder,
+    cells: Sequence[TrainingCell],
+    checkpoints: Sequence[Path] | None = None,
+    checkpoint_seconds: float = 60.0,
+    observe: Callable[[Progress], None] = lambda progress: None,
+) -> list[Outcome]:
+    """Train cells of one structure together; each ends as it would have ended alone.
+
+    Args:
+        checkpoints: a file per cell. A cell whose file exists goes on from there; all are written every
+            `checkpoint_seconds` and left for the caller to delete. A file that cannot be read is ignored.
+
+    Returns:
+        The outcomes in the order of `cells`.
+    """
+    shape = shape_of(encoder)
+    states = [
+        _resume(checkpoints[place] if checkpoints else None) or CellState.start(cell, shape)
+        for place, cell in enumerate(cells)
+    ]
+    active = [place for place, cell in enumerate(cells) if not _finished(cell, states[place])]
+    diverged: set[int] = set()
+    bundle = _bundle(encoder, cells, states, active)
+    saved = time.monotonic()
+    while bundle is not None:
+        losses = bundle.step()
+        leaving = []
+        for position, place in enumerate(active):
+            if math.isnan(losses[position]):
+                diverged.add(place)
+                leaving.append(place)
+                continue
+            _look_at_dev(bundle, position)
+            if _finished(cells[place], states[place]):
+                leaving.append(place)
+        observe(_progress(bundle, losses))
+        due = checkpoints is not None and time.monotonic() - saved >= checkpoint_seconds
+        if due or leaving:
+            for position, place in enumerate(active):
+                states[place] = bundle.state(position)
+                if checkpoints is not None:
+                    states[place].save(checkpoints[place])
+            saved = time.monotonic()
+        if leaving:
+            active = [place for place in active if place not in leaving]
+            bundle = _bundle(encoder, cells, states, active)
+    return [
+        Outcome(
+            cell,
+            "diverged" if place in diverged else "done",
+            states[place],
+            as_trained(cell, states[place], shape, best=True),
+        )
+        for place, cell in enumerate(cells)
+    ]
+
+
+def _bundle(
+    encoder: PackedEncoder, cells: Sequence[TrainingCell], states: Sequence[CellState], active: Sequence[int]
+) -> Bundle | None:
+    return Bundle(encoder, [cells[p] for p in active], [states[p] for p in active]) if active else None
+
+
+def _resume(path: Path | None) -> CellState | None:
+    if path is None:
+        return None
+    try:
+        return CellState.load(path)
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _finished(cell: TrainingCell, state: CellState) -> bool:
+    stopping = cell.settings.early_stopping
+    if stopping is not None and state.best is not None:
+        since = sum(step > state.best.step for step, _ in state.looks)
+        if since >= stopping.patience:
+            return True
+    return state.step >= cell.total_steps
+
+
+def _look_at_dev(bundle: Bundle, position: int) -> None:
+    """Every `every` steps and at the last one: score the dev set, and remember the parameters if they are the best."""
+    cell, state = bundle.cells[position], bundle.states[position]
+    stopping = cell.settings.early_stopping
+    if stopping is None or (state.step % stopping.every and state.step < cell.total_steps):
+        return
+    score = dev_score(bundle.encoder, cell, bundle.trained(position))
+    state.looks.append((state.step, score))
+    if state.best is None or score > state.best.score:
+        current = bundle.state(position)
+        state.best = Best(state.step, score, current.adapter.values, current.head.values)
+
+
+def dev_score(encoder: PackedEncoder, cell: TrainingCell, trained: TrainedCell) -> float:
+    """Mean over tasks of the mean over the training languages of the task's main metric."""
+    tasks = []
+    for task in cell.tasks:
+        scores = []
+        for pool, predicted in zip(task.dev, predict(encoder, trained, task.head, [p.data for p in task.dev]), strict=True):
+            data = pool.data
+            gold = np.split(data.labels, data.example_labels[1:-1])
+            statistics = task.metric.statistics(gold, [example.argmax(axis=1) for example in predicted])
+            scores.append(float(task.metric.value(statistics.sum(axis=0))))
+        tasks.append(float(np.mean(scores)))
+    return float(np.mean(tasks))
+
+
+def _progress(bundle: Bundle, losses: Sequence[float]) -> Progress:
+    return Progress(
+        tuple(
+            (cell.name, state.step, cell.total_steps, loss)
+            for cell, state, loss in zip(bundle.cells, bundle.states, losses, strict=True)
+        )
+    )

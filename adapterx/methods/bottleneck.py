@@ -1,0 +1,107 @@
+"""Bottleneck adapters for many cells at once, in the three placements of AdapterHub's `adapters`.
+
+sequential   `seq_bn`         one adapter after the feed-forward, fed LN(f + h) (Pfeiffer et al. 2021, 2005.00247)
+double       `double_seq_bn`  after attention and after the feed-forward, fed f (Houlsby et al. 2019, 1902.00751)
+parallel     `par_bn`         beside the feed-forward, fed its input h (He et al. 2022, 2110.04366)
+
+f is the sublayer's output, h its residual input. In every placement the adapter's output is added to f, and the
+layer's own norm closes the sublayer; a pre-LN layer has no norm there, and leaves it out both times. The order of
+residuals and norms follows `adapters/methods/{bottleneck,modeling}.py` at 1.3.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from torch import Tensor, nn
+
+from adapterx.backbones.packed import Place, Unadapted
+from adapterx.methods.parameters import Initialiser, Parameter, kaiming_uniform, normal, zeros
+from adapterx.methods.rows import CellDropout, linear_by_cell
+from adapterx.methods.shape import Shape
+from adapterx.recipe.methods import Bottleneck
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": nn.functional.relu,
+    "gelu": nn.functional.gelu,
+    "swish": nn.functional.silu,
+}
+
+
+def places(method: Bottleneck) -> tuple[Place, ...]:
+    """The residual connections of a layer that carry an adapter."""
+    return ("attention", "output") if method.placement == "double" else ("output",)
+
+
+def width(method: Bottleneck, hidden: int) -> int:
+    """Features inside the bottleneck, at least 1."""
+    return max(1, int(hidden // method.reduction_factor))
+
+
+def parameters(method: Bottleneck, shape: Shape) -> list[Parameter]:
+    """Down (b, d), up (d, b) and their biases for every place.
+
+    The parallel placement starts at the backbone (up = 0), the others near it (standard deviation 0.02).
+    """
+    inside = width(method, shape.hidden)
+    down: Initialiser = normal(0.02)
+    up: Initialiser = normal(0.02)
+    if method.placement == "parallel":
+        down, up = kaiming_uniform, zeros
+    found = []
+    for layer in range(shape.layers):
+        for place in places(method):
+            name = _name(layer, place)
+            found.append(Parameter(f"{name}.down.weight", (inside, shape.hidden), down))
+            found.append(Parameter(f"{name}.down.bias", (inside,), zeros, decays=False))
+            found.append(Parameter(f"{name}.up.weight", (shape.hidden, inside), up))
+            found.append(Parameter(f"{name}.up.bias", (shape.hidden,), zeros, decays=False))
+    return found
+
+
+def _name(layer: int, place: Place) -> str:
+    return f"encoder.layer.{layer}.{'attention.output' if place == 'attention' else 'output'}.adapter"
+
+
+class BottleneckAdapters(Unadapted):
+    """The bottleneck adapters of K cells.
+
+    Args:
+        slots: one mapping of stacked tensors (K, …) per active adapter, the lowest first: each receives what the
+            one below leaves. Parallel adapters share their input, and their outputs add.
+        dropout: applied to the output of the last slot, the one in training.
+    """
+
+    def __init__(self, method: Bottleneck, slots: Sequence[Mapping[str, Tensor]], dropout: CellDropout) -> None:
+        self.placement = method.placement
+        self.places = frozenset(places(method))
+        self.activation = _ACTIVATIONS[method.activation]
+        self.scaling = method.scaling
+        self.slots = tuple(slots)
+        self.dropout = dropout
+
+    def residual(
+        self, layer: int, place: Place, update: Tensor, residual: Tensor, norm: nn.Module | None, rows: tuple[int, ...]
+    ) -> Tensor:
+        if place in self.places:
+            for slot, tensors in enumerate(self.slots):
+                inputs = self._inputs(update, residual, norm)
+                change = self._bottleneck(tensors, _name(layer, place), inputs, rows)
+                if slot == len(self.slots) - 1:
+                    change = self.dropout(change, rows, f"{layer}.{place}")
+                update = update + change
+        return super().residual(layer, place, update, residual, norm, rows)
+
+    def _inputs(self, update: Tensor, residual: Tensor, norm: nn.Module | None) -> Tensor:
+        if self.placement == "parallel":
+            return residual
+        if self.placement == "double":
+            return update
+        return Unadapted.residual(self, 0, "output", update, residual, norm, ())
+
+    def _bottleneck(self, tensors: Mapping[str, Tensor], name: str, inputs: Tensor, rows: tuple[int, ...]) -> Tensor:
+        inner = linear_by_cell(inputs, tensors[f"{name}.down.weight"], tensors[f"{name}.down.bias"], rows)
+        outer = linear_by_cell(
+            self.activation(inner), tensors[f"{name}.up.weight"], tensors[f"{name}.up.bias"], rows
+        )
+        return outer if self.scaling == 1.0 else outer * self.scaling

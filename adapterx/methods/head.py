@@ -1,0 +1,69 @@
+"""Prediction heads: what turns the rows the encoder was asked for into scores and a loss.
+
+Architectures after XLM-R's own heads and AdapterHub's: dense, tanh, output for whole sequences (classification and
+multiple choice), one linear layer for tagging.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, linear
+
+from adapterx.methods.parameters import Parameter, normal, zeros
+from adapterx.tasks.examples import Format
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of one task.
+
+    Tensors are named `head.<task>.dense.{weight,bias}` and `head.<task>.output.{weight,bias}`.
+    """
+
+    task: str
+    format: Format
+    labels: int
+    """Classes of a classification or tagging task; multiple choice scores each choice with one output."""
+
+    def parameters(self, hidden: int) -> list[Parameter]:
+        """The head's tensors for an encoder of this width."""
+        outputs = 1 if self.format == "multiple-choice" else self.labels
+        found = []
+        if self.format != "tagging":
+            found.append(Parameter(f"{self.prefix}dense.weight", (hidden, hidden), normal(0.02)))
+            found.append(Parameter(f"{self.prefix}dense.bias", (hidden,), zeros, decays=False))
+        found.append(Parameter(f"{self.prefix}output.weight", (outputs, hidden), normal(0.02)))
+        found.append(Parameter(f"{self.prefix}output.bias", (outputs,), zeros, decays=False))
+        return found
+
+    @property
+    def prefix(self) -> str:
+        return f"head.{self.task}."
+
+    def scores(self, tensors: Mapping[str, Tensor], rows: Tensor) -> Tensor:
+        """(R, labels) scores of the R rows read, (R, 1) for multiple choice. `tensors` are one cell's."""
+        if self.format != "tagging":
+            rows = torch.tanh(linear(rows, tensors[f"{self.prefix}dense.weight"], tensors[f"{self.prefix}dense.bias"]))
+        return linear(rows, tensors[f"{self.prefix}output.weight"], tensors[f"{self.prefix}output.bias"])
+
+    def units(self, scores: Tensor, reads: Tensor) -> Tensor:
+        """(U, classes): one line per label. A choice's score becomes a class of its example.
+
+        Args:
+            scores: (R, ·) from `scores`.
+            reads: (n,) rows read for each of the n examples. An example with fewer choices gets scores of -inf.
+        """
+        if self.format != "multiple-choice":
+            return scores
+        example = torch.repeat_interleave(reads)
+        choice = torch.arange(len(scores), device=scores.device) - (reads.cumsum(0) - reads)[example]
+        table = scores.new_full((len(reads), int(reads.max())), float("-inf"))
+        return table.index_put((example, choice), scores[:, 0])
+
+    def loss(self, scores: Tensor, reads: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy over the labels (words, for tagging), as the Hugging Face heads compute it."""
+        return cross_entropy(self.units(scores, reads), labels)

@@ -1,0 +1,138 @@
+"""The packed encoder equals the Hugging Face forward."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from adapterx.backbones.layout import MAX_BLOCKS, pack
+from adapterx.backbones.packed import PackedEncoder
+from tests.models import encoder
+
+SHAPES = [
+    pytest.param("xlm-roberta", {"hidden": 32, "layers": 3, "heads": 4}, id="xlm-r-small"),
+    pytest.param("xlm-roberta", {"hidden": 96, "layers": 1, "heads": 2}, id="xlm-r-one-layer"),
+    pytest.param("xlm-roberta", {"hidden": 128, "layers": 6, "heads": 8}, id="xlm-r-deeper"),
+    pytest.param("xlm-roberta-xl", {"hidden": 64, "layers": 4, "heads": 4}, id="xl"),
+]
+LENGTHS = [1, 2, 3, 5, 7, 7, 7, 13, 31, 64, 65, 127, 512]
+
+
+def batch_of(lengths: list[int], reads: list[int] | None = None, seed: int = 0):
+    tokens = np.random.default_rng(seed).integers(3, 120, size=sum(lengths)).astype(np.int32)
+    rows = np.arange(len(tokens)) if reads is None else np.array(reads)
+    return tokens, pack(tokens, np.array(lengths), rows, [len(lengths)])
+
+
+def reference(model, tokens, lengths) -> list[torch.Tensor]:
+    """Hidden states of each sequence, run padded as usual."""
+    ids = torch.full((len(lengths), max(lengths)), 1)
+    mask = torch.zeros_like(ids)
+    for row, part in enumerate(np.split(tokens, np.cumsum(lengths)[:-1])):
+        ids[row, : len(part)] = torch.as_tensor(part)
+        mask[row, : len(part)] = 1
+    with torch.no_grad():
+        hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
+    return [hidden[row, :length] for row, length in enumerate(lengths)]
+
+
+@pytest.mark.parametrize(("architecture", "sizes"), SHAPES)
+def test_every_row_equals_the_hugging_face_forward(architecture, sizes) -> None:
+    model = encoder(architecture, **sizes)
+    tokens, batch = batch_of(LENGTHS)
+    expected = torch.cat(reference(model, tokens, LENGTHS))
+    with torch.no_grad():
+        torch.testing.assert_close(PackedEncoder(model)(batch), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("architecture", "sizes"), SHAPES)
+def test_reading_first_tokens_only_changes_nothing(architecture, sizes) -> None:
+    model = encoder(architecture, **sizes)
+    starts = np.concatenate([[0], np.cumsum(LENGTHS)[:-1]])
+    tokens, batch = batch_of(LENGTHS, reads=list(starts))
+    expected = torch.stack([hidden[0] for hidden in reference(model, tokens, LENGTHS)])
+    with torch.no_grad():
+        torch.testing.assert_close(PackedEncoder(model)(batch), expected, atol=1e-4, rtol=0)
+
+
+def test_sequences_may_be_read_at_several_places() -> None:
+    model = encoder("xlm-roberta")
+    lengths, reads = [4, 1, 6], [1, 2, 3, 4, 5, 10]
+    tokens, batch = batch_of(lengths, reads)
+    expected = torch.cat(reference(model, tokens, lengths))[reads]
+    with torch.no_grad():
+        torch.testing.assert_close(PackedEncoder(model)(batch), expected, atol=1e-5, rtol=0)
+
+
+def test_what_is_not_finite_stays_in_its_sequence() -> None:
+    packed = PackedEncoder(encoder("xlm-roberta"))
+    lengths = [5, 3, 4]
+    _, batch = batch_of(lengths)
+    embedded = packed.embed(batch)
+    embedded[:5] = torch.nan
+    embedded.requires_grad_()
+    hidden = packed.layer(1, packed.layer(0, embedded, batch, _unadapted()), batch, _unadapted())
+    assert hidden[:5].isnan().all() and hidden[5:].isfinite().all()
+    hidden[5:].sum().backward()
+    assert embedded.grad[5:].isfinite().all()
+
+
+def test_gradients_of_the_inputs_equal_the_hugging_face_ones() -> None:
+    model = encoder("xlm-roberta")
+    packed = PackedEncoder(model)
+    lengths = [3, 9, 1, 17, 4, 4]
+    tokens, batch = batch_of(lengths)
+    weight = torch.randn(sum(lengths), 32)
+    leaf = packed.embed(batch).detach().requires_grad_()
+    hidden = leaf
+    for index in range(len(packed.layers)):
+        hidden = packed.layer(index, hidden, batch, _unadapted())
+    (hidden * weight).sum().backward()
+
+    grads = []
+    for start, length in zip(np.cumsum([0, *lengths[:-1]]), lengths, strict=True):
+        part = leaf.detach()[start : start + length][None].requires_grad_()
+        state = part
+        for layer in model.encoder.layer:
+            out = layer(state)
+            state = out[0] if isinstance(out, tuple) else out
+        (state[0] * weight[start : start + length]).sum().backward()
+        grads.append(part.grad[0])
+    torch.testing.assert_close(leaf.grad, torch.cat(grads), atol=1e-5, rtol=1e-4)
+
+
+def test_the_projections_stay_the_models_own() -> None:
+    model = encoder("xlm-roberta")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    packed = PackedEncoder(model)
+    after = model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    attention = packed.layers[0].attention.self
+    assert attention.key.weight.data_ptr() == attention.joint_weight[32:].data_ptr()
+    assert not any(tensor.requires_grad for tensor in model.parameters())
+
+
+def test_few_blocks_and_little_padding() -> None:
+    lengths = np.random.default_rng(1).lognormal(3.4, 0.5, size=400).astype(int).clip(1, 128)
+    _, batch = batch_of(list(lengths))
+    blocks = batch.attention.blocks
+    assert len(blocks) <= MAX_BLOCKS
+    assert sum(block.sequences for block in blocks) == 400
+    for block in blocks[:-1]:
+        real = block.sequences * block.keys if block.mask is None else int(block.mask.sum())
+        assert real >= 0.88 * block.sequences * block.keys
+
+
+def test_wrong_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="sum to 5, but there are 4 tokens"):
+        pack(np.zeros(4, dtype=np.int32), np.array([2, 3]), np.array([0]), [2])
+    with pytest.raises(ValueError, match="sequence 1 is never read"):
+        pack(np.zeros(4, dtype=np.int32), np.array([2, 2]), np.array([0]), [2])
+
+
+def _unadapted():
+    from adapterx.backbones.packed import Unadapted
+
+    return Unadapted()

@@ -1,0 +1,43 @@
+"""Small randomly initialised encoders of both architectures, for tests that need no pretrained weights."""
+
+from __future__ import annotations
+
+import torch
+from transformers import (
+    PretrainedConfig,
+    PreTrainedModel,
+    XLMRobertaConfig,
+    XLMRobertaModel,
+    XLMRobertaXLConfig,
+    XLMRobertaXLModel,
+)
+
+_SIZES = {"vocab_size": 120, "max_position_embeddings": 514, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+
+
+def config(architecture: str, hidden: int = 32, layers: int = 3, heads: int = 4) -> PretrainedConfig:
+    """A small configuration of either architecture."""
+    kind = {"xlm-roberta": XLMRobertaConfig, "xlm-roberta-xl": XLMRobertaXLConfig}[architecture]
+    return kind(
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * hidden,
+        type_vocab_size=1,
+        layer_norm_eps=1e-5,
+        **_SIZES,
+    )
+
+
+def encoder(architecture: str, seed: int = 0, **sizes: int) -> PreTrainedModel:
+    """An encoder whose norms and biases are random too, so that a swapped or forgotten one shows."""
+    torch.manual_seed(seed)
+    kind = {"xlm-roberta": XLMRobertaModel, "xlm-roberta-xl": XLMRobertaXLModel}[architecture]
+    model = kind(config(architecture, **sizes), add_pooling_layer=False)
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            if tensor.dim() == 1:
+                tensor.add_(torch.randn_like(tensor) * 0.1)
+            elif "embeddings" not in name:
+                tensor.normal_(0.0, 0.08)
+    return model.eval()
