@@ -50,15 +50,17 @@ def evaluation_settings(work: Evaluation) -> Settings:
 def with_defaults(settings: Mapping[str, JSON]) -> Settings:
     """Stored settings with the defaults put back, so that two can be compared key by key."""
     full: Settings = dict(settings)
-    method, train = settings.get("method"), settings.get("train")
+    method, train, backbone, sampling = (settings.get(key) for key in ("method", "train", "backbone", "sampling"))
     if isinstance(method, Mapping):
         of_kind: Method = Lora() if method.get("kind") == "lora" else _bottleneck(method.get("placement"))
         full["method"] = {**of_kind.model_dump(mode="json"), **method}
     if isinstance(train, Mapping):
         defaults = {key: value for key, value in _TRAIN_DEFAULTS.items() if key != "epochs" or "steps" not in train}
         full["train"] = {**defaults, **train}
-    if isinstance(settings.get("backbone"), Mapping):
-        full["backbone"] = {"load": Backbone.model_fields["load"].default, **settings["backbone"]}  # type: ignore[dict-item]
+    if isinstance(backbone, Mapping):
+        full["backbone"] = {"load": Backbone.model_fields["load"].default, **backbone}
+    if isinstance(sampling, Mapping):
+        full["sampling"] = {**Sampling().model_dump(mode="json"), **sampling}
     return full
 
 

@@ -61,7 +61,9 @@ def _state(stage: Stage, plan: Plan, history: History, earlier: Mapping[str, Sta
     if record is not None:
         return State("stored") if record.status == "done" else State("diverged", _divergence(record))
     for upstream in stage.inputs:
-        if earlier[upstream].name in ("diverged", "blocked"):
+        if earlier[upstream].name == "blocked":
+            return earlier[upstream]
+        if earlier[upstream].name == "diverged":
             return State("blocked", f"{plan.stages[upstream].kind} {plan.stages[upstream].slug} diverged")
     failure = store.failure(stage.kind, stage.slug, stage.id)
     if failure is not None:

@@ -23,7 +23,7 @@ MAX_DEPTH = 32
 _CORE_SCHEMA: tuple[tuple[re.Pattern[str], Callable[[str], Plain]], ...] = (
     (re.compile(r"~|null|Null|NULL|"), lambda _: None),
     (re.compile(r"true|True|TRUE|false|False|FALSE"), lambda text: text.lower() == "true"),
-    (re.compile(r"[-+]?[0-9]+"), int),
+    (re.compile(r"[-+]?[0-9]{1,300}"), int),
     (re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+"), lambda text: int(text, 0)),
     (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
     (re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), lambda text: float(text.replace(".", "", 1))),
@@ -102,7 +102,7 @@ def compose(text: str, file: str, column: int = 0) -> tuple[Node | None, list[Pr
         position = composer.position(mark) if mark else None
         raise DocumentError(Problem(file, "", _syntax(text, error), position=position)) from error
     except YAMLError as error:
-        raise DocumentError(Problem(file, "", f"not YAML: {error}")) from error
+        raise DocumentError(Problem(file, "", f"not YAML: {str(error).splitlines()[0]}")) from error
 
 
 def _syntax(text: str, error: Any) -> str:  # noqa: ANN401  (ruamel types these attributes as Any)

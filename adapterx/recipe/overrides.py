@@ -10,7 +10,10 @@ from collections.abc import Sequence as Texts
 from dataclasses import replace
 
 from adapterx.recipe.document import DocumentError, Entry, Mapping, Node, Scalar, Sequence, compose
-from adapterx.recipe.problems import Position, Problem
+from adapterx.recipe.problems import Position, Problem, did_you_mean
+
+NAMED = (("backbones",), ("methods",), ("intermediates",), ("targets",))
+"""Where the keys are names of the user's: a new one is given whole, a mistyped one must not make a new entry."""
 
 
 def apply(root: Mapping, overrides: Texts[str]) -> tuple[Mapping, list[Problem]]:
@@ -38,17 +41,21 @@ def _parse(text: str) -> tuple[list[str], Node]:
     return keys, root if root is not None else empty
 
 
-def _error(text: str, path: str, message: str) -> DocumentError:
-    return DocumentError(Problem(text, path, message, position=Position(text, 1, 1)))
+def _error(text: str, path: str, message: str, hint: str = "") -> DocumentError:
+    return DocumentError(Problem(text, path, message, hint, Position(text, 1, 1)))
 
 
 def _with(node: Node, keys: list[str], value: Node, whole: list[str]) -> Node:
     """`node` with the value at `keys` replaced; the mappings on the way are made where they are missing."""
     if not keys:
         return value
+    path = tuple(whole[: -len(keys)])
+    node = _expanded(node, path)
+    override, above = value.position.file, ".".join(path)
     if isinstance(node, Mapping):
+        if path in NAMED and len(keys) > 1 and keys[0] not in node.entries:
+            raise _error(override, above, f"has no '{keys[0]}'", did_you_mean(keys[0], node.entries))
         return _mapping_with(node, keys, value, whole)
-    override, above = value.position.file, ".".join(whole[: -len(keys)])
     if isinstance(node, Sequence):
         index = int(keys[0]) if keys[0].isdecimal() else len(node.items)
         if index >= len(node.items):
@@ -59,6 +66,17 @@ def _with(node: Node, keys: list[str], value: Node, whole: list[str]) -> Node:
     if node.value is None:
         return _mapping_with(Mapping(Position(override, 1, 1), {}), keys, value, whole)
     raise _error(override, above, f"is the single value '{node.text}' in the file: override it as a whole, {above}=…")
+
+
+def _expanded(node: Node, path: tuple[str, ...]) -> Node:
+    """A shorthand in its long form, so that an override can reach into it."""
+    if path == ("targets",) and isinstance(node, Sequence):
+        named = {item.text: Entry(item.position, item) for item in node.items if isinstance(item, Scalar)}
+        return Mapping(node.position, named)
+    key = {"backbones": "model", "targets": "task"}.get(path[0])
+    if len(path) == 2 and key is not None and isinstance(node, Scalar) and node.value is not None:
+        return Mapping(node.position, {key: Entry(node.position, node)})
+    return node
 
 
 def replaced(node: Mapping, keys: list[str], value: Node) -> Mapping:

@@ -1,0 +1,71 @@
+"""A catalog and backbones of fixed facts, which count the questions they are asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adapterx.plan import BackboneInfo
+from adapterx.recipe import Backbone, did_you_mean
+
+
+@dataclass(frozen=True)
+class FakeTask:
+    name: str
+    format: str = "pair-classification"
+    labels: tuple[str, ...] = ("no", "yes")
+    languages: tuple[str, ...] = ("en", "de", "fi")
+    sources: Mapping[str, object] = field(default_factory=lambda: {"embedded": None, "local": None})
+
+
+TASKS = (
+    FakeTask("units"),
+    FakeTask("months", "multiple-choice", ("0", "1", "2", "3")),
+    FakeTask("numbers", "tagging", ("O", "B-NUM", "I-NUM")),
+    FakeTask("units-large"),
+    FakeTask("nli", labels=("entailment", "neutral", "contradiction")),
+)
+
+
+class FakeTasks:
+    """The TaskFacts protocol. German has no train data in the local source; counting Finnish takes too long there."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.revision = "1"
+
+    def find(self, name: str, beside: Path | None) -> FakeTask:
+        self.asked[f"find {name}"] += 1
+        known = {task.name: task for task in TASKS}
+        if name not in known:
+            raise LookupError(f"no task '{name}' ({did_you_mean(name, known)})")
+        return known[name]
+
+    def fingerprint(self, spec: FakeTask, source: str, splits: Mapping[str, Sequence[str]]) -> str:
+        key = f"{spec.name} {source} {sorted((split, tuple(codes)) for split, codes in splits.items())}"
+        self.asked[f"fingerprint {key}"] += 1
+        return f"{key} {self.revision}"
+
+    def sizes(self, spec: FakeTask, source: str, language: str, split: str) -> int | None:
+        self.asked[f"sizes {spec.name} {source} {language} {split}"] += 1
+        if source == "local" and language == "de" and split == "train":
+            return 0
+        if source == "local" and language == "fi":
+            return None
+        return {"train": 320, "dev": 64, "test": 100}[split]
+
+
+class FakeBackbones:
+    """describe: every model is 12 layers of 384, `@6` cuts them, `missing` does not exist."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+
+    def __call__(self, backbone: Backbone) -> BackboneInfo:
+        self.asked[backbone.model] += 1
+        if backbone.model == "missing":
+            raise FileNotFoundError("missing/config.json: no such file")
+        layers = int(backbone.model.partition("@")[2] or 12)
+        return BackboneInfo(f"key of {backbone.model}", "xlm-roberta", 384, layers, 12, 1536, 250002, 512)

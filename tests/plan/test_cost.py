@@ -1,0 +1,90 @@
+"""Parameter counts against those of hand and of the methods room; estimates by how they must move."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapterx.plan import BackboneInfo, Training
+from adapterx.plan.cost import adapter_parameters, head_parameters
+from adapterx.plan.stage import TaskPart
+from adapterx.recipe import Bottleneck, Lora, Method
+from tests.plan.conftest import Planner
+
+BASE = BackboneInfo("base", "xlm-roberta", 768, 12, 12, 3072, 250002, 512)
+
+
+def part(format: str, labels: int) -> TaskPart:
+    return TaskPart("t", format, tuple(str(n) for n in range(labels)), "embedded", ("en",), "x")
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        (Lora(), 294_912),  # `peft` prints 294,912 for r=8 on query and value of a base-sized encoder
+        (Lora(rank=1, target_modules=("intermediate", "output")), 12 * 2 * (768 + 3072)),
+        (Lora(rank=4, target_modules=("query", "key", "value", "attention_output")), 12 * 4 * 4 * 2 * 768),
+        (Bottleneck(), 894_528),  # `adapters` reports 894,528 for seq_bn on a base-sized encoder
+        (Bottleneck(placement="double"), 2 * 894_528),
+        (Bottleneck(placement="parallel"), 12 * (2 * 768 * 384 + 384 + 768)),
+        (Bottleneck(reduction_factor=10_000), 12 * (2 * 768 + 1 + 768)),
+    ],
+)
+def test_adapters(method: Method, parameters: int) -> None:
+    assert adapter_parameters(method, BASE) == parameters
+
+
+@pytest.mark.parametrize(
+    ("format", "labels", "parameters"),
+    [
+        ("pair-classification", 3, 768 * 768 + 768 + 768 * 3 + 3),
+        ("multiple-choice", 4, 768 * 768 + 768 + 768 + 1),
+        ("tagging", 7, 768 * 7 + 7),
+    ],
+)
+def test_heads(format: str, labels: int, parameters: int) -> None:
+    assert head_parameters(part(format, labels), 768) == parameters
+
+
+def test_the_engine_trains_what_the_plan_counts() -> None:
+    methods = pytest.importorskip("adapterx.methods.method")
+    heads = pytest.importorskip("adapterx.methods.head")
+    shapes = pytest.importorskip("adapterx.methods.shape")
+    shape = shapes.Shape(layers=BASE.layers, hidden=BASE.hidden, intermediate=BASE.intermediate)
+    for method in (
+        Lora(rank=3, target_modules=("query", "output")),
+        Bottleneck(placement="double", reduction_factor=7),
+    ):
+        assert sum(p.numel for p in methods.parameters(method, shape)) == adapter_parameters(method, BASE)
+    for format, labels in (("pair-classification", 3), ("tagging", 9), ("multiple-choice", 2)):
+        head = heads.Head("t", format, labels)
+        assert sum(p.numel for p in head.parameters(BASE.hidden)) == head_parameters(part(format, labels), BASE.hidden)
+
+
+def test_estimates_move_with_the_work(planned: Planner) -> None:
+    def target(**changes: object) -> tuple[float, int, int]:
+        settings: dict[str, object] = {"backbones": {"b": "e5@6"}, "methods": {"l": {"kind": "lora"}}, "seeds": [1]}
+        plan = planned(**{**settings, "intermediates": {"none": None}, "targets": ["units"], **changes})
+        (stage,) = [stage for stage in plan.stages.values() if isinstance(stage.work, Training)]
+        assert stage.cost.seconds is not None
+        return stage.cost.seconds, stage.cost.memory_bytes, stage.cost.disk_bytes
+
+    plain = target()
+    assert target(train={"epochs": 6})[0] == pytest.approx(2 * plain[0])
+    assert target(train={"steps": 30})[0] == pytest.approx(plain[0])
+    assert target(train={"limit": 160})[0] == pytest.approx(plain[0] / 2)
+    assert target(backbones={"b": "e5@12"})[0] == pytest.approx(2 * plain[0])
+    assert target(train={"batch_size": 64})[1] > plain[1]
+    assert target(backbones={"b": {"model": "e5@6", "load": "bfloat16"}})[1] < plain[1]
+    assert target(methods={"l": {"kind": "lora", "rank": 64}})[2] > plain[2]
+
+
+def test_unknown_sizes_give_no_time(planned: Planner) -> None:
+    settings: dict[str, object] = {
+        "intermediates": {"none": None},
+        "targets": {"u": {"task": "units", "source": "local"}},
+    }
+    plan = planned(**settings)
+    evaluations = [stage for stage in plan.stages.values() if stage.kind == "evaluation"]
+    assert {stage.cost.seconds for stage in evaluations} == {None}
+    limited = planned(**settings, evaluate={"limit": 10})
+    assert all(stage.cost.seconds for stage in limited.stages.values())

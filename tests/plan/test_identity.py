@@ -1,0 +1,138 @@
+"""Which settings change a stage's identity, and which do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from adapterx.plan import Plan
+from adapterx.plan.identity import with_defaults
+from tests.plan.conftest import Planner
+from tests.plan.fakes import FakeTasks
+
+SMALL: dict[str, object] = {
+    "backbones": {"small": "e5@6"},
+    "methods": {"lora": {"kind": "lora"}},
+    "intermediates": {"multi": {"tasks": ["units", "numbers"], "languages": ["en", "de"]}},
+    "transfers": ["continue"],
+    "targets": {"months": "months"},
+    "seeds": [1],
+}
+
+
+def ids(plan: Plan) -> tuple[str, str, str]:
+    """Intermediate, target, evaluation."""
+    (stages,) = plan.cell_stages.values()
+    assert stages.intermediate is not None
+    return stages.intermediate, stages.target, stages.evaluation
+
+
+@pytest.fixture
+def small(planned: Planner) -> Callable[..., Plan]:
+    return lambda **changes: planned(**{**SMALL, **changes})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "other", "description": "x", "evaluate": {"bootstrap": 500}},
+        {"backbones": {"renamed": "e5@6"}},
+        {"methods": {"renamed": {"kind": "lora", "rank": 8, "alpha": 16, "target_modules": ["value", "query"]}}},
+        {"intermediates": {"renamed": {"tasks": ["numbers", "units"], "languages": ["de", "en"]}}},
+        {"targets": {"renamed": {"task": "months", "train_task": "months", "train_languages": "en"}}},
+        {"train": {"epochs": 3, "learning_rate": {"lora": 1e-4}, "weight_decay": 0, "limit": None}},
+        {"train": {"epochs": 7, "intermediate": {"epochs": 3}, "target": {"epochs": 3}}},
+    ],
+)
+def test_what_cannot_change_a_result(changes: dict[str, object], small: Callable[..., Plan]) -> None:
+    assert ids(small(**changes)) == ids(small())
+
+
+@pytest.mark.parametrize(
+    ("changes", "changed"),
+    [
+        ({"seeds": [2]}, (True, True, True)),
+        ({"backbones": {"small": "e5@5"}}, (True, True, True)),
+        ({"backbones": {"small": {"model": "e5@6", "load": "bfloat16"}}}, (True, True, True)),
+        ({"methods": {"lora": {"kind": "lora", "rank": 4}}}, (True, True, True)),
+        ({"train": {"learning_rate": 2e-4}}, (True, True, True)),
+        ({"train": {"steps": 10}}, (True, True, True)),
+        ({"train": {"intermediate": {"batch_size": 8}}}, (True, True, True)),
+        ({"train": {"target": {"early_stopping": {"every": 4, "patience": 2}}}}, (False, True, True)),
+        ({"intermediates": {"multi": {"tasks": ["units", "numbers"]}}}, (True, True, True)),
+        (
+            {
+                "intermediates": {
+                    "multi": {"tasks": ["units", "numbers"], "languages": ["en", "de"], "sampling": "uniform"}
+                }
+            },
+            (True, True, True),
+        ),
+        ({"transfers": ["stack"]}, (False, True, True)),
+        ({"targets": {"months": {"task": "months", "train_languages": "de"}}}, (False, True, True)),
+        ({"targets": {"months": {"task": "months", "languages": ["en"]}}}, (False, False, True)),
+        ({"evaluate": {"limit": 10}}, (False, False, True)),
+    ],
+)
+def test_what_can(changes: dict[str, object], changed: tuple[bool, ...], small: Callable[..., Plan]) -> None:
+    before, after = ids(small()), ids(small(**changes))
+    assert tuple(a != b for a, b in zip(before, after, strict=True)) == changed
+
+
+def test_new_data_changes_what_reads_it(small: Callable[..., Plan], tasks: FakeTasks) -> None:
+    before = ids(small())
+    tasks.revision = "2"
+    assert all(a != b for a, b in zip(before, ids(small()), strict=True))
+
+
+def test_sampling_says_nothing_over_a_single_pool(small: Callable[..., Plan]) -> None:
+    one = {"tasks": "units", "languages": "en"}
+    uniform = small(intermediates={"multi": {**one, "sampling": "uniform"}})
+    assert ids(uniform) == ids(small(intermediates={"multi": one}))
+
+
+def test_entries_of_equal_content_share_their_stages(small: Callable[..., Plan]) -> None:
+    entry = {"tasks": ["units"]}
+    plan = small(intermediates={"a": entry, "b": entry})
+    assert len(plan.cells) == 2
+    assert len(plan.stages) == 3
+
+
+def test_defaults_stay_out_and_come_back(small: Callable[..., Plan]) -> None:
+    plan = small(methods={"p": {"kind": "bottleneck", "placement": "parallel"}}, train={"steps": 5})
+    stage = plan.stages[ids(plan)[1]]
+    assert stage.settings["method"] == {"kind": "bottleneck", "placement": "parallel"}
+    assert stage.settings["train"] == {"steps": 5}
+    full = with_defaults(stage.settings)
+    assert full["method"] == {
+        "kind": "bottleneck",
+        "placement": "parallel",
+        "reduction_factor": 2.0,
+        "activation": "relu",
+        "scaling": 4.0,
+        "dropout": 0.0,
+    }
+    train = full["train"]
+    assert isinstance(train, dict)
+    assert (train["steps"], train["batch_size"], "epochs" in train) == (5, 32, False)
+
+
+def test_the_identity_of_a_plain_recipe_never_moves(small: Callable[..., Plan]) -> None:
+    """Pinned: a change here means that every stored result of every user is thrown away."""
+    plan = small()
+    assert plan.stages[ids(plan)[0]].settings == {
+        "backbone": {"key": "key of e5@6"},
+        "method": {"kind": "lora"},
+        "tasks": {
+            "numbers": {"languages": ["de", "en"], "data": "numbers embedded [('train', ('de', 'en'))] 1"},
+            "units": {"languages": ["de", "en"], "data": "units embedded [('train', ('de', 'en'))] 1"},
+        },
+        "train": {},
+        "seed": 1,
+        "sampling": {},
+    }
+    assert tuple(id[:16] for id in ids(plan)) == PINNED
+
+
+PINNED = ("3121bcdf6858348c", "2d7454e6b742afa1", "acb8b5ff11ad95c2")

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from adapterx.plan import Plan, Stage, State, ready, states
+from adapterx.store import Failure, Record, Status, Store
+from tests.plan.conftest import Planner
+from tests.plan.fakes import FakeTasks
+
+ONE: dict[str, object] = {
+    "backbones": {"small": "e5@6"},
+    "methods": {"lora": {"kind": "lora"}},
+    "intermediates": {"multi": {"tasks": ["units"], "languages": ["en", "de"]}},
+    "transfers": ["continue"],
+    "targets": {"months": "months"},
+    "seeds": [1],
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def commit(store: Store, stage: Stage, status: Status = "done", **result: str) -> Record:
+    return store.commit(
+        stage.kind,
+        stage.slug,
+        stage.id,
+        settings=stage.settings,
+        inputs=stage.inputs,
+        files={"adapter": b"x"},
+        result=result,
+        provenance={},
+        status=status,
+    )
+
+
+def stage(plan: Plan, kind: str) -> Stage:
+    (found,) = [stage for stage in plan.stages.values() if stage.kind == kind]
+    return found
+
+
+def by_kind(plan: Plan, store: Store) -> dict[str, State]:
+    return {plan.stages[id].kind: state for id, state in states(plan, store).items()}
+
+
+def reasons(plan: Plan, store: Store) -> dict[str, list[str]]:
+    return {kind: [str(change) for change in state.stale] for kind, state in by_kind(plan, store).items()}
+
+
+def test_an_empty_store_has_everything_to_do(planned: Planner, store: Store) -> None:
+    plan = planned(**ONE)
+    todo = {"intermediate": State("to-train"), "target": State("to-train"), "evaluation": State("to-evaluate")}
+    assert by_kind(plan, store) == todo
+    assert {plan.stages[id].kind: state for id, state in states(plan, None).items()} == todo
+    assert not store.root.exists()
+
+
+def test_stored_stages_make_the_next_ones_ready(planned: Planner, store: Store) -> None:
+    plan = planned(**ONE)
+    for kind, following in (("intermediate", "target"), ("target", "evaluation")):
+        commit(store, stage(plan, kind))
+        current = states(plan, store)
+        assert current[stage(plan, kind).id] == State("stored")
+        assert ready(plan, current) == [stage(plan, following).id]
+    commit(store, stage(plan, "evaluation"))
+    assert ready(plan, states(plan, store)) == []
+
+
+def test_a_diverged_stage_blocks_what_follows(planned: Planner, store: Store) -> None:
+    plan = planned(**ONE)
+    commit(store, stage(plan, "intermediate"), "diverged", reason="loss nan at step 7")
+    blocked = State("blocked", "intermediate small.lora.multi.seed1 diverged")
+    assert by_kind(plan, store) == {
+        "intermediate": State("diverged", "loss nan at step 7"),
+        "target": blocked,
+        "evaluation": blocked,
+    }
+    assert ready(plan, states(plan, store)) == []
+
+
+def test_a_failure_is_told_and_tried_again(planned: Planner, store: Store) -> None:
+    plan = planned(**ONE)
+    failed = stage(plan, "intermediate")
+    store.fail(
+        failed.kind, failed.slug, failed.id, Failure("out-of-memory", "12 GB asked", "2026-01-01T00:00:00+00:00")
+    )
+    assert by_kind(plan, store)["intermediate"] == State("failed-before", "out-of-memory: 12 GB asked")
+    assert ready(plan, states(plan, store)) == [failed.id]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"train": {"target": {"epochs": 2}}},
+            {"intermediate": [], "target": ["train.epochs: 3 → 2"], "evaluation": ["target: train.epochs: 3 → 2"]},
+        ),
+        (
+            {"train": {"intermediate": {"learning_rate": 1e-3}}},
+            {
+                "intermediate": ["train.learning_rate: 0.0001 → 0.001"],
+                "target": ["intermediate: train.learning_rate: 0.0001 → 0.001"],
+                "evaluation": ["target: intermediate: train.learning_rate: 0.0001 → 0.001"],
+            },
+        ),
+        ({"evaluate": {"limit": 5}}, {"intermediate": [], "target": [], "evaluation": ["limit: — → 5"]}),
+        (
+            {"train": {"target": {"steps": 40, "early_stopping": {"every": 4, "patience": 2}}}},
+            {
+                "target": [
+                    "tasks.months.data: months embedded [('train', ('en',))] 1"
+                    " → months embedded [('dev', ('en',)), ('train', ('en',))] 1",
+                    "train.steps: — → 40",
+                    "train.early_stopping.every: — → 4",
+                    "train.early_stopping.patience: — → 2",
+                    "train.epochs: 3 → —",
+                ]
+            },
+        ),
+        (
+            {"methods": {"lora": {"kind": "lora", "target_modules": ["query"]}}},
+            {"intermediate": ["method.target_modules: [query, value] → [query]"]},
+        ),
+        ({"seeds": [2]}, {"intermediate": [], "target": [], "evaluation": []}),
+    ],
+)
+def test_stale_stages_name_the_setting_that_changed(
+    changes: dict[str, object], expected: dict[str, list[str]], planned: Planner, store: Store
+) -> None:
+    for one in planned(**ONE).stages.values():
+        commit(store, one)
+    found = reasons(planned(**{**ONE, **changes}), store)
+    assert {kind: found[kind] for kind in expected} == expected
+
+
+def test_changed_data_is_named(planned: Planner, store: Store, tasks: FakeTasks) -> None:
+    commit(store, stage(planned(**ONE), "intermediate"))
+    tasks.revision = "2"
+    assert reasons(planned(**ONE), store)["intermediate"] == [
+        "tasks.units.data: units embedded [('train', ('de', 'en'))] 1 → units embedded [('train', ('de', 'en'))] 2"
+    ]
+
+
+def test_an_input_that_is_gone_is_named_by_its_id(planned: Planner, store: Store) -> None:
+    old, new = planned(**ONE), planned(**{**ONE, "train": {"intermediate": {"epochs": 1}}})
+    commit(store, stage(old, "target"))
+    before, after = stage(old, "intermediate").id[:12], stage(new, "intermediate").id[:12]
+    assert reasons(new, store)["target"] == [f"intermediate: {before} → {after}"]
+
+
+def test_the_newest_earlier_result_is_compared(planned: Planner, store: Store) -> None:
+    for age, epochs in ((200, 5), (100, 4)):
+        record = commit(store, stage(planned(**{**ONE, "train": {"epochs": epochs}}), "intermediate"))
+        path = store.directory(record.kind, record.slug, record.id) / "record.json"
+        os.utime(path, (1e9 - age, 1e9 - age))
+    assert reasons(planned(**ONE), store)["intermediate"] == ["train.epochs: 4 → 3"]
+
+
+def test_damaged_stages_are_to_do_again(planned: Planner, store: Store) -> None:
+    plan = planned(**ONE)
+    record = commit(store, stage(plan, "intermediate"))
+    (store.directory(record.kind, record.slug, record.id) / "adapter").write_bytes(b"longer")
+    assert by_kind(plan, store)["intermediate"] == State("to-train")
