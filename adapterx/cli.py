@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,9 @@ from adapterx import __version__
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from adapterx.plan import Plan
+    from adapterx.plan import BackboneInfo, Plan, TaskFacts
+    from adapterx.recipe import Backbone
+    from adapterx.tasks.spec import TaskSpec
 
 MISTAKE = 2
 
@@ -146,14 +148,23 @@ def _planned(args: argparse.Namespace) -> Plan:
 
     try:
         recipe = read(args.recipe, args.overrides)
-        from adapterx import tasks
-        from adapterx.backbones.describe import describe
-
-        return build(recipe, args.recipe.parent, describe, tasks)
+        return build(recipe, args.recipe.parent, _describe(), _catalog())
     except RecipeError as error:
         raise CommandError(str(error)) from error
     except SettingError as error:
         raise CommandError(str(locate(args.recipe, args.overrides, error.findings))) from error
+
+
+def _describe() -> Callable[[Backbone], BackboneInfo]:
+    from adapterx.backbones.describe import describe
+
+    return describe
+
+
+def _catalog() -> TaskFacts[TaskSpec]:
+    from adapterx import tasks
+
+    return tasks
 
 
 def _run_directory(args: argparse.Namespace) -> Path:
@@ -178,7 +189,8 @@ def _run_directory(args: argparse.Namespace) -> Path:
 
 
 def _store_root(args: argparse.Namespace) -> Path:
-    return args.store or Path(os.environ.get("ADAPTERX_STORE") or "adapterx-store")
+    given: Path | None = args.store
+    return given or Path(os.environ.get("ADAPTERX_STORE") or "adapterx-store")
 
 
 @contextmanager

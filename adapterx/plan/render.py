@@ -102,7 +102,7 @@ def _groups(plan: Plan, current: Mapping[str, State]) -> Table:
         left = [stage for stage in stages if current[stage.id].name != "stored"]
         parameters = {stage.cost.trainable_parameters for stage in stages} - {0}
         table.add_row(
-            Text("  " + (".".join(key[1:]) or "all")),
+            Text("  " + (".".join(filter(None, key[1:])) or "all")),
             label,
             _range(parameters),
             size(max(stage.cost.memory_bytes for stage in stages)),
@@ -125,7 +125,8 @@ def _grouped(stages: Sequence[Stage]) -> dict[tuple[str, ...], list[Stage]]:
 
 
 def _names(place: Coordinates) -> list[str]:
-    return [place.backbone, place.method, place.intermediate, place.transfer, place.target or ""]
+    transfer = "" if place.transfer == "none" else place.transfer
+    return [place.backbone, place.method, place.intermediate, transfer, place.target or ""]
 
 
 def _notes(plan: Plan, current: Mapping[str, State]) -> Iterator[Text]:
