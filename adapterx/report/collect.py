@@ -1,0 +1,188 @@
+"""A run and its stored stages → Results: every cell with its status, and the scores of those that have any."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from adapterx.plan.cells import Cell
+from adapterx.report import predictions
+from adapterx.report.predictions import Predictions
+from adapterx.report.run import PlannedCell, Run, StageRef, read
+from adapterx.store import JSON, DamagedFile, Record, Store
+
+Status = Literal[
+    "done", "collapsed", "diverged", "failed", "out-of-memory", "out-of-disk", "blocked", "missing", "refused"
+]
+Curve = tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One row of results: a status always, scores if the cell was evaluated."""
+
+    cell: Cell
+    status: Status
+    message: str
+    scores: Predictions | None
+
+
+@dataclass(frozen=True)
+class TargetFacts:
+    """What the cells of one target have in common."""
+
+    name: str
+    metrics: tuple[str, ...]
+    """The first is the main one."""
+    languages: tuple[str, ...]
+    """Evaluated languages: those of the target's training data first, then by code."""
+    sources: tuple[str, ...]
+    """Languages of the target's training data."""
+    items: Mapping[str, tuple[str, ...]]
+    """Item ids per language."""
+    majority: Mapping[str, Mapping[str, float]]
+    """Score of the most frequent label, by metric and language."""
+
+    @property
+    def parallel(self) -> bool:
+        """Whether all languages have the same items."""
+        return len(set(self.items.values())) <= 1
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Languages that the target was not trained in."""
+        return tuple(language for language in self.languages if language not in self.sources)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything the report is made from."""
+
+    run: Run
+    cells: tuple[CellResult, ...]
+    targets: Mapping[str, TargetFacts]
+    """Targets with at least one evaluated cell, in the recipe's order."""
+    stages: Mapping[StageRef, Record]
+    """The stored stages, each once, in the order of the cells."""
+    curves: Mapping[StageRef, Curve]
+    """(step, loss) of the training stages."""
+
+
+def collect(store: Store, run_dir: Path) -> Results:
+    """Read a run's results from the store."""
+    run = read(run_dir)
+    stages: dict[StageRef, Record] = {}
+    for ref in dict.fromkeys(ref for planned in run.cells for ref in planned.stages):
+        record = store.find(ref.id, ref.kind, ref.slug)
+        if record is not None:
+            stages[ref] = record
+    cells = [_result(store, planned, stages) for planned in run.cells]
+    targets = {}
+    for name in dict.fromkeys(cell.cell.target for cell in cells):
+        of_target = [cell for cell in cells if cell.cell.target == name and cell.scores is not None]
+        if of_target:
+            targets[name] = _facts(name, of_target, _sources(name, run, stages))
+    checked = tuple(_same_items(cell, targets) for cell in cells)
+    return Results(run, checked, targets, stages, _curves(store, stages))
+
+
+def _result(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record]) -> CellResult:
+    status, message = _status(store, planned, stages)
+    if status not in ("done", "collapsed"):
+        return CellResult(planned.cell, status, message, None)
+    try:
+        path = store.read(stages[planned.stages[-1]], "predictions.parquet")
+    except (DamagedFile, KeyError) as error:
+        return CellResult(planned.cell, "missing", str(error), None)
+    return CellResult(planned.cell, status, message, predictions.read(path))
+
+
+def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record]) -> tuple[Status, str]:
+    """The first stage that is not done decides."""
+    if planned.refused is not None:
+        return "refused", planned.refused
+    *_, evaluation = planned.stages
+    for ref in planned.stages:
+        record = stages.get(ref)
+        if record is not None and record.status == "done":
+            continue
+        failure = store.failure(ref.kind, ref.slug, ref.id)
+        if record is not None:
+            status, message = cast(Status, record.status), _text(record.result.get("message"))
+        elif failure is not None:
+            status, message = cast(Status, failure.status), failure.message
+        else:
+            return "missing", f"{ref.kind} {ref.slug} is not stored"
+        if ref.kind == "intermediate":
+            return "blocked", f"{ref.kind} {ref.slug} {status}" + (f": {message}" if message else "")
+        return status, message
+    result = stages[evaluation].result
+    return ("collapsed", _text(result.get("why"))) if result.get("collapsed") else ("done", "")
+
+
+def _text(value: JSON) -> str:
+    return "" if value is None else str(value)
+
+
+def _facts(name: str, cells: list[CellResult], sources: tuple[str, ...]) -> TargetFacts:
+    """Common facts; where cells disagree about a language's items, the first cell's count."""
+    metrics: dict[str, None] = {}
+    items: dict[str, tuple[str, ...]] = {}
+    majority: dict[str, dict[str, float]] = {}
+    for cell in cells:
+        if cell.scores is None:
+            continue
+        metrics.update(dict.fromkeys(metric.name for metric in cell.scores.metrics))
+        for language, found in cell.scores.languages.items():
+            items.setdefault(language, found.ids)
+            for metric, score in found.majority.items():
+                majority.setdefault(metric, {}).setdefault(language, score)
+    first = [language for language in sources if language in items]
+    languages = (*first, *sorted(set(items) - set(first)))
+    return TargetFacts(name, tuple(metrics), languages, tuple(first), items, majority)
+
+
+def _sources(target: str, run: Run, stages: Mapping[StageRef, Record]) -> tuple[str, ...]:
+    """The target's training languages as its stages spell them out (`all` in a recipe names none)."""
+    for planned in run.cells:
+        for ref in planned.stages:
+            if planned.cell.target == target and ref.kind == "target" and ref in stages:
+                tasks = stages[ref].settings.get("tasks")
+                parts: Iterable[JSON] = tasks.values() if isinstance(tasks, Mapping) else ()
+                lists = [part.get("languages") for part in parts if isinstance(part, Mapping)]
+                return tuple(str(code) for codes in lists if isinstance(codes, list) for code in codes)
+    return ()
+
+
+def _same_items(cell: CellResult, targets: Mapping[str, TargetFacts]) -> CellResult:
+    """Pairing needs the same items in every cell; one that has others is no result of this run."""
+    if cell.scores is None:
+        return cell
+    items = targets[cell.cell.target].items
+    wrong = [name for name, found in cell.scores.languages.items() if found.ids != items[name]]
+    if not wrong:
+        return cell
+    message = f"evaluated on other items than the cells before it: {', '.join(wrong)}"
+    return CellResult(cell.cell, "failed", message, None)
+
+
+def _curves(store: Store, stages: Mapping[StageRef, Record]) -> dict[StageRef, Curve]:
+    curves = {}
+    for ref, record in stages.items():
+        if "training.jsonl" not in record.files:
+            continue
+        try:
+            lines = store.read(record, "training.jsonl").read_text().splitlines()
+        except DamagedFile:
+            continue  # the stage is aside now, and the next report shows its cells as missing
+        points = [json.loads(line) for line in lines]
+        curves[ref] = tuple((point["step"], point["loss"]) for point in points if _finite(point["loss"]))
+    return curves
+
+
+def _finite(loss: object) -> bool:
+    return isinstance(loss, int | float) and math.isfinite(loss)

@@ -1,0 +1,86 @@
+"""Training curves: loss by step for every training of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from adapterx.report.analysis import Analysis
+from adapterx.report.collect import Curve
+from adapterx.report.colours import line
+from adapterx.report.drawing import Figure, Key, plot
+from adapterx.report.run import PlannedCell, StageRef
+from adapterx.report.statistics import Array
+
+DASHES: Mapping[str, tuple[float, ...]] = {"none": (1.0, 1.5), "continue": (), "stack": (4.0, 1.5)}
+"""Lengths of strokes and gaps by transfer; solid when empty."""
+BLOCKS = 60
+"""Points per curve: means over this many blocks of steps."""
+
+Trainings = dict[StageRef, PlannedCell]
+
+
+def curve_figures(analysis: Analysis) -> list[Figure]:
+    """A figure for the intermediates and one per target, with a panel per backbone and method."""
+    targets = dict.fromkeys(one.cell.target for one in analysis.results.run.cells)
+    found = [_figure(analysis, target) for target in (None, *targets)]
+    return [figure for figure in found if figure is not None]
+
+
+def _figure(analysis: Analysis, target: str | None) -> Figure | None:
+    cells = analysis.results.run.cells
+    curves = {ref: _smooth(curve) for ref, curve in analysis.results.curves.items() if curve}
+    trainings = _trainings(analysis, target, curves)
+    if not trainings:
+        return None
+    name = "intermediate" if target is None else target
+    names = dict.fromkeys(one.cell.intermediate for one in cells)
+    colours = {intermediate: line(index) for index, intermediate in enumerate(names)}
+    top = 1.05 * max(curves[ref][1].max() for ref in trainings)
+    methods = {one.cell.method for one in cells}
+    panels: list[str] = []
+    for backbone, method in dict.fromkeys((one.cell.backbone, one.cell.method) for one in trainings.values()):
+        title = f"{backbone} · {method}" if len(methods) > 1 else backbone
+        with plot(f"loss-{name}-{len(panels)}", title, f"Training loss of {name} with {title}") as panel:
+            for ref, one in trainings.items():
+                if (one.cell.backbone, one.cell.method) == (backbone, method):
+                    colour, dash = colours[one.cell.intermediate], DASHES[_way(one, target)]
+                    style = (0, dash) if dash else "solid"
+                    panel.axes.plot(*curves[ref], color=colour, linestyle=style, linewidth=0.9, alpha=0.85)
+            panel.axes.set_ylim(0, top)
+            panel.axes.set_xlabel("step")
+            panel.axes.set_ylabel("loss")
+        panels.append(panel.svg)
+    pairs = dict.fromkeys((one.cell.intermediate, _way(one, target)) for one in trainings.values())
+    keys = tuple(_key(intermediate, way, colours[intermediate], target) for intermediate, way in pairs)
+    caption = f"Training loss of {name}, one line per seed; means over blocks of steps."
+    return Figure(f"loss-{name}", caption, tuple(panels), keys)
+
+
+def _trainings(analysis: Analysis, target: str | None, curves: Mapping[StageRef, object]) -> Trainings:
+    """The target's trainings (the intermediates' for None) that have a curve, each with the first cell it serves."""
+    found: Trainings = {}
+    for one in analysis.results.run.cells:
+        for ref in one.stages:
+            wanted = ref.kind == "intermediate" if target is None else ref.kind == "target"
+            if wanted and target in (None, one.cell.target) and ref in curves:
+                found.setdefault(ref, one)
+    return found
+
+
+def _way(one: PlannedCell, target: str | None) -> str:
+    """The transfer, which matters in target trainings only."""
+    return "continue" if target is None else one.cell.transfer
+
+
+def _key(intermediate: str, way: str, colour: str, target: str | None) -> Key:
+    label = intermediate if target is None or way == "none" else f"{intermediate} · {way}"
+    return Key(label, colour, dash=" ".join(str(2 * length) for length in DASHES[way]))
+
+
+def _smooth(curve: Curve) -> tuple[Array, Array]:
+    """Steps and losses as means over at most BLOCKS blocks."""
+    points = np.array(curve, dtype=np.float64)
+    means = np.array([block.mean(axis=0) for block in np.array_split(points, min(BLOCKS, len(points)))])
+    return means[:, 0], means[:, 1]

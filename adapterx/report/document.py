@@ -1,0 +1,83 @@
+"""The report as a value: every text, table and figure, before any file format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adapterx.report import provenance, tables, wording
+from adapterx.report.analysis import Analysis
+from adapterx.report.curve_figure import curve_figures
+from adapterx.report.drawing import Figure
+from adapterx.report.gap_figure import gap_figure
+from adapterx.report.statistics import Estimate
+from adapterx.report.table import Table
+
+
+@dataclass(frozen=True)
+class Document:
+    """The parts in the order of the page."""
+
+    title: str
+    description: str
+    facts: tuple[str, ...]
+    question: str
+    answer: str
+    scope: str
+    gap_figure: Figure | None
+    changes: Table | None
+    gaps: Table | None
+    by_language: list[Table]
+    limit: float
+    """Largest gap of a single language, the end of the colour scale."""
+    results: list[Table]
+    unfinished: Table | None
+    cells: str
+    curves: list[Figure]
+    method: tuple[str, ...]
+    languages: str
+    provenance: list[Table]
+    recipe: str
+    overrides: tuple[str, ...]
+
+
+def document(analysis: Analysis) -> Document:
+    """Lay out an analysis."""
+    results, run = analysis.results, analysis.results.run
+    codes = sorted({code for facts in results.targets.values() for code in facts.languages})
+    gaps = [one for gap in analysis.gaps for one in gap.summary.languages.values() if isinstance(one, Estimate)]
+    return Document(
+        title=run.name,
+        description=run.description,
+        facts=_facts(analysis),
+        question=wording.question(analysis),
+        answer=wording.answer(analysis),
+        scope=wording.scope(analysis),
+        gap_figure=gap_figure(analysis),
+        changes=tables.changes(analysis),
+        gaps=tables.gaps(analysis),
+        by_language=tables.by_language(analysis),
+        limit=max((abs(one.value) for one in gaps), default=0.0),
+        results=tables.results(analysis),
+        unfinished=tables.unfinished(results.cells),
+        cells=wording.count(len(results.cells), "cell"),
+        curves=curve_figures(analysis),
+        method=wording.method(analysis),
+        languages=", ".join(f"{tables.language_name(code)} ({code})" for code in codes),
+        provenance=provenance.tables(analysis),
+        recipe=provenance.recipe(run),
+        overrides=run.overrides,
+    )
+
+
+def _facts(analysis: Analysis) -> tuple[str, ...]:
+    cells, run = analysis.results.cells, analysis.results.run
+    done = sum(one.status == "done" for one in cells)
+    languages = {code for facts in analysis.results.targets.values() for code in facts.languages}
+    return (
+        f"{done} of {wording.count(len(cells), 'cell')} done",
+        wording.count(len(run.backbones), "backbone"),
+        wording.count(len({one.cell.target for one in cells}), "target"),
+        wording.count(len({one.cell.seed for one in cells}), "seed"),
+        wording.count(len(languages), "language"),
+        wording.duration(provenance.seconds(analysis.results.stages.values())),
+    )

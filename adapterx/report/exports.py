@@ -1,0 +1,141 @@
+"""The report for machines and for plain text: results.csv, report.json and report.md."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import asdict
+from io import StringIO
+
+from adapterx.report.analysis import Analysis
+from adapterx.report.document import Document
+from adapterx.report.gaps import Change, transfer
+from adapterx.report.scores import Summary
+from adapterx.report.statistics import LEVEL, SEED, Missing, Quantity
+from adapterx.report.table import markdown
+from adapterx.store import JSON
+
+PLACE = ("backbone", "method", "intermediate", "transfer", "target", "seed")
+COLUMNS = (*PLACE, "status", "language", "trained_in", "metric", "value", "low", "high", "n")
+
+
+def results_csv(analysis: Analysis) -> str:
+    """One row per cell, language and metric; a cell without scores has one row, with its status."""
+    text = StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for result in analysis.results.cells:
+        if result.scores is None:
+            writer.writerow({**asdict(result.cell), "status": result.status})
+    for one in analysis.cells:
+        sources = analysis.results.targets[one.result.cell.target].sources
+        row = {"status": one.result.status, "language": one.language, "metric": one.metric, "n": one.items}
+        estimate = {key: _number(value) for key, value in asdict(one.estimate).items()}
+        trained = str(one.language in sources).lower()
+        writer.writerow({**asdict(one.result.cell), **row, "trained_in": trained, **estimate})
+    return text.getvalue()
+
+
+def report_json(analysis: Analysis, document: Document) -> JSON:
+    """Everything the page states, with fractions instead of percentages."""
+    overall = analysis.overall
+    return {
+        "adapterx": 1,
+        "name": document.title,
+        "question": document.question,
+        "answer": document.answer,
+        "scope": document.scope,
+        "method": list(document.method),
+        "bootstrap": {"resamples": analysis.results.run.resamples, "seed": SEED, "level": LEVEL},
+        "overall": None
+        if overall is None
+        else {
+            "contrasts": overall.contrasts,
+            "gap": _quantity(overall.gap),
+            "change": None if overall.change is None else _change(overall.change),
+        },
+        "changes": [_change(one) for one in analysis.changes],
+        "gaps": [
+            {
+                **{key: value for key, value in asdict(gap.arm).items() if key not in ("intermediate", "transfer")},
+                "transfer": transfer(gap),
+                "arm": gap.arm.intermediate,
+                "baseline": gap.baseline.intermediate,
+                "seeds": gap.seeds,
+                "items": gap.items,
+                **_summary(gap.summary),
+            }
+            for gap in analysis.gaps
+        ],
+        "scores": [
+            {**asdict(one.setting), "metric": one.metric, "statuses": dict(one.statuses), **_summary(one.summary)}
+            for one in analysis.scores
+        ],
+        "cells": [{**asdict(one.cell), "status": one.status, "message": one.message} for one in analysis.results.cells],
+        "targets": {
+            name: {"metrics": list(facts.metrics), "trained_in": list(facts.sources), "parallel": facts.parallel}
+            for name, facts in analysis.results.targets.items()
+        },
+        "stages": [
+            {**asdict(ref), "status": record.status, "provenance": record.provenance}
+            for ref, record in analysis.results.stages.items()
+        ],
+        "recipe": analysis.results.run.recipe,
+        "overrides": list(document.overrides),
+    }
+
+
+def report_markdown(document: Document) -> str:
+    """The page's words and tables as Markdown."""
+    return "\n".join(_markdown(document)).rstrip() + "\n"
+
+
+def _markdown(document: Document) -> Iterator[str]:
+    yield f"# {document.title}\n"
+    yield f"{document.description}\n" if document.description else ""
+    yield " · ".join(document.facts) + "\n"
+    yield f"*{document.question}*\n\n**{document.answer}**\n\n{document.scope}\n"
+    if document.gaps:
+        yield "## The gap\n"
+        yield from (markdown(one) for one in (document.changes, document.gaps) if one)
+    if document.by_language:
+        yield "## The gap in every language\n"
+        yield from map(markdown, document.by_language)
+    yield "## Scores\n"
+    yield from map(markdown, document.results)
+    yield "" if document.results else "No cell has a score.\n"
+    yield "## Failed cells\n"
+    yield markdown(document.unfinished) if document.unfinished else f"None: all {document.cells} finished.\n"
+    yield "## Method\n"
+    yield from (f"{paragraph}\n" for paragraph in document.method)
+    yield f"Languages: {document.languages}.\n" if document.languages else ""
+    yield "## Provenance\n"
+    yield from map(markdown, document.provenance)
+    yield f"### Recipe\n\n```yaml\n{document.recipe}```\n"
+
+
+def _summary(summary: Summary) -> dict[str, JSON]:
+    return {
+        "mean": _quantity(summary.mean),
+        "trained_in": None if summary.sources is None else _quantity(summary.sources),
+        "others": None if summary.others is None else _quantity(summary.others),
+        "languages": {name: _quantity(one) for name, one in summary.languages.items()},
+    }
+
+
+def _change(one: Change) -> JSON:
+    return {
+        **{key: value for key in ("method", "transfer", "target") if (value := getattr(one, key))},
+        **{key: _quantity(getattr(one, key)) for key in ("small", "large", "change")},
+    }
+
+
+def _quantity(quantity: Quantity) -> JSON:
+    if isinstance(quantity, Missing):
+        return {"missing": str(quantity)}
+    return {key: _number(value) for key, value in asdict(quantity).items()}
+
+
+def _number(value: float) -> float:
+    """Six decimals: more would be noise of the machine's arithmetic."""
+    return round(value, 6) + 0.0

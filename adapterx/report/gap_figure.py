@@ -1,0 +1,133 @@
+"""The headline figure: the gap against backbone size, or against whichever axis the recipe compares by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from adapterx.report.analysis import Analysis
+from adapterx.report.colours import INK, line
+from adapterx.report.drawing import Figure, Key, plot
+from adapterx.report.gaps import Gap, transfer
+from adapterx.report.statistics import Estimate
+from adapterx.report.wording import millions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MARKERS = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D"}
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """The horizontal axis: where each name stands, and what is written there."""
+
+    positions: Mapping[str, float]
+    labels: Mapping[str, str]
+
+    @property
+    def width(self) -> float:
+        """Distance from the first name to the last."""
+        return max(self.positions.values()) - min(self.positions.values()) or 1.0
+
+
+def gap_figure(analysis: Analysis) -> Figure | None:
+    """One panel per target, one line per method and transfer; None without any gap to draw."""
+    compare = analysis.results.run.compare
+    known = [one for gap in analysis.gaps if isinstance(one := gap.summary.headline, Estimate)]
+    if compare is None or not known:
+        return None
+    arm, baseline, by = compare
+    panel_axis = "targets" if by != "targets" else "backbones"
+    line_axes = [axis for axis in ("backbones", "methods", "transfers") if axis not in (by, panel_axis)]
+    lines = list(dict.fromkeys(_place(gap, *line_axes) for gap in analysis.gaps))
+    ruler = _ruler(analysis, by)
+    low, high = min(0.0, *(one.low for one in known)), max(0.0, *(one.high for one in known))
+    air = 0.08 * (high - low) or 0.01
+    panels: list[str] = []
+    for number, (title,) in enumerate(dict.fromkeys(_place(gap, panel_axis) for gap in analysis.gaps)):
+        with plot(f"gap{number}", title, f"Gap {arm} minus {baseline} on {title}, by {by}") as panel:
+            _draw_axes(panel.axes, ruler)
+            panel.axes.set_ylim(100 * (low - air), 100 * (high + air))
+            panel.axes.set_ylabel(f"{arm} − {baseline} (points)")
+            for index, key in enumerate(lines):
+                of_line = [gap for gap in analysis.gaps if _place(gap, panel_axis, *line_axes) == (title, *key)]
+                shift = (index - (len(lines) - 1) / 2) * 0.018 * ruler.width
+                where = [ruler.positions[_place(gap, by)[0]] + shift for gap in of_line]
+                _draw_line(panel.axes, where, of_line, index, joined=by == "backbones")
+        panels.append(panel.svg)
+    return Figure("gap", _caption(analysis, arm, baseline, by), tuple(panels), _keys(lines))
+
+
+def _caption(analysis: Analysis, arm: str, baseline: str, by: str) -> str:
+    against = "encoder parameters without embeddings (logarithmic)" if by == "backbones" else by
+    absent = sum(not isinstance(gap.summary.headline, Estimate) for gap in analysis.gaps)
+    return (
+        f"Gap {arm} − {baseline} against {against}, mean over the languages that the target was not trained in."
+        " Bars are 95% intervals, paired by seed and by item."
+        + (f" {absent} of {len(analysis.gaps)} gaps are missing; the next table says why." if absent else "")
+    )
+
+
+def _keys(lines: Sequence[tuple[str, ...]]) -> tuple[Key, ...]:
+    """A legend that names only what varies; none for a single line."""
+    if len(lines) == 1:
+        return ()
+    varying = [index for index in range(len(lines[0])) if len({key[index] for key in lines}) > 1]
+    shapes = list(MARKERS)
+    return tuple(
+        Key(" · ".join(key[index] for index in varying), line(number), shapes[number % len(shapes)])
+        for number, key in enumerate(lines)
+    )
+
+
+def _place(gap: Gap, *axes: str) -> tuple[str, ...]:
+    arm = gap.arm
+    where = {"backbones": arm.backbone, "methods": arm.method, "transfers": transfer(gap), "targets": arm.target}
+    return tuple(where[axis] for axis in axes)
+
+
+def _ruler(analysis: Analysis, by: str) -> Ruler:
+    names = [name for (name,) in dict.fromkeys(_place(gap, by) for gap in analysis.gaps)]
+    if by != "backbones":
+        return Ruler({name: float(index) for index, name in enumerate(names)}, {name: name for name in names})
+    sizes = {name: analysis.results.run.backbones[name].parameters for name in names}
+    return Ruler(
+        {name: float(np.log10(size)) for name, size in sizes.items()},
+        {name: f"{name}\n{millions(size)}" for name, size in sizes.items()},
+    )
+
+
+def _draw_axes(axes: Axes, ruler: Ruler) -> None:
+    axes.axhline(0, color=INK, linewidth=0.6)
+    ordered = sorted(ruler.positions.items(), key=lambda pair: pair[1])
+    labels, before, lowered = [], float("-inf"), False
+    for name, position in ordered:
+        lowered = position - before < 0.25 * ruler.width and not lowered
+        labels.append("\n\n" * lowered + ruler.labels[name])
+        before = position
+    axes.set_xticks([position for _, position in ordered], labels)
+    axes.set_xlim(ordered[0][1] - 0.18 * ruler.width, ordered[-1][1] + 0.18 * ruler.width)
+
+
+def _draw_line(axes: Axes, where: Sequence[float], gaps: Sequence[Gap], index: int, *, joined: bool) -> None:
+    found = zip(where, (gap.summary.headline for gap in gaps), strict=True)
+    known = sorted((place, one.value, one.low, one.high) for place, one in found if isinstance(one, Estimate))
+    if not known:
+        return
+    place, value, low, high = np.array(known).T
+    axes.errorbar(
+        place,
+        100 * value,
+        yerr=100 * np.maximum([value - low, high - value], 0),
+        color=line(index),
+        marker=list(MARKERS.values())[index % len(MARKERS)],
+        markersize=4.5,
+        linewidth=1.2 if joined else 0,
+        elinewidth=0.9,
+        capsize=2.5,
+        capthick=0.9,
+    )

@@ -1,0 +1,85 @@
+"""The report as one HTML page that needs nothing but itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count, groupby
+from pathlib import Path
+
+import adapterx
+from adapterx.report import wording
+from adapterx.report.colours import GAIN, LOSS, ZERO
+from adapterx.report.document import Document
+from adapterx.report.table import Column, Entry, Table
+
+HERE = Path(__file__).parent
+MARKERS = {
+    "": "",
+    "circle": '<circle cx="15" cy="5" r="3.4" fill="COLOUR"/>',
+    "square": '<rect x="12" y="2" width="6" height="6" fill="COLOUR"/>',
+    "triangle": '<path d="M15 1l4 7.4h-8z" fill="COLOUR"/>',
+    "diamond": '<path d="M15 .6l4 4.4-4 4.4-4-4.4z" fill="COLOUR"/>',
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row with, per entry, its column and whether it only repeats the label above it."""
+
+    entries: tuple[tuple[Column, Entry, bool], ...]
+    starts: bool
+    """Whether the first label changes here, so that a hairline helps the eye."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """Rows between two rules."""
+
+    rows: tuple[Row, ...]
+    footer: bool
+
+
+def page(document: Document) -> str:
+    """Render the page."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
+    ends = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in (LOSS, ZERO, GAIN)]
+    limit = wording.points(document.limit)
+    html = environment.get_template("page.html.j2").render(
+        **{field: getattr(document, field) for field in document.__dataclass_fields__},
+        css=(HERE / "page.css").read_text(),
+        version=adapterx.__version__,
+        markers=MARKERS,
+        scale=(wording.MINUS + limit.lstrip("+"), ", ".join(ends), limit),
+        spans=_spans,
+        bodies=_bodies,
+        counter=lambda: count(1).__next__,
+    )
+    return html.rstrip() + "\n"
+
+
+def _spans(table: Table) -> list[tuple[str, int]]:
+    """Group headings with their widths; none for a table without groups."""
+    if not any(column.group for column in table.columns):
+        return []
+    return [(title, len(list(columns))) for title, columns in groupby(table.columns, lambda column: column.group)]
+
+
+def _bodies(table: Table) -> list[Body]:
+    split = len(table.rows) - table.footer
+    parts = [(table.rows[:split], False), (table.rows[split:], True)]
+    return [Body(tuple(_rows(table, rows)), footer) for rows, footer in parts if rows]
+
+
+def _rows(table: Table, rows: tuple[tuple[Entry, ...], ...]) -> Iterator[Row]:
+    labels = [column.label for column in table.columns]
+    leading = labels.index(False) if False in labels else 0
+    above: tuple[Entry, ...] = ()
+    for row in rows:
+        same = [bool(above) and row[: at + 1] == above[: at + 1] for at in range(leading)]
+        repeats = [*same, *[False] * (len(row) - leading)]
+        entries = tuple(zip(table.columns, row, repeats, strict=True))
+        yield Row(entries, starts=bool(above) and leading > 1 and not same[0])
+        above = row

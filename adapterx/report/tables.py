@@ -1,0 +1,206 @@
+"""The report's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from adapterx.report.analysis import Analysis
+from adapterx.report.collect import CellResult, TargetFacts
+from adapterx.report.colours import diverging
+from adapterx.report.gaps import Gap, transfer
+from adapterx.report.scores import Score
+from adapterx.report.statistics import Estimate, Missing, Quantity
+from adapterx.report.table import Column, Entry, Table, select
+from adapterx.report.wording import gap, points, points_interval, score, score_interval
+
+DASH = "\N{EN DASH}"
+
+
+def results(analysis: Analysis) -> list[Table]:
+    """Scores by setting and language: one table per target and metric."""
+    found = []
+    for target, facts in analysis.results.targets.items():
+        for metric in facts.metrics:
+            rows = [one for one in analysis.scores if one.setting.target == target and one.metric == metric]
+            found.append(_results(facts, metric, rows))
+    return found
+
+
+def gaps(analysis: Analysis) -> Table | None:
+    """Every gap with its intervals; None where nothing is compared."""
+    if not analysis.gaps or analysis.results.run.compare is None:
+        return None
+    arm, baseline, _ = analysis.results.run.compare
+    columns = [Column(title, label=True) for title in ("backbone", "method", "transfer", "target")]
+    columns += [
+        Column("other languages", rule=True, note="mean over the languages that the target was not trained in"),
+        Column("all languages"),
+        Column("training language"),
+        Column("seeds", rule=True),
+        Column("languages"),
+        Column("items", note="test items per language"),
+    ]
+    rows = []
+    for one in analysis.gaps:
+        labels = [one.arm.backbone, one.arm.method, transfer(one), one.arm.target]
+        means = [one.summary.others, one.summary.mean, one.summary.sources]
+        sizes = [one.seeds, len(one.summary.languages), one.items]
+        rows.append([*_texts(labels), *map(_gap_entry, means), *_texts([f"{size:,}" for size in sizes])])
+    kept, entries, constant = select(columns, rows)
+    caption = f"Gap {arm} − {baseline} in percentage points, with 95% intervals{constant}."
+    return Table("gaps", caption, kept, entries, ("Bold: the interval excludes zero.",))
+
+
+def changes(analysis: Analysis) -> Table | None:
+    """How gaps differ between the smallest and the largest backbone; None without two sizes."""
+    if not analysis.changes or analysis.ends is None:
+        return None
+    small, large = analysis.ends
+    columns = [Column(title, label=True) for title in ("method", "transfer", "target")]
+    columns += [Column(f"gap, {small}", rule=True), Column(f"gap, {large}"), Column("change", rule=True)]
+    rows = [
+        [*_texts([one.method, one.transfer, one.target]), *map(_gap_entry, (one.small, one.large, one.change))]
+        for one in analysis.changes
+    ]
+    total = analysis.overall.change if analysis.overall else None
+    footer = int(total is not None and len(rows) > 1)
+    if total is not None and footer:
+        rows.append([*_texts(["mean", "", ""]), *map(_gap_entry, (total.small, total.large, total.change))])
+    caption = f"Does the gap close? Gap with {large} minus gap with {small}, in percentage points, with 95% intervals."
+    notes = ("Means over languages other than the training language. Bold: the interval excludes zero.",)
+    return Table("changes", caption, tuple(columns), tuple(map(tuple, rows)), notes, footer)
+
+
+def by_language(analysis: Analysis) -> list[Table]:
+    """The gap in every language, coloured: one table per target."""
+    compare = analysis.results.run.compare
+    estimates = [one for gap in analysis.gaps for one in gap.summary.languages.values() if isinstance(one, Estimate)]
+    if compare is None or not estimates:
+        return []
+    limit = max(abs(one.value) for one in estimates)
+    found = []
+    for target, facts in analysis.results.targets.items():
+        rows = [_language_row(one, facts, limit) for one in analysis.gaps if one.arm.target == target]
+        if rows:
+            labels = [Column(title, label=True) for title in ("backbone", "method", "transfer")]
+            columns, entries, constant = select([*labels, *_language_columns(facts)], rows)
+            caption = f"{target}: gap {compare[0]} − {compare[1]} by language, in percentage points{constant}."
+            found.append(Table(f"languages-{target}", caption, columns, entries, colours=True))
+    return found
+
+
+def unfinished(cells: Iterable[CellResult]) -> Table | None:
+    """Cells that are not done, with their reasons; None where all are."""
+    rows = [
+        [*_texts(_labels(cell)), Entry(cell.status, tone="strong"), Entry(cell.message or DASH)]
+        for cell in cells
+        if cell.status != "done"
+    ]
+    if not rows:
+        return None
+    titles = ("backbone", "method", "intermediate", "transfer", "target", "seed", "status", "message")
+    columns = tuple(Column(title, label=True) for title in titles)
+    return Table("unfinished", f"Cells without a usable result: {len(rows)}.", columns, tuple(map(tuple, rows)))
+
+
+def statuses(one: Score) -> str:
+    """3 done, or 2 done, 1 failed."""
+    return ", ".join(f"{count} {status}" for status, count in one.statuses.items())
+
+
+def _results(facts: TargetFacts, metric: str, scores: Sequence[Score]) -> Table:
+    titles = ("backbone", "method", "intermediate", "transfer")
+    columns = [Column(title, label=True) for title in titles]
+    columns += [
+        Column("other languages", rule=True, note="mean over the languages that the target was not trained in"),
+        Column("all languages"),
+        *_language_columns(facts),
+    ]
+    rows = [[*_texts(_score_labels(one)), *_score_entries(one, facts)] for one in scores]
+    kept, entries, constant = select(columns, rows)
+    majority = facts.majority.get(metric, {})
+    means = [_mean([majority[name] for name in names]) for names in (facts.others, facts.languages)]
+    values = [*means, *(majority[name] for name in facts.languages)]
+    labels = sum(column.label for column in kept)
+    last = [*_texts(["most frequent label"] + [""] * (labels - 1))]
+    last += [Entry(DASH if value is None else score(value), tone="faint") for value in values]
+    several = any(sum(one.statuses.values()) > 1 for one in scores)
+    notes = (
+        "In brackets, 95% intervals of the means over languages."
+        + (" Scores are means over seeds; hover over a mean for the range of the seeds." if several else ""),
+    )
+    caption = f"{facts.name}: {metric.replace('_', ' ')}, in per cent{constant}."
+    return Table(f"results-{facts.name}-{metric}", caption, kept, (*entries, tuple(last)), notes, footer=1)
+
+
+def _language_columns(facts: TargetFacts) -> list[Column]:
+    first_other = len(facts.sources)
+    return [
+        Column(
+            name,
+            group="trained in" if name in facts.sources else "not trained in",
+            note=language_name(name),
+            rule=index in (0, first_other),
+        )
+        for index, name in enumerate(facts.languages)
+    ]
+
+
+def language_name(code: str) -> str:
+    """English name of a language code, the code itself where CLDR has none."""
+    from babel import Locale
+
+    return str(Locale("en").languages.get(code.replace("-", "_"), code))
+
+
+def _score_labels(one: Score) -> list[str]:
+    return [one.setting.backbone, one.setting.method, one.setting.intermediate, one.setting.transfer]
+
+
+def _labels(result: CellResult) -> list[str]:
+    cell = result.cell
+    return [cell.backbone, cell.method, cell.intermediate, cell.transfer, cell.target, str(cell.seed)]
+
+
+def _score_entries(one: Score, facts: TargetFacts) -> list[Entry]:
+    spread = f"seeds {score(one.seed_range[0])} to {score(one.seed_range[1])}" if one.seed_range else ""
+    means = [_score_entry(one.summary.others, spread), _score_entry(one.summary.mean, "")]
+    languages = [_score_entry(one.summary.languages[name], "", brief=True) for name in facts.languages]
+    return [*means, *languages]
+
+
+def _score_entry(quantity: Quantity | None, note: str, *, brief: bool = False) -> Entry:
+    if quantity is None:
+        return Entry(DASH, tone="faint")
+    if isinstance(quantity, Missing):
+        return Entry(DASH if brief else str(quantity), note=str(quantity), tone="missing")
+    interval = score_interval(quantity)
+    return Entry(score(quantity.value), "" if brief else interval, interval if brief else note)
+
+
+def _gap_entry(quantity: Quantity | None) -> Entry:
+    if quantity is None:
+        return Entry(DASH, tone="faint")
+    if isinstance(quantity, Missing):
+        return Entry(str(quantity), tone="missing")
+    return Entry(points(quantity.value), points_interval(quantity), tone="strong" if quantity.sign else "")
+
+
+def _language_row(one: Gap, facts: TargetFacts, limit: float) -> list[Entry]:
+    row = _texts([one.arm.backbone, one.arm.method, transfer(one)])
+    for name in facts.languages:
+        quantity = one.summary.languages[name]
+        if isinstance(quantity, Missing):
+            row.append(Entry(DASH, note=str(quantity), tone="missing"))
+        else:
+            tone, colours = "strong" if quantity.sign else "", diverging(quantity.value, limit)
+            row.append(Entry(points(quantity.value), note=gap(quantity), tone=tone, colours=colours))  # type: ignore[arg-type]
+    return row
+
+
+def _texts(texts: Iterable[str]) -> list[Entry]:
+    return [Entry(text) for text in texts]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
