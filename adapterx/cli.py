@@ -126,7 +126,13 @@ def _run(args: argparse.Namespace) -> int:
     from adapterx.store import Store
 
     with _readable():
-        return local.run(plan, Store(_store_root(args)), overrides=args.overrides, console=_console())
+        return local.run(
+            plan,
+            Store(_store_root(args)),
+            overrides=args.overrides,
+            console=_console(),
+            recipe_dir=args.recipe.parent,
+        )
 
 
 def _report(args: argparse.Namespace) -> int:
