@@ -180,7 +180,7 @@ def _run_directory(args: argparse.Namespace) -> Path:
     given = Path(args.run)
     if (given / "run.json").is_file():
         return given.resolve()
-    name = args.run
+    name: str = args.run
     if given.suffix in (".yaml", ".yml"):
         try:
             name = read(given).name
