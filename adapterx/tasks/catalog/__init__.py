@@ -1,0 +1,91 @@
+"""The tasks that ship with adapterx, one YAML each, and the user's own beside the recipe."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from adapterx.recipe.document import DocumentError, Mapping, Node, Sequence, compose, plain
+from adapterx.recipe.problems import Position, did_you_mean, dotted
+from adapterx.tasks.spec import TaskSpec
+
+_HERE = Path(__file__).parent
+_SUFFIXES = (".yaml", ".yml")
+
+
+class TaskError(ValueError):
+    """A task's YAML that cannot be used, with the place of every mistake."""
+
+
+class UnknownTask(LookupError):
+    """No task of that name."""
+
+
+def names() -> tuple[str, ...]:
+    """Every task that ships with adapterx, in alphabetical order."""
+    return tuple(sorted(path.stem for path in _HERE.glob("*.yaml")))
+
+
+def find(name: str, beside: Path | None = None) -> TaskSpec:
+    """The task of that name: `name.yaml` in the directory `beside` if it is there, else the catalog's.
+
+    Raises UnknownTask (with the nearest names), or TaskError for a file that is not a task.
+    """
+    for suffix in _SUFFIXES if beside is not None else ():
+        own = Path(str(beside)) / f"{name}{suffix}"
+        if own.is_file():
+            return _read(own, own.stat().st_mtime_ns)
+    if name not in names():
+        hint = did_you_mean(name, names())
+        place = f" or as {name}.yaml beside the recipe" if beside is not None else ""
+        raise UnknownTask(f"no task '{name}' in the catalog{place}" + (f" ({hint})" if hint else ""))
+    return _read(_HERE / f"{name}.yaml", 0)
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, _modified: int) -> TaskSpec:
+    try:
+        root, repeated = compose(path.read_text(encoding="utf-8-sig"), str(path))
+    except DocumentError as error:
+        raise TaskError(str(error.problem)) from None
+    except UnicodeDecodeError:
+        raise TaskError(f"{path}: is not UTF-8 text") from None
+    if repeated:
+        raise TaskError("\n".join(str(problem) for problem in repeated))
+    if not isinstance(root, Mapping):
+        raise TaskError(f"{path}: a task is a mapping of settings ('adapterx: 1', 'name: …')")
+    try:
+        spec = TaskSpec.model_validate(plain(root))
+    except ValidationError as error:
+        raise TaskError("\n".join(_worded(root, detail) for detail in error.errors())) from None
+    if spec.name != path.stem:
+        raise TaskError(f"{path}: is named '{spec.name}', so its file should be {spec.name}.yaml")
+    return spec
+
+
+def _worded(root: Node, detail: Any) -> str:
+    walked, position = _walk(root, detail["loc"])
+    message = {
+        "missing": f"'{detail['loc'][-1]}' is missing" if detail["loc"] else "",
+        "extra_forbidden": "unknown key",
+    }
+    text = message.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
+    path = dotted(walked)
+    return f"{position.file}:{position.line}:{position.column}: {path + ': ' if path else ''}{text}"
+
+
+def _walk(node: Node, location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], Position]:
+    """As far down as the location leads; names of the schema's own alternatives are stepped over."""
+    walked: tuple[str | int, ...] = ()
+    for step in location:
+        if isinstance(node, Mapping) and step in node.entries:
+            node = node.entries[str(step)].node
+        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+            node = node.items[step]
+        else:
+            continue
+        walked = (*walked, step)
+    return walked, node.position

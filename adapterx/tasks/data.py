@@ -1,0 +1,73 @@
+"""A task's examples, their number and their identity, whatever source they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from adapterx.store import fingerprint as identity
+from adapterx.store.identity import JSON
+from adapterx.tasks.examples import Example, Split
+from adapterx.tasks.sources import embedded, local
+from adapterx.tasks.spec import Embedded, Local, Source, TaskSpec
+
+
+def load(spec: TaskSpec, source: str, language: str, split: Split, limit: int | None = None) -> list[Example]:
+    """The examples of a split in a language, always in the same order; the first `limit` of them if given.
+
+    Where the task is parallel the order is that of the items, so the first ones are the same items in every language.
+    Raises LookupError for an unknown source, FileNotFoundError or ValueError naming the file that is missing or wrong.
+    """
+    chosen = _source(spec, source)
+    if isinstance(chosen, Embedded):
+        examples = embedded.load(spec, chosen, language, split)
+    else:
+        examples = local.load(spec, chosen, language, split)
+    return examples[:limit]
+
+
+def sizes(spec: TaskSpec, source: str, language: str, split: Split) -> int:
+    """How many examples `load` would give: declared (embedded) or counted (local); 0 where there is no such split."""
+    chosen = _source(spec, source)
+    if language not in spec.languages:
+        return 0
+    if isinstance(chosen, Embedded):
+        return chosen.sizes.get(split, 0)
+    return local.size(chosen, language, split)
+
+
+def fingerprint(spec: TaskSpec, source: str, splits: Mapping[Split, Sequence[str]]) -> str:
+    """Names the content of these languages of these splits, without making examples.
+
+    Files count by their bytes, not by their names or places; embedded data by generator, seed and Babel's version.
+    """
+    chosen = _source(spec, source)
+    content: JSON
+    if isinstance(chosen, Embedded):
+        content = {
+            "embedded": cast(JSON, embedded.digest(spec, chosen)),
+            "splits": {split: [sorted(languages), chosen.sizes.get(split, 0)] for split, languages in splits.items()},
+        }
+    else:
+        reading = chosen.model_dump(mode="json", include={"reader", "columns", "values"})
+        content = {
+            "local": cast(JSON, reading),
+            "splits": {
+                split: {language: _files(chosen, language, split) for language in languages}
+                for split, languages in splits.items()
+            },
+        }
+    task: JSON = {"format": spec.format, "labels": list(spec.labels), "version": spec.version}
+    return identity({"task": task, "content": content})
+
+
+def _files(source: Local, language: str, split: Split) -> JSON:
+    files = source.files(language, split)
+    rows = None if files is None else files.model_dump(mode="json", include={"fold", "aligned"}, exclude_none=True)
+    return {"rows": rows, "sha256": cast(JSON, local.digest(source, language, split))}
+
+
+def _source(spec: TaskSpec, source: str) -> Source:
+    if source not in spec.sources:
+        raise LookupError(f"the task '{spec.name}' has no source '{source}'; it has {', '.join(spec.sources)}")
+    return spec.sources[source]

@@ -1,0 +1,27 @@
+"""How each format turns examples into token ids and places to read, one module per format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample
+from adapterx.tasks.formats import multiple_choice, pair_classification, tagging
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from adapterx.tasks.spec import TaskSpec
+
+
+def encode(examples: Sequence[Example], spec: TaskSpec, tokenizer: PreTrainedTokenizerFast, max_length: int) -> Encoded:
+    """Tokenise the examples of a task, no sequence longer than `max_length` tokens with <s> and </s>.
+
+    Pairs are cut longest first; sentences to tag are split instead, so that every word keeps its place to be read.
+    """
+    if spec.format == "tagging":
+        return tagging.encode(cast("Sequence[TaggingExample]", examples), tokenizer, max_length)
+    if spec.format == "multiple-choice":
+        return multiple_choice.encode(cast("Sequence[ChoiceExample]", examples), tokenizer, max_length)
+    return pair_classification.encode(cast("Sequence[PairExample]", examples), tokenizer, max_length)

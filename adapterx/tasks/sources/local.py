@@ -1,0 +1,235 @@
+"""Examples from files: tab-separated, JSON lines, or one word per line, read as the task's YAML says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from adapterx.recipe.problems import did_you_mean
+from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample
+from adapterx.tasks.spec import Column, Files, Fold, Local, TaskSpec
+
+ENVIRONMENT = "ADAPTERX_DATA"
+DEFAULT_ROOT = "../shared/data"
+
+Row = Mapping[Any, Any]
+"""A row by column: positions to text (tsv), keys to values (jsonl), positions to the words' columns (conll)."""
+
+
+class DataError(ValueError):
+    """A file that does not hold what the task's YAML says, with the file and the row."""
+
+
+class MissingData(FileNotFoundError):
+    """A file of a task that is not there."""
+
+
+def root() -> Path:
+    """The data directory: $ADAPTERX_DATA, or `../shared/data` seen from the working directory."""
+    return Path(os.environ.get(ENVIRONMENT) or DEFAULT_ROOT)
+
+
+def load(spec: TaskSpec, source: Local, language: str, split: str) -> list[Example]:
+    """All examples of a split, in the order of the files; empty where the task has no such split."""
+    files = source.files(language, split)
+    if files is None:
+        return []
+    labels = _given_labels(files)
+    examples: list[Example] = []
+    rows = 0
+    for number, (place, row) in enumerate(_rows(source, files, language)):
+        rows += 1
+        if labels is not None and number >= len(labels):
+            raise DataError(f"{root() / str(files.labels)}: has {len(labels)} labels, fewer than {place}")
+        if _kept(files.fold, number):
+            given = None if labels is None else labels[number]
+            examples.append(_example(spec, source, f"{split}-{number}", place, row, given))
+    if labels is not None and rows != len(labels):
+        raise DataError(f"{root() / str(files.labels)}: has {len(labels)} labels for {rows} rows")
+    return examples
+
+
+def size(source: Local, language: str, split: str) -> int:
+    """How many examples a split has, without making them; 0 where the task has no such split."""
+    files = source.files(language, split)
+    if files is None:
+        return 0
+    counts = (_count(path, source.reader == "conll", *_stamp(path)) for path in _paths(files, language))
+    rows = sum(counts)
+    if files.fold is None:
+        return rows
+    return sum(_kept(files.fold, number) for number in range(rows))
+
+
+def digest(source: Local, language: str, split: str) -> list[str]:
+    """SHA-256 of each file behind a split, in order."""
+    files = source.files(language, split)
+    if files is None:
+        return []
+    extra = [root() / name for name in (files.labels, files.aligned and files.aligned.path) if name]
+    return [_digest(path, *_stamp(path)) for path in [*_paths(files, language), *extra]]
+
+
+def _paths(files: Files, language: str) -> list[Path]:
+    return [root() / pattern.replace("{language}", language) for pattern in files.paths]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size and modification time: what must be unchanged for a remembered answer to hold."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        hint = "" if root().is_dir() else f"; there is no directory {root()}"
+        raise MissingData(f"{path}: no such file (the data directory is set by {ENVIRONMENT}{hint})") from None
+    return stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=4096)
+def _count(path: Path, sentences: bool, _bytes: int, _modified: int) -> int:
+    if sentences:
+        return sum(1 for _ in _sentences(path))
+    return sum(1 for line in _lines(path) if line)
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: Path, _bytes: int, _modified: int) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Lines without their ends. Only line feeds end a line: texts may hold other separators of Unicode."""
+    _stamp(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="\n") as stream:
+            text = stream.read()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    for line in text.split("\n"):
+        yield line.removesuffix("\r")
+
+
+def _sentences(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
+    """Blocks of lines between blank ones, as columns, with the number of their first line. Comments are dropped."""
+    block: list[list[str]] = []
+    start = 1
+    for number, line in enumerate(_lines(path), start=1):
+        if line.strip():
+            if not block:
+                start = number
+            block.append(line.split("\t"))
+        elif block:
+            yield start, block
+            block = []
+    if block:
+        yield start, block
+
+
+def _rows(source: Local, files: Files, language: str) -> Iterator[tuple[str, Row]]:
+    """Every row with its place for messages."""
+    rows = (row for path in _paths(files, language) for row in _READERS[source.reader](path))
+    if files.aligned is None:
+        yield from rows
+        return
+    aligned = root() / files.aligned.path
+    for row, other in zip_longest(rows, _read_json(aligned)):
+        if row is None or other is None:
+            raise DataError(f"{aligned}: has not as many rows as {', '.join(map(str, _paths(files, language)))}")
+        yield row[0], {**row[1], **{column: other[1].get(column) for column in files.aligned.columns}}
+
+
+def _read_conll(path: Path) -> Iterator[tuple[str, Row]]:
+    for start, block in _sentences(path):
+        if len({len(line) for line in block}) > 1:
+            raise DataError(f"{path}:{start}: the lines of this sentence have different numbers of columns")
+        yield f"{path}:{start}", dict(enumerate(zip(*block, strict=True)))
+
+
+def _read_tsv(path: Path) -> Iterator[tuple[str, Row]]:
+    for number, line in enumerate(_lines(path), start=1):
+        if line:
+            yield f"{path}:{number}", dict(enumerate(line.split("\t")))
+
+
+def _read_json(path: Path) -> Iterator[tuple[str, Row]]:
+    for number, line in enumerate(_lines(path), start=1):
+        if line:
+            yield f"{path}:{number}", _json(line, f"{path}:{number}")
+
+
+_READERS: Mapping[str, Callable[[Path], Iterator[tuple[str, Row]]]] = {
+    "conll": _read_conll,
+    "tsv": _read_tsv,
+    "jsonl": _read_json,
+}
+
+
+def _json(line: str, place: str) -> Row:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{place}: is not JSON ({error})") from None
+    if not isinstance(row, dict):
+        raise DataError(f"{place}: is not a JSON object")
+    return row
+
+
+def _given_labels(files: Files) -> list[str] | None:
+    return None if files.labels is None else [line for line in _lines(root() / files.labels) if line]
+
+
+def _kept(fold: Fold | None, number: int) -> bool:
+    return fold is None or number % fold.of in fold.keep
+
+
+def _example(spec: TaskSpec, source: Local, name: str, place: str, row: Row, given: str | None) -> Example:
+    columns, reading = source.columns, _Reading(spec, source, place, row)
+    identity = reading.text(columns["id"]) if "id" in columns else name
+    if spec.format == "tagging":
+        words, tags = reading.cell(columns["words"]), reading.cell(columns["tags"])
+        return TaggingExample(identity, tuple(words), tuple(reading.label(tag) for tag in tags))
+    label = reading.label(given if given is not None else reading.cell(columns["label"]))
+    if spec.format == "multiple-choice":
+        choices = columns["choices"]
+        texts = tuple(reading.text(c) for c in choices) if isinstance(choices, tuple) else reading.cell(choices)
+        return ChoiceExample(identity, reading.text(columns["context"]), tuple(texts), label)
+    pair = reading.text(columns["text_pair"]) if "text_pair" in columns else None
+    return PairExample(identity, reading.text(columns["text"]), pair, label)
+
+
+class _Reading:
+    """One row, read by column."""
+
+    def __init__(self, spec: TaskSpec, source: Local, place: str, row: Row) -> None:
+        self._spec, self._source, self._place, self._row = spec, source, place, row
+
+    def cell(self, column: Column | tuple[Column, ...]) -> Any:
+        if column not in self._row:
+            hint = did_you_mean(column, map(str, self._row))
+            raise DataError(f"{self._place}: has no column {column!r}" + (f" ({hint})" if hint else ""))
+        return self._row[column]
+
+    def text(self, column: Column | tuple[Column, ...]) -> str:
+        if isinstance(column, str) and "{" in column:
+            return re.sub(r"\{(\w+)\}", lambda found: self._meant(found[1]), column)
+        return self._meant(column)
+
+    def label(self, value: object) -> int:
+        labels = self._spec.labels
+        if isinstance(value, int) and 0 <= value < len(labels):
+            return value
+        name = self._source.values.get("label", {}).get(str(value), str(value))
+        if name not in labels:
+            raise DataError(f"{self._place}: unknown label {name!r}; the task has {', '.join(labels)}")
+        return labels.index(name)
+
+    def _meant(self, column: Column | tuple[Column, ...]) -> str:
+        value = str(self.cell(column))
+        return self._source.values.get(str(column), {}).get(value, value)

@@ -1,0 +1,144 @@
+"""What a task is: its format, labels, metrics, languages and where its data comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+
+from adapterx.recipe.fields import LanguageCode, Model, Name, Strings, listed
+from adapterx.tasks.examples import Format, Split
+from adapterx.tasks.metrics import NAMES as METRICS
+
+Column = int | str
+"""A position (tsv, conll), a key (jsonl), or a text with {keys} in it."""
+
+FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "pair-classification": (("text", "label"), ("text_pair",)),
+    "tagging": (("words", "tags"), ()),
+    "multiple-choice": (("context", "choices", "label"), ()),
+}
+"""Per format, the fields a file must give and those it may."""
+
+
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, dict) else listed(value)
+
+
+class Embedded(Model):
+    """Examples made from CLDR data, without any file."""
+
+    kind: Literal["embedded"]
+    sizes: dict[Split, PositiveInt]
+    """Examples per split, in every language the same items."""
+    seed: int = 1
+    """Another seed makes other examples of the same items; which items are for testing never changes."""
+
+
+class Fold(Model):
+    """Every `of`-th row: those whose number, modulo `of`, is in `keep`."""
+
+    of: Annotated[int, Field(ge=2)]
+    keep: Annotated[tuple[int, ...], Field(strict=False, min_length=1)]
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        if any(not 0 <= remainder < self.of for remainder in self.keep):
+            raise ValueError(f"keep lists remainders below {self.of}")
+        return self
+
+
+class Aligned(Model):
+    """Columns taken from a file with the same rows in another language, where a file's own are missing or wrong."""
+
+    path: str
+    columns: Strings
+
+
+class Files(Model):
+    """The files of one split in some languages."""
+
+    paths: Strings
+    """Relative to the data directory, read one after another; {language} is replaced by the language."""
+    languages: Annotated[tuple[LanguageCode, ...] | None, Field(strict=False)] = None
+    """The languages that have these files: all of the task's when null."""
+    labels: str | None = None
+    """A file with one label a line, for rows that carry none."""
+    aligned: Aligned | None = None
+    """Columns to take from another file of the same reader (jsonl), row by row."""
+    fold: Fold | None = None
+    """Rows to keep; all when null."""
+
+
+class Local(Model):
+    """Examples read from files under the data directory."""
+
+    kind: Literal["local"]
+    reader: Literal["tsv", "jsonl", "conll"]
+    columns: dict[str, Column | Annotated[tuple[Column, ...], Field(strict=False)]]
+    """Where each field of the format is found in a row; `id`, when given, names the item."""
+    values: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    """Replacements, per key of a row (jsonl) or for `label`: what is written → what is meant."""
+    splits: dict[Split, Annotated[tuple[Files, ...], Field(strict=False), BeforeValidator(_several)]]
+
+    def files(self, language: str, split: str) -> Files | None:
+        """The files of a split in a language, None where there are none."""
+        several = self.splits.get(split, ())  # type: ignore[call-overload]
+        return next((files for files in several if files.languages is None or language in files.languages), None)
+
+
+Source = Annotated[Embedded | Local, Field(discriminator="kind")]
+
+
+class TaskSpec(Model):
+    """One task, as `catalog/*.yaml` or a user's own YAML describes it."""
+
+    adapterx: Literal[1]
+    name: Name
+    description: str
+    format: Format
+    labels: Strings
+    """Class names in the order of the head's outputs; for multiple choice the names of the positions."""
+    metrics: Strings
+    """The first is the main one."""
+    languages: Annotated[tuple[LanguageCode, ...], Field(strict=False, min_length=1)]
+    """In the order a table shows them."""
+    parallel: bool = False
+    """Whether an id is the same item in every language, so that scores pair across languages."""
+    version: PositiveInt = 1
+    """Raised whenever the same files would be read as other examples."""
+    licence: str
+    citation: str = ""
+    sources: Annotated[dict[str, Source], Field(min_length=1)]
+    """By name; the first is the default."""
+
+    @property
+    def metric(self) -> str:
+        """The main metric."""
+        return self.metrics[0]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if unknown := [metric for metric in self.metrics if metric not in METRICS]:
+            raise ValueError(f"unknown metric '{unknown[0]}'; known: {', '.join(METRICS)}")
+        if "span_f1" in self.metrics and self.format != "tagging":
+            raise ValueError("span_f1 scores spans of tags: it is for the format tagging")
+        for name, source in self.sources.items():
+            if isinstance(source, Local):
+                self._check(name, source)
+        return self
+
+    def _check(self, name: str, source: Local) -> None:
+        required, optional = FIELDS[self.format]
+        known = {*required, *optional, "id"}
+        if unknown := [field for field in source.columns if field not in known]:
+            raise ValueError(f"source {name}: {self.format} has no field '{unknown[0]}'")
+        from_file = {"label"} if all(f.labels for split in source.splits.values() for f in split) else set()
+        if missing := [field for field in required if field not in source.columns and field not in from_file]:
+            raise ValueError(f"source {name}: columns lacks '{missing[0]}'")
+        if source.reader != "jsonl" and any(f.aligned for split in source.splits.values() for f in split):
+            raise ValueError(f"source {name}: columns are taken from aligned files by key, so their reader is jsonl")
+        if (self.format == "tagging") != (source.reader == "conll"):
+            raise ValueError(f"source {name}: the conll reader and the format tagging go together")
