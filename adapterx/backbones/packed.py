@@ -7,7 +7,7 @@ Its output equals the Hugging Face forward at the same rows, with dropout off.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -58,18 +58,19 @@ class PackedEncoder:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.model = model.eval().requires_grad_(False)
-        self.config = model.config
+        # Hugging Face modules are walked by attribute, which no static type describes.
+        self.model = cast(Any, model.eval().requires_grad_(False))
+        self.config = self.model.config
         self.pre_norm = self.config.model_type == "xlm-roberta-xl"
         self.heads = int(self.config.num_attention_heads)
         self.hidden = int(self.config.hidden_size)
-        self.layers = list(cast(nn.ModuleList, model.encoder.layer))  # type: ignore[union-attr]
+        self.layers: list[Any] = list(self.model.encoder.layer)
         for layer in self.layers:
             _fuse_projections(layer.attention.self)
 
     @property
     def device(self) -> torch.device:
-        return cast(Tensor, self.model.embeddings.word_embeddings.weight).device  # type: ignore[union-attr]
+        return cast(torch.device, self.model.embeddings.word_embeddings.weight.device)
 
     def __call__(self, batch: PackedBatch, adapters: Adapters | None = None) -> Tensor:
         """Hidden states (R, d) of the last layer at the batch's read rows."""
@@ -78,16 +79,16 @@ class PackedEncoder:
         for index in range(len(self.layers)):
             hidden = self.layer(index, hidden, batch, adapters)
         if self.pre_norm:
-            hidden = self.model.encoder.LayerNorm(hidden)  # type: ignore[union-attr,operator]
+            hidden = self.model.encoder.LayerNorm(hidden)
         return hidden
 
     def embed(self, batch: PackedBatch) -> Tensor:
         """(N, d) embeddings; positions count from the padding index + 1 as RoBERTa's do."""
         embeddings = self.model.embeddings
-        hidden = embeddings.word_embeddings(batch.tokens)  # type: ignore[union-attr,operator]
-        hidden = hidden + embeddings.token_type_embeddings.weight[0]  # type: ignore[union-attr,index]
-        hidden = hidden + embeddings.position_embeddings(batch.positions + self.config.pad_token_id + 1)  # type: ignore[union-attr,operator]
-        return hidden if self.pre_norm else embeddings.LayerNorm(hidden)  # type: ignore[union-attr,operator,no-any-return]
+        hidden: Tensor = embeddings.word_embeddings(batch.tokens)
+        hidden = hidden + embeddings.token_type_embeddings.weight[0]
+        hidden = hidden + embeddings.position_embeddings(batch.positions + self.config.pad_token_id + 1)
+        return hidden if self.pre_norm else cast(Tensor, embeddings.LayerNorm(hidden))
 
     def layer(self, index: int, hidden: Tensor, batch: PackedBatch, adapters: Adapters) -> Tensor:
         """One encoder layer: (N, d) to (N, d), or to (R, d) in the last layer, whose other rows nobody reads."""
@@ -129,7 +130,7 @@ class PackedEncoder:
         return attend(query, key_value, batch.read_attention, self.heads)
 
 
-def _fuse_projections(attention: nn.Module) -> None:
+def _fuse_projections(attention: Any) -> None:
     """Put the query, key and value weights side by side in memory, so that one product computes all three.
 
     The modules keep their parameters, now views of the joint storage. Layers that are not plain floating-point
@@ -148,7 +149,7 @@ def _fuse_projections(attention: nn.Module) -> None:
     attention.register_buffer("joint_bias", bias, persistent=False)
 
 
-def _project(attention: nn.Module, names: Sequence[str], inputs: Tensor) -> Tensor:
+def _project(attention: Any, names: Sequence[str], inputs: Tensor) -> Tensor:
     """Outputs of adjacent projections, side by side: (N, len(names) * d)."""
     weight = cast(Tensor | None, getattr(attention, "joint_weight", None))
     if weight is None:

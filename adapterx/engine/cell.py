@@ -75,8 +75,6 @@ class TrainingCell:
     def learning_rate(self, step: int) -> float:
         """Rate of a step counted from 0: linear warm-up, then linear decay to 0, as Hugging Face schedules it."""
         warmup = int(np.ceil(self.settings.warmup_ratio * self.total_steps))
-        if step < warmup:
-            share = step / warmup
-        else:
-            share = (self.total_steps - step) / max(1, self.total_steps - warmup)
+        rising, falling = step / max(1, warmup), (self.total_steps - step) / max(1, self.total_steps - warmup)
+        share = rising if step < warmup else falling
         return self.settings.learning_rate * share

@@ -61,7 +61,7 @@ def predict(
         (group,) = batch.cells[0]
         scores = head.units(head.scores(heads, encoder(batch.packed, active)), group.reads)
         units = [int(n) for n in group.reads] if head.format == "tagging" else [1] * group.examples
-        for at, part in zip(chosen, scores.float().cpu().split(units), strict=True):
+        for at, part in zip(chosen, torch.split(scores.float().cpu(), units), strict=True):
             found[owner[at]][example[at]] = part.numpy()
     return found
 

@@ -61,6 +61,11 @@ class CellState:
     """Step and dev score of every look at the dev set."""
     best: Best | None = None
 
+    @property
+    def trained_parameters(self) -> int:
+        """Of the adapter and the heads."""
+        return self.adapter.values.numel() + self.head.values.numel()
+
     @classmethod
     def start(cls, cell: TrainingCell, shape: Shape) -> CellState:
         """The state before the first step."""
@@ -77,7 +82,9 @@ class CellState:
         from safetensors.torch import save_file
 
         tensors = {f"{part}.{name}": getattr(getattr(self, part), name) for part in _PARTS for name in MOMENTS}
-        counts: dict[str, Any] = {name: getattr(self, name) for name in ("step", "examples", "tokens", "losses", "looks")}
+        counts: dict[str, Any] = {
+            name: getattr(self, name) for name in ("step", "examples", "tokens", "losses", "looks")
+        }
         if self.best is not None:
             tensors |= {"best.adapter": self.best.adapter, "best.head": self.best.head}
             counts |= {"best_step": self.best.step, "best_score": self.best.score}

@@ -136,7 +136,9 @@ def dev_score(encoder: PackedEncoder, cell: TrainingCell, trained: TrainedCell) 
     tasks = []
     for task in cell.tasks:
         scores = []
-        for pool, predicted in zip(task.dev, predict(encoder, trained, task.head, [p.data for p in task.dev]), strict=True):
+        for pool, predicted in zip(
+            task.dev, predict(encoder, trained, task.head, [p.data for p in task.dev]), strict=True
+        ):
             data = pool.data
             gold = np.split(data.labels, data.example_labels[1:-1])
             statistics = task.metric.statistics(gold, [example.argmax(axis=1) for example in predicted])

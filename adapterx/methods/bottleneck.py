@@ -101,7 +101,5 @@ class BottleneckAdapters(Unadapted):
 
     def _bottleneck(self, tensors: Mapping[str, Tensor], name: str, inputs: Tensor, rows: tuple[int, ...]) -> Tensor:
         inner = linear_by_cell(inputs, tensors[f"{name}.down.weight"], tensors[f"{name}.down.bias"], rows)
-        outer = linear_by_cell(
-            self.activation(inner), tensors[f"{name}.up.weight"], tensors[f"{name}.up.bias"], rows
-        )
+        outer = linear_by_cell(self.activation(inner), tensors[f"{name}.up.weight"], tensors[f"{name}.up.bias"], rows)
         return outer if self.scaling == 1.0 else outer * self.scaling

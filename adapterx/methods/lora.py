@@ -76,7 +76,7 @@ class LoraAdapters(Unadapted):
                 dropped = inputs
                 if slot == len(self.slots) - 1:
                     dropped = self.dropout(inputs, rows, f"{layer}.{module}")
-                outputs = _AddDelta.apply(outputs, dropped, a, b, self.scale, columns, rows)
+                outputs = _AddDelta.apply(outputs, dropped, a, b, self.scale, columns, rows)  # type: ignore[no-untyped-call]
         return outputs
 
 
@@ -88,12 +88,20 @@ class _AddDelta(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, outputs: Tensor, inputs: Tensor, a: Tensor, b: Tensor, scale: float, columns: tuple[int, int],
+        ctx: Any,
+        outputs: Tensor,
+        inputs: Tensor,
+        a: Tensor,
+        b: Tensor,
+        scale: float,
+        columns: tuple[int, int],
         rows: tuple[int, ...],
     ) -> Tensor:
         target = outputs[:, columns[0] : columns[1]]
         lows = []
-        for cell, (out, part) in enumerate(zip(target.split(rows), inputs.split(rows), strict=True)):
+        counts = list(rows)
+        parts = zip(torch.split(target, counts), torch.split(inputs, counts), strict=True)
+        for cell, (out, part) in enumerate(parts):
             low = part @ a[cell].T
             out.addmm_(low, b[cell].T, alpha=scale)
             lows.append(low)
@@ -103,15 +111,15 @@ class _AddDelta(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs, low, a, b = ctx.saved_tensors
-        rows, scale = ctx.rows, ctx.scale
+        rows, scale = list(ctx.rows), ctx.scale
         needs_inputs, needs_a, needs_b = ctx.needs_input_grad[1:4]
-        parts = gradient[:, ctx.columns[0] : ctx.columns[1]].split(rows)
+        parts = torch.split(gradient[:, ctx.columns[0] : ctx.columns[1]], rows)
         grad_inputs = torch.empty_like(inputs) if needs_inputs else None
         grad_a = torch.empty_like(a) if needs_a else None
         grad_b = torch.empty_like(b) if needs_b else None
-        for cell, (part, x, z) in enumerate(zip(parts, inputs.split(rows), low.split(rows), strict=True)):
+        for cell, (part, x, z) in enumerate(zip(parts, torch.split(inputs, rows), torch.split(low, rows), strict=True)):
             if grad_b is not None:
                 torch.mm(part.T, z, out=grad_b[cell]).mul_(scale)
             grad_low = (part @ b[cell]).mul_(scale)

@@ -116,5 +116,5 @@ def flatten(parameters: Sequence[Parameter], tensors: Mapping[str, Tensor]) -> T
 def unflatten(parameters: Sequence[Parameter], values: Tensor) -> dict[str, Tensor]:
     """The named tensors of one cell from its (P,) values."""
     ordered = in_order(parameters)
-    parts = values.split([parameter.numel for parameter in ordered])
+    parts = torch.split(values, [parameter.numel for parameter in ordered])
     return {p.name: part.reshape(p.shape) for p, part in zip(ordered, parts, strict=True)}

@@ -25,7 +25,7 @@ def linear_by_cell(inputs: Tensor, weight: Tensor, bias: Tensor | None, rows: tu
     """
     parts = [
         linear(part, weight[cell], None if bias is None else bias[cell])
-        for cell, part in enumerate(inputs.split(list(rows)))
+        for cell, part in enumerate(torch.split(inputs, list(rows)))
     ]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 

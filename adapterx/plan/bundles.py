@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable
 
 from adapterx.plan.graph import Plan
 from adapterx.plan.stage import Stage, Training
-from adapterx.plan.states import State
 
 DEFAULT_LIMIT = 16
 """Cells per bundle."""
 
 
-def ready(plan: Plan, current: Mapping[str, State]) -> list[str]:
-    """Stages that are to be done and whose inputs are all stored, in the order of the plan."""
+def ready(plan: Plan, stored: Collection[str], given_up: Collection[str] = ()) -> list[str]:
+    """Stages still to be done whose inputs are all stored, in the order of the plan.
+
+    Args:
+        stored: ids of the stages that have results.
+        given_up: ids of those that are not to be tried (again): they diverged, or failed in this run.
+    """
     return [
         stage.id
         for stage in plan.stages.values()
-        if current[stage.id].name in ("to-train", "to-evaluate", "failed-before")
-        and all(current[upstream].name == "stored" for upstream in stage.inputs)
+        if stage.id not in stored and stage.id not in given_up and all(upstream in stored for upstream in stage.inputs)
     ]
 
 

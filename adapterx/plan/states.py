@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adapterx.plan.graph import Plan
-from adapterx.plan.history import History
 from adapterx.plan.identity import with_defaults
 from adapterx.plan.stage import Stage
 from adapterx.store import JSON, Record, Store
@@ -44,10 +43,9 @@ def states(plan: Plan, store: Store | None) -> dict[str, State]:
     """The state of every stage, by id."""
     if store is None:
         return {stage.id: State(_to_do(stage)) for stage in plan.stages.values()}
-    history = History(store)
     found: dict[str, State] = {}
     for stage in plan.stages.values():
-        found[stage.id] = _state(stage, plan, history, found)
+        found[stage.id] = _state(stage, plan, store, found)
     return found
 
 
@@ -55,8 +53,7 @@ def _to_do(stage: Stage) -> StateName:
     return "to-evaluate" if stage.kind == "evaluation" else "to-train"
 
 
-def _state(stage: Stage, plan: Plan, history: History, earlier: Mapping[str, State]) -> State:
-    store = history.store
+def _state(stage: Stage, plan: Plan, store: Store, earlier: Mapping[str, State]) -> State:
     record = store.find(stage.id, stage.kind, stage.slug)
     if record is not None:
         return State("stored") if record.status == "done" else State("diverged", _divergence(record))
@@ -68,35 +65,35 @@ def _state(stage: Stage, plan: Plan, history: History, earlier: Mapping[str, Sta
     failure = store.failure(stage.kind, stage.slug, stage.id)
     if failure is not None:
         return State("failed-before", f"{failure.status}: {failure.message}")
-    return State(_to_do(stage), stale=_stale(stage, plan, history))
+    return State(_to_do(stage), stale=_stale(stage, plan, store))
 
 
 def _divergence(record: Record) -> str:
-    reason = record.result.get("reason")
+    reason = record.result.get("message")
     return str(reason) if reason else "the loss was no longer finite"
 
 
-def _stale(stage: Stage, plan: Plan, history: History) -> tuple[Change, ...]:
-    siblings = history.siblings(stage.kind, stage.slug)
-    return tuple(_changes(siblings[0], stage, plan, history)) if siblings else ()
+def _stale(stage: Stage, plan: Plan, store: Store) -> tuple[Change, ...]:
+    siblings = store.siblings(stage.kind, stage.slug)
+    return tuple(_changes(siblings[0], stage, plan, store)) if siblings else ()
 
 
-def _changes(old: Record, stage: Stage, plan: Plan, history: History) -> list[Change]:
+def _changes(old: Record, stage: Stage, plan: Plan, store: Store) -> list[Change]:
     """Settings that changed since a record, then those of its input, in this stage's words."""
     changes = _differences(with_defaults(old.settings), with_defaults(stage.settings))
     if old.inputs != stage.inputs:
-        changes += _upstream(old, stage, plan, history)
+        changes += _upstream(old, stage, plan, store)
     return changes or [Change("stage version", "an earlier one", "this one")]
 
 
-def _upstream(old: Record, stage: Stage, plan: Plan, history: History) -> list[Change]:
+def _upstream(old: Record, stage: Stage, plan: Plan, store: Store) -> list[Change]:
     if not (old.inputs and stage.inputs):
         return [Change("intermediate", _short(old.inputs), _short(stage.inputs))]
     upstream = plan.stages[stage.inputs[0]]
-    before = next((r for r in history.siblings(upstream.kind, upstream.slug) if r.id == old.inputs[0]), None)
+    before = next((r for r in store.siblings(upstream.kind, upstream.slug) if r.id == old.inputs[0]), None)
     if before is None:
         return [Change(upstream.kind, _short(old.inputs), _short(stage.inputs))]
-    inner = _changes(before, upstream, plan, history)
+    inner = _changes(before, upstream, plan, store)
     return [Change(f"{upstream.kind}: {change.key}", change.old, change.new) for change in inner]
 
 

@@ -68,7 +68,7 @@ def resolve(text: str) -> Plain:
     return next((read(text) for pattern, read in _CORE_SCHEMA if pattern.fullmatch(text)), text)
 
 
-def plain(node: Node) -> Any:  # noqa: ANN401  (the input of validation: any JSON value)
+def plain(node: Node) -> Any:
     """The tree as dictionaries, lists and scalars."""
     if isinstance(node, Mapping):
         return {key: plain(entry.node) for key, entry in node.entries.items()}
@@ -105,7 +105,7 @@ def compose(text: str, file: str, column: int = 0) -> tuple[Node | None, list[Pr
         raise DocumentError(Problem(file, "", f"not YAML: {str(error).splitlines()[0]}")) from error
 
 
-def _syntax(text: str, error: Any) -> str:  # noqa: ANN401  (ruamel types these attributes as Any)
+def _syntax(text: str, error: Any) -> str:
     """ruamel's complaint, or a plainer one for the two commonest slips."""
     mark = error.problem_mark
     if mark is not None and text[mark.index : mark.index + 1] == "\t":
@@ -126,7 +126,7 @@ class _Composer:
         self.anchors: dict[str, Node | None] = {}
         self.nodes = 0
 
-    def position(self, mark: Any) -> Position:  # noqa: ANN401  (ruamel's marks have no common typed base)
+    def position(self, mark: Any) -> Position:
         return Position(self.file, mark.line + 1, mark.column + 1 + (self.column if mark.line == 0 else 0))
 
     def document(self, events: Iterator[Event]) -> Node | None:

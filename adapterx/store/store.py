@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 from adapterx.store import lock
@@ -33,11 +34,21 @@ class DamagedFile(Exception):
     """A stored file is not what its record lists. The stage has been moved aside; the next run makes it anew."""
 
 
+@dataclass(frozen=True)
+class _Listing:
+    """The stage directories of one kind, as they were when their parent last changed."""
+
+    changed: int
+    by_id: dict[str, Path]
+    by_slug: dict[str, list[Path]]
+
+
 class Store:
     """Stages on disk under `root`, which the first write creates."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._listings: dict[str, _Listing] = {}
 
     def directory(self, kind: str, slug: str, id: str) -> Path:
         """Where a stage lives, whether or not it does yet; ValueError for names that are no plain file names."""
@@ -53,8 +64,13 @@ class Store:
         return self.root / "runs" / name
 
     def find(self, id: str, kind: str, slug: str) -> Record | None:
-        """Return the stage's record if it is stored whole. A damaged stage is moved aside and counts as missing."""
+        """Return the stage's record if it is stored whole. A damaged stage is moved aside and counts as missing.
+
+        The id decides: a stage stored under another slug, because a recipe has renamed something, is found too.
+        """
         directory = self.directory(kind, slug, id)
+        if not directory.exists():
+            directory = self._listing(kind).by_id.get(id[:12], directory)
         try:
             record = read_record(directory / RECORD)
             if record is None:
@@ -79,11 +95,12 @@ class Store:
     def siblings(self, kind: str, slug: str) -> list[Record]:
         """All stored stages of that slug, whatever their id, newest first: what a stale stage is compared with."""
         found: list[tuple[int, Record]] = []
-        for path in self.directory(kind, slug, "0").parent.glob(f"{slug[:LONGEST_SLUG]}-*/{RECORD}"):
+        for directory in self._listing(kind).by_slug.get(slug[:LONGEST_SLUG], ()):
+            path = directory / RECORD
             try:
                 record, written = read_record(path), path.stat().st_mtime_ns
             except (InvalidRecord, FileNotFoundError):
-                continue  # damaged, which `find` deals with when it is asked for, or moved aside this moment
+                continue  # failed so far, moved aside this moment, or damaged, which `find` deals with when asked
             if record is not None and record.slug == slug:
                 found.append((written, record))
         return [record for _, record in sorted(found, key=lambda pair: (pair[0], pair[1].id), reverse=True)]
@@ -128,7 +145,7 @@ class Store:
 
     def lock(self, kind: str, slug: str, id: str) -> AbstractContextManager[None]:
         """Hold the stage against other processes; while waiting, log who has it."""
-        name = self.directory(kind, slug, id).name
+        name = self.directory(kind, slug, id).name.rpartition("-")[2]
         return lock.hold(self.root / "locks" / kind / f"{name}.lock", f"{kind} {slug}")
 
     def read(self, record: Record, name: str) -> Path:
@@ -148,6 +165,23 @@ class Store:
             aside = self._quarantine(directory, f"{name} {what}")
             raise DamagedFile(f"{path} {what}; its stage was moved to {aside} and the next run will make it anew")
         return path
+
+    def _listing(self, kind: str) -> _Listing:
+        """The directories of a kind, read again only when one has come or gone: plans ask thousands of times."""
+        parent = self.root / "stages" / kind
+        try:
+            changed = parent.stat().st_mtime_ns
+        except FileNotFoundError:
+            return _Listing(0, {}, {})
+        known = self._listings.get(kind)
+        if known is None or known.changed != changed:
+            known = _Listing(changed, {}, {})
+            for directory in parent.iterdir():
+                slug, _, id = directory.name.rpartition("-")
+                known.by_id[id] = directory
+                known.by_slug.setdefault(slug, []).append(directory)
+            self._listings[kind] = known
+        return known
 
     def _check(self, record: Record, directory: Path, id: str) -> None:
         if record.id != id:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from adapterx.backbones.layout import MAX_BLOCKS, pack
-from adapterx.backbones.packed import PackedEncoder
+from adapterx.backbones.packed import PackedEncoder, Unadapted
 from tests.models import encoder
 
 SHAPES = [
@@ -72,7 +72,7 @@ def test_what_is_not_finite_stays_in_its_sequence() -> None:
     embedded = packed.embed(batch)
     embedded[:5] = torch.nan
     embedded.requires_grad_()
-    hidden = packed.layer(1, packed.layer(0, embedded, batch, _unadapted()), batch, _unadapted())
+    hidden = packed.layer(1, packed.layer(0, embedded, batch, Unadapted()), batch, Unadapted())
     assert hidden[:5].isnan().all() and hidden[5:].isfinite().all()
     hidden[5:].sum().backward()
     assert embedded.grad[5:].isfinite().all()
@@ -82,12 +82,12 @@ def test_gradients_of_the_inputs_equal_the_hugging_face_ones() -> None:
     model = encoder("xlm-roberta")
     packed = PackedEncoder(model)
     lengths = [3, 9, 1, 17, 4, 4]
-    tokens, batch = batch_of(lengths)
+    _, batch = batch_of(lengths)
     weight = torch.randn(sum(lengths), 32)
     leaf = packed.embed(batch).detach().requires_grad_()
     hidden = leaf
     for index in range(len(packed.layers)):
-        hidden = packed.layer(index, hidden, batch, _unadapted())
+        hidden = packed.layer(index, hidden, batch, Unadapted())
     (hidden * weight).sum().backward()
 
     grads = []
@@ -130,9 +130,3 @@ def test_wrong_lengths_are_refused() -> None:
         pack(np.zeros(4, dtype=np.int32), np.array([2, 3]), np.array([0]), [2])
     with pytest.raises(ValueError, match="sequence 1 is never read"):
         pack(np.zeros(4, dtype=np.int32), np.array([2, 2]), np.array([0]), [2])
-
-
-def _unadapted():
-    from adapterx.backbones.packed import Unadapted
-
-    return Unadapted()

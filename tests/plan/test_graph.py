@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapterx.plan import Evaluation, Training, build, bundles, ready, states
+from adapterx.plan import Evaluation, Training, build, bundles, ready
 from adapterx.recipe import SettingError
 from tests.plan.conftest import Planner, recipe
 from tests.plan.fakes import FakeBackbones, FakeTasks
@@ -133,7 +133,7 @@ def test_a_thousand_cells_ask_each_question_once(planned: Planner, tasks: FakeTa
 
 def test_bundles_hold_what_one_pass_can_serve(planned: Planner) -> None:
     plan = planned(seeds=[1, 2, 3])
-    first = ready(plan, states(plan, None))
+    first = ready(plan, set())
     assert {plan.stages[id].kind for id in first} == {"intermediate", "target"}
     assert all(not plan.stages[id].inputs for id in first)
     together = bundles(plan, plan.stages, limit=8)

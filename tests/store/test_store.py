@@ -45,6 +45,16 @@ def test_what_is_committed_is_found(store: Store) -> None:
     assert names(store.directory(KIND, SLUG, ID)) == {"record.json", "adapter.safetensors", "training.jsonl"}
 
 
+def test_the_id_finds_a_stage_whatever_its_slug(store: Store) -> None:
+    record = commit(store)
+    assert store.find(ID, KIND, "renamed.lora.multi.continue.choice.seed1") == record
+    assert store.find(OTHER, KIND, SLUG) is None
+    commit(store, OTHER)
+    renamed = store.find(OTHER, KIND, "renamed")
+    assert renamed is not None
+    assert store.read(renamed, "adapter.safetensors").read_bytes() == b"weights"
+
+
 def test_diverged_is_an_outcome_that_stays(store: Store) -> None:
     commit(store, status="diverged")
     found = store.find(ID, KIND, SLUG)

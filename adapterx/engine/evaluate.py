@@ -1,0 +1,99 @@
+"""Evaluate a trained cell in every language: predictions per example, and the scores that follow from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapterx.backbones.packed import PackedEncoder
+from adapterx.engine.cell import Pool
+from adapterx.engine.predict import TrainedCell, predict
+from adapterx.methods.head import Head
+from adapterx.tasks.metrics import Metric
+
+Labels = list[NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class LanguagePredictions:
+    """One language: lists over its items."""
+
+    language: str
+    ids: tuple[str, ...]
+    gold: Labels
+    prediction: Labels
+    scores: list[NDArray[np.float32]]
+    """(labels of the item, classes)."""
+
+
+def evaluate(encoder: PackedEncoder, cell: TrainedCell, head: Head, pools: Sequence[Pool]) -> list[LanguagePredictions]:
+    """Predictions for the pools, one language each, in one sweep."""
+    found = []
+    for pool, scores in zip(pools, predict(encoder, cell, head, [pool.data for pool in pools]), strict=True):
+        gold = np.split(pool.data.labels, pool.data.example_labels[1:-1])
+        prediction = [example.argmax(axis=1).astype(np.int64) for example in scores]
+        found.append(LanguagePredictions(pool.language, pool.data.ids, gold, prediction, scores))
+    return found
+
+
+def summary(predictions: Sequence[LanguagePredictions], metrics: Sequence[Metric]) -> dict[str, dict[str, float]]:
+    """Per language the value of each metric and `n`, the number of items."""
+    return {
+        language.language: {
+            **{metric.name: score(metric, language) for metric in metrics},
+            "n": len(language.ids),
+        }
+        for language in predictions
+    }
+
+
+def score(metric: Metric, language: LanguagePredictions) -> float:
+    """One metric over all items of a language."""
+    return float(metric.value(metric.statistics(language.gold, language.prediction).sum(axis=0)))
+
+
+def collapse(predictions: Sequence[LanguagePredictions], labels: Sequence[str]) -> str | None:
+    """Why these predictions are no result, if they are none: one label everywhere, though the gold labels differ."""
+    if not predictions:
+        return None
+    predicted = np.unique(np.concatenate([item for language in predictions for item in language.prediction]))
+    gold = np.unique(np.concatenate([item for language in predictions for item in language.gold]))
+    if len(predicted) > 1 or len(gold) == 1:
+        return None
+    return f"answers {labels[int(predicted[0])]!r} to everything"
+
+
+def write_parquet(
+    path: Path,
+    cell: str,
+    predictions: Sequence[LanguagePredictions],
+    metadata: Mapping[str, object],
+) -> None:
+    """One row per item and language; label lists have one entry except in tagging, scores are flattened."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    ids = [item for language in predictions for item in language.ids]
+    columns = {
+        "cell": pa.array([cell] * len(ids), pa.string()),
+        "language": pa.array([p.language for p in predictions for _ in p.ids], pa.string()),
+        "id": pa.array(ids, pa.string()),
+        "gold": _lists([item for p in predictions for item in p.gold], pa.int32()),
+        "prediction": _lists([item for p in predictions for item in p.prediction], pa.int32()),
+        "logits": _lists([item.reshape(-1) for p in predictions for item in p.scores], pa.float32()),
+    }
+    table = pa.table(columns).replace_schema_metadata({key: json.dumps(value) for key, value in metadata.items()})
+    parquet.write_table(table, path, compression="zstd")
+
+
+def _lists(items: Sequence[NDArray[np.int64] | NDArray[np.float32]], kind: object) -> object:
+    import pyarrow as pa
+
+    offsets = np.concatenate([[0], np.cumsum([len(item) for item in items])]).astype(np.int32)
+    values = np.concatenate(items) if items else np.zeros(0)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, kind))

@@ -1,0 +1,180 @@
+"""Run a plan in this process: bundle after bundle, the grid going on past whatever fails."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from adapterx.executors.progress import RunProgress
+from adapterx.executors.run_file import write as write_run
+from adapterx.plan import Plan, Stage, bundles, ready, states
+from adapterx.store import Failure, FailureStatus, Store
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from adapterx.executors.work import Worker
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_SECONDS = 60.0
+CELLS = {"cpu": 4, "cuda": 16}
+"""Cells per bundle: on a CPU the products are large enough after a few, on a GPU they are not."""
+
+
+@dataclass
+class Tally:
+    """How the stages of this run ended."""
+
+    stored: set[str]
+    """Before and during this run."""
+    trained: int = 0
+    evaluated: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    """Id → what happened; a diverged stage counts."""
+
+
+def run(
+    plan: Plan,
+    store: Store,
+    *,
+    overrides: Sequence[str],
+    console: Console,
+    recipe_dir: Path | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> int:
+    """Do what is not stored yet, write the report, and show its table. Returns the exit code: 1 if any cell failed."""
+    from adapterx import report
+
+    directory = store.run_directory(plan.recipe.name)
+    changed = write_run(directory, plan, overrides)
+    tally = _work(plan, store, console, recipe_dir, checkpoint_seconds)
+    if tally.trained or tally.evaluated:
+        console.print(f"trained {tally.trained} stages, evaluated {tally.evaluated}", highlight=False)
+    else:
+        console.print(f"nothing to train: {len(tally.stored)} of {len(plan.stages)} stages are stored", highlight=False)
+    analysis = report.analyse(store, directory)
+    page = directory / "report" / "index.html"
+    if tally.trained or tally.evaluated or tally.failed or changed or not page.is_file():
+        page = report.write(analysis, directory)
+    console.print(report.summary(analysis))
+    for id, message in tally.failed.items():
+        console.print(f"{plan.stages[id].kind} {plan.stages[id].slug}: {message}", style="red", markup=False)
+    console.print(f"report: {page}", markup=False, soft_wrap=True)
+    complete = len(tally.stored) == len(plan.stages) and not plan.refused
+    return 0 if complete else 1
+
+
+def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, checkpoint_seconds: float) -> Tally:
+    current = states(plan, store)
+    tally = Tally({id for id, state in current.items() if state.name == "stored"})
+    tally.failed |= {id: f"diverged: {state.reason}" for id, state in current.items() if state.name == "diverged"}
+    todo = [stage for stage in plan.stages.values() if stage.id not in tally.stored | tally.failed.keys()]
+    if not ready(plan, tally.stored, tally.failed):
+        return tally
+    from adapterx.executors.data import Data
+    from adapterx.executors.device import choose
+    from adapterx.executors.work import Worker
+
+    device = choose()
+    with _terminated_is_interrupted(), RunProgress(console, todo) as progress:
+        worker = Worker(plan, store, Data(recipe_dir), device, checkpoint_seconds, progress.steps)
+        while bundle := _next(plan, tally, worker, CELLS[device]):
+            _do(bundle, worker, store, tally, progress)
+    return tally
+
+
+def _next(plan: Plan, tally: Tally, worker: Worker, limit: int) -> list[Stage]:
+    """The next bundle: of the backbone in memory if there is one; trainings before evaluations."""
+    open_stages = ready(plan, tally.stored, tally.failed)
+    groups = [[plan.stages[id] for id in group] for group in bundles(plan, open_stages, limit)]
+    return next((group for group in groups if worker.holds(group[0])), groups[0] if groups else [])
+
+
+def _do(stages: list[Stage], worker: Worker, store: Store, tally: Tally, progress: RunProgress) -> None:
+    """Do a bundle. If it fails, do its halves, so that a cell fails only for reasons of its own."""
+    try:
+        with ExitStack() as held:
+            for stage in sorted(stages, key=lambda stage: stage.id):
+                held.enter_context(store.lock(stage.kind, stage.slug, stage.id))
+            missing = [stage for stage in stages if store.find(stage.id, stage.kind, stage.slug) is None]
+            if missing:
+                progress.begin(missing)
+                worker.do(missing)
+    except Exception as error:
+        if len(stages) > 1:
+            logger.warning("a bundle of %d failed (%s); trying its halves", len(stages), _message(error))
+            half = len(stages) // 2
+            for part in (stages[:half], stages[half:]):
+                _do(part, worker, store, tally, progress)
+            return
+        logger.exception("%s %s failed", stages[0].kind, stages[0].slug)
+        _note_failure(stages[0], error, store, tally)
+        progress.end(stages, tally.failed[stages[0].id])
+        return
+    _note_results(stages, missing, store, tally)
+    progress.end(stages)
+
+
+def _note_results(stages: Sequence[Stage], done: Sequence[Stage], store: Store, tally: Tally) -> None:
+    for stage in stages:
+        record = store.find(stage.id, stage.kind, stage.slug)
+        if record is None or record.status == "diverged":
+            message = record.result.get("message") if record else "it vanished from the store"
+            tally.failed[stage.id] = f"diverged: {message}"
+            continue
+        tally.stored.add(stage.id)
+    tally.trained += sum(stage.kind != "evaluation" for stage in done)
+    tally.evaluated += sum(stage.kind == "evaluation" for stage in done)
+
+
+def _note_failure(stage: Stage, error: Exception, store: Store, tally: Tally) -> None:
+    status = _status(error)
+    message = _message(error)
+    tally.failed[stage.id] = f"{status}: {message}"
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        store.fail(stage.kind, stage.slug, stage.id, Failure(status, message, when))
+    except OSError as full:
+        logger.warning("could not note the failure of %s: %s", stage.slug, full)
+
+
+def _status(error: Exception) -> FailureStatus:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out-of-memory"
+    if isinstance(error, RuntimeError) and "not enough memory" in str(error):
+        return "out-of-memory"  # what torch's CPU allocator raises
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "out-of-disk"
+    return "failed"
+
+
+def _message(error: Exception) -> str:
+    text = str(error).strip() or "no message"
+    return text if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {text}"
+
+
+@contextmanager
+def _terminated_is_interrupted() -> Iterator[None]:
+    """A termination request ends the run as Ctrl-C does: locks are freed, finished stages stay, exit code 143."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

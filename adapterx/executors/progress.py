@@ -1,0 +1,107 @@
+"""Progress of a run: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from adapterx.plan import Stage, Training
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from adapterx.engine.train import Progress as Steps
+
+QUIET_SECONDS = 10.0
+"""Longest silence between two plain lines while a bundle trains."""
+
+
+class RunProgress:
+    """Shows how much of the planned work is done, weighted by the plan's estimate of each stage.
+
+    Used as a context manager around the work.
+    """
+
+    def __init__(self, console: Console, stages: Sequence[Stage], clock: Callable[[], float] = time.monotonic) -> None:
+        self.console = console
+        self.weights = {stage.id: stage.cost.seconds or 1.0 for stage in stages}
+        self.total = sum(self.weights.values())
+        self.clock = clock
+        self.started = clock()
+        self.done = 0.0
+        self.bundle: tuple[Stage, ...] = ()
+        self._spoken = self.started
+        self._bar = _bar(console) if console.is_terminal else None
+        self._task = self._bar.add_task("", total=self.total) if self._bar else None
+
+    def __enter__(self) -> RunProgress:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def begin(self, stages: Sequence[Stage]) -> None:
+        """A bundle starts."""
+        self.bundle = tuple(stages)
+        verb = "training" if isinstance(stages[0].work, Training) else "evaluating"
+        self._show(f"{verb} {_names(stages)}")
+
+    def steps(self, steps: Steps) -> None:
+        """A training step of the bundle."""
+        share = sum(done / total for _, done, total, _ in steps.cells) / len(self.bundle)
+        share += 1 - len(steps.cells) / len(self.bundle)  # cells that have left are done
+        furthest = max(steps.cells, key=lambda cell: cell[2] - cell[1])
+        losses = [loss for *_, loss in steps.cells]
+        text = f"step {furthest[1]} of {furthest[2]}, loss {sum(losses) / len(losses):.3f}"
+        weight = sum(self.weights[stage.id] for stage in self.bundle)
+        self._show(f"training {_names(self.bundle)}: {text}", within=share * weight, brief=True)
+
+    def end(self, stages: Sequence[Stage], note: str = "") -> None:
+        """Stages of the bundle are over."""
+        self.done += sum(self.weights[stage.id] for stage in stages)
+        verb = "trained" if isinstance(stages[0].work, Training) else "evaluated"
+        self._show(f"{verb} {_names(stages)}{f': {note}' if note else ''}", lasting=True)
+
+    def _show(self, text: str, within: float = 0.0, brief: bool = False, lasting: bool = False) -> None:
+        share = min(1.0, (self.done + within) / self.total) if self.total else 1.0
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=share * self.total, description=text)
+            return
+        now = self.clock()
+        if (brief and now - self._spoken < QUIET_SECONDS) or not (brief or lasting):
+            return
+        self._spoken = now
+        elapsed = now - self.started
+        left = f", about {_duration(elapsed / share - elapsed)} left" if 0.02 < share < 1 else ""
+        self.console.print(f"[{share:4.0%}] {text} ({_duration(elapsed)}{left})", markup=False, soft_wrap=True)
+
+
+def _names(stages: Sequence[Stage]) -> str:
+    first = stages[0].slug
+    return first if len(stages) == 1 else f"{first} and {len(stages) - 1} more"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _bar(console: Console):  # type: ignore[no-untyped-def]  # noqa: ANN202 - rich is imported only when a run shows
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (BarColumn(bar_width=30), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(*columns, TextColumn("{task.description}", markup=False), console=console)

@@ -1,0 +1,244 @@
+"""Do stages: from a bundle of the plan to stored results."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor
+
+from adapterx.backbones.load import LoadedBackbone, load
+from adapterx.backbones.packed import PackedEncoder
+from adapterx.engine.cell import TaskData, TrainingCell
+from adapterx.engine.evaluate import collapse, evaluate, summary, write_parquet
+from adapterx.engine.predict import TrainedCell
+from adapterx.engine.train import Outcome, Progress, train
+from adapterx.executors.data import Data
+from adapterx.executors.provenance import peak_memory, surroundings
+from adapterx.methods.head import Head
+from adapterx.plan import Evaluation, Plan, Stage, TaskPart, Training
+from adapterx.recipe import Backbone
+from adapterx.store import JSON, Store
+from adapterx.tasks.sampling import pool_probabilities
+
+ADAPTER, LOG, PREDICTIONS, CHECKPOINT = (
+    "adapter.safetensors",
+    "training.jsonl",
+    "predictions.parquet",
+    "checkpoint.safetensors",
+)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    backbone: Backbone
+    loaded: LoadedBackbone
+    encoder: PackedEncoder
+
+
+class Worker:
+    """Trains and evaluates bundles of one plan, with one backbone in memory at a time.
+
+    Args:
+        data: the examples of the plan's tasks.
+        device: where the backbone lives.
+        checkpoint_seconds: how much work a killed run may lose.
+        observe: hears of every training step.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        data: Data,
+        device: str,
+        checkpoint_seconds: float,
+        observe: Callable[[Progress], None],
+    ) -> None:
+        self.plan = plan
+        self.store = store
+        self.data = data
+        self.device = device
+        self.checkpoint_seconds = checkpoint_seconds
+        self.observe = observe
+        self._current: _Loaded | None = None
+
+    def holds(self, stage: Stage) -> bool:
+        """Whether the stage's backbone is the one in memory."""
+        return self._current is not None and self._current.backbone == stage.backbone
+
+    def do(self, stages: Sequence[Stage]) -> None:
+        """Do the stages of one bundle and store their results. Whatever it raises, stored results are whole."""
+        if isinstance(stages[0].work, Training):
+            self._train(stages)
+        else:
+            for stage in stages:
+                self._evaluate(stage)
+
+    def _backbone(self, stage: Stage) -> _Loaded:
+        if self._current is None or self._current.backbone != stage.backbone:
+            self._current = None  # free the old one before the new one comes
+            loaded = load(stage.backbone, self.device)
+            self._current = _Loaded(stage.backbone, loaded, PackedEncoder(loaded.model))
+        return self._current
+
+    def _train(self, stages: Sequence[Stage]) -> None:
+        current = self._backbone(stages[0])
+        started = time.monotonic()
+        cells = [self._cell(stage, current.loaded) for stage in stages]
+        files = [self.store.directory(stage.kind, stage.slug, stage.id) / CHECKPOINT for stage in stages]
+        outcomes = train(current.encoder, cells, files, self.checkpoint_seconds, self.observe)
+        seconds = time.monotonic() - started
+        tokens = sum(outcome.state.tokens for outcome in outcomes) or 1
+        for stage, outcome in zip(stages, outcomes, strict=True):
+            self._commit_training(stage, outcome, seconds * outcome.state.tokens / tokens, len(stages))
+
+    def _cell(self, stage: Stage, loaded: LoadedBackbone) -> TrainingCell:
+        work = stage.work
+        assert isinstance(work, Training)
+        tasks = tuple(self._task(part, work, loaded) for part in work.tasks)
+        sizes = [len(pool.data) for task in tasks for pool in task.train]
+        below = None if work.transfer == "none" else self._adapter(self.plan.stages[stage.inputs[0]])
+        return TrainingCell(
+            name=stage.slug,
+            seed=work.seed,
+            method=stage.method,
+            settings=work.train,
+            tasks=tasks,
+            probabilities=pool_probabilities(sizes, work.sampling.temperature, work.sampling.cap),
+            initial=below if work.transfer == "continue" else None,
+            lower=below if work.transfer == "stack" else None,
+        )
+
+    def _task(self, part: TaskPart, work: Training, loaded: LoadedBackbone) -> TaskData:
+        settings = work.train
+        tokenised = partial(
+            self.data.pools, part, tokenizer=loaded.tokenizer, key=loaded.tokenizer_key, max_length=settings.max_length
+        )
+        stopping = settings.early_stopping
+        return TaskData(
+            head=_head(part),
+            metric=self.data.metrics(part)[0],
+            train=tokenised(split="train", limit=settings.limit),
+            dev=tokenised(split="dev", limit=stopping.limit) if stopping else (),
+        )
+
+    def _commit_training(self, stage: Stage, outcome: Outcome, seconds: float, together: int) -> None:
+        state = outcome.state
+        result: dict[str, JSON] = {
+            "steps": state.step,
+            "examples": state.examples,
+            "tokens": state.tokens,
+            "final_loss": state.losses[-1][0] if state.losses else None,
+            "best_step": state.best.step if state.best else None,
+            "best_dev": state.best.score if state.best else None,
+        }
+        if outcome.status == "diverged":
+            result["message"] = f"the loss or its gradient was not finite at step {state.step + 1}"
+        self.store.commit(
+            stage.kind,
+            stage.slug,
+            stage.id,
+            settings=stage.settings,
+            inputs=stage.inputs,
+            files={ADAPTER: partial(_save, outcome.trained), LOG: _log(outcome)},
+            result=result,
+            provenance=self._provenance(
+                seconds, {"trained_together": together, "trained_parameters": state.trained_parameters}
+            ),
+            status=outcome.status,
+        )
+
+    def _evaluate(self, stage: Stage) -> None:
+        work = stage.work
+        assert isinstance(work, Evaluation)
+        current = self._backbone(stage)
+        started = time.monotonic()
+        target = self.plan.stages[stage.inputs[0]]
+        assert isinstance(target.work, Training)
+        part = work.task
+        pools = self.data.pools(
+            part,
+            "test",
+            work.limit,
+            current.loaded.tokenizer,
+            current.loaded.tokenizer_key,
+            target.work.train.max_length,
+        )
+        trained = self._trained(target)
+        # The head bears the name of the task it was trained on, which need not be the one evaluated.
+        (trained_on,) = target.work.tasks
+        predictions = evaluate(current.encoder, trained, _head(trained_on), pools)
+        metrics = self.data.metrics(part)
+        why = collapse(predictions, part.labels)
+        metadata = {"task": part.task, "labels": list(part.labels), "metrics": [metric.name for metric in metrics]}
+        self.store.commit(
+            stage.kind,
+            stage.slug,
+            stage.id,
+            settings=stage.settings,
+            inputs=stage.inputs,
+            files={PREDICTIONS: partial(write_parquet, cell=stage.slug, predictions=predictions, metadata=metadata)},
+            result={"languages": summary(predictions, metrics), "collapsed": why is not None, "why": why},
+            provenance=self._provenance(time.monotonic() - started, {}),
+        )
+
+    def _trained(self, target: Stage) -> TrainedCell:
+        assert isinstance(target.work, Training)
+        tensors = self._tensors(target)
+        slots = [_under("encoder.", tensors)]
+        if target.work.transfer == "stack":
+            slots.insert(0, self._adapter(self.plan.stages[target.inputs[0]]))
+        return TrainedCell(target.method, tuple(slots), _under("head.", tensors))
+
+    def _adapter(self, stage: Stage) -> dict[str, Tensor]:
+        return _under("encoder.", self._tensors(stage))
+
+    def _tensors(self, stage: Stage) -> dict[str, Tensor]:
+        from safetensors.torch import load_file
+
+        record = self.store.find(stage.id, stage.kind, stage.slug)
+        if record is None:
+            raise RuntimeError(f"{stage.kind} {stage.slug} is no longer stored; run again to make it anew")
+        return load_file(self.store.read(record, ADAPTER))
+
+    def _provenance(self, seconds: float, more: dict[str, JSON]) -> dict[str, JSON]:
+        return {
+            **surroundings(),
+            "device": self.device,
+            "seconds": round(seconds, 3),
+            "peak_memory_bytes": peak_memory(),
+            **more,
+        }
+
+
+def _head(part: TaskPart) -> Head:
+    return Head(part.task, part.format, len(part.labels))  # type: ignore[arg-type]  # the catalog knows formats only
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _save(trained: TrainedCell, path: Path) -> None:
+    """The trained adapter and its heads; a frozen adapter below stays in the stage that made it."""
+    from safetensors.torch import save_file
+
+    tensors = {**trained.slots[-1], **trained.heads}
+    save_file({name: tensor.contiguous() for name, tensor in sorted(tensors.items())}, path, metadata={"format": "pt"})
+
+
+def _log(outcome: Outcome) -> bytes:
+    """Loss and learning rate by step, dev scores where they were taken; JSON lines."""
+    looks = dict(outcome.state.looks)
+    lines = []
+    for step, (loss, rate) in enumerate(outcome.state.losses, start=1):
+        line: dict[str, float] = {"step": step, "loss": loss, "learning_rate": rate}
+        if step in looks:
+            line["dev"] = looks[step]
+        lines.append(json.dumps(line))
+    return "".join(f"{line}\n" for line in lines).encode()
