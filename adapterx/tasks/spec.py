@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
@@ -79,7 +77,7 @@ class Local(Model):
     reader: Literal["tsv", "jsonl", "conll"]
     columns: dict[str, Column | Annotated[tuple[Column, ...], Field(strict=False)]]
     """Where each field of the format is found in a row; `id`, when given, names the item."""
-    values: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    values: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Replacements, per key of a row (jsonl) or for `label`: what is written → what is meant."""
     splits: dict[Split, Annotated[tuple[Files, ...], Field(strict=False), BeforeValidator(_several)]]
 

@@ -11,9 +11,9 @@ from adapterx.tasks.examples import PairExample, Split
 LABELS = ("earlier", "same", "later")
 VERSION = 1
 
-_OPPOSITE = 0.4
+_OPPOSITE = 0.5
 """Of the unequal pairs, those with one moment in the past and one in the future."""
-_NEAR_MISS = 0.4
+_NEAR_MISS = 0.3
 """Of the others, those made of lengths with several forms, as equal pairs are: 14 days against 3 weeks."""
 
 

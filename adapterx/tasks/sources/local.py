@@ -223,7 +223,7 @@ class _Reading:
 
     def label(self, value: object) -> int:
         labels = self._spec.labels
-        if isinstance(value, int) and 0 <= value < len(labels):
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(labels):
             return value
         name = self._source.values.get("label", {}).get(str(value), str(value))
         if name not in labels:
@@ -231,5 +231,7 @@ class _Reading:
         return labels.index(name)
 
     def _meant(self, column: Column | tuple[Column, ...]) -> str:
-        value = str(self.cell(column))
-        return self._source.values.get(str(column), {}).get(value, value)
+        value = self.cell(column)
+        if not isinstance(value, str | int | float):
+            raise DataError(f"{self._place}: the column {column!r} holds no text but {json.dumps(value)}")
+        return self._source.values.get(str(column), {}).get(str(value), str(value))

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adapterx.tasks.catalog import TaskError, UnknownTask, find, names
+from adapterx.tasks.spec import Embedded
+
+OWN = """\
+adapterx: 1
+name: mine
+description: A task of my own.
+format: pair-classification
+labels: ["no", "yes"]
+metrics: accuracy
+languages: [en, no]
+licence: CC0-1.0
+sources:
+  local:
+    kind: local
+    reader: tsv
+    columns: {text: 0, label: 1}
+    splits:
+      train: {paths: mine.tsv, languages: [en]}
+      test: {paths: ["mine-{language}.tsv"]}
+"""
+
+
+def write(directory: Path, text: str, name: str = "mine.yaml") -> Path:
+    (directory / name).write_text(text, encoding="utf-8")
+    return directory
+
+
+def test_every_shipped_task_is_readable_and_described() -> None:
+    assert len(names()) == 9
+    for name in names():
+        spec = find(name)
+        assert spec.name == name
+        assert spec.metric in ("accuracy", "span_f1")
+        assert spec.description
+        assert spec.licence
+        assert spec.languages[0] == "en"
+        assert len(set(spec.languages)) == len(spec.languages)
+
+
+def test_there_is_an_embedded_task_of_every_format_in_many_languages() -> None:
+    embedded = [find(name) for name in names() if isinstance(next(iter(find(name).sources.values())), Embedded)]
+    assert {spec.format for spec in embedded} == {"pair-classification", "tagging", "multiple-choice"}
+    assert all(len(spec.languages) == 24 for spec in embedded)
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "yml"])
+def test_a_task_beside_the_recipe_is_found(tmp_path: Path, suffix: str) -> None:
+    spec = find("mine", write(tmp_path, OWN, f"mine.{suffix}"))
+    assert spec.labels == ("no", "yes")
+    assert spec.languages == ("en", "no")
+    assert spec.metrics == ("accuracy",)
+
+
+def test_a_task_beside_the_recipe_comes_first_and_its_changes_are_seen(tmp_path: Path) -> None:
+    write(tmp_path, OWN.replace("name: mine", "name: xnli"), "xnli.yaml")
+    assert find("xnli", tmp_path).description == "A task of my own."
+    assert find("xnli", None).description != "A task of my own."
+    assert find("lingnli", tmp_path) == find("lingnli")
+
+
+def test_an_unknown_task_gets_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(UnknownTask, match=r"no task 'xnlii' in the catalog \(did you mean 'xnli'\?\)"):
+        find("xnlii")
+    with pytest.raises(UnknownTask, match=r"or as xnlii\.yaml beside the recipe"):
+        find("xnlii", tmp_path)
+
+
+MISTAKES = {
+    "format: pair-classification": ("format: pairs", r"mine.yaml:4:9: format: Input should be 'pair-classification'"),
+    "labels:": ("lables:", r"lables: unknown key"),
+    "licence: CC0-1.0\n": ("", r"'licence' is missing"),
+    "metrics: accuracy": ("metrics: f1", r"unknown metric 'f1'; known: accuracy, span_f1"),
+    "metrics: accuracy\n": ("metrics: span_f1\n", r"span_f1 scores spans of tags"),
+    "text: 0": ("texts: 0", r"source local: pair-classification has no field 'texts'"),
+    ", label: 1": ("", r"source local: columns lacks 'label'"),
+    "reader: tsv": ("reader: conll", r"the conll reader and the format tagging go together"),
+    "kind: local": ("kind: hub", r"mine.yaml:11:5: sources.local: .*'embedded', 'local'"),
+    "name: mine": ("name: other", r"is named 'other', so its file should be other\.yaml"),
+    "adapterx: 1": ("adapterx: 2", r"mine.yaml:1:11: adapterx: Input should be 1"),
+    "languages: [en]}": ("fold: {of: 5, keep: [5]}}", r"keep lists remainders below 5"),
+    "reader: tsv\n": ("reader: tsv\n    reader: tsv\n", r"reader"),
+    OWN: ("- a\n- b\n", r"a task is a mapping of settings"),
+    "[en, no]": ("[en, no", r"mine.yaml:8:\d+: not YAML"),
+}
+
+
+@pytest.mark.parametrize("right", MISTAKES)
+def test_mistakes_are_shown_where_they_are(tmp_path: Path, right: str) -> None:
+    wrong, message = MISTAKES[right]
+    write(tmp_path, OWN.replace(right, wrong, 1))
+    with pytest.raises(TaskError, match=message):
+        find("mine", tmp_path)
+
+
+def test_the_catalog_stays_light() -> None:
+    heavy = "torch", "transformers", "babel", "num2words", "pyarrow"
+    code = f"import sys, adapterx.tasks.catalog, adapterx.tasks.data; print([m for m in {heavy} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

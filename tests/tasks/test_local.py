@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapterx.tasks.data import fingerprint, load, sizes
+from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample
+from adapterx.tasks.sources import local
+from adapterx.tasks.sources.local import DataError, MissingData
+from adapterx.tasks.spec import TaskSpec
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(local.ENVIRONMENT, str(tmp_path))
+    return tmp_path
+
+
+def task(format_: str, reader: str, columns: dict[str, Any], splits: dict[str, Any], **more: Any) -> TaskSpec:
+    settings: dict[str, Any] = {
+        "adapterx": 1,
+        "name": "mine",
+        "description": "…",
+        "format": format_,
+        "labels": ["no", "yes"],
+        "metrics": "accuracy",
+        "languages": ["en", "th"],
+        "licence": "CC0-1.0",
+    }
+    source = {"kind": "local", "reader": reader, "columns": columns, "splits": splits}
+    return TaskSpec.model_validate(settings | {"sources": {"local": source | more}})
+
+
+def pairs(**more: Any) -> TaskSpec:
+    return task(
+        "pair-classification",
+        "tsv",
+        {"text": 1, "text_pair": 0, "label": 2},
+        {"train": {"paths": "a-{language}.tsv", "languages": ["en"]}},
+        **more,
+    )
+
+
+def test_rows_end_with_line_feeds_only_and_quotes_are_text(data: Path) -> None:
+    (data / "a-en.tsv").write_bytes('\ufeffa "b\tc\u2028d\tyes\r\ne\tf\tno\r\n'.encode())
+    assert load(pairs(), "local", "en", "train") == [
+        PairExample("train-0", "c\u2028d", 'a "b', 1),
+        PairExample("train-1", "f", "e", 0),
+    ]
+    assert sizes(pairs(), "local", "en", "train") == 2
+
+
+def test_labels_are_replaced_by_what_is_meant(data: Path) -> None:
+    (data / "a-en.tsv").write_text("a\tb\tYES!\n")
+    spec = pairs(values={"label": {"YES!": "yes"}})
+    assert load(spec, "local", "en", "train")[0].labels == (1,)
+
+
+def test_a_split_that_a_language_lacks_is_empty_not_an_error() -> None:
+    assert load(pairs(), "local", "th", "train") == []
+    assert sizes(pairs(), "local", "th", "train") == 0
+    assert sizes(pairs(), "local", "en", "test") == 0
+    assert sizes(pairs(), "local", "xx", "train") == 0
+
+
+def test_a_limit_takes_the_first(data: Path) -> None:
+    (data / "a-en.tsv").write_text("".join(f"a{n}\tb\tno\n" for n in range(5)))
+    assert [example.id for example in load(pairs(), "local", "en", "train", limit=2)] == ["train-0", "train-1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a\tb\tno\na\tb\tmaybe\n", r"a-en\.tsv:2: unknown label 'maybe'; the task has no, yes"),
+        ("a\tb\n", r"a-en\.tsv:1: has no column 2"),
+        (b"\xff\xfe", r"a-en\.tsv: is not UTF-8 text \(byte 0\)"),
+    ],
+)
+def test_wrong_files_are_named_with_the_row(data: Path, text: str | bytes, message: str) -> None:
+    (data / "a-en.tsv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DataError, match=message):
+        load(pairs(), "local", "en", "train")
+
+
+def test_missing_files_are_named(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MissingData, match=r"a-en\.tsv: no such file .*set by ADAPTERX_DATA\)"):
+        sizes(pairs(), "local", "en", "train")
+    monkeypatch.setenv(local.ENVIRONMENT, str(data / "nowhere"))
+    with pytest.raises(MissingData, match=r"there is no directory .*nowhere"):
+        load(pairs(), "local", "en", "train")
+
+
+def test_unknown_source_is_named() -> None:
+    with pytest.raises(LookupError, match="the task 'mine' has no source 'hub'; it has local"):
+        load(pairs(), "hub", "en", "train")
+
+
+def test_a_file_of_labels_must_fit(data: Path) -> None:
+    spec = task(
+        "pair-classification", "tsv", {"text": 0}, {"test": {"paths": "{language}.tsv", "labels": "labels.txt"}}
+    )
+    (data / "en.tsv").write_text("a\nb\n")
+    (data / "labels.txt").write_text("yes\nno")
+    assert load(spec, "local", "en", "test") == [
+        PairExample("test-0", "a", None, 1),
+        PairExample("test-1", "b", None, 0),
+    ]
+    for labels, message in (("yes\n", "has 1 labels, fewer than"), ("yes\nno\nno\n", "has 3 labels for 2 rows")):
+        (data / "labels.txt").write_text(labels)
+        with pytest.raises(DataError, match=message):
+            load(spec, "local", "en", "test")
+
+
+def choices(**split: Any) -> TaskSpec:
+    columns = {"id": "n", "context": "{p} {q}", "choices": ["c1", "c2"], "label": "label"}
+    values = {"q": {"why": "Why?"}}
+    return task("multiple-choice", "jsonl", columns, {"test": {"paths": "{language}.jsonl"} | split}, values=values)
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def test_json_lines_with_templates_and_values(data: Path) -> None:
+    write_rows(data / "en.jsonl", [{"n": 7, "p": "It {q} rains.", "q": "why", "c1": "x", "c2": "y", "label": 1}])
+    assert load(choices(), "local", "en", "test") == [ChoiceExample("7", "It {q} rains. Why?", ("x", "y"), 1)]
+
+
+def test_columns_from_an_aligned_file(data: Path) -> None:
+    row = {"n": 7, "p": "P", "q": "why", "c1": "x", "c2": "y", "label": 1}
+    write_rows(data / "en.jsonl", [row])
+    write_rows(data / "th.jsonl", [row | {"p": "พ", "q": "wrong"}])
+    spec = choices(aligned={"path": "en.jsonl", "columns": "q"})
+    before = fingerprint(spec, "local", {"test": ["th"]})
+    assert load(spec, "local", "th", "test") == [ChoiceExample("7", "พ Why?", ("x", "y"), 1)]
+    write_rows(data / "en.jsonl", [row, row])
+    assert fingerprint(spec, "local", {"test": ["th"]}) != before
+    with pytest.raises(DataError, match="has not as many rows as"):
+        load(spec, "local", "th", "test")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", r"en\.jsonl:1: is not JSON"),
+        ("[1]", r"en\.jsonl:1: is not a JSON object"),
+        (
+            '{"n": 1, "p": "", "q": "", "c1": "", "c3": "", "label": 0}',
+            r"has no column 'c2' \(known: n, p, q, c1, c3, label\)",
+        ),
+        ('{"n": 1, "p": null, "q": "", "c1": "", "c2": "", "label": 0}', "the column 'p' holds no text but null"),
+        ('{"n": 1, "p": "", "q": "", "c1": "", "c2": "", "label": 2}', "unknown label '2'"),
+        ('{"n": 1, "p": "", "q": "", "c1": "", "c2": "", "label": true}', "unknown label 'True'"),
+    ],
+)
+def test_wrong_json_is_named(data: Path, line: str, message: str) -> None:
+    (data / "en.jsonl").write_text(line)
+    with pytest.raises(DataError, match=message):
+        load(choices(), "local", "en", "test")
+
+
+def tags(**split: Any) -> TaskSpec:
+    return task("tagging", "conll", {"words": 0, "tags": 1}, {"test": {"paths": "{language}.tsv"} | split})
+
+
+def test_sentences_between_blank_lines(data: Path) -> None:
+    (data / "en.tsv").write_text("\na\tyes\nb c\tno\n\n \n#\tno\n")
+    assert load(tags(), "local", "en", "test") == [
+        TaggingExample("test-0", ("a", "b c"), (1, 0)),
+        TaggingExample("test-1", ("#",), (0,)),
+    ]
+    assert sizes(tags(), "local", "en", "test") == 2
+
+
+def test_uneven_lines_are_named_by_their_sentence(data: Path) -> None:
+    (data / "en.tsv").write_text("a\tyes\n\nb\tno\nc\n")
+    with pytest.raises(DataError, match=r"en\.tsv:3: the lines of this sentence have different numbers of columns"):
+        load(tags(), "local", "en", "test")
+
+
+def test_folds_part_a_file(data: Path) -> None:
+    (data / "en.tsv").write_text("".join(f"w{n}\tno\n\n" for n in range(11)))
+    kept = [load(tags(fold={"of": 5, "keep": keep}), "local", "en", "test") for keep in ([0, 1, 2, 3], [4])]
+    assert [example.id for example in kept[1]] == ["test-4", "test-9"]
+    assert len(kept[0]) == sizes(tags(fold={"of": 5, "keep": [0, 1, 2, 3]}), "local", "en", "test") == 9
+    assert not {example.id for example in kept[0]} & {example.id for example in kept[1]}
+
+
+def test_the_fingerprint_follows_bytes_and_reading_only(data: Path) -> None:
+    path = data / "a-en.tsv"
+    path.write_text("a\tb\tno\n")
+    first = fingerprint(pairs(), "local", {"train": ["en"]})
+    os.utime(path, ns=(1, 1))
+    assert fingerprint(pairs(), "local", {"train": ["en"]}) == first
+    assert fingerprint(pairs(values={"label": {"n": "no"}}), "local", {"train": ["en"]}) != first
+    path.write_text("a\tc\tno\n")
+    assert fingerprint(pairs(), "local", {"train": ["en"]}) != first
