@@ -54,7 +54,8 @@ def _figure(analysis: Analysis, target: str | None) -> Figure | None:
         panels.append(panel.svg)
     pairs = dict.fromkeys((one.cell.intermediate, _way(one, target)) for one in trainings.values())
     keys = tuple(_key(intermediate, way, colours[intermediate], target) for intermediate, way in pairs)
-    caption = f"Training loss of {name}, one line per seed; means over blocks of steps."
+    what = "the intermediates" if target is None else target
+    caption = f"Training loss of {what}, one line per seed; means over blocks of steps."
     return Figure(f"loss-{name}", caption, tuple(panels), keys)
 
 

@@ -30,6 +30,7 @@ class Document:
     limit: float
     """Largest gap of a single language, the end of the colour scale."""
     results: list[Table]
+    score_note: str
     unfinished: Table | None
     cells: str
     curves: list[Figure]
@@ -58,6 +59,7 @@ def document(analysis: Analysis) -> Document:
         by_language=tables.by_language(analysis),
         limit=max((abs(one.value) for one in gaps), default=0.0),
         results=tables.results(analysis),
+        score_note=tables.score_note(analysis),
         unfinished=tables.unfinished(results.cells),
         cells=wording.count(len(results.cells), "cell"),
         curves=curve_figures(analysis),

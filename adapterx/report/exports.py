@@ -102,8 +102,8 @@ def _markdown(document: Document) -> Iterator[str]:
         yield "## The gap in every language\n"
         yield from map(markdown, document.by_language)
     yield "## Scores\n"
+    yield f"{document.score_note}\n" if document.results else "No cell has a score.\n"
     yield from map(markdown, document.results)
-    yield "" if document.results else "No cell has a score.\n"
     yield "## Failed cells\n"
     yield markdown(document.unfinished) if document.unfinished else f"None: all {document.cells} finished.\n"
     yield "## Method\n"

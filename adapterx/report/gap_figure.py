@@ -35,7 +35,7 @@ class Ruler:
 
 
 def gap_figure(analysis: Analysis) -> Figure | None:
-    """One panel per target, one line per method and transfer; None without any gap to draw."""
+    """One panel per target, one line per method and transfer; None without gaps at two places of the axis."""
     compare = analysis.results.run.compare
     known = [one for gap in analysis.gaps if isinstance(one := gap.summary.headline, Estimate)]
     if compare is None or not known:
@@ -45,6 +45,8 @@ def gap_figure(analysis: Analysis) -> Figure | None:
     line_axes = [axis for axis in ("backbones", "methods", "transfers") if axis not in (by, panel_axis)]
     lines = list(dict.fromkeys(_place(gap, *line_axes) for gap in analysis.gaps))
     ruler = _ruler(analysis, by)
+    if len(ruler.positions) == 1:
+        return None
     low, high = min(0.0, *(one.low for one in known)), max(0.0, *(one.high for one in known))
     air = 0.08 * (high - low) or 0.01
     panels: list[str] = []
@@ -114,11 +116,14 @@ def _draw_axes(axes: Axes, ruler: Ruler) -> None:
 
 
 def _draw_line(axes: Axes, where: Sequence[float], gaps: Sequence[Gap], index: int, *, joined: bool) -> None:
-    found = zip(where, (gap.summary.headline for gap in gaps), strict=True)
-    known = sorted((place, one.value, one.low, one.high) for place, one in found if isinstance(one, Estimate))
-    if not known:
+    """Points with intervals; a missing one interrupts the line."""
+    rows = []
+    for at, gap in sorted(zip(where, gaps, strict=True), key=lambda pair: pair[0]):
+        one = gap.summary.headline
+        rows.append([at, *((one.value, one.low, one.high) if isinstance(one, Estimate) else [np.nan] * 3)])
+    if not rows:
         return
-    place, value, low, high = np.array(known).T
+    place, value, low, high = np.array(rows).T
     axes.errorbar(
         place,
         100 * value,

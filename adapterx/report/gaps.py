@@ -131,7 +131,7 @@ def _mean(found: Sequence[Gap]) -> tuple[Quantity, Drawn | None]:
     if len(found) == 1 and not drawn:
         return found[0].summary.headline, None
     if len(drawn) < len(found):
-        return Missing(len(drawn), len(found), "gaps"), None
+        return Missing(len(drawn), len(found), "gap"), None
     mean = average(drawn)
     return mean.estimate(), mean
 
@@ -140,7 +140,7 @@ def _change(method: str, transfer: str, target: str, small: Sequence[Gap], large
     (small_mean, small_drawn), (large_mean, large_drawn) = _mean(small), _mean(large)
     if small_drawn is None or large_drawn is None:
         present = sum(gap.summary.drawn is not None for gap in [*small, *large])
-        change: Quantity = Missing(present, len(small) + len(large), "gaps")
+        change: Quantity = Missing(present, len(small) + len(large), "gap")
     else:
         change = (large_drawn - small_drawn).estimate()
     return Change(method, transfer, target, small_mean, large_mean, change)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count, groupby
+from itertools import count, groupby, pairwise
 from pathlib import Path
+
+from markupsafe import Markup
 
 import adapterx
 from adapterx.report import wording
@@ -54,6 +56,7 @@ def page(document: Document) -> str:
         markers=MARKERS,
         scale=(wording.MINUS + limit.lstrip("+"), ", ".join(ends), limit),
         spans=_spans,
+        widths=_widths,
         bodies=_bodies,
         counter=lambda: count(1).__next__,
     )
@@ -64,7 +67,15 @@ def _spans(table: Table) -> list[tuple[str, int]]:
     """Group headings with their widths; none for a table without groups."""
     if not any(column.group for column in table.columns):
         return []
-    return [(title, len(list(columns))) for title, columns in groupby(table.columns, lambda column: column.group)]
+    columns = zip(table.columns, _widths(table), strict=True)
+    grouped = groupby(columns, lambda pair: pair[0].group)
+    return [(title, sum(2 if width else 1 for _, width in pairs)) for title, pairs in grouped]
+
+
+def _widths(table: Table) -> list[Markup]:
+    """Per column the attribute that makes it span two where entries have intervals, which get a column of their own."""
+    has = [any(row[at].interval for row in table.rows) for at in range(len(table.columns))]
+    return [Markup(' colspan="2"') if wide else Markup("") for wide in has]
 
 
 def _bodies(table: Table) -> list[Body]:
@@ -76,10 +87,11 @@ def _bodies(table: Table) -> list[Body]:
 def _rows(table: Table, rows: tuple[tuple[Entry, ...], ...]) -> Iterator[Row]:
     labels = [column.label for column in table.columns]
     leading = labels.index(False) if False in labels else 0
+    parts = any(one[0] == other[0] for one, other in pairwise(rows))
     above: tuple[Entry, ...] = ()
     for row in rows:
         same = [bool(above) and row[: at + 1] == above[: at + 1] for at in range(leading)]
         repeats = [*same, *[False] * (len(row) - leading)]
         entries = tuple(zip(table.columns, row, repeats, strict=True))
-        yield Row(entries, starts=bool(above) and leading > 1 and not same[0])
+        yield Row(entries, starts=parts and bool(above and same) and not same[0])
         above = row

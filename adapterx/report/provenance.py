@@ -7,14 +7,14 @@ from io import StringIO
 
 from adapterx.report.analysis import Analysis
 from adapterx.report.run import Run, StageRef
-from adapterx.report.table import Column, Entry, Table
+from adapterx.report.table import DASH, Column, Entry, Table
 from adapterx.report.wording import millions
 from adapterx.store import JSON, Record
 
 COST = ("seconds", "peak_memory_bytes", "trainable_parameters")
+KINDS = ("intermediate", "target", "evaluation")
 SHOWN = 3
 """Different values of one fact that are spelt out; more are counted."""
-DASH = "\N{EN DASH}"
 
 
 def tables(analysis: Analysis) -> list[Table]:
@@ -68,7 +68,7 @@ def _environment(records: Iterable[Record]) -> Table:
 
 def _cost(stages: Mapping[StageRef, Record]) -> Table:
     rows = []
-    for kind in dict.fromkeys(ref.kind for ref in stages):
+    for kind in sorted({ref.kind for ref in stages}, key=KINDS.index):
         of_kind = [record for ref, record in stages.items() if ref.kind == kind]
         peak = max((number(record, "peak_memory_bytes") or 0 for record in of_kind), default=0)
         rows.append((kind, f"{len(of_kind):,}", f"{seconds(of_kind):,.1f}", _gigabytes(peak or None)))

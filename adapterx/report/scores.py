@@ -144,7 +144,7 @@ def setting(cell: Cell) -> Setting:
 def summarise(facts: TargetFacts | None, parts: Sequence[ByLanguage | None], weights: Array, why: str = "") -> Summary:
     """Means over seeds, then over languages; `parts` are the seeds, None for one that is missing, for reason `why`."""
     present = [part for part in parts if part is not None]
-    incomplete = Missing(len(present), len(parts), "seeds", why)
+    incomplete = Missing(len(present), len(parts), "seed", why)
     if facts is None:
         return Summary({}, incomplete, None, None, None)
     whole = len(present) == len(parts)
@@ -157,7 +157,7 @@ def summarise(facts: TargetFacts | None, parts: Sequence[ByLanguage | None], wei
             drawn[name] = stacked.over_seeds(weights)
             languages[name] = drawn[name].estimate()
         else:
-            languages[name] = Missing(len(seeds), len(parts), "seeds", why)
+            languages[name] = Missing(len(seeds), len(parts), "seed", why)
 
     def mean(names: Sequence[str]) -> tuple[Quantity | None, Drawn | None]:
         if not names:
@@ -166,7 +166,7 @@ def summarise(facts: TargetFacts | None, parts: Sequence[ByLanguage | None], wei
             return incomplete, None
         found = [drawn[name] for name in names if name in drawn]
         if len(found) < len(names):
-            return Missing(len(found), len(names), "languages"), None
+            return Missing(len(found), len(names), "language"), None
         total = Drawn(np.mean([one.points for one in found], axis=0), np.mean([one.draws for one in found], axis=0))
         return total.estimate(), total
 

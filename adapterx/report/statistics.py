@@ -48,10 +48,16 @@ class Missing:
     present: int
     wanted: int
     unit: str
+    """In the singular."""
     why: str = ""
 
+    @property
+    def count(self) -> str:
+        """2 of 3 seeds, 0 of 1 seed."""
+        return f"{self.present} of {self.wanted} {self.unit}" + ("" if self.wanted == 1 else "s")
+
     def __str__(self) -> str:
-        return f"{self.present} of {self.wanted} {self.unit}" + (f" ({self.why})" if self.why else "")
+        return self.count + (f" ({self.why})" if self.why else "")
 
 
 Quantity = Estimate | Missing

@@ -9,7 +9,7 @@ from adapterx.report.analysis import Analysis
 from adapterx.report.gaps import Gap
 from adapterx.report.scores import Score
 from adapterx.report.statistics import Estimate, Quantity
-from adapterx.report.table import Column, Entry, select
+from adapterx.report.table import DASH, Column, Entry, fold
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,7 +18,7 @@ STYLES = {"missing": "yellow", "faint": "dim", "strong": "bold", "": ""}
 
 
 def summary(analysis: Analysis) -> RenderableType:
-    """One row per setting: score in the training language, mean over the others, gap, statuses; then the answer.
+    """One row per setting: score in the source language, mean over the others, gap, statuses; then the answer.
 
     Scores are per cent on the target's main metric.
     """
@@ -29,13 +29,13 @@ def summary(analysis: Analysis) -> RenderableType:
 
     gaps = {gap.arm: gap for gap in analysis.gaps}
     columns = [Column(title, label=True) for title in ("backbone", "method", "intermediate", "transfer", "target")]
-    columns += [Column("trained language"), Column("other languages")]
+    columns += [Column("source"), Column("others")]
     compare = analysis.results.run.compare
     if compare is not None:
         columns.append(Column(f"gap {compare[0]} − {compare[1]}"))
     columns.append(Column("cells"))
     rows = [_row(one, gaps.get(one.setting), compared=compare is not None) for one in _main(analysis)]
-    kept, entries, _ = select(columns, rows)
+    kept, entries, _ = fold(columns, rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in kept:
         table.add_column(column.title, justify="left" if column.label else "right", no_wrap=not column.label)
@@ -52,10 +52,10 @@ def _main(analysis: Analysis) -> list[Score]:
 
 def _score(quantity: Quantity | None) -> Entry:
     if quantity is None:
-        return Entry(tables.DASH, tone="faint")
+        return Entry(DASH, tone="faint")
     if isinstance(quantity, Estimate):
         return Entry(wording.score(quantity.value))
-    return Entry(tables.DASH, tone="missing")
+    return Entry(DASH, tone="missing")
 
 
 def _gap(gap: Gap | None) -> Entry:

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+DASH = "\N{EN DASH}"
+"""Stands where there is nothing to say."""
 Tone = Literal["", "missing", "strong", "faint"]
+Rows = tuple[tuple["Entry", ...], ...]
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Column:
     """Explains the title, on hovering."""
     rule: bool = False
     """A little space before it, where a new part of the table begins."""
+    size: bool = False
+    """Counts something, so that equal counts in all rows can be said once."""
 
 
 @dataclass(frozen=True)
@@ -48,30 +53,32 @@ class Table:
     notes: tuple[str, ...] = ()
     footer: int = 0
     """How many of the last rows stand below a rule of their own."""
+    dense: bool = False
+    """Whether the columns are too many for the usual letters."""
     colours: bool = False
     """Whether the entries' colours mean something, so that a scale belongs below."""
 
 
-def without_constant_labels(columns: Sequence[Column], rows: Sequence[Sequence[Entry]]) -> tuple[list[int], list[str]]:
-    """Which columns to keep, and a phrase for each label column that says the same in every row.
+def fold(columns: Sequence[Column], rows: Sequence[Sequence[Entry]]) -> tuple[tuple[Column, ...], Rows, str]:
+    """Take out label and size columns that say the same in every row; the phrase in brackets says it once.
 
     At least one label stays.
     """
+    constant = [index for index in range(len(columns)) if len({row[index].text for row in rows}) == 1]
     labels = [index for index, column in enumerate(columns) if column.label]
-    constant = [index for index in labels if len({row[index].text for row in rows}) <= 1]
-    if len(constant) == len(labels):
-        constant = constant[1:]
-    phrases = [f"{columns[index].title} {rows[0][index].text}" for index in constant if rows]
-    return [index for index in range(len(columns)) if index not in constant], phrases
+    gone = [index for index in constant if columns[index].label or columns[index].size]
+    if set(labels) <= set(gone):
+        gone.remove(labels[0])
+    phrases = [_phrase(columns[index], rows[0][index].text) for index in gone if rows[0][index].text != DASH]
+    kept = [index for index in range(len(columns)) if index not in gone]
+    entries = tuple(tuple(row[index] for index in kept) for row in rows)
+    return tuple(columns[index] for index in kept), entries, f" ({', '.join(phrases)})" if phrases else ""
 
 
-def select(
-    columns: Sequence[Column], rows: Sequence[Sequence[Entry]]
-) -> tuple[tuple[Column, ...], tuple[tuple[Entry, ...], ...], str]:
-    """Columns and rows without labels that never vary, and those labels in words, for the caption."""
-    kept, phrases = without_constant_labels(columns, rows)
-    said = f" ({', '.join(phrases)})" if phrases else ""
-    return tuple(columns[index] for index in kept), tuple(tuple(row[index] for index in kept) for row in rows), said
+def _phrase(column: Column, text: str) -> str:
+    if column.size:
+        return f"{text} {column.title.removesuffix('s') if text == '1' else column.title}"
+    return f"{column.title} {text}"
 
 
 def markdown(table: Table) -> str:

@@ -10,10 +10,13 @@ from adapterx.report.colours import diverging
 from adapterx.report.gaps import Gap, transfer
 from adapterx.report.scores import Score
 from adapterx.report.statistics import Estimate, Missing, Quantity
-from adapterx.report.table import Column, Entry, Table, select
-from adapterx.report.wording import gap, points, points_interval, score, score_interval
+from adapterx.report.table import DASH, Column, Entry, Table, Tone, fold
+from adapterx.report.wording import gap, metric_name, points, points_interval, score, score_interval
 
-DASH = "\N{EN DASH}"
+DENSE = 16
+"""More languages than this make a table dense."""
+OTHERS = "mean over the languages that the target was not trained in"
+SOURCE = "mean over the languages that the target was trained in"
 
 
 def results(analysis: Analysis) -> list[Table]:
@@ -33,22 +36,23 @@ def gaps(analysis: Analysis) -> Table | None:
     arm, baseline, _ = analysis.results.run.compare
     columns = [Column(title, label=True) for title in ("backbone", "method", "transfer", "target")]
     columns += [
-        Column("other languages", rule=True, note="mean over the languages that the target was not trained in"),
-        Column("all languages"),
-        Column("training language"),
-        Column("seeds", rule=True),
-        Column("languages"),
-        Column("items", note="test items per language"),
+        Column("others", group="mean over languages", rule=True, note=OTHERS),
+        Column("all", group="mean over languages", note="mean over all evaluated languages"),
+        Column("source", group="mean over languages", note=SOURCE),
+        Column("seeds", rule=True, size=True),
+        Column("languages", size=True),
+        Column("items", size=True, note="test items per language"),
     ]
     rows = []
     for one in analysis.gaps:
         labels = [one.arm.backbone, one.arm.method, transfer(one), one.arm.target]
         means = [one.summary.others, one.summary.mean, one.summary.sources]
-        sizes = [one.seeds, len(one.summary.languages), one.items]
-        rows.append([*_texts(labels), *map(_gap_entry, means), *_texts([f"{size:,}" for size in sizes])])
-    kept, entries, constant = select(columns, rows)
+        sizes = [f"{size:,}" if size else DASH for size in (one.seeds, len(one.summary.languages), one.items)]
+        rows.append([*_texts(labels), *map(_gap_entry, means), *_texts(sizes)])
+    kept, entries, constant = fold(columns, rows)
     caption = f"Gap {arm} − {baseline} in percentage points, with 95% intervals{constant}."
-    return Table("gaps", caption, kept, entries, ("Bold: the interval excludes zero.",))
+    notes = ("Source: the language the target was trained in. Bold: the interval excludes zero.",)
+    return Table("gaps", caption, kept, entries, notes)
 
 
 def changes(analysis: Analysis) -> Table | None:
@@ -62,13 +66,15 @@ def changes(analysis: Analysis) -> Table | None:
         [*_texts([one.method, one.transfer, one.target]), *map(_gap_entry, (one.small, one.large, one.change))]
         for one in analysis.changes
     ]
+    kept, entries, constant = fold(columns, rows)
     total = analysis.overall.change if analysis.overall else None
     footer = int(total is not None and len(rows) > 1)
     if total is not None and footer:
-        rows.append([*_texts(["mean", "", ""]), *map(_gap_entry, (total.small, total.large, total.change))])
-    caption = f"Does the gap close? Gap with {large} minus gap with {small}, in percentage points, with 95% intervals."
-    notes = ("Means over languages other than the training language. Bold: the interval excludes zero.",)
-    return Table("changes", caption, tuple(columns), tuple(map(tuple, rows)), notes, footer)
+        labels = ["mean"] + [""] * (sum(column.label for column in kept) - 1)
+        entries += ((*_texts(labels), *map(_gap_entry, (total.small, total.large, total.change))),)
+    caption = f"Gap with {large} minus gap with {small}, in percentage points, with 95% intervals{constant}."
+    notes = ("Means over languages other than the source. Bold: the interval excludes zero.",)
+    return Table("changes", caption, kept, entries, notes, footer)
 
 
 def by_language(analysis: Analysis) -> list[Table]:
@@ -83,9 +89,9 @@ def by_language(analysis: Analysis) -> list[Table]:
         rows = [_language_row(one, facts, limit) for one in analysis.gaps if one.arm.target == target]
         if rows:
             labels = [Column(title, label=True) for title in ("backbone", "method", "transfer")]
-            columns, entries, constant = select([*labels, *_language_columns(facts)], rows)
+            columns, entries, constant = fold([*labels, *_language_columns(facts)], rows)
             caption = f"{target}: gap {compare[0]} − {compare[1]} by language, in percentage points{constant}."
-            found.append(Table(f"languages-{target}", caption, columns, entries, colours=True))
+            found.append(Table(f"languages-{target}", caption, columns, entries, dense=_dense(facts), colours=True))
     return found
 
 
@@ -103,6 +109,17 @@ def unfinished(cells: Iterable[CellResult]) -> Table | None:
     return Table("unfinished", f"Cells without a usable result: {len(rows)}.", columns, tuple(map(tuple, rows)))
 
 
+def score_note(analysis: Analysis) -> str:
+    """What all tables of scores have in common."""
+    seeds = any(sum(one.statuses.values()) > 1 for one in analysis.scores)
+    return (
+        "Source is the language that the target was trained in; majority, the score of always answering the most"
+        " frequent label. In brackets, the 95% interval of the mean."
+        + (" All scores are means over seeds." if seeds else "")
+        + " The interval of every cell and language is in results.csv."
+    )
+
+
 def statuses(one: Score) -> str:
     """3 done, or 2 done, 1 failed."""
     return ", ".join(f"{count} {status}" for status, count in one.statuses.items())
@@ -112,25 +129,22 @@ def _results(facts: TargetFacts, metric: str, scores: Sequence[Score]) -> Table:
     titles = ("backbone", "method", "intermediate", "transfer")
     columns = [Column(title, label=True) for title in titles]
     columns += [
-        Column("other languages", rule=True, note="mean over the languages that the target was not trained in"),
-        Column("all languages"),
+        Column("others", group="mean", rule=True, note=OTHERS),
+        Column("all", group="mean", note="mean over all evaluated languages"),
         *_language_columns(facts),
     ]
     rows = [[*_texts(_score_labels(one)), *_score_entries(one, facts)] for one in scores]
-    kept, entries, constant = select(columns, rows)
+    kept, entries, constant = fold(columns, rows)
     majority = facts.majority.get(metric, {})
     means = [_mean([majority[name] for name in names]) for names in (facts.others, facts.languages)]
     values = [*means, *(majority[name] for name in facts.languages)]
     labels = sum(column.label for column in kept)
-    last = [*_texts(["most frequent label"] + [""] * (labels - 1))]
+    last = [*_texts(["majority"] + [""] * (labels - 1))]
     last += [Entry(DASH if value is None else score(value), tone="faint") for value in values]
-    several = any(sum(one.statuses.values()) > 1 for one in scores)
-    notes = (
-        "In brackets, 95% intervals of the means over languages."
-        + (" Scores are means over seeds; hover over a mean for the range of the seeds." if several else ""),
+    caption = f"{facts.name}: {metric_name(metric)}, in per cent{constant}."
+    return Table(
+        f"results-{facts.name}-{metric}", caption, kept, (*entries, tuple(last)), footer=1, dense=_dense(facts)
     )
-    caption = f"{facts.name}: {metric.replace('_', ' ')}, in per cent{constant}."
-    return Table(f"results-{facts.name}-{metric}", caption, kept, (*entries, tuple(last)), notes, footer=1)
 
 
 def _language_columns(facts: TargetFacts) -> list[Column]:
@@ -138,7 +152,7 @@ def _language_columns(facts: TargetFacts) -> list[Column]:
     return [
         Column(
             name,
-            group="trained in" if name in facts.sources else "not trained in",
+            group="source" if name in facts.sources else "other languages",
             note=language_name(name),
             rule=index in (0, first_other),
         )
@@ -153,6 +167,10 @@ def language_name(code: str) -> str:
     return str(Locale("en").languages.get(code.replace("-", "_"), code))
 
 
+def _dense(facts: TargetFacts) -> bool:
+    return len(facts.languages) > DENSE
+
+
 def _score_labels(one: Score) -> list[str]:
     return [one.setting.backbone, one.setting.method, one.setting.intermediate, one.setting.transfer]
 
@@ -164,18 +182,22 @@ def _labels(result: CellResult) -> list[str]:
 
 def _score_entries(one: Score, facts: TargetFacts) -> list[Entry]:
     spread = f"seeds {score(one.seed_range[0])} to {score(one.seed_range[1])}" if one.seed_range else ""
-    means = [_score_entry(one.summary.others, spread), _score_entry(one.summary.mean, "")]
-    languages = [_score_entry(one.summary.languages[name], "", brief=True) for name in facts.languages]
-    return [*means, *languages]
+    quantities = [one.summary.mean, *(one.summary.languages[name] for name in facts.languages)]
+    return [_mean_entry(one.summary.others, spread), *map(_score_entry, quantities)]
 
 
-def _score_entry(quantity: Quantity | None, note: str, *, brief: bool = False) -> Entry:
+def _mean_entry(quantity: Quantity | None, spread: str) -> Entry:
     if quantity is None:
         return Entry(DASH, tone="faint")
     if isinstance(quantity, Missing):
-        return Entry(DASH if brief else str(quantity), note=str(quantity), tone="missing")
-    interval = score_interval(quantity)
-    return Entry(score(quantity.value), "" if brief else interval, interval if brief else note)
+        return Entry(quantity.count, note=quantity.why, tone="missing")
+    return Entry(score(quantity.value), score_interval(quantity), note=spread)
+
+
+def _score_entry(quantity: Quantity) -> Entry:
+    if isinstance(quantity, Missing):
+        return Entry(DASH, note=str(quantity), tone="missing")
+    return Entry(score(quantity.value), note=score_interval(quantity))
 
 
 def _gap_entry(quantity: Quantity | None) -> Entry:
@@ -193,8 +215,9 @@ def _language_row(one: Gap, facts: TargetFacts, limit: float) -> list[Entry]:
         if isinstance(quantity, Missing):
             row.append(Entry(DASH, note=str(quantity), tone="missing"))
         else:
-            tone, colours = "strong" if quantity.sign else "", diverging(quantity.value, limit)
-            row.append(Entry(points(quantity.value), note=gap(quantity), tone=tone, colours=colours))  # type: ignore[arg-type]
+            tone: Tone = "strong" if quantity.sign else ""
+            colours = diverging(quantity.value, limit)
+            row.append(Entry(points(quantity.value), note=gap(quantity), tone=tone, colours=colours))
     return row
 
 

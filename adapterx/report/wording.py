@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapterx.report.analysis import Analysis
-from adapterx.report.gaps import Change
+from adapterx.report.gaps import Change, Gap, transfer
 from adapterx.report.statistics import LEVEL, SEED, Estimate, Missing, Quantity
 
 MINUS = "\N{MINUS SIGN}"
@@ -61,7 +61,7 @@ def answer(analysis: Analysis) -> str:
     if overall.change is not None and analysis.ends is not None:
         return _change(overall.change, *analysis.ends)
     if isinstance(overall.gap, Missing):
-        return f"Not answered by this run: only {overall.gap} have results."
+        return _unanswered(overall.gap)
     if overall.gap.sign == 0:
         return f"Not resolved by this run: the gap is {gap(overall.gap)} points, an interval that includes zero."
     verb = "gains" if overall.gap.sign > 0 else "loses"
@@ -69,9 +69,15 @@ def answer(analysis: Analysis) -> str:
     return f"“{arm}” {verb} against “{baseline}”: the gap is {gap(overall.gap)} points."
 
 
+def _unanswered(missing: Missing) -> str:
+    return f"Not answered by this run: it has {missing.count} that the answer takes."
+
+
 def _change(change: Change, small: str, large: str) -> str:
-    if isinstance(change.change, Missing) or isinstance(change.small, Missing) or isinstance(change.large, Missing):
-        return f"Not answered by this run: only {change.change} have results."
+    if isinstance(change.change, Missing):
+        return _unanswered(change.change)
+    if isinstance(change.small, Missing) or isinstance(change.large, Missing):
+        raise ValueError("a change was computed from a missing gap")
     sizes = f"{gap(change.small)} points with {small} and {gap(change.large)} with {large}"
     if change.change.sign == 0:
         return (
@@ -94,24 +100,35 @@ def _movement(small: Estimate, large: Estimate) -> str:
 
 def scope(analysis: Analysis) -> str:
     """Over what the answer's numbers are means, and what its intervals cover."""
-    if analysis.overall is None:
+    gaps = [gap for gap in analysis.gaps if gap.summary.languages]
+    if not gaps:
         return ""
-    seeds = sorted({gap.seeds for gap in analysis.gaps})
-    languages = sorted({len(gap.summary.languages) for gap in analysis.gaps})
-    others = all(gap.summary.others is not None for gap in analysis.gaps)
-    targets = len({gap.arm.target for gap in analysis.gaps})
-    what = "languages other than the target’s training language" if others else "languages"
-    text = (
-        f"Means over {what} (of {_span(languages)} evaluated), {count(targets, 'target')}, methods and transfers:"
-        f" {count(analysis.overall.contrasts, 'contrast')} per backbone, {_span(seeds)} seed(s)."
-    )
-    if seeds == [1]:
+    others = all(gap.summary.others is not None for gap in gaps)
+    languages = {len(gap.summary.languages) - others * _sources(analysis, gap) for gap in gaps}
+    parts = [f"the {_span(languages)} languages" + (" that the target was not trained in" if others else "")]
+    for noun, names in (
+        ("target", {gap.arm.target for gap in gaps}),
+        ("method", {gap.arm.method for gap in gaps}),
+        ("transfer", {transfer(gap) for gap in gaps}),
+    ):
+        if len(names) > 1:
+            parts.append(count(len(names), noun))
+    seeds = {gap.seeds for gap in gaps}
+    text = f"Means over {', '.join(parts[:-1])}{' and ' if len(parts) > 1 else ''}{parts[-1]};"
+    text += " one seed." if seeds == {1} else f" {_span(seeds)} seeds."
+    if seeds == {1}:
         text += " With one seed, the intervals cover the choice of test items but not the chance of training."
     return text
 
 
-def _span(numbers: list[int]) -> str:
-    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}–{numbers[-1]}"
+def _sources(analysis: Analysis, gap: Gap) -> int:
+    facts = analysis.results.targets.get(gap.arm.target)
+    return len(facts.sources) if facts else 0
+
+
+def _span(numbers: set[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low}–{high}"
 
 
 def method(analysis: Analysis) -> tuple[str, ...]:
@@ -148,3 +165,8 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s of work"
     return f"{seconds / 60:.0f} min of work" if seconds < 7200 else f"{seconds / 3600:.1f} h of work"
+
+
+def metric_name(metric: str) -> str:
+    """A metric in prose: accuracy, span F1."""
+    return metric.replace("_", " ").replace("f1", "F1")

@@ -43,6 +43,8 @@ class Fake:
     bootstrap: int = 300
     steps: int = 40
     random: int = 0
+    twins: bool = False
+    """Whether cells that differ in their intermediate alone answer alike."""
 
     def cells(self) -> Iterator[Cell]:
         for backbone, method, intermediate in product(self.backbones, self.methods, self.intermediates):
@@ -167,7 +169,8 @@ def predictions(fake: Fake, cell: Cell) -> pa.Table:
     tagging = cell.target in fake.tagging
     for number, language in enumerate(fake.languages):
         gold = _gold(fake, cell.target, 0 if fake.parallel else number, 6 if tagging else 1)
-        random = np.random.default_rng([fake.random, number, int(fingerprint(cell.slug)[:8], 16)])
+        answers = cell.slug.replace(cell.intermediate, "") if fake.twins else cell.slug
+        random = np.random.default_rng([fake.random, number, int(fingerprint(answers)[:8], 16)])
         right = random.random(gold.shape) < fake.accuracy(cell, language)
         guess = np.where(
             right, gold, (gold + random.integers(1, 3 if tagging else 2, gold.shape)) % (3 if tagging else 2)
