@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache, partial
 
 from adapterx.tasks.cldr import names
@@ -19,27 +20,27 @@ _HARD = 0.5
 def examples(language: str, split: Split, count: int, seed: int) -> list[PairExample]:
     """The first `count` pairs of a split in a language; every run of two has each label once."""
     return [
-        PairExample(f"{split}-{number}", names.territory(language, territory), value.said(language), label)
-        for number, (territory, value, label) in enumerate(_pairs(split, count, seed))
+        PairExample(f"{split}-{number}", names.territory(language, claim.territory), claim.said(language), label)
+        for number, (claim, label) in enumerate(_claims(split, count, seed))
     ]
 
 
 @lru_cache(maxsize=8)
-def _pairs(split: Split, count: int, seed: int) -> tuple[tuple[str, Fact, int], ...]:
-    """Territory, a fact whose value is asked about, label; none twice outside training.
+def _claims(split: Split, count: int, seed: int) -> tuple[tuple[Fact, int], ...]:
+    """Facts and falsehoods with their labels; none twice outside training.
 
     A wrong value is drawn by the territory it belongs to, as right ones are, so a value alone says nothing.
     """
     draws, available = Draws("place-match", seed, split), places(split)
-    pairs: list[tuple[str, Fact, int]] = []
-    seen: set[tuple[str, Fact]] = set()
-    while len(pairs) < count:
+    claims: list[tuple[Fact, int]] = []
+    seen: set[Fact] = set()
+    while len(claims) < count:
         for label in draws.sample((0, 1), 2):
-            draw = partial(_pair, draws, available, label)
-            pairs.append((*(draw() if split == "train" else draws.fresh(draw, seen)), label))
-    return tuple(pairs[:count])
+            draw = partial(_claim, draws, available, label)
+            claims.append((draw() if split == "train" else draws.fresh(draw, seen), label))
+    return tuple(claims[:count])
 
 
-def _pair(draws: Draws, available: Places, label: int) -> tuple[str, Fact]:
+def _claim(draws: Draws, available: Places, label: int) -> Fact:
     fact = draws.pick(available.of[draws.pick(RELATIONS)])
-    return fact.territory, fact if label else available.other(draws, fact, alike=draws.chance(_HARD))
+    return fact if label else replace(fact, value=available.other(draws, fact, alike=draws.chance(_HARD)).value)

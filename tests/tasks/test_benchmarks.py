@@ -1,0 +1,106 @@
+"""The catalog's local entries against the real benchmark files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from adapterx.tasks.catalog import find
+from adapterx.tasks.data import fingerprint, load, sizes
+from adapterx.tasks.examples import ChoiceExample, PairExample
+
+pytestmark = pytest.mark.usefixtures("benchmarks")
+
+UDPOS_TEST = {
+    "en": 3974, "af": 194, "ar": 909, "bg": 1115, "de": 19233, "el": 403, "es": 3054, "et": 3125, "eu": 1798,
+    "fa": 599, "fi": 3239, "fr": 2903, "he": 484, "hi": 1659, "hu": 441, "id": 559, "it": 2278, "ja": 511, "ko": 3016,
+    "lt": 672, "mr": 46, "nl": 1394, "pl": 3960, "pt": 1770, "ro": 2247, "ru": 8108, "ta": 80, "te": 131, "tr": 988,
+    "uk": 672, "ur": 552, "vi": 800, "wo": 449, "zh": 1000,
+}  # fmt: skip
+
+
+def labels(task: str, language: str, split: str) -> Counter[str]:
+    spec = find(task)
+    examples = load(spec, "local", language, split)
+    assert len(examples) == sizes(spec, "local", language, split)
+    return Counter(spec.labels[label] for example in examples for label in example.labels)
+
+
+@pytest.mark.parametrize("language", find("xnli").languages)
+def test_xnli_is_balanced_in_every_language(language: str) -> None:
+    assert labels("xnli", language, "dev") == {"entailment": 830, "neutral": 830, "contradiction": 830}
+    assert labels("xnli", language, "test") == {"entailment": 1670, "neutral": 1670, "contradiction": 1670}
+    assert sizes(find("xnli"), "local", language, "train") == 0
+
+
+def test_xnli_reads_its_columns() -> None:
+    first, *_ = load(find("xnli"), "local", "en", "dev", limit=1)
+    assert isinstance(first, PairExample)
+    assert first.text == "And he said, Mama, I'm home."
+    assert first.text_pair == "He called his mom as soon as the school bus dropped him off."
+    assert len(find("xnli").languages) == 15
+
+
+def test_lingnli_is_labelled_like_xnli() -> None:
+    assert find("lingnli").labels == find("xnli").labels
+    assert labels("lingnli", "en", "train") == {"entailment": 5995, "neutral": 5995, "contradiction": 5995}
+    assert labels("lingnli", "en", "dev") == {"entailment": 1026, "neutral": 976, "contradiction": 940}
+
+
+def test_no_premise_of_lingnli_is_tested_in_xnli() -> None:
+    trained = {example.text for example in load(find("lingnli"), "local", "en", "train")}  # type: ignore[union-attr]
+    for split in ("dev", "test"):
+        assert not trained & {e.text for e in load(find("xnli"), "local", "en", split)}  # type: ignore[arg-type, union-attr]
+
+
+def test_udpos_has_every_language_and_tag() -> None:
+    spec = find("udpos")
+    assert {language: sizes(spec, "local", language, "test") for language in spec.languages} == UDPOS_TEST
+    found = labels("udpos", "en", "test")
+    assert set(found) == set(spec.labels)
+    assert found.most_common(1) == [("NOUN", 11129)]
+    assert labels("udpos", "ta", "test").total() > 1000
+
+
+def test_udpos_selects_on_english_sentences_that_are_neither_trained_on_nor_tested() -> None:
+    spec = find("udpos")
+    assert sizes(spec, "local", "en", "train") == 19128
+    assert sizes(spec, "local", "en", "dev") == 2125
+    ids = [{example.id.split("-")[1] for example in load(spec, "local", "en", split)} for split in ("train", "dev")]
+    assert not ids[0] & ids[1]
+    assert len(ids[0] | ids[1]) == 21253
+    assert sizes(spec, "local", "de", "train") == sizes(spec, "local", "de", "dev") == 0
+
+
+def test_xcopa_items_are_the_same_in_every_language() -> None:
+    spec = find("xcopa")
+    assert len(spec.languages) == 12
+    gold = {split: [(e.id, e.labels) for e in load(spec, "local", "et", split)] for split in ("dev", "test")}
+    for language in spec.languages:
+        for split, count in (("dev", 100), ("test", 500)):
+            examples = load(spec, "local", language, split)  # type: ignore[arg-type]
+            assert len(examples) == sizes(spec, "local", language, split) == count  # type: ignore[arg-type]
+            assert [(e.id, e.labels) for e in examples] == gold[split]
+    assert labels("xcopa", "en", "train") == {"first": 195, "second": 205}
+    assert labels("xcopa", "th", "test") == {"first": 250, "second": 250}
+
+
+def test_xcopa_asks_the_same_question_in_every_language() -> None:
+    spec = find("xcopa")
+    for language in spec.languages:
+        examples = load(spec, "local", language, "test")
+        assert all(isinstance(example, ChoiceExample) for example in examples)
+        effects = [e.context.endswith(" What happened as a result?") for e in examples if isinstance(e, ChoiceExample)]
+        causes = [e.context.endswith(" What was the cause of this?") for e in examples if isinstance(e, ChoiceExample)]
+        assert sum(effects) == sum(causes) == 250
+
+
+def test_fingerprints_tell_languages_and_splits_apart(benchmarks: Path) -> None:
+    spec = find("xnli")
+    asked = [{"dev": ["en"]}, {"dev": ["de"]}, {"test": ["en"]}, {"dev": ["en", "de"]}, {"dev": ["en"], "test": ["en"]}]
+    found = [fingerprint(spec, "local", splits) for splits in asked]  # type: ignore[arg-type]
+    assert len(set(found)) == len(asked)
+    assert found[0] == fingerprint(spec, "local", {"dev": ["en"]})
+    assert str(benchmarks) not in found[0]
