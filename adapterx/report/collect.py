@@ -18,6 +18,7 @@ from adapterx.store import JSON, DamagedFile, Record, Store
 Status = Literal[
     "done", "collapsed", "diverged", "failed", "out-of-memory", "out-of-disk", "blocked", "missing", "refused"
 ]
+PREDICTIONS, CURVE = "predictions.parquet", "training.jsonl"
 Curve = tuple[tuple[int, float], ...]
 
 
@@ -85,7 +86,9 @@ def collect(store: Store, run_dir: Path) -> Results:
     for name in dict.fromkeys(cell.cell.target for cell in cells):
         of_target = [cell for cell in cells if cell.cell.target == name and cell.scores is not None]
         if of_target:
-            targets[name] = _facts(name, of_target, _sources(name, run, stages))
+            first = next(one for one in run.cells if one.cell == of_target[0].cell)
+            baselines = predictions.majority(store.read(stages[first.stages[-1]], PREDICTIONS))
+            targets[name] = _facts(name, of_target, _sources(name, run, stages), baselines)
     checked = tuple(_same_items(cell, targets) for cell in cells)
     return Results(run, checked, targets, stages, _curves(store, stages))
 
@@ -95,7 +98,7 @@ def _result(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record
     if status not in ("done", "collapsed"):
         return CellResult(planned.cell, status, message, None)
     try:
-        path = store.read(stages[planned.stages[-1]], "predictions.parquet")
+        path = store.read(stages[planned.stages[-1]], PREDICTIONS)
     except (DamagedFile, KeyError) as error:
         return CellResult(planned.cell, "missing", str(error), None)
     return CellResult(planned.cell, status, message, predictions.read(path))
@@ -128,19 +131,18 @@ def _text(value: JSON) -> str:
     return "" if value is None else str(value)
 
 
-def _facts(name: str, cells: list[CellResult], sources: tuple[str, ...]) -> TargetFacts:
+def _facts(
+    name: str, cells: list[CellResult], sources: tuple[str, ...], majority: Mapping[str, Mapping[str, float]]
+) -> TargetFacts:
     """Common facts; where cells disagree about a language's items, the first cell's count."""
     metrics: dict[str, None] = {}
     items: dict[str, tuple[str, ...]] = {}
-    majority: dict[str, dict[str, float]] = {}
     for cell in cells:
         if cell.scores is None:
             continue
         metrics.update(dict.fromkeys(metric.name for metric in cell.scores.metrics))
         for language, found in cell.scores.languages.items():
             items.setdefault(language, found.ids)
-            for metric, score in found.majority.items():
-                majority.setdefault(metric, {}).setdefault(language, score)
     first = [language for language in sources if language in items]
     languages = (*first, *sorted(set(items) - set(first)))
     return TargetFacts(name, tuple(metrics), languages, tuple(first), items, majority)
@@ -173,10 +175,10 @@ def _same_items(cell: CellResult, targets: Mapping[str, TargetFacts]) -> CellRes
 def _curves(store: Store, stages: Mapping[StageRef, Record]) -> dict[StageRef, Curve]:
     curves = {}
     for ref, record in stages.items():
-        if "training.jsonl" not in record.files:
+        if CURVE not in record.files:
             continue
         try:
-            lines = store.read(record, "training.jsonl").read_text().splitlines()
+            lines = store.read(record, CURVE).read_text().splitlines()
         except DamagedFile:
             continue  # the stage is aside now, and the next report shows its cells as missing
         points = [json.loads(line) for line in lines]

@@ -43,20 +43,22 @@ def gap_figure(analysis: Analysis) -> Figure | None:
     arm, baseline, by = compare
     panel_axis = "targets" if by != "targets" else "backbones"
     line_axes = [axis for axis in ("backbones", "methods", "transfers") if axis not in (by, panel_axis)]
-    lines = list(dict.fromkeys(_place(gap, *line_axes) for gap in analysis.gaps))
-    ruler = _ruler(analysis, by)
+    # A backbone that every cell was refused for has no known size.
+    gaps = [gap for gap in analysis.gaps if gap.arm.backbone in analysis.results.run.backbones]
+    lines = list(dict.fromkeys(_place(gap, *line_axes) for gap in gaps))
+    ruler = _ruler(analysis, gaps, by)
     if len(ruler.positions) == 1:
         return None
     low, high = min(0.0, *(one.low for one in known)), max(0.0, *(one.high for one in known))
     air = 0.08 * (high - low) or 0.01
     panels: list[str] = []
-    for number, (title,) in enumerate(dict.fromkeys(_place(gap, panel_axis) for gap in analysis.gaps)):
+    for number, (title,) in enumerate(dict.fromkeys(_place(gap, panel_axis) for gap in gaps)):
         with plot(f"gap{number}", title, f"Gap {arm} minus {baseline} on {title}, by {by}") as panel:
             _draw_axes(panel.axes, ruler)
             panel.axes.set_ylim(100 * (low - air), 100 * (high + air))
             panel.axes.set_ylabel(f"{arm} − {baseline} (points)")
             for index, key in enumerate(lines):
-                of_line = [gap for gap in analysis.gaps if _place(gap, panel_axis, *line_axes) == (title, *key)]
+                of_line = [gap for gap in gaps if _place(gap, panel_axis, *line_axes) == (title, *key)]
                 shift = (index - (len(lines) - 1) / 2) * 0.018 * ruler.width
                 where = [ruler.positions[_place(gap, by)[0]] + shift for gap in of_line]
                 _draw_line(panel.axes, where, of_line, index, joined=by == "backbones")
@@ -92,8 +94,8 @@ def _place(gap: Gap, *axes: str) -> tuple[str, ...]:
     return tuple(where[axis] for axis in axes)
 
 
-def _ruler(analysis: Analysis, by: str) -> Ruler:
-    names = [name for (name,) in dict.fromkeys(_place(gap, by) for gap in analysis.gaps)]
+def _ruler(analysis: Analysis, gaps: Sequence[Gap], by: str) -> Ruler:
+    names = [name for (name,) in dict.fromkeys(_place(gap, by) for gap in gaps)]
     if by != "backbones":
         return Ruler({name: float(index) for index, name in enumerate(names)}, {name: name for name in names})
     sizes = {name: analysis.results.run.backbones[name].parameters for name in names}

@@ -24,8 +24,6 @@ class LanguageItems:
     """Items, sorted."""
     statistics: Mapping[str, Statistics]
     """By metric: (items, s), in the order of `ids`. They are counts, which float32 holds exactly."""
-    majority: Mapping[str, float]
-    """By metric: the score of always answering the most frequent gold label."""
 
 
 @dataclass(frozen=True)
@@ -39,28 +37,53 @@ class Predictions:
 
 def read(path: Path) -> Predictions:
     """Score the predictions in a file; ValueError if an item occurs twice in a language."""
+    raw = _raw(path)
+    statistics = {one.name: one.statistics(raw.gold, raw.prediction).astype(np.float32) for one in raw.metrics}
+    languages = {}
+    for name, part in raw.languages.items():
+        ids = tuple(raw.ids[part])
+        if len(set(ids)) < len(ids):
+            raise ValueError(f"{path} holds an item of {name} twice")
+        languages[name] = LanguageItems(ids, {key: values[part] for key, values in statistics.items()})
+    return Predictions(raw.metrics, languages)
+
+
+def majority(path: Path) -> dict[str, dict[str, float]]:
+    """Score of always answering the most frequent gold label, by metric and language."""
+    raw = _raw(path)
+    return {
+        one.name: {name: majority_baseline(one, raw.gold[part]) for name, part in raw.languages.items()}
+        for one in raw.metrics
+    }
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """The file's columns, sorted by language and item."""
+
+    metrics: tuple[Metric, ...]
+    ids: list[str]
+    gold: list[NDArray[np.int64]]
+    prediction: list[NDArray[np.int64]]
+    languages: Mapping[str, slice]
+
+
+def _raw(path: Path) -> _Raw:
     from pyarrow import parquet
 
     table = parquet.read_table(path, columns=["language", "id", "gold", "prediction"])
     metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     table = table.sort_by([("language", "ascending"), ("id", "ascending")])
     labels: list[str] = json.loads(metadata["labels"])
-    metrics = tuple(metric(name, labels) for name in json.loads(metadata["metrics"]))
-    gold, prediction = (_lists(table.column(name)) for name in ("gold", "prediction"))
-    language, ids = (np.array(table.column(name).to_pylist(), dtype=object) for name in ("language", "id"))
-    statistics = {scorer.name: scorer.statistics(gold, prediction).astype(np.float32) for scorer in metrics}
-    names, starts = np.unique(language.astype(str), return_index=True)
-    languages = {}
-    for name, start, end in zip(names.tolist(), starts, [*starts[1:], len(ids)], strict=True):
-        part = slice(int(start), int(end))
-        if len(set(ids[part])) < len(ids[part]):
-            raise ValueError(f"{path} holds an item of {name} twice")
-        languages[name] = LanguageItems(
-            ids=tuple(ids[part]),
-            statistics={key: values[part] for key, values in statistics.items()},
-            majority={scorer.name: majority_baseline(scorer, gold[part]) for scorer in metrics},
-        )
-    return Predictions(metrics, languages)
+    names, starts = np.unique(np.array(table.column("language").to_pylist(), dtype=str), return_index=True)
+    bounds = pairwise([*starts.tolist(), len(table)])
+    return _Raw(
+        metrics=tuple(metric(name, labels) for name in json.loads(metadata["metrics"])),
+        ids=table.column("id").to_pylist(),
+        gold=_lists(table.column("gold")),
+        prediction=_lists(table.column("prediction")),
+        languages={name: slice(*pair) for name, pair in zip(names.tolist(), bounds, strict=True)},
+    )
 
 
 def _lists(column: object) -> list[NDArray[np.int64]]:

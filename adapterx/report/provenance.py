@@ -11,7 +11,7 @@ from adapterx.report.table import DASH, Column, Entry, Table
 from adapterx.report.wording import millions
 from adapterx.store import JSON, Record
 
-COST = ("seconds", "peak_memory_bytes", "trainable_parameters")
+COST = ("seconds", "peak_memory_bytes", "trained_parameters", "trained_together")
 KINDS = ("intermediate", "target", "evaluation")
 SHOWN = 3
 """Different values of one fact that are spelt out; more are counted."""
@@ -21,7 +21,7 @@ def tables(analysis: Analysis) -> list[Table]:
     """Environment, cost, backbones, data and stages."""
     results = analysis.results
     records = list(results.stages.values())
-    found = [_environment(records), _cost(results.stages), _backbones(results.run, records), _data(records)]
+    found = [_environment(records), _cost(results.stages), _backbones(results.run), _data(records)]
     return [table for table in [*found, _stages(results.stages)] if table.rows]
 
 
@@ -73,17 +73,30 @@ def _cost(stages: Mapping[StageRef, Record]) -> Table:
         peak = max((number(record, "peak_memory_bytes") or 0 for record in of_kind), default=0)
         rows.append((kind, f"{len(of_kind):,}", f"{seconds(of_kind):,.1f}", _gigabytes(peak or None)))
     titles = ["stage", "number", "seconds", "peak memory, GB"]
-    return _table("cost", "Cost. Stages trained together share their time.", titles, rows)
+    return _table(
+        "cost",
+        "Cost. Stages trained in one pass share its time by their tokens; memory is that of the process.",
+        titles,
+        rows,
+    )
 
 
-def _backbones(run: Run, records: Iterable[Record]) -> Table:
+def _backbones(run: Run) -> Table:
     rows = [
-        (one.name, one.model, one.revision or DASH, str(one.layers), str(one.hidden), millions(one.parameters))
+        (
+            one.name,
+            one.model,
+            one.revision or DASH,
+            one.key[:16],
+            str(one.layers),
+            str(one.hidden),
+            millions(one.parameters),
+        )
         for one in run.backbones.values()
     ]
-    titles = ["backbone", "model", "revision", "layers", "hidden", "parameters"]
+    titles = ["backbone", "model", "revision", "content", "layers", "hidden", "parameters"]
     caption = "Backbones. Parameters are those of the encoder layers, without embeddings."
-    return _table("backbones", caption, titles, rows, labels=3)
+    return _table("backbones", caption, titles, rows, labels=4)
 
 
 def _data(records: Iterable[Record]) -> Table:
@@ -105,21 +118,27 @@ def _data(records: Iterable[Record]) -> Table:
 def _stages(stages: Mapping[StageRef, Record]) -> Table:
     rows = []
     for ref, record in stages.items():
-        parameters, time = number(record, "trainable_parameters"), number(record, "seconds")
-        steps = number(record, "steps")
+        counts = [number(record, key) for key in ("trained_parameters", "steps", "trained_together")]
+        time = number(record, "seconds")
         rows.append(
             (
-                ref.kind,
-                ref.slug,
-                ref.id[:12],
-                record.status,
-                DASH if parameters is None else f"{parameters:,.0f}",
-                DASH if steps is None else f"{steps:,.0f}",
+                *(ref.kind, ref.slug, ref.id[:12], record.status),
+                *(DASH if count is None else f"{count:,.0f}" for count in counts),
                 DASH if time is None else f"{time:,.1f}",
                 _gigabytes(number(record, "peak_memory_bytes")),
             )
         )
-    titles = ["stage", "name", "id", "status", "trained parameters", "steps", "seconds", "peak memory, GB"]
+    titles = [
+        "stage",
+        "name",
+        "id",
+        "status",
+        "trained parameters",
+        "steps",
+        "in one pass",
+        "seconds",
+        "peak memory, GB",
+    ]
     return _table("stages", "Stages.", titles, rows, labels=4)
 
 

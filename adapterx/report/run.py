@@ -39,6 +39,8 @@ class BackboneSize:
     name: str
     model: str
     revision: str | None
+    key: str
+    """Names the content: equal keys, equal weights."""
     layers: int
     hidden: int
     intermediate: int
@@ -107,4 +109,4 @@ def _planned(entry: Mapping[str, Any]) -> PlannedCell:
 
 def _backbone(name: str, facts: Mapping[str, Any]) -> BackboneSize:
     sizes: Sequence[int] = [facts[key] for key in ("layers", "hidden", "intermediate")]
-    return BackboneSize(name, facts["model"], facts["revision"], *sizes)
+    return BackboneSize(name, facts["model"], facts["revision"], facts["key"], *sizes)

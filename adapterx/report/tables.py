@@ -136,8 +136,8 @@ def _results(facts: TargetFacts, metric: str, scores: Sequence[Score]) -> Table:
     rows = [[*_texts(_score_labels(one)), *_score_entries(one, facts)] for one in scores]
     kept, entries, constant = fold(columns, rows)
     majority = facts.majority.get(metric, {})
-    means = [_mean([majority[name] for name in names]) for names in (facts.others, facts.languages)]
-    values = [*means, *(majority[name] for name in facts.languages)]
+    means = [_mean([majority.get(name) for name in names]) for names in (facts.others, facts.languages)]
+    values = [*means, *(majority.get(name) for name in facts.languages)]
     labels = sum(column.label for column in kept)
     last = [*_texts(["majority"] + [""] * (labels - 1))]
     last += [Entry(DASH if value is None else score(value), tone="faint") for value in values]
@@ -225,5 +225,6 @@ def _texts(texts: Iterable[str]) -> list[Entry]:
     return [Entry(text) for text in texts]
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None

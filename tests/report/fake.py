@@ -69,6 +69,7 @@ def write(store: Store, fake: Fake) -> Path:
         name: {
             "model": f"embedded/{name}",
             "revision": None,
+            "key": fingerprint(name),
             "layers": SIZES[name][0],
             "hidden": SIZES[name][1],
             "intermediate": 4 * SIZES[name][1],
@@ -147,7 +148,7 @@ def _train(store: Store, fake: Fake, kind: str, slug: str, status: str) -> JSON:
         result={"steps": fake.steps, "message": "loss is not a number at step 7"}
         if diverged
         else {"steps": fake.steps},
-        provenance={**provenance(12.25), "trainable_parameters": 73_728},
+        provenance={**provenance(12.25), "trained_parameters": 73_728, "trained_together": 6},
         status="diverged" if diverged else "done",
     )
     return ref

@@ -26,7 +26,7 @@ def answers(target: TargetFacts, right: NDArray[np.bool_]) -> Predictions:
     return Predictions(
         (Accuracy(),),
         {
-            language: LanguageItems(target.items[language], {"accuracy": statistics[at]}, {})
+            language: LanguageItems(target.items[language], {"accuracy": statistics[at]})
             for at, language in enumerate(LANGUAGES)
         },
     )
@@ -39,7 +39,7 @@ def test_draws_are_the_metric_on_the_resampled_items() -> None:
     gold, guess = ([random.integers(0, 3, 7) for _ in range(items)] for _ in range(2))
     statistics = metric.statistics(gold, guess).astype(np.float32)
     target = facts(items)
-    scores = Predictions((metric,), {"en": LanguageItems(target.items["en"], {"span_f1": statistics}, {})})
+    scores = Predictions((metric,), {"en": LanguageItems(target.items["en"], {"span_f1": statistics})})
     drawn = Resampler(target, resamples).score(scores, metric)["en"]
     counts = item_counts(items, resamples, generator("items", "choice"))
     for at in range(resamples):
