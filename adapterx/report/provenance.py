@@ -63,7 +63,7 @@ def _environment(records: Iterable[Record]) -> Table:
         (path, "; ".join(found) if len(found) <= SHOWN else f"{len(found)} different values")
         for path, found in sorted(values.items())
     ]
-    return _table("environment", "Software and machine.", ["", "value"], rows, labels=2)
+    return _table("environment", "Software and machine.", ["fact", "value"], rows, labels=2)
 
 
 def _cost(stages: Mapping[StageRef, Record]) -> Table:
