@@ -1,0 +1,1 @@
+"""Servers and stand-ins that several rooms' tests share."""
