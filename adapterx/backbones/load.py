@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from transformers import (
     XLMRobertaXLConfig,
     XLMRobertaXLModel,
 )
+from transformers.utils import logging
 
 from adapterx.backbones import embedded, hub
 from adapterx.backbones.checkpoint import CONFIG, TOKENIZER, read_config, weight_files
@@ -170,11 +171,17 @@ def _tokenizer(path: Path, vocabulary: int, name: str) -> PreTrainedTokenizerFas
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What does not fit is raised here, in words; the library's own report would only repeat it."""
-    logger = logging.getLogger("transformers")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """No report and no bar of the library's own: what does not fit is raised here, in words."""
+    reports: Any = logging  # its functions are not typed
+    verbosity, bars = reports.get_verbosity(), reports.is_progress_bar_enabled()
+    reports.set_verbosity_error()
+    reports.disable_progress_bar()
     try:
         yield
     finally:
-        logger.setLevel(level)
+        reports.set_verbosity(verbosity)
+        if bars:
+            with warnings.catch_warnings():
+                # The Hub's client warns that HF_HUB_DISABLE_PROGRESS_BARS keeps its bars off, which is as it should be.
+                warnings.simplefilter("ignore")
+                reports.enable_progress_bar()
