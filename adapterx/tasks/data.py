@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import cast, get_args
 
 from adapterx.store import fingerprint as identity
 from adapterx.store.identity import JSON
@@ -12,31 +12,32 @@ from adapterx.tasks.sources import embedded, local
 from adapterx.tasks.spec import Embedded, Local, Source, TaskSpec
 
 
-def load(spec: TaskSpec, source: str, language: str, split: Split, limit: int | None = None) -> list[Example]:
+def load(spec: TaskSpec, source: str, language: str, split: str, limit: int | None = None) -> list[Example]:
     """The examples of a split in a language, always in the same order; the first `limit` of them if given.
 
     Where the task is parallel the order is that of the items, so the first ones are the same items in every language.
-    Raises LookupError for an unknown source, FileNotFoundError or ValueError naming the file that is missing or wrong.
+    Raises LookupError for an unknown source or split, FileNotFoundError or ValueError naming the file that is missing
+    or wrong.
     """
-    chosen = _source(spec, source)
+    chosen, known = _source(spec, source), _split(split)
     if isinstance(chosen, Embedded):
-        examples = embedded.load(spec, chosen, language, split)
+        examples = embedded.load(spec, chosen, language, known)
     else:
-        examples = local.load(spec, chosen, language, split)
+        examples = local.load(spec, chosen, language, known)
     return examples[:limit]
 
 
-def sizes(spec: TaskSpec, source: str, language: str, split: Split) -> int:
+def sizes(spec: TaskSpec, source: str, language: str, split: str) -> int:
     """How many examples `load` would give: declared (embedded) or counted (local); 0 where there is no such split."""
-    chosen = _source(spec, source)
+    chosen, known = _source(spec, source), _split(split)
     if language not in spec.languages:
         return 0
     if isinstance(chosen, Embedded):
-        return chosen.sizes.get(split, 0)
-    return local.size(chosen, language, split)
+        return chosen.sizes.get(known, 0)
+    return local.size(chosen, language, known)
 
 
-def fingerprint(spec: TaskSpec, source: str, splits: Mapping[Split, Sequence[str]]) -> str:
+def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]) -> str:
     """Names the content of these languages of these splits, without making examples.
 
     Files count by their bytes, not by their names or places; embedded data by generator, seed and Babel's version.
@@ -46,14 +47,16 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[Split, Sequence[str
     if isinstance(chosen, Embedded):
         content = {
             "embedded": cast(JSON, embedded.digest(spec, chosen)),
-            "splits": {split: [sorted(languages), chosen.sizes.get(split, 0)] for split, languages in splits.items()},
+            "splits": {
+                split: [sorted(languages), chosen.sizes.get(_split(split), 0)] for split, languages in splits.items()
+            },
         }
     else:
         reading = chosen.model_dump(mode="json", include={"reader", "columns", "values"})
         content = {
             "local": cast(JSON, reading),
             "splits": {
-                split: {language: _files(chosen, language, split) for language in languages}
+                split: {language: _files(chosen, language, _split(split)) for language in languages}
                 for split, languages in splits.items()
             },
         }
@@ -65,6 +68,12 @@ def _files(source: Local, language: str, split: Split) -> JSON:
     files = source.files(language, split)
     rows = None if files is None else files.model_dump(mode="json", include={"fold", "aligned"}, exclude_none=True)
     return {"rows": rows, "sha256": cast(JSON, local.digest(source, language, split))}
+
+
+def _split(name: str) -> Split:
+    if name not in get_args(Split):
+        raise LookupError(f"no split '{name}'; splits are {', '.join(get_args(Split))}")
+    return cast(Split, name)
 
 
 def _source(spec: TaskSpec, source: str) -> Source:

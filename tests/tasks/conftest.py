@@ -30,7 +30,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
     core.add_special_tokens(SPECIAL)
     roles = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token"), SPECIAL, strict=True))
-    return PreTrainedTokenizerFast(tokenizer_object=core, **roles)
+    return PreTrainedTokenizerFast(tokenizer_object=core, **roles)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="session")

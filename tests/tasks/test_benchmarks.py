@@ -52,7 +52,7 @@ def test_lingnli_is_labelled_like_xnli() -> None:
 def test_no_premise_of_lingnli_is_tested_in_xnli() -> None:
     trained = {example.text for example in load(find("lingnli"), "local", "en", "train")}  # type: ignore[union-attr]
     for split in ("dev", "test"):
-        assert not trained & {e.text for e in load(find("xnli"), "local", "en", split)}  # type: ignore[arg-type, union-attr]
+        assert not trained & {e.text for e in load(find("xnli"), "local", "en", split)}  # type: ignore[union-attr]
 
 
 def test_udpos_has_every_language_and_tag() -> None:
@@ -80,8 +80,8 @@ def test_xcopa_items_are_the_same_in_every_language() -> None:
     gold = {split: [(e.id, e.labels) for e in load(spec, "local", "et", split)] for split in ("dev", "test")}
     for language in spec.languages:
         for split, count in (("dev", 100), ("test", 500)):
-            examples = load(spec, "local", language, split)  # type: ignore[arg-type]
-            assert len(examples) == sizes(spec, "local", language, split) == count  # type: ignore[arg-type]
+            examples = load(spec, "local", language, split)
+            assert len(examples) == sizes(spec, "local", language, split) == count
             assert [(e.id, e.labels) for e in examples] == gold[split]
     assert labels("xcopa", "en", "train") == {"first": 195, "second": 205}
     assert labels("xcopa", "th", "test") == {"first": 250, "second": 250}
@@ -100,7 +100,7 @@ def test_xcopa_asks_the_same_question_in_every_language() -> None:
 def test_fingerprints_tell_languages_and_splits_apart(benchmarks: Path) -> None:
     spec = find("xnli")
     asked = [{"dev": ["en"]}, {"dev": ["de"]}, {"test": ["en"]}, {"dev": ["en", "de"]}, {"dev": ["en"], "test": ["en"]}]
-    found = [fingerprint(spec, "local", splits) for splits in asked]  # type: ignore[arg-type]
+    found = [fingerprint(spec, "local", splits) for splits in asked]
     assert len(set(found)) == len(asked)
     assert found[0] == fingerprint(spec, "local", {"dev": ["en"]})
     assert str(benchmarks) not in found[0]

@@ -97,6 +97,8 @@ def test_missing_files_are_named(data: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_unknown_source_is_named() -> None:
     with pytest.raises(LookupError, match="the task 'mine' has no source 'hub'; it has local"):
         load(pairs(), "hub", "en", "train")
+    with pytest.raises(LookupError, match="no split 'validation'; splits are train, dev, test"):
+        sizes(pairs(), "local", "en", "validation")
 
 
 def test_a_file_of_labels_must_fit(data: Path) -> None:
