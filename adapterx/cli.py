@@ -80,6 +80,13 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--all", action="store_true", help="list every stage of a long plan")
     run = commands.add_parser("run", help="train, evaluate and report what is not stored yet")
     _recipe_arguments(run)
+    run.add_argument(
+        "--checkpoint-every",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how much work a killed run may lose (default 60)",
+    )
     report = commands.add_parser("report", help="write the report of a run again")
     report.add_argument("run", metavar="RUN", help="a run's name, its directory, or its recipe")
     _store_argument(report)
@@ -132,6 +139,7 @@ def _run(args: argparse.Namespace) -> int:
             overrides=args.overrides,
             console=_console(),
             recipe_dir=args.recipe.parent,
+            checkpoint_seconds=args.checkpoint_every,
         )
 
 

@@ -10,6 +10,8 @@ from adapterx import tasks
 from adapterx.engine.cell import Pool
 from adapterx.plan import TaskPart
 from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.formats import encode
+from adapterx.tasks.metrics import Metric, metric
 from adapterx.tasks.spec import TaskSpec
 
 
@@ -40,9 +42,9 @@ class Data:
         if name not in self._encoded:
             spec: TaskSpec = self.spec(part.task)
             examples = tasks.load(spec, part.source, language, split, limit)
-            self._encoded[name] = tasks.encode(examples, spec, tokenizer, max_length)
+            self._encoded[name] = encode(examples, spec, tokenizer, max_length)
         return self._encoded[name]
 
-    def metrics(self, part: TaskPart) -> list[tasks.Metric]:
+    def metrics(self, part: TaskPart) -> list[Metric]:
         """The task's metrics, the main one first."""
-        return [tasks.metric(name, part.labels) for name in self.spec(part.task).metrics]
+        return [metric(name, part.labels) for name in self.spec(part.task).metrics]

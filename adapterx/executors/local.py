@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_SECONDS = 60.0
 CELLS = {"cpu": 4, "cuda": 16}
 """Cells per bundle: on a CPU the products are large enough after a few, on a GPU they are not."""
 
@@ -37,6 +36,8 @@ class Tally:
 
     stored: set[str]
     """Before and during this run."""
+    worked: bool = False
+    """Whether there was anything to do."""
     trained: int = 0
     evaluated: int = 0
     failed: dict[str, str] = field(default_factory=dict)
@@ -49,29 +50,28 @@ def run(
     *,
     overrides: Sequence[str],
     console: Console,
-    recipe_dir: Path | None = None,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    recipe_dir: Path | None,
+    checkpoint_seconds: float,
 ) -> int:
-    """Do what is not stored yet, write the report, and show its table. Returns the exit code: 1 if any cell failed."""
+    """Do what is not stored yet, write the report, and show its table. Returns the exit code: 0 if every cell is done."""
     from adapterx import report
 
     directory = store.run_directory(plan.recipe.name)
     changed = write_run(directory, plan, overrides)
     tally = _work(plan, store, console, recipe_dir, checkpoint_seconds)
-    if tally.trained or tally.evaluated:
+    if tally.worked:
         console.print(f"trained {tally.trained} stages, evaluated {tally.evaluated}", highlight=False)
     else:
         console.print(f"nothing to train: {len(tally.stored)} of {len(plan.stages)} stages are stored", highlight=False)
     analysis = report.analyse(store, directory)
     page = directory / "report" / "index.html"
-    if tally.trained or tally.evaluated or tally.failed or changed or not page.is_file():
+    if tally.worked or changed or not page.is_file():
         page = report.write(analysis, directory)
     console.print(report.summary(analysis))
     for id, message in tally.failed.items():
         console.print(f"{plan.stages[id].kind} {plan.stages[id].slug}: {message}", style="red", markup=False)
     console.print(f"report: {page}", markup=False, soft_wrap=True)
-    complete = len(tally.stored) == len(plan.stages) and not plan.refused
-    return 0 if complete else 1
+    return 0 if all(result.status == "done" for result in analysis.results.cells) else 1
 
 
 def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, checkpoint_seconds: float) -> Tally:
@@ -79,8 +79,11 @@ def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, c
     tally = Tally({id for id, state in current.items() if state.name == "stored"})
     tally.failed |= {id: f"diverged: {state.reason}" for id, state in current.items() if state.name == "diverged"}
     todo = [stage for stage in plan.stages.values() if stage.id not in tally.stored | tally.failed.keys()]
-    if not ready(plan, tally.stored, tally.failed):
+    tally.worked = bool(ready(plan, tally.stored, tally.failed))
+    if not tally.worked:
         return tally
+    # A run that is killed must not leave the report of an earlier one behind as if it were its own.
+    (store.run_directory(plan.recipe.name) / "report" / "index.html").unlink(missing_ok=True)
     from adapterx.executors.data import Data
     from adapterx.executors.device import choose
     from adapterx.executors.work import Worker

@@ -1,0 +1,183 @@
+"""A recipe through the real command line: run, run again, widened, killed, failing in part."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+from tests.support.command import adapterx, environment, start
+
+Recipe = Callable[..., Path]
+
+
+def records(store: Path) -> dict[str, dict]:
+    """Stored records by kind and slug."""
+    found = (json.loads(path.read_text()) for path in store.glob("stages/*/*/record.json"))
+    return {f"{record['kind']} {record['slug']}": record for record in found}
+
+
+def results(store: Path, name: str = "grid") -> list[dict[str, str]]:
+    with (store / "runs" / name / "report" / "results.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_grid_from_recipe_to_report_and_again(recipe: Recipe, tmp_path: Path) -> None:
+    store, path = tmp_path / "store", recipe()
+    first = adapterx("run", path, "--store", store)
+    assert first.returncode == 0, first.stdout + first.stderr
+    # 2 backbones x 2 seeds x (none + 2 intermediates x 2 transfers) cells over shared intermediates
+    assert re.search(r"trained 28 stages, evaluated 20", first.stdout)
+    kinds = [key.split()[0] for key in records(store)]
+    assert (kinds.count("intermediate"), kinds.count("target"), kinds.count("evaluation")) == (8, 20, 20)
+    assert re.search(r"^\[ *\d+%\]", first.stdout, re.MULTILINE), "no progress was shown"
+    page = Path(re.search(r"^report: (.*)$", first.stdout, re.MULTILINE)[1])
+    assert page.is_file() and "multi" in page.read_text()
+    assert {row["language"] for row in results(store)} >= {"en", "de", "th"}
+
+    before = {key: record["provenance"] for key, record in records(store).items()}
+    started = time.monotonic()
+    again = adapterx("run", path, "--store", store)
+    assert time.monotonic() - started < 10  # 3 s on an idle machine
+    assert again.returncode == 0
+    assert "nothing to train: 48 of 48 stages are stored" in again.stdout
+    assert {key: record["provenance"] for key, record in records(store).items()} == before
+
+    widened = adapterx("run", path, "--store", store, "seeds=[1,2,3]")
+    assert "trained 14 stages, evaluated 10" in widened.stdout
+    replanned = adapterx("plan", path, "--store", store, "train.target.steps=7")
+    assert "train.steps: 6 → 7" in replanned.stdout
+
+    page.unlink()
+    report = adapterx("report", "grid", "--store", store)
+    assert report.returncode == 0 and page.is_file()
+
+
+def test_running_again_does_not_load_torch(recipe: Recipe, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    path = recipe(intermediates={"none": None}, seeds=[1], compare=None)
+    assert adapterx("run", path, "--store", store).returncode == 0
+    env = environment(PYTHONPROFILEIMPORTTIME="1")
+    again = adapterx("run", path, "--store", store, env=env)
+    assert "nothing to train" in again.stdout
+    assert not re.search(r"\| +torch$", again.stderr, re.MULTILINE)
+
+
+def test_shared_stages_do_not_depend_on_names(recipe: Recipe, tmp_path: Path, checkpoints: dict[str, Path]) -> None:
+    store = tmp_path / "store"
+    assert adapterx("run", recipe(seeds=[1]), "--store", store).returncode == 0
+    renamed = recipe(
+        seeds=[1],
+        name="renamed",
+        backbones={"first": str(checkpoints["small"]), "second": str(checkpoints["other"])},
+        methods={"low-rank": {"kind": "lora", "rank": 4, "alpha": 16.0}},
+    )
+    again = adapterx("run", renamed, "--store", store)
+    assert "nothing to train: 24 of 24 stages are stored" in again.stdout, again.stdout
+    assert [row["value"] for row in results(store, "renamed")] == [row["value"] for row in results(store)]
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_and_resumed_gives_what_uninterrupted_gives(
+    recipe: Recipe, tmp_path: Path, ending: signal.Signals
+) -> None:
+    path = recipe(
+        intermediates={"en": {"tasks": "time-order"}},
+        transfers=["stack"],
+        train={"batch_size": 8, "steps": 200},
+        backbones={"small": str(save_path(recipe))},
+        compare=None,
+    )
+    killed, straight = tmp_path / "killed", tmp_path / "straight"
+    process = start("run", path, "--store", killed, "--checkpoint-every", "0.05")
+    try:
+        wait_for(lambda: any(killed.glob("stages/*/*/checkpoint.safetensors")))
+        process.send_signal(ending)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode in (-signal.SIGKILL, 128 + signal.SIGTERM), output
+    assert not records(killed), "it was to be killed within its first training"
+
+    resumed = adapterx("run", path, "--store", killed)
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert adapterx("run", path, "--store", straight).returncode == 0
+    assert not list(killed.glob("stages/*/*/checkpoint.safetensors"))
+    ours, theirs = records(killed), records(straight)
+    assert ours.keys() == theirs.keys()
+    for key, record in theirs.items():
+        for name, value in record["result"].items():
+            assert ours[key]["result"][name] == (pytest.approx(value, rel=1e-4) if name == "final_loss" else value)
+        if "adapter.safetensors" not in record["files"]:
+            continue
+        left, right = (load_file(file_of(store, record)) for store in (killed, straight))
+        assert left.keys() == right.keys()
+        for name, tensor in left.items():
+            assert abs(tensor - right[name]).max() < 1e-4, name
+    assert [row["value"] for row in results(killed)] == [row["value"] for row in results(straight)]
+
+
+def save_path(recipe: Recipe) -> str:
+    return json.loads(recipe().read_text())["backbones"]["small"]
+
+
+def file_of(store: Path, record: dict) -> Path:
+    (directory,) = store.glob(f"stages/{record['kind']}/*-{record['id'][:12]}")
+    return directory / "adapter.safetensors"
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.01)
+
+
+def test_a_failing_cell_does_not_stop_the_grid(recipe: Recipe, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    path = recipe(
+        methods={"good": {"kind": "lora", "rank": 4}, "wild": {"kind": "bottleneck"}},
+        train={"learning_rate": {"good": 1e-3, "wild": 1e37}, "batch_size": 8, "steps": 6},
+        targets={
+            "latest": {"task": "time-latest", "languages": ["en", "de"]},
+            "nowhere": {"task": "time-latest", "languages": ["en", "xx"]},
+        },
+        seeds=[1],
+    )
+    run = adapterx("run", path, "--store", store)
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    statuses = {key: record["status"] for key, record in records(store).items()}
+    assert statuses["target small.good.none.latest.seed1"] == "done"
+    assert statuses["target small.wild.none.latest.seed1"] == "diverged"
+    assert "evaluation small.wild.none.latest.seed1" not in statuses
+    assert "diverged" in run.stdout
+    markdown = (store / "runs" / "grid" / "report" / "report.md").read_text()
+    assert "no language 'xx'" in markdown and "not finite" in markdown
+    again = adapterx("run", path, "--store", store)
+    assert again.returncode == 1 and "nothing to train" in again.stdout
+
+
+def test_a_damaged_adapter_is_made_anew(recipe: Recipe, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    path = recipe(transfers=["stack"], seeds=[1])
+    assert adapterx("run", path, "--store", store).returncode == 0
+    values = [row["value"] for row in results(store)]
+    (intermediate,) = store.glob("stages/intermediate/small.lora.en.seed1-*/adapter.safetensors")
+    content = bytearray(intermediate.read_bytes())
+    content[-1] ^= 1
+    intermediate.write_bytes(bytes(content))
+    (target,) = store.glob("stages/target/small.lora.en.stack.latest.seed1-*/record.json")
+    target.unlink()
+    mended = adapterx("run", path, "--store", store)
+    assert "has changed since it was stored" in mended.stdout + mended.stderr
+    done = adapterx("run", path, "--store", store)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [row["value"] for row in results(store)] == values
