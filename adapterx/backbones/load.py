@@ -79,9 +79,15 @@ class LoadedBackbone:
     """Of the embeddings, the part that does not grow with depth."""
 
 
-def load(backbone: Backbone, device: torch.device | str = "cpu") -> LoadedBackbone:
-    """Load a backbone named as in a recipe. Raises BackboneError when it is not usable, saying what to do."""
-    described = describe(backbone)
+def load(
+    backbone: Backbone, described: BackboneInfo | None = None, device: torch.device | str = "cpu"
+) -> LoadedBackbone:
+    """Load a backbone named as in a recipe. Raises BackboneError when it is not usable, saying what to do.
+
+    Args:
+        described: what `describe` said of it earlier, so that a branch which has moved since loads the same commit.
+    """
+    described = described or describe(backbone)
     directory = _directory(backbone, described)
     config = _configuration(directory, described, backbone.model)
     model = _encoder(directory, config, getattr(torch, backbone.load), backbone.model).to(device)

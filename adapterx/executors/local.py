@@ -53,7 +53,7 @@ def run(
     recipe_dir: Path | None,
     checkpoint_seconds: float,
 ) -> int:
-    """Do what is not stored yet, write the report, and show its table. Returns the exit code: 0 if every cell is done."""
+    """Do what is not stored yet, write the report, show its table. Returns the exit code: 0 if every cell is done."""
     from adapterx import report
 
     directory = store.run_directory(plan.recipe.name)

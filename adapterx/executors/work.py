@@ -82,7 +82,7 @@ class Worker:
     def _backbone(self, stage: Stage) -> _Loaded:
         if self._current is None or self._current.backbone != stage.backbone:
             self._current = None  # free the old one before the new one comes
-            loaded = load(stage.backbone, self.device)
+            loaded = load(stage.backbone, stage.info, self.device)
             self._current = _Loaded(stage.backbone, loaded, PackedEncoder(loaded.model))
         return self._current
 

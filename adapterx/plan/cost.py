@@ -10,8 +10,6 @@ from adapterx.recipe import Backbone, Bottleneck, Lora, Method
 
 FLOPS = 100e9
 """Floating-point operations per second behind the times: two laptop cores. Divide by 500 for a data-centre GPU."""
-TYPICAL_TOKENS = 32
-"""Tokens assumed per sequence, where `max_length` allows them."""
 STATE_BYTES = 16
 """Per trainable parameter: value, gradient and AdamW's two moments, in float32."""
 LINE_BYTES = 100
@@ -22,7 +20,7 @@ def training(backbone: Backbone, info: BackboneInfo, method: Method, work: Train
     """Cost of a training. `examples` are those of one epoch, None where unknown."""
     heads = sum(head_parameters(part, info.hidden) for part in work.tasks)
     adapter = adapter_parameters(method, info)
-    tokens = min(work.train.max_length, TYPICAL_TOKENS) * max(_sequences(part) for part in work.tasks)
+    tokens = max(min(work.train.max_length, part.tokens) * _sequences(part) for part in work.tasks)
     batch = work.train.batch_size * tokens
     steps: float | None = work.train.steps
     if steps is None and examples is not None:
@@ -40,7 +38,7 @@ def training(backbone: Backbone, info: BackboneInfo, method: Method, work: Train
 
 def evaluation(backbone: Backbone, info: BackboneInfo, method: Method, work: Evaluation, items: int | None) -> Cost:
     """Cost of evaluating `items` test items over all languages, None where their number is unknown."""
-    tokens = TYPICAL_TOKENS * _sequences(work.task)
+    tokens = work.task.tokens * _sequences(work.task)
     operations = 2 * _layer_parameters(info) + 2 * adapter_parameters(method, info)
     return Cost(
         trainable_parameters=0,

@@ -23,6 +23,8 @@ class TaskLike(Protocol):
     def languages(self) -> Sequence[str]: ...
     @property
     def sources(self) -> Mapping[str, object]: ...
+    @property
+    def tokens(self) -> int: ...
 
 
 Task = TypeVar("Task", bound=TaskLike)
@@ -110,7 +112,7 @@ class Facts(Generic[Task]):
             ("data", name, chosen, ordered, splits),
             lambda: self._tasks.fingerprint(spec, chosen, dict.fromkeys(splits, ordered)),
         )
-        return TaskPart(spec.name, spec.format, tuple(spec.labels), chosen, ordered, data)
+        return TaskPart(spec.name, spec.format, tuple(spec.labels), chosen, ordered, data, spec.tokens)
 
     def _check(self, spec: Task, source: str, languages: tuple[str, ...], splits: tuple[str, ...]) -> None:
         for code in languages:

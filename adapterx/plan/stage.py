@@ -42,6 +42,8 @@ class TaskPart:
     """Sorted, since their order changes nothing."""
     data: str
     """Fingerprint of exactly this part."""
+    tokens: int
+    """Of a typical sequence, for estimates only."""
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,8 @@ class TaskSpec(Model):
     """The first is the main one."""
     languages: Annotated[tuple[LanguageCode, ...], Field(strict=False, min_length=1)]
     """In the order a table shows them."""
+    tokens: PositiveInt = 32
+    """Of a typical sequence, special tokens included; a plan's estimates of time and memory use it."""
     parallel: bool = False
     """Whether an id is the same item in every language, so that scores pair across languages."""
     version: PositiveInt = 1

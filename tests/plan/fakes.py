@@ -18,6 +18,7 @@ class FakeTask:
     labels: tuple[str, ...] = ("no", "yes")
     languages: tuple[str, ...] = ("en", "de", "fi")
     sources: Mapping[str, object] = field(default_factory=lambda: {"embedded": None, "local": None})
+    tokens: int = 32
 
 
 TASKS = (

@@ -14,7 +14,7 @@ BASE = BackboneInfo("base", "xlm-roberta", 768, 12, 12, 3072, 250002, 512)
 
 
 def part(format: str, labels: int) -> TaskPart:
-    return TaskPart("t", format, tuple(str(n) for n in range(labels)), "embedded", ("en",), "x")
+    return TaskPart("t", format, tuple(str(n) for n in range(labels)), "embedded", ("en",), "x", 32)
 
 
 @pytest.mark.parametrize(
