@@ -176,9 +176,9 @@ def _describe() -> Callable[[Backbone], BackboneInfo]:
 
 
 def _catalog() -> TaskFacts[TaskSpec]:
-    from adapterx import tasks
+    from adapterx.tasks import data
 
-    return tasks
+    return data
 
 
 def _run_directory(args: argparse.Namespace) -> Path:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
+from adapterx.engine.settings import EarlyStopping, TrainSettings
+from adapterx.methods.config import Bottleneck, Lora, Method
 from adapterx.methods.head import Head
-from adapterx.recipe.methods import Bottleneck, Lora, Method
-from adapterx.recipe.training import EarlyStopping, TrainSettings
 from adapterx.tasks.encoded import Encoded, offsets
 from adapterx.tasks.examples import Format
 from adapterx.tasks.metrics import Accuracy
@@ -19,8 +19,8 @@ METHODS: dict[str, Method] = {
         rank=2, alpha=4.0, target_modules=("query", "key", "value", "attention_output", "intermediate", "output")
     ),
     "sequential": Bottleneck(reduction_factor=4.0),
-    "double": Bottleneck(placement="double", reduction_factor=4.0),
-    "parallel": Bottleneck(placement="parallel", reduction_factor=4.0),
+    "double": Bottleneck(placement="double", reduction_factor=4.0, activation="swish"),
+    "parallel": Bottleneck(placement="parallel", reduction_factor=4.0, scaling=4.0),
 }
 
 
@@ -77,8 +77,6 @@ def settings(steps: int | None = 50, **changes: object) -> TrainSettings:
         "warmup_ratio": 0.1,
         "weight_decay": 0.01,
         "max_grad_norm": 1.0,
-        "max_length": 64,
-        "limit": None,
         "early_stopping": None,
     }
     return TrainSettings(**(values | changes))  # type: ignore[arg-type]

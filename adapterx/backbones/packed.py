@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from adapterx.backbones.layout import PackedBatch, attend
-from adapterx.recipe.methods import LoraModule
 
+Module = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
+"""A linear layer of an encoder layer, by the names LoRA targets."""
 Place = Literal["attention", "output"]
 """A residual connection of an encoder layer: after attention, or after the feed-forward."""
 
@@ -23,7 +24,7 @@ class Adapters(Protocol):
     """What the encoder asks of a bundle's adapters. `rows` are the token rows of each cell, in order."""
 
     def linear(
-        self, layer: int, modules: Sequence[LoraModule], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
+        self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
     ) -> Tensor:
         """Outputs (N, len(modules) * d_out) of frozen linear layers on the same inputs (N, d_in), adapted."""
         ...
@@ -39,7 +40,7 @@ class Unadapted:
     """The frozen backbone as it is."""
 
     def linear(
-        self, layer: int, modules: Sequence[LoraModule], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
+        self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
     ) -> Tensor:
         return outputs
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adapterx.engine.settings import TrainSettings
+from adapterx.methods.config import Method
 from adapterx.methods.head import Head
-from adapterx.recipe.methods import Method
-from adapterx.recipe.training import TrainSettings
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.metrics import Metric
 from adapterx.tasks.sampling import Sampler

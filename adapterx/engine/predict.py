@@ -12,10 +12,10 @@ from torch import Tensor
 
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.batches import Selection, collate
+from adapterx.methods.config import Method
 from adapterx.methods.head import Head
 from adapterx.methods.method import adapters
 from adapterx.methods.rows import CellDropout
-from adapterx.recipe.methods import Method
 from adapterx.tasks.encoded import Encoded
 
 ROWS = {"cpu": 2048, "cuda": 32768}

@@ -6,9 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from adapterx import tasks
 from adapterx.engine.cell import Pool
 from adapterx.plan import TaskPart
+from adapterx.tasks import data as catalog
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.formats import encode
 from adapterx.tasks.metrics import Metric, metric
@@ -23,7 +23,7 @@ class Data:
     """
 
     def __init__(self, beside: Path | None) -> None:
-        self.spec = cache(lambda name: tasks.find(name, beside))
+        self.spec = cache(lambda name: catalog.find(name, beside))
         self._encoded: dict[tuple[object, ...], Encoded] = {}
 
     def pools(
@@ -41,7 +41,7 @@ class Data:
         name = (part.task, part.source, part.data, language, split, limit, key, max_length)
         if name not in self._encoded:
             spec: TaskSpec = self.spec(part.task)
-            examples = tasks.load(spec, part.source, language, split, limit)
+            examples = catalog.load(spec, part.source, language, split, limit)
             self._encoded[name] = encode(examples, spec, tokenizer, max_length)
         return self._encoded[name]
 

@@ -16,10 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import Tensor, nn
 
 from adapterx.backbones.packed import Place, Unadapted
+from adapterx.methods.config import Bottleneck
 from adapterx.methods.parameters import Initialiser, Parameter, kaiming_uniform, normal, zeros
 from adapterx.methods.rows import CellDropout, linear_by_cell
 from adapterx.methods.shape import Shape
-from adapterx.recipe.methods import Bottleneck
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": nn.functional.relu,

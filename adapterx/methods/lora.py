@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adapterx.backbones.packed import Unadapted
+from adapterx.backbones.packed import Module, Unadapted
+from adapterx.methods.config import Lora
 from adapterx.methods.parameters import Parameter, kaiming_uniform, zeros
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
-from adapterx.recipe.methods import Lora, LoraModule
 
-_MODULE_PATH: dict[LoraModule, str] = {
+_MODULE_PATH: dict[Module, str] = {
     "query": "attention.self.query",
     "key": "attention.self.key",
     "value": "attention.self.value",
@@ -36,7 +36,7 @@ def parameters(method: Lora, shape: Shape) -> list[Parameter]:
     return found
 
 
-def _widths(module: LoraModule, shape: Shape) -> tuple[int, int]:
+def _widths(module: Module, shape: Shape) -> tuple[int, int]:
     if module == "intermediate":
         return shape.hidden, shape.intermediate
     if module == "output":
@@ -44,7 +44,7 @@ def _widths(module: LoraModule, shape: Shape) -> tuple[int, int]:
     return shape.hidden, shape.hidden
 
 
-def _name(layer: int, module: LoraModule, matrix: str) -> str:
+def _name(layer: int, module: Module, matrix: str) -> str:
     return f"encoder.layer.{layer}.{_MODULE_PATH[module]}.lora_{matrix}"
 
 
@@ -64,7 +64,7 @@ class LoraAdapters(Unadapted):
         self.dropout = dropout
 
     def linear(
-        self, layer: int, modules: Sequence[LoraModule], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
+        self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
     ) -> Tensor:
         width = outputs.shape[1] // len(modules)
         for place, module in enumerate(modules):

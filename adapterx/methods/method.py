@@ -1,4 +1,4 @@
-"""From a recipe's method to parameters and to the adapters that use them."""
+"""From a method to its parameters and to the adapters that use them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import Tensor
 
 from adapterx.backbones.packed import Adapters
 from adapterx.methods import bottleneck, lora
+from adapterx.methods.config import Lora, Method
 from adapterx.methods.parameters import Parameter
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
-from adapterx.recipe.methods import Lora, Method
 
 
 def parameters(method: Method, shape: Shape) -> list[Parameter]:

@@ -1,4 +1,7 @@
-"""A task's examples, their number and their identity, whatever source they come from."""
+"""Tasks by name; their examples, their number and their identity, whatever source they come from.
+
+This module is what a plan asks about tasks (`adapterx.plan.TaskFacts`).
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from typing import cast, get_args
 
 from adapterx.store import fingerprint as identity
 from adapterx.store.identity import JSON
+from adapterx.tasks.catalog import find, names
 from adapterx.tasks.examples import Example, Split
 from adapterx.tasks.sources import embedded, local
 from adapterx.tasks.spec import Embedded, Local, Source, TaskSpec
+
+__all__ = ["find", "fingerprint", "load", "names", "sizes"]
 
 
 def load(spec: TaskSpec, source: str, language: str, split: str, limit: int | None = None) -> list[Example]:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from adapterx import tasks
 from adapterx.recipe import Bottleneck, EarlyStopping, Lora, Recipe, read
 from adapterx.recipe.schema import Backbone, Compare, Evaluate, Intermediate, Sampling, Target
 from adapterx.recipe.training import Train
+from adapterx.tasks.catalog import names
 from tests.support.command import ROOT, adapterx, environment
 
 RECIPES = sorted((ROOT / "recipes").rglob("*.y*ml"))
@@ -94,7 +94,7 @@ def test_the_reference_names_every_key(model: type[BaseModel]) -> None:
 
 
 def test_the_reference_names_every_task() -> None:
-    assert [name for name in tasks.names() if f"`{name}`" not in REFERENCE] == []
+    assert [name for name in names() if f"`{name}`" not in REFERENCE] == []
 
 
 def test_the_references_own_task_works(tmp_path: Path) -> None:

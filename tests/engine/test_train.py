@@ -14,11 +14,11 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import train as train_module
 from adapterx.engine.bundle import Bundle
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
+from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.state import CellState
 from adapterx.engine.train import Outcome, train
+from adapterx.methods.config import Bottleneck, Lora
 from adapterx.methods.head import Head
-from adapterx.recipe.methods import Bottleneck, Lora
-from adapterx.recipe.training import EarlyStopping
 from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
 from tests.cells import METHODS, cell, encoded
@@ -75,7 +75,7 @@ def test_dropout_belongs_to_the_cell() -> None:
         together = train(packed, cells)
         for one, outcome in zip(cells, together, strict=True):
             assert_same_training(outcome, train(packed, [one])[0])
-        without = train(packed, [replace(cells[0], method=method.model_copy(update={"dropout": 0.0}))])[0]
+        without = train(packed, [replace(cells[0], method=replace(method, dropout=0.0))])[0]
         assert np.abs(losses(without) - losses(together[0]))[1:].max() > 1e-3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ from torch import Tensor
 
 from adapterx.backbones.layout import pack
 from adapterx.backbones.packed import PackedEncoder
+from adapterx.methods.config import Lora, Method
 from adapterx.methods.method import adapters, parameters
 from adapterx.methods.parameters import initial
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
-from adapterx.recipe.methods import Bottleneck, Lora, Method
+from tests.cells import METHODS
 from tests.models import encoder
 
 LENGTHS = [4, 9, 1, 6]
@@ -97,7 +99,7 @@ def test_lora_equals_peft(architecture: str, slots: int) -> None:
 def test_bottlenecks_equal_adapterhub(placement, slots: int) -> None:
     library = pytest.importorskip("adapters")
     model = encoder("xlm-roberta")
-    method = Bottleneck(placement=placement, reduction_factor=4.0)
+    method = METHODS[placement]
     with_adapters = deepcopy(model)
     library.init(with_adapters)
     names = ["below", "above"][:slots]
@@ -129,7 +131,7 @@ def adapterhub_tensor(model, key: str, name: str) -> torch.nn.Parameter:
 def test_parallel_adapters_add() -> None:
     """Two parallel adapters act as one whose bottleneck is the two side by side."""
     model = encoder("xlm-roberta")
-    method = Bottleneck(placement="parallel", reduction_factor=4.0)
+    method = METHODS["parallel"]
     own = [tensors_of(method, seed) for seed in range(2)]
     joint = {}
     for key in own[0]:
@@ -139,14 +141,14 @@ def test_parallel_adapters_add() -> None:
         else:
             joint[key] = torch.cat(parts, dim=1 if key.endswith("up.weight") else 0)
     stacked, _ = ours(model, method, own)
-    together, _ = ours(model, Bottleneck(placement="parallel", reduction_factor=2.0), [joint])
+    together, _ = ours(model, replace(METHODS["parallel"], reduction_factor=2.0), [joint])
     torch.testing.assert_close(stacked, together, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_pre_norm_bottlenecks_follow_the_formula(placement) -> None:
     """In a pre-LN layer: out = h + f + s · up(act(down(input))), the input being f + h, f, or h."""
-    method = Bottleneck(placement=placement, reduction_factor=4.0)
+    method = METHODS[placement]
     shape = Shape(layers=1, hidden=32, intermediate=128)
     tensors = {name: torch.randn(t.shape) * 0.2 for name, t in initial(parameters(method, shape), 0).items()}
     active = adapters(method, [{name: tensor[None] for name, tensor in tensors.items()}], CellDropout(0.0, (0,)))
@@ -163,7 +165,7 @@ def test_pre_norm_bottlenecks_follow_the_formula(placement) -> None:
 def test_adapters_start_at_or_near_the_backbone() -> None:
     model = encoder("xlm-roberta")
     plain, _ = ours(model, Lora(rank=4), [{k: v * 0 for k, v in tensors_of(Lora(rank=4), 0).items()}])
-    for method in (Lora(rank=4), Bottleneck(placement="parallel", reduction_factor=4.0)):
+    for method in (Lora(rank=4), METHODS["parallel"]):
         fresh, _ = ours(model, method, [initial(parameters(method, SHAPE), 1)])
         torch.testing.assert_close(fresh, plain)
     first, again = (initial(parameters(Lora(rank=4), SHAPE), seed=1) for _ in range(2))

@@ -1,0 +1,41 @@
+"""What a method is, as plain values: what a recipe's `methods` come to once every default is filled in.
+
+These types need nothing but the standard library, so that engine and benchmark run from a bare checkout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from adapterx.backbones.packed import Module
+
+Placement: TypeAlias = Literal["sequential", "double", "parallel"]
+Activation: TypeAlias = Literal["relu", "gelu", "swish"]
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank updates W + (alpha / rank) B A of linear layers."""
+
+    rank: int = 8
+    alpha: float = 16.0
+    dropout: float = 0.0
+    """On the input of A."""
+    target_modules: tuple[Module, ...] = ("query", "value")
+
+
+@dataclass(frozen=True)
+class Bottleneck:
+    """Down-projection, activation, up-projection, added to a sublayer's output."""
+
+    placement: Placement = "sequential"
+    reduction_factor: float = 16.0
+    """Hidden size divided by bottleneck size."""
+    activation: Activation = "relu"
+    scaling: float = 1.0
+    dropout: float = 0.0
+    """On the adapter's output."""
+
+
+Method: TypeAlias = Lora | Bottleneck
