@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -106,26 +107,34 @@ def _next(plan: Plan, tally: Tally, worker: Worker, limit: int) -> list[Stage]:
 def _do(stages: list[Stage], worker: Worker, store: Store, tally: Tally, progress: RunProgress) -> None:
     """Do a bundle. If it fails, do its halves, so that a cell fails only for reasons of its own."""
     try:
-        with ExitStack() as held:
-            for stage in sorted(stages, key=lambda stage: stage.id):
-                held.enter_context(store.lock(stage.kind, stage.slug, stage.id))
-            missing = [stage for stage in stages if store.find(stage.id, stage.kind, stage.slug) is None]
-            if missing:
-                progress.begin(missing)
-                worker.do(missing)
+        done = _under_locks(stages, worker, store, progress)
     except Exception as error:
-        if len(stages) > 1:
-            logger.warning("a bundle of %d failed (%s); trying its halves", len(stages), _message(error))
-            half = len(stages) // 2
-            for part in (stages[:half], stages[half:]):
-                _do(part, worker, store, tally, progress)
+        if len(stages) == 1:
+            logger.exception("%s %s failed", stages[0].kind, stages[0].slug)
+            _note_failure(stages[0], error, store, tally)
+            progress.end(stages, tally.failed[stages[0].id])
             return
-        logger.exception("%s %s failed", stages[0].kind, stages[0].slug)
-        _note_failure(stages[0], error, store, tally)
-        progress.end(stages, tally.failed[stages[0].id])
+        logger.warning("a bundle of %d failed (%s); trying its halves", len(stages), _message(error))
+    else:
+        _note_results(stages, done, store, tally)
+        progress.end(stages)
         return
-    _note_results(stages, missing, store, tally)
-    progress.end(stages)
+    # Not in the handler: until it is left, the error holds on to all that the failed bundle had in memory.
+    half = len(stages) // 2
+    for part in (stages[:half], stages[half:]):
+        _do(part, worker, store, tally, progress)
+
+
+def _under_locks(stages: Sequence[Stage], worker: Worker, store: Store, progress: RunProgress) -> list[Stage]:
+    """Do what no other process has done by the time its lock is ours; returns that."""
+    with ExitStack() as held:
+        for stage in sorted(stages, key=lambda stage: stage.id):
+            held.enter_context(store.lock(stage.kind, stage.slug, stage.id))
+        missing = [stage for stage in stages if store.find(stage.id, stage.kind, stage.slug) is None]
+        if missing:
+            progress.begin(missing)
+            worker.do(missing)
+        return missing
 
 
 def _note_results(stages: Sequence[Stage], done: Sequence[Stage], store: Store, tally: Tally) -> None:
@@ -154,10 +163,12 @@ def _note_failure(stage: Stage, error: Exception, store: Store, tally: Tally) ->
 def _status(error: Exception) -> FailureStatus:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out-of-memory"
-    if isinstance(error, RuntimeError) and "not enough memory" in str(error):
-        return "out-of-memory"  # what torch's CPU allocator raises
+    if isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error):
+        return "out-of-memory"  # torch's allocator words it differently from system to system
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "out-of-disk"
+    if type(error).__name__ == "SafetensorError" and re.search(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})", str(error)):
+        return "out-of-disk"  # its errors are no OSErrors
     return "failed"
 
 

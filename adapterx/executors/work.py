@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,17 +13,16 @@ from torch import Tensor
 
 from adapterx.backbones.load import LoadedBackbone, load
 from adapterx.backbones.packed import PackedEncoder
-from adapterx.engine import settings
 from adapterx.engine.cell import TaskData, TrainingCell
 from adapterx.engine.evaluate import collapse, evaluate, summary, write_parquet
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.train import Outcome, Progress, train
+from adapterx.executors import plain
 from adapterx.executors.data import Data
 from adapterx.executors.provenance import peak_memory, surroundings
-from adapterx.methods import config
 from adapterx.methods.head import Head
 from adapterx.plan import Evaluation, Plan, Stage, TaskPart, Training
-from adapterx.recipe import Backbone, Lora, Method, TrainSettings
+from adapterx.recipe import Backbone
 from adapterx.store import JSON, Store
 from adapterx.tasks.sampling import pool_probabilities
 
@@ -108,8 +107,8 @@ class Worker:
         return TrainingCell(
             name=stage.slug,
             seed=work.seed,
-            method=_method(stage.method),
-            settings=_settings(work.train),
+            method=plain.method(stage.method),
+            settings=plain.settings(work.train),
             tasks=tasks,
             probabilities=pool_probabilities(sizes, work.sampling.temperature, work.sampling.cap),
             initial=below if work.transfer == "continue" else None,
@@ -198,7 +197,7 @@ class Worker:
         slots = [_under("encoder.", tensors)]
         if target.work.transfer == "stack":
             slots.insert(0, self._adapter(self.plan.stages[target.inputs[0]]))
-        return TrainedCell(_method(target.method), tuple(slots), _under("head.", tensors))
+        return TrainedCell(plain.method(target.method), tuple(slots), _under("head.", tensors))
 
     def _adapter(self, stage: Stage) -> dict[str, Tensor]:
         return _under("encoder.", self._tensors(stage))
@@ -219,20 +218,6 @@ class Worker:
             "peak_memory_bytes": peak_memory(),
             **more,
         }
-
-
-def _method(method: Method) -> config.Method:
-    """The recipe's method as the engine's plain values."""
-    values = method.model_dump(exclude={"kind"})
-    return config.Lora(**values) if isinstance(method, Lora) else config.Bottleneck(**values)
-
-
-def _settings(train: TrainSettings) -> settings.TrainSettings:
-    """The recipe's settings as the engine's; the length and number of examples are a matter of the data."""
-    plain = {field.name: getattr(train, field.name) for field in fields(settings.TrainSettings)}
-    if train.early_stopping is not None:
-        plain["early_stopping"] = settings.EarlyStopping(train.early_stopping.every, train.early_stopping.patience)
-    return settings.TrainSettings(**plain)
 
 
 def _head(part: TaskPart) -> Head:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from adapterx.executors import plain
+from adapterx.methods.head import Head
+from adapterx.methods.method import parameters
+from adapterx.methods.shape import Shape
 from adapterx.plan import BackboneInfo, Training
 from adapterx.plan.cost import adapter_parameters, head_parameters
 from adapterx.plan.stage import TaskPart
@@ -46,17 +50,14 @@ def test_heads(format: str, labels: int, parameters: int) -> None:
 
 
 def test_the_engine_trains_what_the_plan_counts() -> None:
-    methods = pytest.importorskip("adapterx.methods.method")
-    heads = pytest.importorskip("adapterx.methods.head")
-    shapes = pytest.importorskip("adapterx.methods.shape")
-    shape = shapes.Shape(layers=BASE.layers, hidden=BASE.hidden, intermediate=BASE.intermediate)
+    shape = Shape(layers=BASE.layers, hidden=BASE.hidden, intermediate=BASE.intermediate)
     for method in (
         Lora(rank=3, target_modules=("query", "output")),
         Bottleneck(placement="double", reduction_factor=7),
     ):
-        assert sum(p.numel for p in methods.parameters(method, shape)) == adapter_parameters(method, BASE)
+        assert sum(p.numel for p in parameters(plain.method(method), shape)) == adapter_parameters(method, BASE)
     for format, labels in (("pair-classification", 3), ("tagging", 9), ("multiple-choice", 2)):
-        head = heads.Head("t", format, labels)
+        head = Head("t", format, labels)
         assert sum(p.numel for p in head.parameters(BASE.hidden)) == head_parameters(part(format, labels), BASE.hidden)
 
 
