@@ -165,11 +165,10 @@ def _status(error: Exception) -> FailureStatus:
         return "out-of-memory"
     if isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error):
         return "out-of-memory"  # torch's allocator words it differently from system to system
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "out-of-disk"
-    if type(error).__name__ == "SafetensorError" and re.search(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})", str(error)):
-        return "out-of-disk"  # its errors are no OSErrors
-    return "failed"
+    number = error.errno if isinstance(error, OSError) else None
+    if type(error).__name__ == "SafetensorError" and (found := re.search(r"\(os error (\d+)\)", str(error))):
+        number = int(found[1])  # safetensors raises no OSError
+    return "out-of-disk" if number in (errno.ENOSPC, errno.EDQUOT) else "failed"
 
 
 def _message(error: Exception) -> str:
