@@ -47,6 +47,7 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
     """Names the content of these languages of these splits, without making examples.
 
     Files count by their bytes, not by their names or places; embedded data by generator, seed and Babel's version.
+    Splits that are scored bring their metrics with them: all of them for test, the one that chooses a step for dev.
     """
     chosen = _source(spec, source)
     content: JSON
@@ -67,7 +68,9 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
             },
         }
     task: JSON = {"format": spec.format, "labels": list(spec.labels), "version": spec.version}
-    return identity({"task": task, "content": content})
+    scored: dict[str, JSON] = {"test": list(spec.metrics), "dev": spec.metric}
+    metrics = {split: metric for split, metric in scored.items() if split in splits}
+    return identity({"task": task, "content": content, "metrics": metrics})
 
 
 def _files(source: Local, language: str, split: Split) -> JSON:

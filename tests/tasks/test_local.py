@@ -201,3 +201,27 @@ def test_the_fingerprint_follows_bytes_and_reading_only(data: Path) -> None:
     assert fingerprint(pairs(values={"label": {"n": "no"}}), "local", {"train": ["en"]}) != first
     path.write_text("a\tc\tno\n")
     assert fingerprint(pairs(), "local", {"train": ["en"]}) != first
+
+
+def test_the_fingerprint_of_what_is_scored_follows_the_metrics(data: Path) -> None:
+    columns, splits = {"words": 0, "tags": 1}, {split: {"paths": "a.conll"} for split in ("train", "dev", "test")}
+    (data / "a.conll").write_text("a\tno\n")
+    spec = task("tagging", "conll", columns, splits)
+    more, other = (spec.model_copy(update={"metrics": names}) for names in (("accuracy", "span_f1"), ("span_f1",)))
+
+    def same(left: TaskSpec, right: TaskSpec, *read: str) -> bool:
+        found = {fingerprint(one, "local", dict.fromkeys(read, ("en",))) for one in (left, right)}
+        return len(found) == 1
+
+    assert same(spec, other, "train")
+    assert same(spec, more, "train", "dev") and not same(spec, other, "train", "dev")
+    assert not same(spec, more, "test") and not same(spec, other, "test")
+
+
+def test_an_id_that_two_test_items_share_is_refused(data: Path) -> None:
+    columns = {"id": 0, "text": 1, "text_pair": 2, "label": 3}
+    spec = task("pair-classification", "tsv", columns, {"train": {"paths": "a.tsv"}, "test": {"paths": "a.tsv"}})
+    (data / "a.tsv").write_text("1\ta\tb\tno\n1\tc\td\tyes\n")
+    assert len(load(spec, "local", "en", "train")) == 2
+    with pytest.raises(DataError, match=r"a\.tsv: the id '1' stands at more than one item"):
+        load(spec, "local", "en", "test")

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import zip_longest
@@ -53,6 +54,9 @@ def load(spec: TaskSpec, source: Local, language: str, split: str) -> list[Examp
             examples.append(_example(spec, source, f"{split}-{number}", place, row, given))
     if labels is not None and rows != len(labels):
         raise DataError(f"{root() / str(files.labels)}: has {len(labels)} labels for {rows} rows")
+    if split == "test" and (twice := [id for id, count in Counter(e.id for e in examples).items() if count > 1]):
+        # A report pairs scores by item, so an id must mean one item.
+        raise DataError(f"{_paths(files, language)[0]}: the id '{twice[0]}' stands at more than one item")
     return examples
 
 
