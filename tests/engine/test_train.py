@@ -149,6 +149,40 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
         assert (outcome.state.examples, outcome.state.tokens) == (straight.state.examples, straight.state.tokens)
 
 
+def test_resumed_after_any_checkpoint_equals_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells killed between two of their checkpoint files stand at different steps; the best step comes along."""
+    packed = PackedEncoder(encoder("xlm-roberta"))
+    method = Lora(rank=4, dropout=0.3)
+    noise = encoded("pair-classification", seed=3, signal=False)
+    stopping = cell(method, steps=60, learning_rate=1e-2, early_stopping=EarlyStopping(every=4, patience=3))
+    stopping = replace(stopping, tasks=(replace(stopping.tasks[0], dev=(Pool("en", noise),)),))
+    cells = [stopping, replace(mixed_cell(steps=30), method=method), cell(method, seed=3, format_="tagging")]
+    straight = train(packed, cells)
+    assert straight[0].state.step < 30, "it was to stop before the others"
+
+    class Killed(Exception):
+        pass
+
+    save = CellState.save
+    for last in (1, 14, 46, 80):
+        files = [tmp_path / f"{last}-{place}.safetensors" for place in range(3)]
+        saved: list[Path] = []
+
+        def save_and_die(state: CellState, path: Path, last: int = last, saved: list[Path] = saved) -> None:
+            save(state, path)
+            saved.append(path)
+            if len(saved) == last:
+                raise Killed
+
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(CellState, "save", save_and_die)
+            train(packed, cells, files, checkpoint_seconds=0.0)
+        for outcome, expected in zip(train(packed, cells, files), straight, strict=True):
+            assert_same_training(outcome, expected)
+            assert outcome.state.looks == expected.state.looks
+            assert (outcome.state.examples, outcome.state.tokens) == (expected.state.examples, expected.state.tokens)
+
+
 def test_a_damaged_checkpoint_is_started_over(tmp_path: Path) -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     file = tmp_path / "cell.safetensors"
