@@ -60,7 +60,7 @@ class Bundle:
         """
         batch = self._batch()
         self.dropout.begin([state.step for state in self.states])
-        hidden = self.encoder(batch.packed, self.adapters)
+        hidden = self.encoder(batch.packed, self.adapters).float()
         losses = [self._loss(cell, batch, hidden) for cell in range(len(self.cells))]
         self._differentiate(torch.stack(losses).sum())
         return [self._update(cell, float(loss.detach()), batch) for cell, loss in enumerate(losses)]

@@ -59,9 +59,9 @@ def predict(
         selections = [Selection(0, pools[at], example[chosen[owner[chosen] == at]]) for at in np.unique(owner[chosen])]
         batch = collate([selections], device)
         (group,) = batch.cells[0]
-        scores = head.units(head.scores(heads, encoder(batch.packed, active)), group.reads)
+        scores = head.units(head.scores(heads, encoder(batch.packed, active).float()), group.reads)
         units = [int(n) for n in group.reads] if head.format == "tagging" else [1] * group.examples
-        for at, part in zip(chosen, torch.split(scores.float().cpu(), units), strict=True):
+        for at, part in zip(chosen, torch.split(scores.cpu(), units), strict=True):
             found[owner[at]][example[at]] = part.numpy()
     return found
 

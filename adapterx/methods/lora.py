@@ -72,7 +72,8 @@ class LoraAdapters(Unadapted):
                 continue
             columns = (place * width, (place + 1) * width)
             for slot, tensors in enumerate(self.slots):
-                a, b = tensors[_name(layer, module, "A")], tensors[_name(layer, module, "B")]
+                # A backbone in bfloat16 is adapted in bfloat16; the numbers trained stay float32.
+                a, b = (tensors[_name(layer, module, matrix)].to(inputs.dtype) for matrix in ("A", "B"))
                 dropped = inputs
                 if slot == len(self.slots) - 1:
                     dropped = self.dropout(inputs, rows, f"{layer}.{module}")

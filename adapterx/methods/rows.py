@@ -21,8 +21,9 @@ def linear_by_cell(inputs: Tensor, weight: Tensor, bias: Tensor | None, rows: tu
         rows: K counts that sum to N.
 
     Returns:
-        (N, o). A cell's rows meet the same product however many neighbours it has.
+        (N, o) in the number format of the inputs. A cell's rows meet the same product however many neighbours it has.
     """
+    weight, bias = weight.to(inputs.dtype), None if bias is None else bias.to(inputs.dtype)
     parts = [
         linear(part, weight[cell], None if bias is None else bias[cell])
         for cell, part in enumerate(torch.split(inputs, list(rows)))

@@ -103,6 +103,17 @@ def test_every_method_learns_every_format(method: str, format_) -> None:
     assert train_module.dev_score(packed, one, outcome.trained) > 0.6
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_backbone_in_bfloat16_trains_much_as_in_float32(method: str) -> None:
+    one = cell(METHODS[method], steps=30, learning_rate=3e-3)
+    (exact,) = train(PackedEncoder(encoder("xlm-roberta")), [one])
+    packed = PackedEncoder(encoder("xlm-roberta").to(torch.bfloat16))
+    (outcome,) = train(packed, [one])
+    assert outcome.status == "done" and outcome.state.adapter.values.dtype == torch.float32
+    assert abs(losses(outcome) - losses(exact)).max() < 0.2
+    assert 0.0 <= train_module.dev_score(packed, one, outcome.trained) <= 1.0
+
+
 def test_several_tasks_and_languages_share_one_adapter() -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     one = mixed_cell(steps=40)
