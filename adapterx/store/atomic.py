@@ -24,8 +24,10 @@ def write_stream(path: Path, writer: Callable[[Path], None]) -> None:
         writer(temporary)
         synchronise(temporary)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk names no file of its own accord
         raise
     synchronise(path.parent)
 

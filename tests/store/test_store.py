@@ -251,3 +251,12 @@ def test_a_failed_write_keeps_the_former_content(tmp_path: Path) -> None:
         write_stream(path, writer)
     assert json.loads(path.read_text()) == {"a": 1}
     assert names(tmp_path) == {"run.json"}
+
+
+def test_a_full_disk_is_told_with_the_file_it_was_for(tmp_path: Path) -> None:
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"No space left on device: .*run\.json"):
+        write_stream(tmp_path / "run.json", full)
+    assert not list(tmp_path.iterdir())
