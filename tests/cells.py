@@ -99,6 +99,7 @@ def cell(
     task = TaskData(Head("task", format_, labels), Accuracy(), (Pool("en", train),), (Pool("en", dev),))
     return TrainingCell(
         name=f"{format_}-{seed}",
+        key=f"{format_}-{seed}",
         seed=seed,
         method=method,
         settings=settings(steps, early_stopping=early_stopping, **changes),

@@ -50,6 +50,8 @@ class Bundle:
         slots = [self.adapter.bank.views]
         if cells[0].lower is not None:
             slots.insert(0, _stacked([cell.lower or {} for cell in cells], device))
+        self.rows: tuple[int, ...] = ()
+        """Token rows of each cell in the last step."""
         self.dropout = CellDropout(method.dropout, [cell.seed for cell in cells])
         self.adapters = adapters(method, slots, self.dropout)
 
@@ -59,6 +61,7 @@ class Bundle:
         A cell whose loss or gradient is not finite keeps its weights and does not advance: its loss is NaN.
         """
         batch = self._batch()
+        self.rows = batch.packed.rows
         self.dropout.begin([state.step for state in self.states])
         hidden = self.encoder(batch.packed, self.adapters).float()
         losses = [self._loss(cell, batch, hidden) for cell in range(len(self.cells))]

@@ -43,6 +43,9 @@ class TrainingCell:
     """One training of a bundle. Everything it does follows from these fields; its neighbours have no part in it."""
 
     name: str
+    """For people."""
+    key: str
+    """Names the training in checkpoints: equal keys, equal trainings."""
     seed: int
     method: Method
     settings: TrainSettings

@@ -58,14 +58,14 @@ def score(metric: Metric, language: LanguagePredictions) -> float:
 
 
 def collapse(predictions: Sequence[LanguagePredictions], labels: Sequence[str]) -> str | None:
-    """Why these predictions are no result, if they are none: one label everywhere, though the gold labels differ."""
-    if not predictions:
-        return None
-    predicted = np.unique(np.concatenate([item for language in predictions for item in language.prediction]))
-    gold = np.unique(np.concatenate([item for language in predictions for item in language.gold]))
-    if len(predicted) > 1 or len(gold) == 1:
-        return None
-    return f"answers {labels[int(predicted[0])]!r} to everything"
+    """Why these predictions are no result, if they are none: one label per language, though the gold labels differ."""
+    answers = set()
+    for language in predictions:
+        predicted = np.unique(np.concatenate(language.prediction))
+        if len(predicted) > 1 or len(np.unique(np.concatenate(language.gold))) == 1:
+            return None
+        answers.add(labels[int(predicted[0])])
+    return f"answers {' or '.join(map(repr, sorted(answers)))} to everything of a language" if answers else None
 
 
 def write_parquet(

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.bundle import Bundle, as_trained, shape_of
 from adapterx.engine.cell import TrainingCell
+from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.predict import TrainedCell, predict
 from adapterx.engine.state import Best, CellState
 
@@ -39,28 +39,24 @@ class Progress:
 def train(
     encoder: PackedEncoder,
     cells: Sequence[TrainingCell],
-    checkpoints: Sequence[Path] | None = None,
-    checkpoint_seconds: float = 60.0,
+    checkpoints: Checkpoints | None = None,
     observe: Callable[[Progress], None] = lambda progress: None,
 ) -> list[Outcome]:
     """Train cells of one structure together; each ends as it would have ended alone.
 
     Args:
-        checkpoints: a file per cell. A cell whose file exists goes on from there; all are written every
-            `checkpoint_seconds` and left for the caller to delete. A file that cannot be read is ignored.
+        checkpoints: where cells that were cut off go on from, and where this training leaves its own states.
 
     Returns:
         The outcomes in the order of `cells`.
     """
     shape = shape_of(encoder)
-    states = [
-        _resume(checkpoints[place] if checkpoints else None) or CellState.start(cell, shape)
-        for place, cell in enumerate(cells)
-    ]
+    found = checkpoints.resume([cell.key for cell in cells]) if checkpoints else {}
+    states = [found.get(cell.key) or CellState.start(cell, shape) for cell in cells]
     active = [place for place, cell in enumerate(cells) if not _finished(cell, states[place])]
     diverged: set[int] = set()
     bundle = _bundle(encoder, cells, states, active)
-    saved = time.monotonic()
+    now = saved = time.monotonic()
     while bundle is not None:
         losses = bundle.step()
         leaving = []
@@ -72,14 +68,15 @@ def train(
             _look_at_dev(bundle, position)
             if _finished(cells[place], states[place]):
                 leaving.append(place)
+        now = _share_time(bundle, now)
         observe(_progress(bundle, losses))
-        due = checkpoints is not None and time.monotonic() - saved >= checkpoint_seconds
+        due = checkpoints is not None and now - saved >= checkpoints.seconds
         if due or leaving:
             for position, place in enumerate(active):
                 states[place] = bundle.state(position)
-                if checkpoints is not None:
-                    states[place].save(checkpoints[place])
-            saved = time.monotonic()
+        if checkpoints is not None and due:
+            checkpoints.save({cell.key: state for cell, state in zip(cells, states, strict=True)})
+            saved = now
         if leaving:
             active = [place for place in active if place not in leaving]
             bundle = _bundle(encoder, cells, states, active)
@@ -100,13 +97,12 @@ def _bundle(
     return Bundle(encoder, [cells[p] for p in active], [states[p] for p in active]) if active else None
 
 
-def _resume(path: Path | None) -> CellState | None:
-    if path is None:
-        return None
-    try:
-        return CellState.load(path)
-    except (OSError, ValueError, KeyError):
-        return None
+def _share_time(bundle: Bundle, since: float) -> float:
+    """Charge the time of a step to the cells by their tokens; returns when that was."""
+    now = time.monotonic()
+    for state, rows in zip(bundle.states, bundle.rows, strict=True):
+        state.seconds += (now - since) * rows / sum(bundle.rows)
+    return now
 
 
 def _finished(cell: TrainingCell, state: CellState) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import re
+import shutil
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -64,11 +65,13 @@ def run(
         console.print(f"trained {tally.trained} stages, evaluated {tally.evaluated}", highlight=False)
     else:
         console.print(f"nothing to train: {len(tally.stored)} of {len(plan.stages)} stages are stored", highlight=False)
+    # Another process may have run other settings under this name meanwhile; the report is of this plan.
+    write_run(directory, plan, overrides)
     analysis = report.analyse(store, directory)
+    console.print(report.summary(analysis))
     page = directory / "report" / "index.html"
     if tally.worked or changed or not page.is_file():
         page = report.write(analysis, directory)
-    console.print(report.summary(analysis))
     for id, message in tally.failed.items():
         console.print(f"{plan.stages[id].kind} {plan.stages[id].slug}: {message}", style="red", markup=False)
     console.print(f"report: {page}", markup=False, soft_wrap=True)
@@ -79,12 +82,12 @@ def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, c
     current = states(plan, store)
     tally = Tally({id for id, state in current.items() if state.name == "stored"})
     tally.failed |= {id: f"diverged: {state.reason}" for id, state in current.items() if state.name == "diverged"}
-    todo = [stage for stage in plan.stages.values() if stage.id not in tally.stored | tally.failed.keys()]
+    todo = [stage for stage in plan.stages.values() if current[stage.id].name not in ("stored", "diverged", "blocked")]
     tally.worked = bool(ready(plan, tally.stored, tally.failed))
     if not tally.worked:
         return tally
     # A run that is killed must not leave the report of an earlier one behind as if it were its own.
-    (store.run_directory(plan.recipe.name) / "report" / "index.html").unlink(missing_ok=True)
+    shutil.rmtree(store.run_directory(plan.recipe.name) / "report", ignore_errors=True)
     from adapterx.executors.data import Data
     from adapterx.executors.device import choose
     from adapterx.executors.work import Worker
@@ -110,7 +113,6 @@ def _do(stages: list[Stage], worker: Worker, store: Store, tally: Tally, progres
         done = _under_locks(stages, worker, store, progress)
     except Exception as error:
         if len(stages) == 1:
-            logger.exception("%s %s failed", stages[0].kind, stages[0].slug)
             _note_failure(stages[0], error, store, tally)
             progress.end(stages, tally.failed[stages[0].id])
             return
@@ -152,6 +154,8 @@ def _note_results(stages: Sequence[Stage], done: Sequence[Stage], store: Store, 
 def _note_failure(stage: Stage, error: Exception, store: Store, tally: Tally) -> None:
     status = _status(error)
     message = _message(error)
+    if status == "failed":  # not foreseen, so that its place in the code matters
+        logger.error("%s %s failed", stage.kind, stage.slug, exc_info=error)
     tally.failed[stage.id] = f"{status}: {message}"
     when = datetime.now(UTC).isoformat(timespec="seconds")
     try:

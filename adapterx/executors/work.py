@@ -14,6 +14,7 @@ from torch import Tensor
 from adapterx.backbones.load import LoadedBackbone, load
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.cell import TaskData, TrainingCell
+from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.evaluate import collapse, evaluate, summary, write_parquet
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.train import Outcome, Progress, train
@@ -26,11 +27,10 @@ from adapterx.recipe import Backbone
 from adapterx.store import JSON, Store
 from adapterx.tasks.sampling import pool_probabilities
 
-ADAPTER, LOG, PREDICTIONS, CHECKPOINT = (
+ADAPTER, LOG, PREDICTIONS = (
     "adapter.safetensors",
     "training.jsonl",
     "predictions.parquet",
-    "checkpoint.safetensors",
 )
 
 
@@ -64,7 +64,7 @@ class Worker:
         self.store = store
         self.data = data
         self.device = device
-        self.checkpoint_seconds = checkpoint_seconds
+        self.checkpoints = Checkpoints(store.root / "checkpoints", checkpoint_seconds)
         self.observe = observe
         self._current: _Loaded | None = None
 
@@ -89,14 +89,16 @@ class Worker:
 
     def _train(self, stages: Sequence[Stage]) -> None:
         current = self._backbone(stages[0])
-        started = time.monotonic()
         cells = [self._cell(stage, current.loaded) for stage in stages]
-        files = [self.store.directory(stage.kind, stage.slug, stage.id) / CHECKPOINT for stage in stages]
-        outcomes = train(current.encoder, cells, files, self.checkpoint_seconds, self.observe)
-        seconds = time.monotonic() - started
-        tokens = sum(outcome.state.tokens for outcome in outcomes) or 1
+        outcomes = train(current.encoder, cells, self.checkpoints, self.observe)
         for stage, outcome in zip(stages, outcomes, strict=True):
-            self._commit_training(stage, outcome, seconds * outcome.state.tokens / tokens, len(stages))
+            self._commit_training(stage, outcome, len(stages))
+        self.checkpoints.forget(self._stored)
+
+    def _stored(self, key: str) -> bool:
+        """Whether the training of a checkpoint's key has its result, be it of this plan or of another."""
+        kind, id = key.split(" ")
+        return self.store.find(id, kind, kind) is not None
 
     def _cell(self, stage: Stage, loaded: LoadedBackbone) -> TrainingCell:
         work = stage.work
@@ -106,6 +108,7 @@ class Worker:
         below = None if work.transfer == "none" else self._adapter(self.plan.stages[stage.inputs[0]])
         return TrainingCell(
             name=stage.slug,
+            key=f"{stage.kind} {stage.id}",
             seed=work.seed,
             method=plain.method(stage.method),
             settings=plain.settings(work.train),
@@ -131,7 +134,7 @@ class Worker:
             dev=tokenised(split="dev", limit=stopping.limit) if stopping else (),
         )
 
-    def _commit_training(self, stage: Stage, outcome: Outcome, seconds: float, together: int) -> None:
+    def _commit_training(self, stage: Stage, outcome: Outcome, together: int) -> None:
         state = outcome.state
         result: dict[str, JSON] = {
             "steps": state.step,
@@ -152,7 +155,7 @@ class Worker:
             files={ADAPTER: partial(_save, outcome.trained), LOG: _log(outcome)},
             result=result,
             provenance=self._provenance(
-                seconds, {"trained_together": together, "trained_parameters": state.trained_parameters}
+                state.seconds, {"trained_together": together, "trained_parameters": state.trained_parameters}
             ),
             status=outcome.status,
         )

@@ -44,13 +44,17 @@ class Parameter:
         return math.prod(self.shape)
 
 
-def initial(parameters: Sequence[Parameter], seed: int) -> dict[str, Tensor]:
-    """Fresh fp32 tensors of one cell. Each depends on the seed and its own name only, so neighbours do not matter."""
-    return {parameter.name: _fresh(parameter, seed) for parameter in parameters}
+def initial(parameters: Sequence[Parameter], seed: int, slot: int = 0) -> dict[str, Tensor]:
+    """Fresh fp32 tensors of one cell. Each depends on seed, slot and its own name only: neighbours do not matter.
+
+    Args:
+        slot: how many adapters lie below the one these are for.
+    """
+    return {parameter.name: _fresh(parameter, seed, slot) for parameter in parameters}
 
 
-def _fresh(parameter: Parameter, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(stream("initialise", seed, parameter.name))
+def _fresh(parameter: Parameter, seed: int, slot: int) -> Tensor:
+    generator = torch.Generator().manual_seed(stream("initialise", seed, slot, parameter.name))
     tensor = torch.empty(parameter.shape)
     parameter.initialise(tensor, generator)
     return tensor

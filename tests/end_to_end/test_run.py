@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from safetensors.numpy import load_file
 
 from tests.support.command import adapterx, environment, start
 
@@ -98,7 +97,7 @@ def test_killed_and_resumed_gives_what_uninterrupted_gives(
     killed, straight = tmp_path / "killed", tmp_path / "straight"
     process = start("run", path, "--store", killed, "--checkpoint-every", "0.05")
     try:
-        wait_for(lambda: any(killed.glob("stages/*/*/checkpoint.safetensors")))
+        wait_for(lambda: any(killed.glob("checkpoints/*.safetensors")))
         process.send_signal(ending)
         output, _ = process.communicate(timeout=60)
     finally:
@@ -109,18 +108,15 @@ def test_killed_and_resumed_gives_what_uninterrupted_gives(
     resumed = adapterx("run", path, "--store", killed)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert adapterx("run", path, "--store", straight).returncode == 0
-    assert not list(killed.glob("stages/*/*/checkpoint.safetensors"))
+    assert not list(killed.glob("checkpoints/*"))
     ours, theirs = records(killed), records(straight)
     assert ours.keys() == theirs.keys()
     for key, record in theirs.items():
         for name, value in record["result"].items():
-            assert ours[key]["result"][name] == (pytest.approx(value, rel=1e-4) if name == "final_loss" else value)
+            assert ours[key]["result"][name] == value
         if "adapter.safetensors" not in record["files"]:
             continue
-        left, right = (load_file(file_of(store, record)) for store in (killed, straight))
-        assert left.keys() == right.keys()
-        for name, tensor in left.items():
-            assert abs(tensor - right[name]).max() < 1e-4, name
+        assert file_of(killed, record).read_bytes() == file_of(straight, record).read_bytes()
     assert [row["value"] for row in results(killed)] == [row["value"] for row in results(straight)]
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import train as train_module
 from adapterx.engine.bundle import Bundle
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
+from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.state import CellState
 from adapterx.engine.train import Outcome, train
@@ -140,7 +142,7 @@ def mixed_cell(steps: int) -> TrainingCell:
 def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     cells = [cell(METHODS["sequential"], seed=1), cell(METHODS["sequential"], seed=2, format_="tagging", steps=35)]
-    files = [tmp_path / "one.safetensors", tmp_path / "two.safetensors"]
+    checkpoints = Checkpoints(tmp_path, seconds=0.0)
 
     class Killed(Exception):
         pass
@@ -150,9 +152,9 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
             raise Killed
 
     with pytest.raises(Killed):
-        train(packed, cells, files, checkpoint_seconds=0.0, observe=kill)
-    assert CellState.load(files[0]).step == 20
-    resumed = train(packed, cells, files)
+        train(packed, cells, checkpoints, observe=kill)
+    assert {state.step for state in checkpoints.resume([one.key for one in cells]).values()} == {20}
+    resumed = train(packed, cells, checkpoints)
     for outcome, straight in zip(resumed, train(packed, cells), strict=True):
         assert losses(outcome).tolist() == losses(straight).tolist()
         assert torch.equal(outcome.state.adapter.values, straight.state.adapter.values)
@@ -161,45 +163,71 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
 
 
 def test_resumed_after_any_checkpoint_equals_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cells killed between two of their checkpoint files stand at different steps; the best step comes along."""
+    """Cells that have ended, cells that go on, several tasks, dropout; the best step comes along."""
     packed = PackedEncoder(encoder("xlm-roberta"))
     method = Lora(rank=4, dropout=0.3)
     noise = encoded("pair-classification", seed=3, signal=False)
     stopping = cell(method, steps=60, learning_rate=1e-2, early_stopping=EarlyStopping(every=4, patience=3))
     stopping = replace(stopping, tasks=(replace(stopping.tasks[0], dev=(Pool("en", noise),)),))
-    cells = [stopping, replace(mixed_cell(steps=30), method=method), cell(method, seed=3, format_="tagging")]
+    mixed = replace(mixed_cell(steps=30), method=method, key="mixed")
+    cells = [stopping, mixed, cell(method, seed=3, format_="tagging")]
     straight = train(packed, cells)
     assert straight[0].state.step < 30, "it was to stop before the others"
 
     class Killed(Exception):
         pass
 
-    save = CellState.save
-    for last in (1, 14, 46, 80):
-        files = [tmp_path / f"{last}-{place}.safetensors" for place in range(3)]
-        saved: list[Path] = []
+    save = Checkpoints.save
+    for last in (1, 14, 29, 45):
+        checkpoints, saved = Checkpoints(tmp_path / str(last), seconds=0.0), []
 
-        def save_and_die(state: CellState, path: Path, last: int = last, saved: list[Path] = saved) -> None:
-            save(state, path)
-            saved.append(path)
+        def save_and_die(own: Checkpoints, states: dict, last: int = last, saved: list = saved) -> None:
+            save(own, states)
+            saved.append(own)
             if len(saved) == last:
                 raise Killed
 
         with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(CellState, "save", save_and_die)
-            train(packed, cells, files, checkpoint_seconds=0.0)
-        for outcome, expected in zip(train(packed, cells, files), straight, strict=True):
-            assert_same_training(outcome, expected)
+            patch.setattr(Checkpoints, "save", save_and_die)
+            train(packed, cells, checkpoints)
+        for outcome, expected in zip(train(packed, cells, checkpoints), straight, strict=True):
+            assert losses(outcome).tolist() == losses(expected).tolist()
+            assert torch.equal(outcome.state.adapter.values, expected.state.adapter.values)
             assert outcome.state.looks == expected.state.looks
             assert (outcome.state.examples, outcome.state.tokens) == (expected.state.examples, expected.state.tokens)
+        # In other company a cell finds its state as well.
+        (alone,) = train(packed, [cells[2]], checkpoints)
+        assert_same_training(alone, straight[2])
 
 
 def test_a_damaged_checkpoint_is_started_over(tmp_path: Path) -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
-    file = tmp_path / "cell.safetensors"
-    file.write_bytes(b"not a checkpoint")
-    (outcome,) = train(packed, [cell(METHODS["lora"], steps=3)], [file])
+    (tmp_path / "damaged.safetensors").write_bytes(b"not a checkpoint")
+    save_file({"weight": torch.zeros(1)}, tmp_path / "foreign.safetensors")
+    checkpoints = Checkpoints(tmp_path, seconds=60.0)
+    (outcome,) = train(packed, [cell(METHODS["lora"], steps=3)], checkpoints)
     assert outcome.state.step == 3
+
+
+def test_a_checkpoint_goes_when_all_its_cells_are_finished(tmp_path: Path) -> None:
+    packed = PackedEncoder(encoder("xlm-roberta"))
+    cells = [cell(METHODS["lora"], seed=seed, steps=3) for seed in (1, 2)]
+    checkpoints = Checkpoints(tmp_path, seconds=0.0)
+    outcomes = train(packed, cells, checkpoints)
+    assert all(outcome.state.seconds > 0 for outcome in outcomes)
+    checkpoints.forget(lambda key: key == cells[0].key)
+    assert len(list(tmp_path.iterdir())) == 1
+    checkpoints.forget(lambda key: True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_adapter_above_another_of_its_seed_starts_elsewhere() -> None:
+    packed = PackedEncoder(encoder("xlm-roberta"))
+    plain = CellState.start(cell(METHODS["lora"]), train_module.shape_of(packed))
+    (lower,) = train(packed, [cell(METHODS["lora"], steps=1)])
+    above = CellState.start(cell(METHODS["lora"], lower=lower.trained.slots[0]), train_module.shape_of(packed))
+    assert not torch.equal(plain.adapter.values, above.adapter.values)
+    assert torch.equal(plain.head.values, above.head.values)
 
 
 def test_early_stopping_keeps_the_best_step_and_stops() -> None:
