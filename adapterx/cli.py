@@ -1,6 +1,6 @@
 """The commands. Each imports what it needs when it runs, so that `--help` answers at once.
 
-Exit codes: 0 done; 1 a run with cells that failed; 2 a mistake in the command or the recipe, told on stderr.
+Exit codes: 0 done; 1 some cells failed, or are refused; 2 a mistake in the command or the recipe, told on stderr.
 """
 
 from __future__ import annotations
@@ -124,13 +124,21 @@ def _plan(args: argparse.Namespace) -> int:
         from adapterx.plan.render import render
 
         _console().print(render(plan, current, every=args.all))
-    return 0 if plan.stages else MISTAKE
+    if not plan.stages:
+        return MISTAKE
+    return 1 if plan.refused else 0
 
 
 def _run(args: argparse.Namespace) -> int:
     plan = _planned(args)
     from adapterx.executors import local
+    from adapterx.plan.render import refusals
     from adapterx.store import Store
+
+    for reason in refusals(plan):
+        _console().print(reason)
+    if not plan.stages:
+        raise CommandError("nothing can be run; an earlier run of this name is left as it is")
 
     with _readable():
         return local.run(
@@ -216,7 +224,8 @@ def _readable() -> Iterator[None]:
         raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        raise CommandError(f"{where}{error.strerror or error}") from error
+        hint = "; choose another place with --store or ADAPTERX_STORE" if isinstance(error, PermissionError) else ""
+        raise CommandError(f"{where}{error.strerror or error}{hint}") from error
 
 
 def _console() -> Console:

@@ -48,7 +48,7 @@ class RunProgress:
         """A bundle starts."""
         self.bundle = tuple(stages)
         verb = "training" if isinstance(stages[0].work, Training) else "evaluating"
-        self._show(f"{verb} {_names(stages)}")
+        self._show(f"{verb} {_names(stages)}", lasting=self.done == 0)
 
     def steps(self, steps: Steps) -> None:
         """A training step of the bundle."""

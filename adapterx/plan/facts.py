@@ -120,7 +120,8 @@ class Facts(Generic[Task]):
                 hint = did_you_mean(code, spec.languages)
                 raise Refusal(f"the task '{spec.name}' has no language '{code}'" + (f" ({hint})" if hint else ""))
             if lacking := self._lacking(spec.name, source, code, splits):
-                raise Refusal(f"the task '{spec.name}' ({source}) has no {lacking} data in '{code}'")
+                cure = "; a target can train on another task: train_task" if lacking == "train" else ""
+                raise Refusal(f"the task '{spec.name}' ({source}) has no {lacking} data in '{code}'{cure}")
 
     def _lacking(self, name: str, source: str, language: str, splits: tuple[str, ...]) -> str | None:
         return next((split for split in splits if self.size(name, source, language, split) == 0), None)

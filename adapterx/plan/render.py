@@ -30,13 +30,15 @@ _LEVELS = 5
 
 def render(plan: Plan, current: Mapping[str, State], every: bool = False) -> RenderableType:
     """The whole plan; grouped when it is long and `every` is false."""
-    parts: list[RenderableType] = [_headline(plan, current), Text()]
-    if plan.stages:
-        grouped = len(plan.stages) > MAX_ROWS and not every
-        parts.append(_groups(plan, current) if grouped else _stages(plan, current))
-        if grouped:
-            parts.append(Text("--all lists every stage", style="dim"))
-    parts += [Text(), *_notes(plan, current), *_refusals(plan), _footer(plan, current)]
+    parts: list[RenderableType] = [_headline(plan, current), *refusals(plan)]
+    if not plan.stages:
+        return Group(*parts)
+    parts.append(Text())
+    grouped = len(plan.stages) > MAX_ROWS and not every
+    parts.append(_groups(plan, current) if grouped else _stages(plan, current))
+    if grouped:
+        parts.append(Text("--all lists every stage", style="dim"))
+    parts += [Text(), *_notes(plan, current), _footer(plan, current)]
     return Group(*parts)
 
 
@@ -75,7 +77,7 @@ def _stages(plan: Plan, current: Mapping[str, State]) -> Table:
             kind = stage.kind
             table.add_row(Text(kind, style="bold"))
         state = current[stage.id]
-        label = Text(state.name.replace("-", " "), style=_STYLES[state.name])
+        label = Text(state.name.replace("-", " ") + (", stale" if state.stale else ""), style=_STYLES[state.name])
         price = stage.cost
         table.add_row(
             Text(f"  {stage.slug}"),
@@ -143,7 +145,8 @@ def _notes(plan: Plan, current: Mapping[str, State]) -> Iterator[Text]:
         yield Text.assemble((f"{label}: ", "yellow"), f"{_sample(names)}: {reason}")
 
 
-def _refusals(plan: Plan) -> Iterator[Text]:
+def refusals(plan: Plan) -> Iterator[Text]:
+    """Why cells cannot be run: each reason once, with its cells counted."""
     reasons: dict[str, list[str]] = {}
     for cell, reason in plan.refused.items():
         reasons.setdefault(reason, []).append(cell.slug)

@@ -32,7 +32,9 @@ def _parse(text: str) -> tuple[list[str], Node]:
     path, separator, value = text.partition("=")
     keys = path.split(".")
     if not separator or not all(key and key == key.strip() for key in keys):
-        raise _error(text, "", "is not an override: write section.setting=value, without spaces around '='")
+        raise _error(
+            text, "", "is not an override: write section.setting=value without spaces, or quote it: 'seeds=[1, 2]'"
+        )
     column = len(path) + 1
     root, duplicates = compose(value, text, column)
     if duplicates:

@@ -174,7 +174,9 @@ class Recipe(Model):
     def _targets_by_task(cls, value: object) -> object:
         if isinstance(value, list | tuple):
             if not all(isinstance(task, str) for task in value):
-                raise ValueError("should be a list of task names, or a mapping of named targets")
+                raise ValueError(
+                    "should be a list of task names, or a mapping of named targets: {choice: {task: place-choice}}"
+                )
             repeated = sorted({task for task in value if value.count(task) > 1})
             if repeated:
                 raise ValueError(f"lists {', '.join(repr(task) for task in repeated)} more than once")

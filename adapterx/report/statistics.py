@@ -27,6 +27,10 @@ SEED = 1
 LEVEL = 0.95
 
 
+VISIBLE = 0.0005
+"""Differences of scores below this are printed as 0.0 percentage points."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A value with its percentile interval."""
@@ -37,8 +41,11 @@ class Estimate:
 
     @property
     def sign(self) -> int:
-        """1 or -1 where the interval lies on one side of zero, 0 where it does not."""
-        return int(self.low > 0) - int(self.high < 0)
+        """1 or -1 where the interval lies on one side of zero, 0 where it does not.
+
+        A bound that a reader sees as 0.0 points is zero.
+        """
+        return int(self.low >= VISIBLE) - int(self.high <= -VISIBLE)
 
 
 @dataclass(frozen=True)

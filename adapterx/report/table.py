@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,16 +84,21 @@ def _phrase(column: Column, text: str) -> str:
 def markdown(table: Table) -> str:
     """GitHub Markdown, with the caption above and the notes below."""
     titles = [f"{column.group} {column.title}".strip() for column in table.columns]
-    lines = [f"**{_escape(table.caption)}**", "", _row(titles)]
+    lines = [f"**{_escape(table.caption)}**", "", _row(map(_escape, titles))]
     lines.append(_row(["---" if column.label else "---:" for column in table.columns]))
-    lines += [_row([f"{entry.text} {entry.interval}".strip() for entry in row]) for row in table.rows]
+    lines += [_row(map(_cell, row)) for row in table.rows]
     for note in table.notes:
         lines += ["", _escape(note)]
     return "\n".join(lines) + "\n"
 
 
-def _row(texts: Sequence[str]) -> str:
-    return "| " + " | ".join(_escape(text) for text in texts) + " |"
+def _row(texts: Iterable[str]) -> str:
+    return "| " + " | ".join(texts) + " |"
+
+
+def _cell(entry: Entry) -> str:
+    text = _escape(entry.text)
+    return f"{f'**{text}**' if entry.tone == 'strong' and text else text} {_escape(entry.interval)}".strip()
 
 
 def _escape(text: str) -> str:

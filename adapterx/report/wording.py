@@ -62,6 +62,8 @@ def answer(analysis: Analysis) -> str:
         return _change(overall.change, *analysis.ends)
     if isinstance(overall.gap, Missing):
         return _unanswered(overall.gap)
+    if overall.gap.low == overall.gap.high == 0:
+        return "Not resolved by this run: both arms answer every item alike, so their gap is 0.0."
     if overall.gap.sign == 0:
         return f"Not resolved by this run: the gap is {gap(overall.gap)} points, an interval that includes zero."
     verb = "gains" if overall.gap.sign > 0 else "loses"
@@ -118,7 +120,22 @@ def scope(analysis: Analysis) -> str:
     text += " one seed." if seeds == {1} else f" {_span(seeds)} seeds."
     if seeds == {1}:
         text += " With one seed, the intervals cover the choice of test items but not the chance of training."
-    return text
+    return text + _chance(analysis)
+
+
+def _chance(analysis: Analysis) -> str:
+    """How many settings have not learnt their target: in its own training languages, no better than one answer."""
+    unlearnt = total = 0
+    for one in analysis.scores:
+        facts = analysis.results.targets.get(one.setting.target)
+        if facts is None or one.metric != facts.metrics[0] or not isinstance(one.summary.sources, Estimate):
+            continue
+        total += 1
+        majority = [facts.majority[one.metric][language] for language in facts.sources]
+        unlearnt += one.summary.sources.low <= sum(majority) / len(majority)
+    if not unlearnt:
+        return ""
+    return f" {unlearnt} of {count(total, 'setting')} did not clearly learn the target: compare with the majority row."
 
 
 def _sources(analysis: Analysis, gap: Gap) -> int:

@@ -161,6 +161,22 @@ def test_a_failing_cell_does_not_stop_the_grid(recipe: Recipe, tmp_path: Path) -
     assert again.returncode == 1 and "nothing to train" in again.stdout
 
 
+def test_what_cannot_run_says_why_and_leaves_earlier_results(recipe: Recipe, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    path = recipe(intermediates={"none": None}, seeds=[1], compare=None)
+    assert adapterx("run", path, "--store", store).returncode == 0
+    before = results(store)
+    wrong = {"latest": {"task": "time-latest", "languages": ["eng"]}}
+    refused = adapterx("run", recipe(intermediates={"none": None}, targets=wrong, compare=None), "--store", store)
+    assert refused.returncode == 2
+    assert "no language 'eng' (did you mean 'en'?)" in refused.stdout
+    assert "nothing can be run" in refused.stderr
+    assert results(store) == before
+    partly = adapterx("plan", recipe(targets={**wrong, "good": {"task": "time-latest"}}), "--store", store)
+    assert partly.returncode == 1
+    assert partly.stdout.index("no language 'eng'") < partly.stdout.index("to train")
+
+
 def test_a_damaged_adapter_is_made_anew(recipe: Recipe, tmp_path: Path) -> None:
     store = tmp_path / "store"
     path = recipe(transfers=["stack"], seeds=[1])

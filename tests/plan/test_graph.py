@@ -54,7 +54,7 @@ def test_work_is_concrete(planned: Planner) -> None:
         ({"t": {"task": "units", "languages": ["en", "fr"]}}, "the task 'units' has no language 'fr'"),
         (
             {"t": {"task": "units", "source": "local", "train_languages": "de"}},
-            "the task 'units' (local) has no train data in 'de'",
+            "the task 'units' (local) has no train data in 'de'; a target can train on another task: train_task",
         ),
         (
             {"t": {"task": "nli", "train_task": "units"}},

@@ -51,7 +51,7 @@ def test_gaps_and_changes(tmp_path: Path) -> None:
         "",
         "| backbone | mean over languages others | mean over languages all | mean over languages source |",
         "| --- | ---: | ---: | ---: |",
-        "| small | +100.0 [+100.0, +100.0] | +66.7 [+66.7, +66.7] | 0.0 [0.0, 0.0] |",
+        "| small | **+100.0** [+100.0, +100.0] | **+66.7** [+66.7, +66.7] | 0.0 [0.0, 0.0] |",
         "| large | 0 of 1 seed | 0 of 1 seed | 0 of 1 seed |",
         "",
         "Source: the language the target was trained in. Bold: the interval excludes zero.",
