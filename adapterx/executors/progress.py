@@ -102,6 +102,11 @@ def _bar(console: Console):  # type: ignore[no-untyped-def]  # noqa: ANN202 - ri
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
-    columns = (BarColumn(bar_width=30), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    return Progress(*columns, TextColumn("{task.description}", markup=False), console=console)
+    # The text gives way first: bar and times keep their places on a narrow terminal.
+    text = TextColumn(
+        "{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    )
+    columns = (BarColumn(bar_width=20), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn(), text)
+    return Progress(*columns, console=console, expand=True)

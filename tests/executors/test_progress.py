@@ -1,0 +1,39 @@
+"""Progress is shown throughout: lines where there is no terminal, a bar where there is one."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from adapterx.engine.train import Progress
+from adapterx.executors.progress import QUIET_SECONDS, RunProgress
+from tests.plan.conftest import Planner
+
+pytest_plugins = ["tests.plan.conftest"]
+
+
+def test_lines_come_at_stage_ends_and_never_rarer_than_promised(planned: Planner) -> None:
+    plan = planned(intermediates={"none": None}, backbones={"b": "e5@6"}, seeds=[1, 2])
+    stages = [stage for stage in plan.stages.values() if stage.kind == "target"][:2]
+    output, now = io.StringIO(), [0.0]
+    with RunProgress(Console(file=output, width=80), stages, clock=lambda: now[0]) as progress:
+        progress.begin(stages)
+        for step in range(1, 101):
+            now[0] += 1.0
+            progress.steps(Progress(tuple((stage.slug, step, 100, 0.5) for stage in stages)))
+        progress.end(stages)
+    lines = output.getvalue().splitlines()
+    assert lines[0].startswith("[  0%] training b.") and lines[-1].startswith("[100%] trained b.")
+    assert len(lines) == 2 + 100 // QUIET_SECONDS
+    assert "[ 50%]" in lines[5] and "step 50 of 100, loss 0.500" in lines[5] and "about 50 s left" in lines[5]
+
+
+def test_a_terminal_gets_a_bar(planned: Planner) -> None:
+    plan = planned(intermediates={"none": None}, backbones={"b": "e5@6"}, seeds=[1])
+    stages = [stage for stage in plan.stages.values() if stage.kind == "target"][:1]
+    output = io.StringIO()
+    with RunProgress(Console(file=output, width=80, force_terminal=True), stages) as progress:
+        progress.begin(stages)
+        progress.end(stages, "diverged: no")
+    assert "100%" in output.getvalue() and "━━━━" in output.getvalue()
