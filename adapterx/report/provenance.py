@@ -87,7 +87,7 @@ def _backbones(run: Run) -> Table:
             one.name,
             one.model,
             one.revision or DASH,
-            one.key[:16],
+            one.key[:32],
             str(one.layers),
             str(one.hidden),
             millions(one.parameters),

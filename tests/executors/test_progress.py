@@ -8,14 +8,19 @@ from rich.console import Console
 
 from adapterx.engine.train import Progress
 from adapterx.executors.progress import QUIET_SECONDS, RunProgress
-from tests.plan.conftest import Planner
+from adapterx.plan import Stage, build
+from tests.plan.conftest import recipe
+from tests.plan.fakes import FakeBackbones, FakeTasks
 
-pytest_plugins = ["tests.plan.conftest"]
+
+def targets(**changes: object) -> list[Stage]:
+    """Target stages of the small recipe with changes."""
+    plan = build(recipe(**changes), None, FakeBackbones(), FakeTasks())
+    return [stage for stage in plan.stages.values() if stage.kind == "target"]
 
 
-def test_lines_come_at_stage_ends_and_never_rarer_than_promised(planned: Planner) -> None:
-    plan = planned(intermediates={"none": None}, backbones={"b": "e5@6"}, seeds=[1, 2])
-    stages = [stage for stage in plan.stages.values() if stage.kind == "target"][:2]
+def test_lines_come_at_stage_ends_and_never_rarer_than_promised() -> None:
+    stages = targets(intermediates={"none": None}, backbones={"b": "e5@6"}, seeds=[1, 2])[:2]
     output, now = io.StringIO(), [0.0]
     with RunProgress(Console(file=output, width=80), stages, clock=lambda: now[0]) as progress:
         progress.begin(stages)
@@ -29,9 +34,8 @@ def test_lines_come_at_stage_ends_and_never_rarer_than_promised(planned: Planner
     assert "[ 50%]" in lines[5] and "step 50 of 100, loss 0.500" in lines[5] and "about 50 s left" in lines[5]
 
 
-def test_a_terminal_gets_a_bar(planned: Planner) -> None:
-    plan = planned(intermediates={"none": None}, backbones={"b": "e5@6"}, seeds=[1])
-    stages = [stage for stage in plan.stages.values() if stage.kind == "target"][:1]
+def test_a_terminal_gets_a_bar() -> None:
+    stages = targets(intermediates={"none": None}, backbones={"b": "e5@6"}, seeds=[1])[:1]
     output = io.StringIO()
     with RunProgress(Console(file=output, width=80, force_terminal=True), stages) as progress:
         progress.begin(stages)
