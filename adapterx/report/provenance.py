@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 
@@ -15,6 +16,9 @@ COST = ("seconds", "peak_memory_bytes", "trained_parameters", "trained_together"
 KINDS = ("intermediate", "target", "evaluation")
 SHOWN = 3
 """Different values of one fact that are spelt out; more are counted."""
+
+_HASH = re.compile(r"([0-9a-f]{12})[0-9a-f]{20,}")
+"""A hash, of which twelve digits are enough for the eye; run.json has it whole."""
 
 
 def tables(analysis: Analysis) -> list[Table]:
@@ -87,7 +91,7 @@ def _backbones(run: Run) -> Table:
             one.name,
             one.model,
             one.revision or DASH,
-            one.key[:32],
+            _HASH.sub(r"\1…", one.key),
             str(one.layers),
             str(one.hidden),
             millions(one.parameters),
