@@ -73,10 +73,6 @@ class LoadedBackbone:
     tokenizer: PreTrainedTokenizerFast
     tokenizer_key: str
     """Names the tokenizer's content: equal keys, equal tokens."""
-    parameters: int
-    """Of the encoder, embeddings included."""
-    embedding_parameters: int
-    """Of the embeddings, the part that does not grow with depth."""
 
 
 def load(
@@ -97,8 +93,6 @@ def load(
         model=model,
         tokenizer=tokenizer,
         tokenizer_key=hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        embedding_parameters=sum(parameter.numel() for parameter in model.embeddings.parameters()),
     )
 
 

@@ -50,10 +50,6 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def sequence_lengths(self) -> NDArray[np.int64]:
-        """Tokens of each sequence, (sequences,)."""
-        return np.diff(self.sequence_offsets)
-
 
 def offsets(lengths: list[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     """Turn k slice lengths into k + 1 offsets that begin with 0."""

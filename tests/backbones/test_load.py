@@ -55,8 +55,6 @@ def test_what_was_saved_is_what_runs(tmp_path: Path, architecture: str) -> None:
         expected, found = (model(tokens, tokens != 1).last_hidden_state for model in (original, loaded.model))
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
     assert loaded.info == describe(Backbone(model=str(tmp_path / "model")))
-    assert loaded.parameters == sum(parameter.numel() for parameter in original.parameters())
-    assert loaded.embedding_parameters == sum(parameter.numel() for parameter in original.embeddings.parameters())
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -78,7 +78,8 @@ def test_dropout_belongs_to_the_cell() -> None:
         for one, outcome in zip(cells, together, strict=True):
             assert_same_training(outcome, train(packed, [one])[0])
         without = train(packed, [replace(cells[0], method=replace(method, dropout=0.0))])[0]
-        assert np.abs(losses(without) - losses(together[0]))[1:].max() > 1e-3
+        # Far above rounding, which is below 1e-6 here; how large depends on the random encoder.
+        assert np.abs(losses(without) - losses(together[0]))[1:].max() > 1e-4
 
 
 @pytest.mark.parametrize("method", METHODS)
