@@ -39,7 +39,7 @@ class _Listing:
     """The stage directories of one kind, as they were when their parent last changed."""
 
     changed: int
-    by_id: dict[str, Path]
+    by_id: dict[str, list[Path]]
     by_slug: dict[str, list[Path]]
 
 
@@ -69,8 +69,9 @@ class Store:
         The id decides: a stage stored under another slug, because a recipe has renamed something, is found too.
         """
         directory = self.directory(kind, slug, id)
-        if not directory.exists():
-            directory = self._listing(kind).by_id.get(id[:12], directory)
+        if not (directory / RECORD).exists():
+            others = self._listing(kind).by_id.get(id[:12], [])
+            directory = next((other for other in others if (other / RECORD).exists()), directory)
         try:
             record = read_record(directory / RECORD)
             if record is None:
@@ -178,7 +179,7 @@ class Store:
             known = _Listing(changed, {}, {})
             for directory in parent.iterdir():
                 slug, _, id = directory.name.rpartition("-")
-                known.by_id[id] = directory
+                known.by_id.setdefault(id, []).append(directory)
                 known.by_slug.setdefault(slug, []).append(directory)
             self._listings[kind] = known
         return known

@@ -49,6 +49,9 @@ def test_the_id_finds_a_stage_whatever_its_slug(store: Store) -> None:
     record = commit(store)
     assert store.find(ID, KIND, "renamed.lora.multi.continue.choice.seed1") == record
     assert store.find(OTHER, KIND, SLUG) is None
+    # A failure under the new name does not hide the result under the old one.
+    store.fail(KIND, "renamed.again", ID, Failure("failed", "once", "2026-01-01T00:00:00+00:00"))
+    assert store.find(ID, KIND, "renamed.again") == record
     commit(store, OTHER)
     renamed = store.find(OTHER, KIND, "renamed")
     assert renamed is not None
