@@ -66,7 +66,7 @@ def run(
     else:
         console.print(f"nothing to train: {len(tally.stored)} of {len(plan.stages)} stages are stored", highlight=False)
     # Another process may have run other settings under this name meanwhile; the report is of this plan.
-    write_run(directory, plan, overrides)
+    changed |= write_run(directory, plan, overrides)
     analysis = report.analyse(store, directory)
     console.print(report.summary(analysis))
     page = directory / "report" / "index.html"
