@@ -73,13 +73,13 @@ def test_stacked_cells_in_a_bundle_equal_the_cells_alone() -> None:
 def test_dropout_belongs_to_the_cell() -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     for method in (Lora(rank=4, dropout=0.5), Bottleneck(reduction_factor=4.0, dropout=0.5)):
-        cells = [cell(method, seed=seed, steps=20, learning_rate=5e-3) for seed in (1, 2)]
+        cells = [cell(method, seed=seed, steps=20, learning_rate=1e-2) for seed in (1, 2)]
         together = train(packed, cells)
         for one, outcome in zip(cells, together, strict=True):
             assert_same_training(outcome, train(packed, [one])[0])
         without = train(packed, [replace(cells[0], method=replace(method, dropout=0.0))])[0]
         # Far above rounding, which is below 1e-6 here; how large depends on the random encoder.
-        assert np.abs(losses(without) - losses(together[0]))[1:].max() > 1e-4
+        assert np.abs(losses(without) - losses(together[0]))[1:].max() > 1e-3
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -17,7 +17,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**plain, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "COLUMNS": "200", "NO_COLOR": "1", **more}
 
 
-def adapterx(*arguments: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None, timeout: float = 600):
+def adapterx(*arguments: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None, timeout: float = 240):
     """Run one command to its end; returns the finished process with its output as text."""
     command = [sys.executable, "-m", "adapterx", *map(str, arguments)]
     return subprocess.run(
