@@ -55,8 +55,11 @@ def test_the_second_process_waits_naming_the_first_until_it_is_killed(
 
 def test_other_stages_stay_free(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    with holder(store), store.lock(STAGE[0], STAGE[1], fingerprint("another")):
-        pass
+    with holder(store):
+        started = time.monotonic()
+        with store.lock(STAGE[0], STAGE[1], fingerprint("another")):
+            # The holder keeps its stage for as long as this block lasts, so a shared lock would never be had.
+            assert time.monotonic() - started < 30
 
 
 def test_the_lock_is_free_after_an_error(tmp_path: Path) -> None:
