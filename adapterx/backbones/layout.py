@@ -1,14 +1,15 @@
-"""Packed batches: token rows without padding, and the blocks in which attention sees them.
+"""Packed batches: token rows without padding, and the layout in which attention sees them.
 
 A batch of sequences is one list of token rows (N, d). Linear layers, norms and adapters work on the rows as they
-are. Only attention needs rectangles: sequences are sorted by length and cut into a few blocks with little padding.
+are. Only attention asks for more: kernels for sequences of any length take the rows with their offsets (`Spans`);
+elsewhere sequences are sorted by length and cut into a few rectangles with little padding (`Blocks`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from torch import Tensor
 MAX_BLOCKS = 6
 MAX_WASTE = 0.12
 """A block is closed when more than this share of it would be padding, as long as blocks are left."""
+_LONGEST_STEP = 64
+"""Kernels are told lengths rounded up to this, so that batches of like length have the same shape."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,39 @@ class Rectangle:
 
 
 @dataclass(frozen=True)
-class Attention:
-    """Blocks with the index of their queries and of their keys. With all rows as queries the two are the same."""
+class Blocks:
+    """Rectangles with the index of their queries and of their keys. With all rows as queries the two are the same."""
 
     blocks: tuple[Block, ...]
     queries: Rectangle
     keys: Rectangle
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Every tensor of the layout, always in the same order."""
+        for index in (self.queries, self.keys):
+            yield from (index.gather, index.scatter)
+            if index.padding is not None:
+                yield index.padding
+        yield from (block.mask for block in self.blocks if block.mask is not None)
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Sequences by their offsets, for kernels that need no rectangles."""
+
+    queries: Tensor
+    """(S + 1,) int32, where each sequence's query rows begin; empty sequences may close the list."""
+    keys: Tensor
+    """(S + 1,) int32, where its key rows begin."""
+    longest: tuple[int, int]
+    """At least the most query rows and the most key rows of any sequence."""
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Every tensor of the layout, always in the same order."""
+        yield from (self.queries, self.keys)
+
+
+Attention: TypeAlias = Blocks | Spans
 
 
 @dataclass(frozen=True)
@@ -72,44 +102,94 @@ class PackedBatch:
     """Every row asks, every row answers: all layers but the last."""
     read_attention: Attention
     """Only the read rows ask: the last layer."""
+    fork: Fork | None = None
+    """Where cells see the same sequences: those sequences once, for all that happens below the first adapter."""
+
+    @property
+    def trunk(self) -> PackedBatch:
+        """The distinct sequences."""
+        return self if self.fork is None else self.fork.trunk
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Every tensor of the batch, always in the same order."""
+        yield from (self.tokens, self.positions, self.reads)
+        yield from self.attention.tensors()
+        yield from self.read_attention.tensors()
+        if self.fork is not None:
+            yield from (self.fork.rows, self.fork.reads)
+            yield from self.fork.trunk.tensors()
 
 
-def pack(
-    tokens: NDArray[np.int32],
-    lengths: NDArray[np.int64],
-    reads: NDArray[np.int64],
-    sequences_per_cell: Sequence[int],
-    device: torch.device | str = "cpu",
-) -> PackedBatch:
-    """Lay out sequences given back to back.
+@dataclass(frozen=True)
+class Fork:
+    """From distinct sequences to those of every cell."""
+
+    trunk: PackedBatch
+    rows: Tensor
+    """(N,) row of the trunk behind each row of the batch."""
+    reads: Tensor
+    """(R,) read row of the trunk behind each read row of the batch."""
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Sequences given back to back, cell after cell."""
+
+    tokens: NDArray[np.int32]
+    """(N,) token ids."""
+    lengths: NDArray[np.int64]
+    """(S,) tokens of each sequence, each at least 1; sums to N."""
+    reads: NDArray[np.int64]
+    """(R,) rows that heads read, strictly ascending, at least one in every sequence."""
+    per_cell: Sequence[int]
+    """How many of the S sequences belong to each cell, in order; sums to S."""
+    read_per_cell: Sequence[int]
+    """How many of the R reads do; sums to R."""
+
+
+def pack(sequences: Sequences, spans: bool = False, capacity: int = 0) -> PackedBatch:
+    """Lay out sequences for the encoder, in host memory.
 
     Args:
-        tokens: (N,) token ids, sequence after sequence, cell after cell.
-        lengths: (S,) tokens of each sequence, each at least 1; sums to N.
-        reads: (R,) rows that heads read, strictly ascending, at least one in every sequence.
-        sequences_per_cell: how many of the S sequences belong to each cell, in order.
+        spans: lay attention out for variable-length kernels instead of rectangles.
+        capacity: with `spans`, offsets are given for at least this many sequences, so that batches of like size have
+            the same shape.
     """
+    tokens, lengths, reads = sequences.tokens, sequences.lengths, sequences.reads
     starts = np.concatenate([[0], np.cumsum(lengths)])
     if starts[-1] != len(tokens):
         raise ValueError(f"sequence lengths sum to {starts[-1]}, but there are {len(tokens)} tokens")
     owner = np.searchsorted(starts, reads, side="right") - 1
-    reads_of_sequence = np.bincount(owner, minlength=len(lengths)).astype(np.int64)
-    if not reads_of_sequence.all():
-        raise ValueError(f"sequence {int(np.argmin(reads_of_sequence))} is never read")
-    read_starts = np.concatenate([[0], np.cumsum(reads_of_sequence)])
-    cells = np.concatenate([[0], np.cumsum(sequences_per_cell)])
-    groups = _blocks(lengths)
-    keys = _rectangle(groups, starts, lengths, device)
-    read_queries = _rectangle(groups, read_starts, reads_of_sequence, device)
+    asking = np.bincount(owner, minlength=len(lengths)).astype(np.int64)
+    if not asking.all():
+        raise ValueError(f"sequence {int(np.argmin(asking))} is never read")
+    attention: Attention
+    read_attention: Attention
+    if spans:
+        attention, read_attention = (_spans(queries, lengths, capacity) for queries in (lengths, asking))
+    else:
+        groups = _blocks(lengths)
+        keys = _rectangle(groups, lengths)
+        attention = Blocks(_as_blocks(groups, lengths, lengths), keys, keys)
+        read_attention = Blocks(_as_blocks(groups, asking, lengths), _rectangle(groups, asking), keys)
+    cells = np.concatenate([[0], np.cumsum(sequences.per_cell)])
     return PackedBatch(
-        tokens=torch.as_tensor(tokens, dtype=torch.long, device=device),
-        positions=torch.as_tensor(np.arange(len(tokens)) - np.repeat(starts[:-1], lengths), device=device),
-        reads=torch.as_tensor(reads, device=device),
+        tokens=torch.from_numpy(tokens.astype(np.int64)),
+        positions=torch.from_numpy(np.arange(len(tokens)) - np.repeat(starts[:-1], lengths)),
+        reads=torch.from_numpy(reads),
         rows=tuple(int(count) for count in np.diff(starts[cells])),
-        read_rows=tuple(int(count) for count in np.diff(read_starts[cells])),
-        attention=Attention(_as_blocks(groups, lengths, lengths, device), keys, keys),
-        read_attention=Attention(_as_blocks(groups, reads_of_sequence, lengths, device), read_queries, keys),
+        read_rows=tuple(int(count) for count in sequences.read_per_cell),
+        attention=attention,
+        read_attention=read_attention,
     )
+
+
+def _spans(queries: NDArray[np.int64], keys: NDArray[np.int64], capacity: int) -> Spans:
+    empty = np.zeros(max(0, capacity - len(keys)), np.int64)
+    longest = tuple(-(-int(counts.max()) // _LONGEST_STEP) * _LONGEST_STEP for counts in (queries, keys))
+    offsets = (np.concatenate([[0], np.cumsum(counts), np.sum(counts) + empty]) for counts in (queries, keys))
+    asked, answered = (torch.from_numpy(counts.astype(np.int32)) for counts in offsets)
+    return Spans(asked, answered, (longest[0], longest[1]))
 
 
 def _blocks(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -131,98 +211,32 @@ def _blocks(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     return blocks
 
 
-def _rectangle(
-    groups: list[NDArray[np.int64]], starts: NDArray[np.int64], lengths: NDArray[np.int64], device: torch.device | str
-) -> Rectangle:
+def _rectangle(groups: list[NDArray[np.int64]], counts: NDArray[np.int64]) -> Rectangle:
+    """Index between rows and padded slots, where sequence i has counts[i] rows, all sequences back to back."""
+    starts = np.cumsum(counts) - counts
     rows, real = [], []
     for group in groups:
-        columns = np.arange(lengths[group].max())
-        inside = columns[None, :] < lengths[group][:, None]
+        columns = np.arange(counts[group].max())
+        inside = columns[None, :] < counts[group][:, None]
         # Padding repeats a row of its own sequence: what is not finite in one cell must not reach another.
-        rows.append((starts[:-1][group][:, None] + np.where(inside, columns[None, :], 0)).reshape(-1))
+        rows.append((starts[group][:, None] + np.where(inside, columns[None, :], 0)).reshape(-1))
         real.append(inside.reshape(-1))
     gather, is_real = np.concatenate(rows), np.concatenate(real)
     slots = np.flatnonzero(is_real)
-    scatter = np.empty(int(lengths.sum()), dtype=np.int64)
+    scatter = np.empty(int(counts.sum()), dtype=np.int64)
     scatter[gather[slots]] = slots
-    padding = None if is_real.all() else torch.as_tensor(~is_real, device=device)
-    return Rectangle(torch.as_tensor(gather, device=device), torch.as_tensor(scatter, device=device), padding)
+    padding = None if is_real.all() else torch.from_numpy(~is_real)
+    return Rectangle(torch.from_numpy(gather), torch.from_numpy(scatter), padding)
 
 
 def _as_blocks(
-    groups: list[NDArray[np.int64]],
-    queries: NDArray[np.int64],
-    keys: NDArray[np.int64],
-    device: torch.device | str,
+    groups: list[NDArray[np.int64]], queries: NDArray[np.int64], keys: NDArray[np.int64]
 ) -> tuple[Block, ...]:
     blocks = []
     for group in groups:
         lengths = keys[group]
         mask = None
         if (lengths != lengths[0]).any():
-            inside = np.arange(lengths.max())[None, :] < lengths[:, None]
-            mask = torch.as_tensor(inside[:, None, None, :], device=device)
+            mask = torch.from_numpy((np.arange(lengths.max())[None, :] < lengths[:, None])[:, None, None, :])
         blocks.append(Block(len(group), int(queries[group].max()), int(lengths.max()), mask))
     return tuple(blocks)
-
-
-class _Gather(torch.autograd.Function):
-    """Rows (N, d) to slots (M, d). Every row has exactly one slot, so the backward is a gather too."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, index: Rectangle) -> Tensor:
-        ctx.index = index
-        return rows.index_select(0, index.gather)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient.index_select(0, ctx.index.scatter), None
-
-
-class _Scatter(torch.autograd.Function):
-    """Slots (M, d) to rows (N, d). The backward leaves a gradient of exactly zero at padding."""
-
-    @staticmethod
-    def forward(ctx: Any, slots: Tensor, index: Rectangle) -> Tensor:
-        ctx.index = index
-        return slots.index_select(0, index.scatter)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        index: Rectangle = ctx.index
-        slots = gradient.index_select(0, index.gather)
-        if index.padding is not None:
-            slots.masked_fill_(index.padding[:, None], 0.0)
-        return slots, None
-
-
-def _gather(rows: Tensor, index: Rectangle) -> Tensor:
-    return cast(Tensor, _Gather.apply(rows, index))  # type: ignore[no-untyped-call]
-
-
-def attend(query: Tensor, key_value: Tensor, layout: Attention, heads: int) -> Tensor:
-    """Scaled dot-product attention within each sequence.
-
-    Args:
-        query: (Q, d) projected queries: all rows, or the read rows.
-        key_value: (N, 2d) projected keys and values of all rows, side by side.
-
-    Returns:
-        (Q, d) context of each query row.
-    """
-    width = query.shape[1]
-    query_slots = _gather(query, layout.queries)
-    key_slots = _gather(key_value, layout.keys)
-    contexts = []
-    query_at = key_at = 0
-    for block in layout.blocks:
-        count, wide, long = block.sequences, block.queries, block.keys
-        q = query_slots[query_at : query_at + count * wide].view(count, wide, heads, width // heads).transpose(1, 2)
-        pair = key_slots[key_at : key_at + count * long].view(count, long, 2, heads, width // heads)
-        k, v = pair[:, :, 0].transpose(1, 2), pair[:, :, 1].transpose(1, 2)
-        context = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=block.mask)
-        contexts.append(context.transpose(1, 2).reshape(count * wide, width))
-        query_at += count * wide
-        key_at += count * long
-    slots = contexts[0] if len(contexts) == 1 else torch.cat(contexts)
-    return cast(Tensor, _Scatter.apply(slots, layout.queries))  # type: ignore[no-untyped-call]

@@ -1,27 +1,36 @@
 """The packed encoder: a Hugging Face XLM-R or XLM-R-XL model run over packed rows, with places for adapters.
 
-It walks the modules of the loaded model and calls their own linear layers; it holds no weights of its own.
-Its output equals the Hugging Face forward at the same rows, with dropout off.
+It walks the modules of the loaded model and uses their own weights. Its output equals the Hugging Face forward at the
+same rows, with dropout off. What lies below the first adapter is computed once for cells that see the same sequences,
+and not at all where its hidden states are known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
 
-from adapterx.backbones.layout import PackedBatch, attend
+from adapterx.backbones.attention import attend
+from adapterx.backbones.layout import PackedBatch
+from adapterx.backbones.products import Product, product, reordering_pays
 
 Module = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
 """A linear layer of an encoder layer, by the names LoRA targets."""
 Place = Literal["attention", "output"]
 """A residual connection of an encoder layer: after attention, or after the feed-forward."""
 
+_QKV: tuple[Module, ...] = ("query", "key", "value")
+
 
 class Adapters(Protocol):
     """What the encoder asks of a bundle's adapters. `rows` are the token rows of each cell, in order."""
+
+    def adapts(self, layer: int, places: Sequence[Module | Place]) -> bool:
+        """Whether any of these linear layers and residual connections of a layer is changed."""
+        ...
 
     def linear(
         self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
@@ -39,6 +48,9 @@ class Adapters(Protocol):
 class Unadapted:
     """The frozen backbone as it is."""
 
+    def adapts(self, layer: int, places: Sequence[Module | Place]) -> bool:
+        return False
+
     def linear(
         self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
     ) -> Tensor:
@@ -51,36 +63,103 @@ class Unadapted:
         return total if norm is None else cast(Tensor, norm(total))
 
 
+class Walk:
+    """One pass over a batch: on the trunk that cells share up to the first adapter, on rows of their own from there."""
+
+    def __init__(self, batch: PackedBatch, adapters: Adapters) -> None:
+        self.batch = batch
+        self.layout = batch.trunk
+        self.adapters = adapters
+
+    def fork(
+        self, layer: int, places: Sequence[Module | Place], rows: Sequence[Tensor] = (), reads: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, ...]:
+        """The tensors, with a line for every cell's rows from here on if an adapter sits at one of these places.
+
+        Args:
+            rows: tensors over all rows.
+            reads: tensors over the read rows.
+        """
+        if not self.adapters.adapts(layer, places):
+            return (*rows, *reads)
+        return self.leave_trunk(rows, reads)
+
+    def leave_trunk(self, rows: Sequence[Tensor] = (), reads: Sequence[Tensor] = ()) -> tuple[Tensor, ...]:
+        """The tensors with a line for every cell's rows."""
+        fork = self.batch.fork
+        if fork is None or self.layout is self.batch:
+            return (*rows, *reads)
+        self.layout = self.batch
+        return (
+            *(tensor.index_select(0, fork.rows) for tensor in rows),
+            *(tensor.index_select(0, fork.reads) for tensor in reads),
+        )
+
+
 class PackedEncoder:
     """The frozen encoder of one backbone, ready for packed batches.
 
     Args:
         model: `XLMRobertaModel` (post-LN) or `XLMRobertaXLModel` (pre-LN). It is put in evaluation mode and frozen.
+        key: names the weights: equal keys, equal hidden states.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, key: str = "") -> None:
         # Hugging Face modules are walked by attribute, which no static type describes.
         self.model = cast(Any, model.eval().requires_grad_(False))
+        self.key = key
         self.config = self.model.config
         self.pre_norm = self.config.model_type == "xlm-roberta-xl"
         self.heads = int(self.config.num_attention_heads)
         self.hidden = int(self.config.hidden_size)
         self.layers: list[Any] = list(self.model.encoder.layer)
-        for layer in self.layers:
-            _fuse_projections(layer.attention.self)
+        reordered = reordering_pays(self.layers)
+        self.products = [_products(layer, reordered) for layer in self.layers]
 
     @property
     def device(self) -> torch.device:
         return cast(torch.device, self.model.embeddings.word_embeddings.weight.device)
 
-    def __call__(self, batch: PackedBatch, adapters: Adapters | None = None) -> Tensor:
-        """Hidden states (R, d) of the last layer at the batch's read rows."""
-        adapters = adapters or Unadapted()
-        hidden = self.embed(batch)
-        for index in range(len(self.layers)):
-            hidden = self.layer(index, hidden, batch, adapters)
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the hidden states."""
+        return cast(torch.dtype, self.model.embeddings.word_embeddings.weight.dtype)
+
+    def place(self, tensor: Tensor) -> Tensor:
+        """The tensor on the encoder's device, on its way there if it lies in pinned memory."""
+        return tensor.to(self.device, non_blocking=True)
+
+    @property
+    def spans(self) -> bool:
+        """Whether attention runs on variable-length kernels: on a GPU, in half precision."""
+        return self.device.type == "cuda" and self.dtype in (torch.bfloat16, torch.float16)
+
+    def __call__(
+        self, batch: PackedBatch, adapters: Adapters | None = None, depth: int = 0, hidden: Tensor | None = None
+    ) -> Tensor:
+        """Hidden states (R, d) of the last layer at the batch's read rows.
+
+        Args:
+            depth: layers not to compute, because `hidden` is known.
+            hidden: what `below` gives at this depth for the batch's trunk.
+        """
+        walk = Walk(batch, adapters or Unadapted())
+        if hidden is None:
+            depth, hidden = 0, self.embed(walk.layout)
+        for index in range(depth, len(self.layers)):
+            hidden = self.layer(index, hidden, walk)
         if self.pre_norm:
             hidden = self.model.encoder.LayerNorm(hidden)
+        (hidden,) = walk.leave_trunk(reads=[hidden])
+        return hidden
+
+    @torch.no_grad()
+    def below(self, batch: PackedBatch, depth: int) -> Tensor:
+        """Hidden states (N, d) of all rows of a batch after the first `depth` layers, fewer than all, unadapted."""
+        walk = Walk(batch, Unadapted())
+        hidden = self.embed(batch)
+        for index in range(depth):
+            hidden = self.layer(index, hidden, walk)
         return hidden
 
     def embed(self, batch: PackedBatch) -> Tensor:
@@ -91,73 +170,103 @@ class PackedEncoder:
         hidden = hidden + embeddings.position_embeddings(batch.positions + self.config.pad_token_id + 1)
         return hidden if self.pre_norm else cast(Tensor, embeddings.LayerNorm(hidden))
 
-    def layer(self, index: int, hidden: Tensor, batch: PackedBatch, adapters: Adapters) -> Tensor:
+    def layer(self, index: int, hidden: Tensor, walk: Walk) -> Tensor:
         """One encoder layer: (N, d) to (N, d), or to (R, d) in the last layer, whose other rows nobody reads."""
-        layer = self.layers[index]
+        layer, products, adapters = self.layers[index], self.products[index], walk.adapters
         last = index == len(self.layers) - 1
-        rows = batch.read_rows if last else batch.rows
         attention_norm = None if self.pre_norm else layer.attention.output.LayerNorm
         output_norm = None if self.pre_norm else layer.output.LayerNorm
 
+        def fork(places: Sequence[Module | Place], *tensors: Tensor) -> tuple[Tensor, ...]:
+            return walk.fork(index, places, reads=tensors) if last else walk.fork(index, places, rows=tensors)
+
+        def rows() -> tuple[int, ...]:
+            return walk.layout.read_rows if last else walk.layout.rows
+
         inputs = layer.attention.self_attn_layer_norm(hidden) if self.pre_norm else hidden
-        if last:
-            context = self._read_attention(index, inputs, batch, adapters)
-            hidden = hidden.index_select(0, batch.reads)
-        else:
-            context = self._self_attention(index, inputs, batch, adapters)
-        update = layer.attention.output.dense(context)
-        update = adapters.linear(index, ("attention_output",), context, update, rows)
-        hidden = adapters.residual(index, "attention", update, hidden, attention_norm, rows)
+        attention = self._read_attention if last else self._self_attention
+        context, hidden = attention(index, inputs, hidden, walk)
+        update = products["attention_output",](context)
+        context, update, hidden = fork(("attention_output", "attention"), context, update, hidden)
+        update = adapters.linear(index, ("attention_output",), context, update, rows())
+        hidden = adapters.residual(index, "attention", update, hidden, attention_norm, rows())
 
         inputs = layer.LayerNorm(hidden) if self.pre_norm else hidden
-        wide = adapters.linear(index, ("intermediate",), inputs, layer.intermediate.dense(inputs), rows)
+        wide = products["intermediate",](inputs)
+        inputs, wide, hidden = fork(("intermediate",), inputs, wide, hidden)
+        wide = adapters.linear(index, ("intermediate",), inputs, wide, rows())
         wide = layer.intermediate.intermediate_act_fn(wide)
-        update = adapters.linear(index, ("output",), wide, layer.output.dense(wide), rows)
-        return adapters.residual(index, "output", update, hidden, output_norm, rows)
+        update = products["output",](wide)
+        wide, update, hidden = fork(("output",), wide, update, hidden)
+        update = adapters.linear(index, ("output",), wide, update, rows())
+        return adapters.residual(index, "output", update, hidden, output_norm, rows())
 
-    def _self_attention(self, index: int, inputs: Tensor, batch: PackedBatch, adapters: Adapters) -> Tensor:
-        projected = _project(self.layers[index].attention.self, ("query", "key", "value"), inputs)
-        projected = adapters.linear(index, ("query", "key", "value"), inputs, projected, batch.rows)
-        query, key_value = projected[:, : self.hidden], projected[:, self.hidden :]
-        return attend(query, key_value, batch.attention, self.heads)
+    def _self_attention(self, index: int, inputs: Tensor, hidden: Tensor, walk: Walk) -> tuple[Tensor, Tensor]:
+        """Context of every row, and the hidden states of the same rows."""
+        projected = self.products[index][_QKV](inputs)
+        projected, inputs, hidden = walk.fork(index, _QKV, rows=[projected, inputs, hidden])
+        projected = walk.adapters.linear(index, _QKV, inputs, projected, walk.layout.rows)
+        query, key_value = torch.split(projected, [self.hidden, 2 * self.hidden], dim=1)
+        return attend(query, key_value, walk.layout.attention, self.heads), hidden
 
-    def _read_attention(self, index: int, inputs: Tensor, batch: PackedBatch, adapters: Adapters) -> Tensor:
+    def _read_attention(self, index: int, inputs: Tensor, hidden: Tensor, walk: Walk) -> tuple[Tensor, Tensor]:
         """As above with queries at the read rows only."""
-        module = self.layers[index].attention.self
-        asking = inputs.index_select(0, batch.reads)
-        query = adapters.linear(index, ("query",), asking, _project(module, ("query",), asking), batch.read_rows)
-        key_value = _project(module, ("key", "value"), inputs)
-        key_value = adapters.linear(index, ("key", "value"), inputs, key_value, batch.rows)
-        return attend(query, key_value, batch.read_attention, self.heads)
+        products, adapters = self.products[index], walk.adapters
+        asking, hidden = (rows.index_select(0, walk.layout.reads) for rows in (inputs, hidden))
+        query, key_value = products["query",](asking), products["key", "value"](inputs)
+        key_value, inputs, query, asking, hidden = walk.fork(
+            index, _QKV, rows=[key_value, inputs], reads=[query, asking, hidden]
+        )
+        query = adapters.linear(index, ("query",), asking, query, walk.layout.read_rows)
+        key_value = adapters.linear(index, ("key", "value"), inputs, key_value, walk.layout.rows)
+        return attend(query, key_value, walk.layout.read_attention, self.heads), hidden
 
 
-def _fuse_projections(attention: Any) -> None:
-    """Put the query, key and value weights side by side in memory, so that one product computes all three.
+def _products(layer: Any, reordered: bool) -> dict[tuple[Module, ...], Product]:
+    """The products of a layer with frozen weights, by the modules whose outputs they give."""
+    attention = layer.attention.self
+    query_key_value = [attention.query, attention.key, attention.value]
+    weight, bias = _side_by_side(query_key_value)
+    width = 0 if weight is None else weight.shape[0] // 3
 
-    The modules keep their parameters, now views of the joint storage. Layers that are not plain floating-point
-    `nn.Linear` (quantised ones) are left alone and called one by one.
+    def part(first: int, last: int) -> Product:
+        if weight is None or bias is None:
+            return product(query_key_value[first:last], None, None, reordered)
+        columns = slice(first * width, last * width)
+        return product(query_key_value[first:last], weight[columns], bias[columns], reordered)
+
+    def single(module: nn.Module) -> Product:
+        own = (module.weight, module.bias) if _plain(module) else (None, None)
+        return product([module], own[0], own[1], reordered)
+
+    return {
+        _QKV: part(0, 3),
+        ("query",): part(0, 1),
+        ("key", "value"): part(1, 3),
+        ("attention_output",): single(layer.attention.output.dense),
+        ("intermediate",): single(layer.intermediate.dense),
+        ("output",): single(layer.output.dense),
+    }
+
+
+def _plain(module: nn.Module) -> TypeGuard[nn.Linear]:
+    """Whether the weights are what they seem: a quantised layer's are not."""
+    return type(module) is nn.Linear and module.weight.is_floating_point()
+
+
+def _side_by_side(modules: Sequence[nn.Module]) -> tuple[Tensor | None, Tensor | None]:
+    """Put weights and biases of linear layers side by side in memory, so that one product computes all of them.
+
+    The modules keep their parameters, now views of the joint storage. (None, None) where one is quantised.
     """
-    modules = [cast(nn.Linear, getattr(attention, name)) for name in ("query", "key", "value")]
-    if not all(type(module) is nn.Linear and module.weight.is_floating_point() for module in modules):
-        return
-    weight = torch.cat([module.weight for module in modules]).detach()
-    bias = torch.cat([module.bias for module in modules]).detach()
-    width = modules[0].out_features
-    for place, module in enumerate(modules):
-        module.weight.data = weight[place * width : (place + 1) * width]
-        module.bias.data = bias[place * width : (place + 1) * width]
-    attention.register_buffer("joint_weight", weight, persistent=False)
-    attention.register_buffer("joint_bias", bias, persistent=False)
-
-
-def _project(attention: Any, names: Sequence[str], inputs: Tensor) -> Tensor:
-    """Outputs of adjacent projections, side by side: (N, len(names) * d)."""
-    weight = cast(Tensor | None, getattr(attention, "joint_weight", None))
-    if weight is None:
-        outputs = [getattr(attention, name)(inputs) for name in names]
-        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
-    bias = cast(Tensor, attention.joint_bias)
-    width = weight.shape[0] // 3
-    first = ("query", "key", "value").index(names[0])
-    columns = slice(first * width, (first + len(names)) * width)
-    return nn.functional.linear(inputs, weight[columns], bias[columns])
+    linears = [module for module in modules if _plain(module)]
+    if len(linears) < len(modules):
+        return None, None
+    weight = torch.cat([module.weight for module in linears]).detach()
+    bias = torch.cat([module.bias for module in linears]).detach()
+    start = 0
+    for module in linears:
+        stop = start + module.out_features
+        module.weight.data, module.bias.data = weight[start:stop], bias[start:stop]
+        start = stop
+    return weight, bias

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from adapterx.backbones.packed import PackedEncoder
-from adapterx.engine.batches import Batch, Selection, collate
+from adapterx.engine import heads
+from adapterx.engine.batches import Batch, Selection, collate, cut, placed, weighed
+from adapterx.engine.capture import CapturedSteps
 from adapterx.engine.cell import TrainingCell
-from adapterx.engine.optimiser import RowAdamW
+from adapterx.engine.heads import HeadGroup
+from adapterx.engine.loader import Loader
+from adapterx.engine.memory import is_out_of_memory
+from adapterx.engine.optimiser import RowAdamW, Step
+from adapterx.engine.options import Options
 from adapterx.engine.predict import TrainedCell
+from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import MOMENTS, CellState, Rows, head_parameters
+from adapterx.methods.config import adapted_layers
 from adapterx.methods.method import adapters, parameters
 from adapterx.methods.parameters import Parameter, ParameterBank, unflatten
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
+
+logger = logging.getLogger(__name__)
 
 
 def shape_of(encoder: PackedEncoder) -> Shape:
@@ -32,100 +46,260 @@ class Bundle:
     Args:
         encoder: the frozen backbone that all of them share.
         cells: one method and one number of slots among all; data, tasks, rates, seeds and lengths are their own.
-        states: where each of them stands. The bundle copies the numbers, and `state` gives them back.
+        states: where each of them stands. The bundle copies the numbers; `book` and `state` bring them up to date.
+        options: how it is worked off.
+        prefix: hidden states below the adapters, kept.
+        parts: into how many parts each cell's batch is cut; doubled where memory does not suffice.
     """
 
-    def __init__(self, encoder: PackedEncoder, cells: Sequence[TrainingCell], states: Sequence[CellState]) -> None:
+    def __init__(
+        self,
+        encoder: PackedEncoder,
+        cells: Sequence[TrainingCell],
+        states: Sequence[CellState],
+        options: Options | None = None,
+        prefix: PrefixCache | None = None,
+        parts: int = 1,
+    ) -> None:
         self.encoder = encoder
         self.cells = tuple(cells)
         self.states = tuple(states)
+        self.parts = parts
+        self.options = options = options or Options()
         shape, device = shape_of(encoder), encoder.device
         method = cells[0].method
-        self.adapter_parameters = parameters(method, shape)
-        self.adapter = _optimiser(self.adapter_parameters, [state.adapter for state in states], device)
-        self.head_parameters = [head_parameters(cell, shape) for cell in cells]
+        self.depth = adapted_layers(method.layers, shape.layers)[0]
+        self.prefix = prefix if self.depth else None
+        self.aligned = options.aligned_on(device.type)
+        self.lag = options.lag_on(device.type)
+        self.adapter = _optimiser(parameters(method, shape), [state.adapter for state in states], device)
         self.heads = [
-            _optimiser(names, [state.head], device) for names, state in zip(self.head_parameters, states, strict=True)
+            HeadGroup(
+                members,
+                torch.tensor(members, device=device),
+                _optimiser(head_parameters(cells[members[0]], shape), [states[m].head for m in members], device),
+            )
+            for members in heads.groups(cells)
         ]
         slots = [self.adapter.bank.views]
         if cells[0].lower is not None:
             slots.insert(0, _stacked([cell.lower or {} for cell in cells], device))
-        self.rows: tuple[int, ...] = ()
-        """Token rows of each cell in the last step."""
         self.dropout = CellDropout(method.dropout, [cell.seed for cell in cells])
         self.adapters = adapters(method, slots, self.dropout)
+        self.alive = torch.ones(len(cells), dtype=torch.bool, device=device)
+        self.rows: tuple[int, ...] = (0,) * len(cells)
+        """Token rows of each cell in the steps that `book` last booked."""
+        self._ahead: list[_Taken] = []
+        # Masks are keyed by numbers of the host, which a recording would repeat.
+        replays = options.graphs and self.aligned and encoder.spans and method.dropout == 0.0
+        self._captured = CapturedSteps(self._compute, self.alive) if replays else None
+        self._drawing = threading.Lock()
+        self._start_loader()
 
-    def step(self) -> list[float]:
-        """Take the next step of every cell; returns their losses.
+    @property
+    def ahead(self) -> int:
+        """Steps taken since the last `book`."""
+        return len(self._ahead)
 
-        A cell whose loss or gradient is not finite keeps its weights and does not advance: its loss is NaN.
+    def step(self) -> None:
+        """Take the next step of every cell; `book` tells how it went.
+
+        A cell whose loss or gradient is not finite keeps its weights from then on. Where memory does not suffice, the
+        batches are computed in more and smaller parts, to the same effect; the error is raised when a part is down to
+        one example of each cell.
         """
-        batch = self._batch()
-        self.rows = batch.packed.rows
-        self.dropout.begin([state.step for state in self.states])
-        hidden = self.encoder(batch.packed, self.adapters).float()
-        losses = [self._loss(cell, batch, hidden) for cell in range(len(self.cells))]
-        self._differentiate(torch.stack(losses).sum())
-        return [self._update(cell, float(loss.detach()), batch) for cell, loss in enumerate(losses)]
+        step = self._next()
+        while True:
+            try:
+                batches = self.loader.next()
+                losses = self._take(batches, step)
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or self.parts >= max(cell.settings.batch_size for cell in self.cells):
+                    raise
+            # Not in the handler: until it is left, the error holds on to what the failed step had in memory.
+            self._cut_finer()
+        examples, tokens = (
+            tuple(map(sum, zip(*(getattr(batch, name) for batch in batches), strict=True)))
+            for name in ("examples", "tokens")
+        )
+        self._ahead.append(_Taken(step, losses, self.alive.clone(), examples, tokens))
 
-    def _differentiate(self, total: Tensor) -> None:
-        banks = [optimiser.bank for optimiser in (self.adapter, *self.heads)]
-        leaves = [leaf for bank in banks for leaf in bank.views.values()]
-        gradients = list(torch.autograd.grad(total, leaves, allow_unused=True))
-        for bank in banks:
-            bank.take_gradients(gradients[: len(bank.views)])
-            del gradients[: len(bank.views)]
+    def book(self) -> list[list[float]]:
+        """Bring the states' counters up to date; returns the losses of each step since the last time.
 
-    def _batch(self) -> Batch:
-        selections = []
-        for cell, state in zip(self.cells, self.states, strict=True):
-            chosen: dict[int, list[int]] = {}
-            for pool, example in cell.sampler.batch(state.step):
-                chosen.setdefault(pool, []).append(example)
-            pools = cell.pools
-            selections.append([Selection(pools[p][0], pools[p][1].data, np.array(chosen[p])) for p in sorted(chosen)])
-        return collate(selections, self.encoder.device)
+        The loss of a cell is NaN from the step on whose loss or gradient was not finite; it does not count any more.
+        """
+        if not self._ahead:
+            return []
+        nan = torch.tensor(math.nan, device=self.encoder.device)
+        losses = torch.stack([torch.where(taken.alive, taken.losses, nan) for taken in self._ahead]).tolist()
+        for line, taken in zip(losses, self._ahead, strict=True):
+            for cell, state in enumerate(self.states):
+                if not math.isnan(line[cell]):
+                    state.step += 1
+                    state.examples += taken.examples[cell]
+                    state.tokens += taken.tokens[cell]
+                    state.losses.append((line[cell], taken.step.rates[cell]))
+        self.rows = tuple(sum(taken.tokens[cell] for taken in self._ahead) for cell in range(len(self.cells)))
+        self._ahead.clear()
+        return cast(list[list[float]], losses)
 
-    def _loss(self, cell: int, batch: Batch, hidden: Tensor) -> Tensor:
-        """Mean over the cell's examples; each task's own mean weighs by its share of the batch."""
-        groups = batch.cells[cell]
-        total = sum(group.examples for group in groups)
-        heads = {name: view[0] for name, view in self.heads[cell].bank.views.items()}
-        losses = []
-        for group in groups:
-            head = self.cells[cell].tasks[group.head].head
-            loss = head.loss(head.scores(heads, hidden[group.start : group.stop]), group.reads, group.labels)
-            losses.append(loss * (group.examples / total))
-        return torch.stack(losses).sum()
-
-    def _update(self, cell: int, loss: float, batch: Batch) -> float:
-        settings, state = self.cells[cell].settings, self.states[cell]
-        gradients = [self.adapter.bank.gradients[cell], self.heads[cell].bank.gradients[0]]
-        norm = math.sqrt(sum(float(gradient.square().sum(dtype=torch.float64)) for gradient in gradients))
-        if not math.isfinite(loss) or not math.isfinite(norm):
-            return math.nan
-        if norm > settings.max_grad_norm:
-            for gradient in gradients:
-                gradient.mul_(settings.max_grad_norm / (norm + 1e-6))
-        rate = self.cells[cell].learning_rate(state.step)
-        self.adapter.step(cell, state.step, rate, settings.weight_decay)
-        self.heads[cell].step(0, state.step, rate, settings.weight_decay)
-        state.step += 1
-        state.examples += sum(group.examples for group in batch.cells[cell])
-        state.tokens += batch.packed.rows[cell]
-        state.losses.append((loss, rate))
-        return loss
+    def close(self) -> None:
+        """Let go of the threads."""
+        self.loader.close()
 
     def state(self, cell: int) -> CellState:
         """The cell's state with its current numbers, copied to the CPU."""
         state = self.states[cell]
         state.adapter = _row(self.adapter, cell)
-        state.head = _row(self.heads[cell], 0)
+        (state.head,) = (
+            _row(group.optimiser, group.members.index(cell)) for group in self.heads if cell in group.members
+        )
         return state
 
     def trained(self, cell: int) -> TrainedCell:
         """The cell as it stands, for predicting."""
         return as_trained(self.cells[cell], self.state(cell), shape_of(self.encoder))
+
+    # Batches
+
+    def _start_loader(self) -> None:
+        self._first = tuple(state.step + self.ahead for state in self.states)
+        left = min(cell.total_steps - first for cell, first in zip(self.cells, self._first, strict=True))
+        self.loader = Loader(self._batches, self.options.workers, left)
+
+    def _cut_finer(self) -> None:
+        self.parts *= 2
+        logger.warning("out of memory; computing each batch in %d parts, to the same effect", self.parts)
+        self.loader.close()
+        if self.encoder.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._start_loader()
+
+    def _batches(self, number: int) -> list[Batch]:
+        """The parts of the batch that comes `number` steps after the loader started."""
+        with self._drawing:  # samplers remember what they drew
+            drawn = [self._drawn(cell, first + number) for cell, first in enumerate(self._first)]
+        parts = zip(*(cut(weighed(selections), self.parts) for selections in drawn), strict=True)
+        batches = [collate(part, self.encoder.spans, self.aligned) for part in parts if any(part)]
+        if self.prefix is not None:
+            batches = [replace(batch, hidden=self.prefix.known(batch, self.depth)) for batch in batches]
+        pinned = self.encoder.device.type == "cuda"
+        return [placed(batch, Tensor.pin_memory) for batch in batches] if pinned else batches
+
+    def _drawn(self, cell: int, step: int) -> list[Selection]:
+        chosen: dict[int, list[int]] = {}
+        for pool, example in self.cells[cell].sampler.batch(step):
+            chosen.setdefault(pool, []).append(example)
+        pools = self.cells[cell].pools
+        return [Selection(pools[pool][0], pools[pool][1].data, np.array(chosen[pool])) for pool in sorted(chosen)]
+
+    # Steps
+
+    def _next(self) -> Step:
+        """What the next step is to be."""
+        taken = tuple(state.step + self.ahead for state in self.states)
+        settings = [cell.settings for cell in self.cells]
+        return Step(
+            taken=taken,
+            rates=tuple(cell.learning_rate(step) for cell, step in zip(self.cells, taken, strict=True)),
+            decays=tuple(one.weight_decay for one in settings),
+            norms=tuple(one.max_grad_norm for one in settings),
+        )
+
+    def _take(self, batches: Sequence[Batch], step: Step) -> Tensor:
+        """Losses (K,) of a step, taken."""
+        batches = [self._with_hidden(batch) for batch in batches]
+        if self._captured is not None and len(batches) == 1:
+            losses = self._captured(batches[0], step.table())
+            if losses is not None:
+                return losses
+        rows, reads = (0,) * len(self.cells), (0,) * len(self.cells)
+        losses = torch.zeros(len(self.cells), device=self.encoder.device)
+        for number, batch in enumerate(batches):
+            self.dropout.begin(step.taken, {batch.packed.rows: rows, batch.packed.read_rows: reads})
+            losses += self._differentiate(placed(batch, self.encoder.place), add=number > 0)
+            rows = tuple(start + count for start, count in zip(rows, batch.tokens, strict=True))
+            reads = tuple(start + count for start, count in zip(reads, batch.reads, strict=True))
+        if self.encoder.device.type == "cuda":
+            self._update_all(losses, self.encoder.place(step.table().pin_memory()))
+        else:
+            self._update_rows(losses, step)
+        return losses
+
+    def _with_hidden(self, batch: Batch) -> Batch:
+        if self.prefix is None or batch.hidden is not None:
+            return batch
+        return replace(batch, hidden=self.prefix.hidden(batch, self.depth))
+
+    def _compute(self, batch: Batch, table: Tensor) -> Tensor:
+        """A whole step of a batch on the device, without asking the host for anything."""
+        losses = self._differentiate(batch, add=False)
+        self._update_all(losses, table)
+        return losses
+
+    def _differentiate(self, batch: Batch, add: bool) -> Tensor:
+        """Losses (K,) of a batch; their gradients go to the banks."""
+        hidden = self.encoder(batch.packed, self.adapters, self.depth, batch.hidden).float()
+        losses = heads.losses(self.cells, self.heads, batch, hidden)
+        banks = [optimiser.bank for optimiser in (self.adapter, *(group.optimiser for group in self.heads))]
+        leaves = [leaf for bank in banks for leaf in bank.views.values()]
+        gradients = list(torch.autograd.grad(losses.sum(), leaves, allow_unused=True))
+        for bank in banks:
+            bank.take_gradients(gradients[: len(bank.views)], add)
+            del gradients[: len(bank.views)]
+        return losses.detach()
+
+    @torch.no_grad()
+    def _judge(self, losses: Tensor) -> Tensor:
+        """(K,) norms of the gradients; a cell that is not finite is alive no longer."""
+        squares = torch.linalg.vector_norm(self.adapter.bank.gradients, dim=1).double().square()
+        for group in self.heads:
+            own = torch.linalg.vector_norm(group.optimiser.bank.gradients, dim=1).double().square()
+            squares = squares.index_add(0, group.index, own)
+        norms: Tensor = squares.sqrt()
+        self.alive &= losses.isfinite() & norms.isfinite()
+        return norms
+
+    def _update_rows(self, losses: Tensor, step: Step) -> None:
+        norms = self._judge(losses).tolist()
+        for cell, alive in enumerate(self.alive.tolist()):
+            if not alive:
+                continue
+            for optimiser, row in self._rows_of(cell):
+                if norms[cell] > step.norms[cell]:
+                    optimiser.bank.gradients[row].mul_(step.norms[cell] / (norms[cell] + 1e-6))
+                optimiser.step_row(row, step.taken[cell], step.rates[cell], step.decays[cell])
+
+    def _update_all(self, losses: Tensor, table: Tensor) -> None:
+        """The same, in as many kernels as for one cell."""
+        norms = self._judge(losses)
+        limits = table[:, -1]
+        scales = torch.where(norms > limits, limits / (norms + 1e-6), 1.0).float()
+        everyone = torch.arange(len(self.cells), device=losses.device)
+        for optimiser, index in [(self.adapter, everyone), *((group.optimiser, group.index) for group in self.heads)]:
+            optimiser.bank.gradients.mul_(scales[index, None])
+            optimiser.step_all(table[index], self.alive[index])
+
+    def _rows_of(self, cell: int) -> Iterator[tuple[RowAdamW, int]]:
+        yield self.adapter, cell
+        for group in self.heads:
+            if cell in group.members:
+                yield group.optimiser, group.members.index(cell)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A step that was taken and not yet booked."""
+
+    step: Step
+    losses: Tensor
+    """(K,)."""
+    alive: Tensor
+    """(K,) after the step."""
+    examples: tuple[int, ...]
+    tokens: tuple[int, ...]
 
 
 def as_trained(cell: TrainingCell, state: CellState, shape: Shape, best: bool = False) -> TrainedCell:

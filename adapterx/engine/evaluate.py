@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.cell import Pool
 from adapterx.engine.predict import TrainedCell, predict
+from adapterx.engine.prefix import PrefixCache
 from adapterx.methods.head import Head
 from adapterx.tasks.metrics import Metric
 
@@ -31,14 +32,24 @@ class LanguagePredictions:
     """(labels of the item, classes)."""
 
 
-def evaluate(encoder: PackedEncoder, cell: TrainedCell, head: Head, pools: Sequence[Pool]) -> list[LanguagePredictions]:
-    """Predictions for the pools, one language each, in one sweep."""
-    found = []
-    for pool, scores in zip(pools, predict(encoder, cell, head, [pool.data for pool in pools]), strict=True):
-        gold = np.split(pool.data.labels, pool.data.example_labels[1:-1])
-        prediction = [example.argmax(axis=1).astype(np.int64) for example in scores]
-        found.append(LanguagePredictions(pool.language, pool.data.ids, gold, prediction, scores))
-    return found
+def evaluate(
+    encoder: PackedEncoder,
+    cells: Sequence[tuple[TrainedCell, Head]],
+    pools: Sequence[Pool],
+    prefix: PrefixCache | None = None,
+) -> list[list[LanguagePredictions]]:
+    """Predictions of each cell for the pools, one language each, in one sweep."""
+    data = [pool.data for pool in pools]
+    gold = [np.split(one.labels, one.example_labels[1:-1]) for one in data]
+    return [
+        [_of_language(*of_language) for of_language in zip(pools, gold, scores, strict=True)]
+        for scores in predict(encoder, cells, data, prefix)
+    ]
+
+
+def _of_language(pool: Pool, gold: Labels, scores: list[NDArray[np.float32]]) -> LanguagePredictions:
+    prediction = [example.argmax(axis=1).astype(np.int64) for example in scores]
+    return LanguagePredictions(pool.language, tuple(pool.data.ids), gold, prediction, scores)
 
 
 def summary(predictions: Sequence[LanguagePredictions], metrics: Sequence[Metric]) -> dict[str, dict[str, float]]:

@@ -14,7 +14,9 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.bundle import Bundle, as_trained, shape_of
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
+from adapterx.engine.options import Options
 from adapterx.engine.predict import TrainedCell, predict
+from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import Best, CellState
 
 
@@ -41,11 +43,15 @@ def train(
     cells: Sequence[TrainingCell],
     checkpoints: Checkpoints | None = None,
     observe: Callable[[Progress], None] = lambda progress: None,
+    options: Options | None = None,
+    prefix: PrefixCache | None = None,
 ) -> list[Outcome]:
     """Train cells of one structure together; each ends as it would have ended alone.
 
     Args:
         checkpoints: where cells that were cut off go on from, and where this training leaves its own states.
+        options: how fast it is to go; nothing of the results.
+        prefix: hidden states below the adapters, kept.
 
     Returns:
         The outcomes in the order of `cells`.
@@ -55,31 +61,37 @@ def train(
     states = [found.get(cell.key) or CellState.start(cell, shape) for cell in cells]
     active = [place for place, cell in enumerate(cells) if not _finished(cell, states[place])]
     diverged: set[int] = set()
-    bundle = _bundle(encoder, cells, states, active)
+    parts = 1
     now = saved = time.monotonic()
-    while bundle is not None:
-        losses = bundle.step()
-        leaving = []
-        for position, place in enumerate(active):
-            if math.isnan(losses[position]):
-                diverged.add(place)
-                leaving.append(place)
-                continue
-            _look_at_dev(bundle, position)
-            if _finished(cells[place], states[place]):
-                leaving.append(place)
-        now = _share_time(bundle, now)
-        observe(_progress(bundle, losses))
-        due = checkpoints is not None and now - saved >= checkpoints.seconds
-        if due or leaving:
-            for position, place in enumerate(active):
-                states[place] = bundle.state(position)
-        if checkpoints is not None and due:
-            checkpoints.save({cell.key: state for cell, state in zip(cells, states, strict=True)})
-            saved = now
-        if leaving:
-            active = [place for place in active if place not in leaving]
-            bundle = _bundle(encoder, cells, states, active)
+    while active:
+        bundle = Bundle(encoder, [cells[p] for p in active], [states[p] for p in active], options, prefix, parts)
+        leaving: list[int] = []
+        try:
+            while not leaving:
+                losses = _advance(bundle)
+                for position, place in enumerate(active):
+                    if math.isnan(losses[position]):
+                        diverged.add(place)
+                        leaving.append(place)
+                        continue
+                    _look_at_dev(bundle, position, prefix)
+                    if _finished(cells[place], states[place]):
+                        leaving.append(place)
+                now = _share_time(bundle, now)
+                observe(_progress(bundle, losses))
+                due = checkpoints is not None and now - saved >= checkpoints.seconds
+                if due or leaving:
+                    for position, place in enumerate(active):
+                        states[place] = bundle.state(position)
+                if checkpoints is not None and due:
+                    checkpoints.save({cell.key: state for cell, state in zip(cells, states, strict=True)})
+                    saved = now
+        finally:
+            bundle.close()
+        active = [place for place in active if place not in leaving]
+        parts = bundle.parts
+    if prefix is not None:
+        prefix.flush()
     return [
         Outcome(
             cell,
@@ -91,17 +103,29 @@ def train(
     ]
 
 
-def _bundle(
-    encoder: PackedEncoder, cells: Sequence[TrainingCell], states: Sequence[CellState], active: Sequence[int]
-) -> Bundle | None:
-    return Bundle(encoder, [cells[p] for p in active], [states[p] for p in active]) if active else None
+def _advance(bundle: Bundle) -> list[float]:
+    """Take steps up to the next one after which the host has something to do; returns the losses of the last.
+
+    A cell that was not finite in any of them has a loss of NaN: from that step on it stood still.
+    """
+    ahead = min(_until_due(cell, state.step) for cell, state in zip(bundle.cells, bundle.states, strict=True))
+    for _ in range(min(ahead, bundle.lag)):
+        bundle.step()
+    return bundle.book()[-1]
+
+
+def _until_due(cell: TrainingCell, step: int) -> int:
+    """Steps until a cell ends or looks at its dev set."""
+    stopping = cell.settings.early_stopping
+    look = cell.total_steps if stopping is None else (step // stopping.every + 1) * stopping.every
+    return max(1, min(cell.total_steps, look) - step)
 
 
 def _share_time(bundle: Bundle, since: float) -> float:
     """Charge the time of a step to the cells by their tokens; returns when that was."""
     now = time.monotonic()
     for state, rows in zip(bundle.states, bundle.rows, strict=True):
-        state.seconds += (now - since) * rows / sum(bundle.rows)
+        state.seconds += (now - since) * rows / max(1, sum(bundle.rows))
     return now
 
 
@@ -114,27 +138,28 @@ def _finished(cell: TrainingCell, state: CellState) -> bool:
     return state.step >= cell.total_steps
 
 
-def _look_at_dev(bundle: Bundle, position: int) -> None:
+def _look_at_dev(bundle: Bundle, position: int, prefix: PrefixCache | None) -> None:
     """Every `every` steps and at the last one: score the dev set, and remember the parameters if they are the best."""
     cell, state = bundle.cells[position], bundle.states[position]
     stopping = cell.settings.early_stopping
     if stopping is None or (state.step % stopping.every and state.step < cell.total_steps):
         return
-    score = dev_score(bundle.encoder, cell, bundle.trained(position))
+    score = dev_score(bundle.encoder, cell, bundle.trained(position), prefix)
     state.looks.append((state.step, score))
     if state.best is None or score > state.best.score:
         current = bundle.state(position)
         state.best = Best(state.step, score, current.adapter.values, current.head.values)
 
 
-def dev_score(encoder: PackedEncoder, cell: TrainingCell, trained: TrainedCell) -> float:
+def dev_score(
+    encoder: PackedEncoder, cell: TrainingCell, trained: TrainedCell, prefix: PrefixCache | None = None
+) -> float:
     """Mean over tasks of the mean over the training languages of the task's main metric."""
     tasks = []
     for task in cell.tasks:
+        (found,) = predict(encoder, [(trained, task.head)], [pool.data for pool in task.dev], prefix)
         scores = []
-        for pool, predicted in zip(
-            task.dev, predict(encoder, trained, task.head, [p.data for p in task.dev]), strict=True
-        ):
+        for pool, predicted in zip(task.dev, found, strict=True):
             data = pool.data
             gold = np.split(data.labels, data.example_labels[1:-1])
             statistics = task.metric.statistics(gold, [example.argmax(axis=1) for example in predicted])

@@ -165,10 +165,10 @@ def _note_failure(stage: Stage, error: Exception, store: Store, tally: Tally) ->
 
 
 def _status(error: Exception) -> FailureStatus:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    from adapterx.engine.memory import is_out_of_memory
+
+    if is_out_of_memory(error):
         return "out-of-memory"
-    if isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error):
-        return "out-of-memory"  # torch's allocator words it differently from system to system
     number = error.errno if isinstance(error, OSError) else None
     if type(error).__name__ == "SafetensorError" and (found := re.search(r"\(os error (\d+)\)", str(error))):
         number = int(found[1])  # safetensors raises no OSError

@@ -179,7 +179,7 @@ class Worker:
         trained = self._trained(target)
         # The head bears the name of the task it was trained on, which need not be the one evaluated.
         (trained_on,) = target.work.tasks
-        predictions = evaluate(current.encoder, trained, _head(trained_on), pools)
+        (predictions,) = evaluate(current.encoder, [(trained, _head(trained_on))], pools)
         metrics = self.data.metrics(part)
         why = collapse(predictions, part.labels)
         metadata = {"task": part.task, "labels": list(part.labels), "metrics": [metric.name for metric in metrics]}

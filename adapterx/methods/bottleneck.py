@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
-from adapterx.backbones.packed import Place, Unadapted
-from adapterx.methods.config import Bottleneck
+from adapterx.backbones.packed import Module, Place, Unadapted
+from adapterx.methods.config import Bottleneck, adapted_layers
 from adapterx.methods.parameters import Initialiser, Parameter, kaiming_uniform, normal, zeros
 from adapterx.methods.rows import CellDropout, linear_by_cell
 from adapterx.methods.shape import Shape
@@ -49,7 +49,7 @@ def parameters(method: Bottleneck, shape: Shape) -> list[Parameter]:
     if method.placement == "parallel":
         down, up = kaiming_uniform, zeros
     found = []
-    for layer in range(shape.layers):
+    for layer in adapted_layers(method.layers, shape.layers):
         for place in places(method):
             name = _name(layer, place)
             found.append(Parameter(f"{name}.down.weight", (inside, shape.hidden), down))
@@ -59,7 +59,7 @@ def parameters(method: Bottleneck, shape: Shape) -> list[Parameter]:
     return found
 
 
-def _name(layer: int, place: Place) -> str:
+def _name(layer: int, place: Module | Place) -> str:
     return f"encoder.layer.{layer}.{'attention.output' if place == 'attention' else 'output'}.adapter"
 
 
@@ -80,10 +80,16 @@ class BottleneckAdapters(Unadapted):
         self.slots = tuple(slots)
         self.dropout = dropout
 
+    def adapts(self, layer: int, places: Sequence[Module | Place]) -> bool:
+        return any(self._adapts(layer, place) for place in places)
+
+    def _adapts(self, layer: int, place: Module | Place) -> bool:
+        return place in self.places and f"{_name(layer, place)}.down.weight" in self.slots[-1]
+
     def residual(
         self, layer: int, place: Place, update: Tensor, residual: Tensor, norm: nn.Module | None, rows: tuple[int, ...]
     ) -> Tensor:
-        if place in self.places:
+        if self._adapts(layer, place):
             for slot, tensors in enumerate(self.slots):
                 inputs = self._inputs(update, residual, norm)
                 change = self._bottleneck(tensors, _name(layer, place), inputs, rows)

@@ -12,6 +12,8 @@ from adapterx.backbones.packed import Module
 
 Placement: TypeAlias = Literal["sequential", "double", "parallel"]
 Activation: TypeAlias = Literal["relu", "gelu", "swish"]
+Layers: TypeAlias = int | tuple[int, ...] | None
+"""The layers that carry adapters: the top so many, these (counted from 0 at the bottom), or all."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Lora:
     dropout: float = 0.0
     """On the input of A."""
     target_modules: tuple[Module, ...] = ("query", "value")
+    layers: Layers = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,17 @@ class Bottleneck:
     scaling: float = 1.0
     dropout: float = 0.0
     """On the adapter's output."""
+    layers: Layers = None
 
 
 Method: TypeAlias = Lora | Bottleneck
+
+
+def adapted_layers(layers: Layers, depth: int) -> tuple[int, ...]:
+    """The chosen layers of an encoder `depth` layers deep, lowest first. ValueError where it has no such layers."""
+    if layers is None:
+        return tuple(range(depth))
+    chosen = tuple(range(depth - layers, depth)) if isinstance(layers, int) else tuple(sorted(layers))
+    if not chosen or chosen[0] < 0 or chosen[-1] >= depth:
+        raise ValueError(f"adapters in layers {layers} do not fit an encoder of {depth} layers")
+    return chosen

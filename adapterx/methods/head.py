@@ -64,6 +64,34 @@ class Head:
         table = scores.new_full((len(reads), int(reads.max())), float("-inf"))
         return table.index_put((example, choice), scores[:, 0])
 
-    def loss(self, scores: Tensor, reads: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy over the labels (words, for tagging), as the Hugging Face heads compute it."""
-        return cross_entropy(self.units(scores, reads), labels)
+    def loss(self, scores: Tensor, reads: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        """Cross-entropy summed over the labels (words, for tagging) with the weight of each.
+
+        Equal weights that sum to 1 give the mean, as the Hugging Face heads compute it.
+        """
+        return cross_entropy(self.units(scores, reads), labels, reduction="none") @ weights
+
+    def losses(
+        self, tensors: Mapping[str, Tensor], rows: Tensor, labels: Tensor, weights: Tensor, choices: int
+    ) -> Tensor:
+        """(K,) losses of K cells at once.
+
+        Args:
+            tensors: (K, …), those of every cell.
+            rows: (K, R, d) read rows.
+            labels: (K, U) gold, U at least R / choices; what lies beyond a cell's own labels has weight 0.
+            weights: (K, U).
+            choices: read rows per label.
+        """
+        if self.format != "tagging":
+            rows = torch.tanh(_linear(rows, tensors, f"{self.prefix}dense"))
+        scores = _linear(rows, tensors, f"{self.prefix}output").float()
+        units = scores.shape[1] // choices
+        if self.format == "multiple-choice":
+            scores = scores[:, : units * choices, 0].reshape(len(rows), units, choices)
+        losses = cross_entropy(scores.flatten(0, 1), labels[:, :units].flatten(), reduction="none")
+        return (losses.view(len(rows), units) * weights[:, :units]).sum(1)
+
+
+def _linear(rows: Tensor, tensors: Mapping[str, Tensor], name: str) -> Tensor:
+    return torch.baddbmm(tensors[f"{name}.bias"][:, None], rows, tensors[f"{name}.weight"].transpose(1, 2))

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adapterx.backbones.packed import Module, Unadapted
-from adapterx.methods.config import Lora
+from adapterx.backbones.packed import Module, Place, Unadapted
+from adapterx.methods.config import Lora, adapted_layers
 from adapterx.methods.parameters import Parameter, kaiming_uniform, zeros
-from adapterx.methods.rows import CellDropout
+from adapterx.methods.rows import CellDropout, alike
 from adapterx.methods.shape import Shape
 
 _MODULE_PATH: dict[Module, str] = {
@@ -28,7 +28,7 @@ def parameters(method: Lora, shape: Shape) -> list[Parameter]:
     """A (rank, in) and B (out, rank) for each target of each layer; B starts at zero, so training starts at the
     backbone. Names are the module's path in the encoder with `.lora_A` and `.lora_B`."""
     found = []
-    for layer in range(shape.layers):
+    for layer in adapted_layers(method.layers, shape.layers):
         for module in method.target_modules:
             wide_in, wide_out = _widths(module, shape)
             found.append(Parameter(_name(layer, module, "A"), (method.rank, wide_in), kaiming_uniform))
@@ -63,12 +63,18 @@ class LoraAdapters(Unadapted):
         self.slots = tuple(slots)
         self.dropout = dropout
 
+    def adapts(self, layer: int, places: Sequence[Module | Place]) -> bool:
+        return any(self._adapts(layer, place) for place in places)
+
+    def _adapts(self, layer: int, place: Module | Place) -> bool:
+        return place in self.targets and _name(layer, place, "A") in self.slots[-1]
+
     def linear(
         self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
     ) -> Tensor:
         width = outputs.shape[1] // len(modules)
         for place, module in enumerate(modules):
-            if module not in self.targets:
+            if not self._adapts(layer, module):
                 continue
             columns = (place * width, (place + 1) * width)
             for slot, tensors in enumerate(self.slots):
@@ -99,14 +105,9 @@ class _AddDelta(torch.autograd.Function):
         rows: tuple[int, ...],
     ) -> Tensor:
         target = outputs[:, columns[0] : columns[1]]
-        lows = []
-        counts = list(rows)
-        parts = zip(torch.split(target, counts), torch.split(inputs, counts), strict=True)
-        for cell, (out, part) in enumerate(parts):
-            low = part @ a[cell].T
-            out.addmm_(low, b[cell].T, alpha=scale)
-            lows.append(low)
-        ctx.save_for_backward(inputs, torch.cat(lows), a, b)
+        add = _add_alike if alike(rows) else _add_one_by_one
+        low = add(target, inputs, a, b, scale, rows)
+        ctx.save_for_backward(inputs, low, a, b)
         ctx.scale, ctx.columns, ctx.rows = scale, columns, rows
         ctx.mark_dirty(outputs)
         return outputs
@@ -114,19 +115,70 @@ class _AddDelta(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs, low, a, b = ctx.saved_tensors
-        rows, scale = list(ctx.rows), ctx.scale
-        needs_inputs, needs_a, needs_b = ctx.needs_input_grad[1:4]
-        parts = torch.split(gradient[:, ctx.columns[0] : ctx.columns[1]], rows)
-        grad_inputs = torch.empty_like(inputs) if needs_inputs else None
-        grad_a = torch.empty_like(a) if needs_a else None
-        grad_b = torch.empty_like(b) if needs_b else None
-        for cell, (part, x, z) in enumerate(zip(parts, torch.split(inputs, rows), torch.split(low, rows), strict=True)):
-            if grad_b is not None:
-                torch.mm(part.T, z, out=grad_b[cell]).mul_(scale)
-            grad_low = (part @ b[cell]).mul_(scale)
-            if grad_a is not None:
-                torch.mm(grad_low.T, x, out=grad_a[cell])
-            if grad_inputs is not None:
-                start = sum(rows[:cell])
-                torch.mm(grad_low, a[cell], out=grad_inputs[start : start + rows[cell]])
-        return gradient, grad_inputs, grad_a, grad_b, None, None, None
+        part = gradient[:, ctx.columns[0] : ctx.columns[1]]
+        differentiate = _differentiate_alike if alike(ctx.rows) else _differentiate_one_by_one
+        found = differentiate(part, inputs, low, a, b, ctx.scale, ctx.rows, ctx.needs_input_grad[1])
+        return gradient, *found, None, None, None
+
+
+def _add_one_by_one(
+    target: Tensor, inputs: Tensor, a: Tensor, b: Tensor, scale: float, rows: tuple[int, ...]
+) -> Tensor:
+    """Add the deltas to (N, o) targets, a cell at a time; returns the (N, r) images of the inputs."""
+    lows = []
+    parts = zip(torch.split(target, list(rows)), torch.split(inputs, list(rows)), strict=True)
+    for cell, (out, part) in enumerate(parts):
+        low = part @ a[cell].T
+        out.addmm_(low, b[cell].T, alpha=scale)
+        lows.append(low)
+    return lows[0] if len(lows) == 1 else torch.cat(lows)
+
+
+def _add_alike(target: Tensor, inputs: Tensor, a: Tensor, b: Tensor, scale: float, rows: tuple[int, ...]) -> Tensor:
+    """The same for cells with equally many rows: two batched products for all of them."""
+    low = torch.bmm(inputs.view(len(rows), rows[0], -1), a.transpose(1, 2))
+    target.view(len(rows), rows[0], -1).baddbmm_(low, b.transpose(1, 2), alpha=scale)
+    return low.flatten(0, 1)
+
+
+def _differentiate_one_by_one(
+    gradient: Tensor,
+    inputs: Tensor,
+    low: Tensor,
+    a: Tensor,
+    b: Tensor,
+    scale: float,
+    rows: tuple[int, ...],
+    needs_inputs: bool,
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """Gradients of inputs, A and B."""
+    counts = list(rows)
+    grad_a, grad_b = torch.empty_like(a), torch.empty_like(b)
+    grad_inputs = torch.empty_like(inputs) if needs_inputs else None
+    into = [None] * len(counts) if grad_inputs is None else torch.split(grad_inputs, counts)
+    parts = zip(torch.split(gradient, counts), torch.split(inputs, counts), torch.split(low, counts), into, strict=True)
+    for cell, (part, x, z, out) in enumerate(parts):
+        torch.mm(part.T, z, out=grad_b[cell]).mul_(scale)
+        grad_low = (part @ b[cell]).mul_(scale)
+        torch.mm(grad_low.T, x, out=grad_a[cell])
+        if out is not None:
+            torch.mm(grad_low, a[cell], out=out)
+    return grad_inputs, grad_a, grad_b
+
+
+def _differentiate_alike(
+    gradient: Tensor,
+    inputs: Tensor,
+    low: Tensor,
+    a: Tensor,
+    b: Tensor,
+    scale: float,
+    rows: tuple[int, ...],
+    needs_inputs: bool,
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """The same for cells with equally many rows."""
+    part, x, z = (tensor.view(len(rows), rows[0], tensor.shape[1]) for tensor in (gradient, inputs, low))
+    grad_b = torch.bmm(part.transpose(1, 2), z).mul_(scale)
+    grad_low = torch.bmm(part, b).mul_(scale)
+    grad_a = torch.bmm(grad_low.transpose(1, 2), x)
+    return torch.bmm(grad_low, a).flatten(0, 1) if needs_inputs else None, grad_a, grad_b

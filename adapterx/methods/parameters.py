@@ -89,10 +89,13 @@ class ParameterBank:
             start = columns.stop
 
     @torch.no_grad()
-    def take_gradients(self, gradients: Sequence[Tensor | None]) -> None:
-        """Fill the (K, P) gradients from one tensor per view, in their order; None counts as zero."""
+    def take_gradients(self, gradients: Sequence[Tensor | None], add: bool = False) -> None:
+        """Fill the (K, P) gradients from one tensor per view, in their order, or add to them; None counts as zero."""
         for slot, gradient in zip(self._slots, gradients, strict=True):
-            if gradient is None:
+            if add:
+                if gradient is not None:
+                    slot.add_(gradient)
+            elif gradient is None:
                 slot.zero_()
             else:
                 slot.copy_(gradient)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
 from adapterx.methods.parameters import stream
+
+
+def alike(rows: Sequence[int]) -> bool:
+    """Whether several cells have equally many rows, so that one batched product serves them all."""
+    return len(rows) > 1 and len(set(rows)) == 1
 
 
 def linear_by_cell(inputs: Tensor, weight: Tensor, bias: Tensor | None, rows: tuple[int, ...]) -> Tensor:
@@ -24,6 +30,11 @@ def linear_by_cell(inputs: Tensor, weight: Tensor, bias: Tensor | None, rows: tu
         (N, o) in the number format of the inputs. A cell's rows meet the same product however many neighbours it has.
     """
     weight, bias = weight.to(inputs.dtype), None if bias is None else bias.to(inputs.dtype)
+    if alike(rows):
+        parts_of_cells, turned = inputs.view(len(rows), rows[0], -1), weight.transpose(1, 2)
+        if bias is None:
+            return torch.bmm(parts_of_cells, turned).flatten(0, 1)
+        return torch.baddbmm(bias[:, None], parts_of_cells, turned).flatten(0, 1)
     parts = [
         linear(part, weight[cell], None if bias is None else bias[cell])
         for cell, part in enumerate(torch.split(inputs, list(rows)))
@@ -32,29 +43,58 @@ def linear_by_cell(inputs: Tensor, weight: Tensor, bias: Tensor | None, rows: tu
 
 
 class CellDropout:
-    """Dropout whose masks belong to the cell: a function of its seed, its step and the place in the network.
+    """Dropout whose masks belong to the cell: a function of its seed, its step, the place in the network and the row.
 
-    Neighbours in the bundle and the packing of the batch leave the masks as they are. Off until `begin`.
+    Masks are counted, not drawn from a running generator: neighbours, the packing of the batch, the device and the
+    cutting of a batch into parts leave them as they are. Off until `begin`.
     """
 
     def __init__(self, probability: float, seeds: Sequence[int]) -> None:
         self.probability = probability
         self.seeds = tuple(seeds)
         self.steps: tuple[int, ...] | None = None
+        self.starts: Mapping[tuple[int, ...], Sequence[int]] = {}
 
-    def begin(self, steps: Sequence[int] | None) -> None:
-        """Set each cell's step before a training pass; None switches dropout off."""
+    def begin(
+        self, steps: Sequence[int] | None, starts: Mapping[tuple[int, ...], Sequence[int]] = MappingProxyType({})
+    ) -> None:
+        """Set each cell's step before a training pass; None switches dropout off.
+
+        Args:
+            starts: for a part of a batch, by the row counts of its cells, where each cell's rows begin in the whole.
+        """
         self.steps = None if steps is None else tuple(steps)
+        self.starts = starts
 
     def __call__(self, inputs: Tensor, rows: tuple[int, ...], place: str) -> Tensor:
         """Inputs (N, d) with entries zeroed and the rest scaled by 1 / (1 - p)."""
         if self.steps is None or self.probability == 0.0:
             return inputs
         keep = 1.0 - self.probability
-        generator = torch.Generator(device=inputs.device)
-        masks = []
-        for seed, step, count in zip(self.seeds, self.steps, rows, strict=True):
-            generator.manual_seed(stream("dropout", seed, step, place))
-            mask = torch.empty(count, inputs.shape[1], device=inputs.device, dtype=inputs.dtype)
-            masks.append(mask.bernoulli_(keep, generator=generator).div_(keep))
-        return inputs * (masks[0] if len(masks) == 1 else torch.cat(masks))
+        starts = self.starts.get(rows, (0,) * len(rows))
+        masks = [
+            _kept(keep, stream("dropout", seed, step, place), start, count, inputs.shape[1], inputs.device)
+            for seed, step, start, count in zip(self.seeds, self.steps, starts, rows, strict=True)
+        ]
+        mask = masks[0] if len(masks) == 1 else torch.cat(masks)
+        return inputs * mask.to(inputs.dtype).div_(keep)
+
+
+def _kept(keep: float, key: int, start: int, rows: int, columns: int, device: torch.device) -> Tensor:
+    """(rows, columns) bool, each true with probability `keep`: a hash of the key, the row and the column.
+
+    Rounds of multiplication and shift after the integer hash of Wellons, "Prospecting for Hash Functions" (2018);
+    32-bit products wrap around.
+    """
+    low, high = key & 0x7FFFFFFF, key >> 32 & 0x7FFFFFFF
+    row = _mixed(torch.arange(start, start + rows, dtype=torch.int32, device=device) ^ low)
+    column = _mixed(torch.arange(columns, dtype=torch.int32, device=device) ^ high)
+    mixed = _mixed(row[:, None] ^ column[None, :])
+    return mixed < round(keep * 2**32 - 2**31) if keep < 1.0 else torch.ones_like(mixed, dtype=torch.bool)
+
+
+def _mixed(values: Tensor) -> Tensor:
+    """int32 values scrambled, in place."""
+    values.mul_(0x21F0AAAD)
+    values.bitwise_xor_((values >> 15).bitwise_and_(0x1FFFF))
+    return values.mul_(0x735A2D97)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from adapterx.backbones.layout import MAX_BLOCKS, pack
-from adapterx.backbones.packed import PackedEncoder, Unadapted
+from adapterx.backbones.layout import MAX_BLOCKS, Sequences, pack
+from adapterx.backbones.packed import PackedEncoder, Unadapted, Walk
 from tests.models import encoder
 
 SHAPES = [
@@ -22,7 +22,7 @@ LENGTHS = [1, 2, 3, 5, 7, 7, 7, 13, 31, 64, 65, 127, 512]
 def batch_of(lengths: list[int], reads: list[int] | None = None, seed: int = 0):
     tokens = np.random.default_rng(seed).integers(3, 120, size=sum(lengths)).astype(np.int32)
     rows = np.arange(len(tokens)) if reads is None else np.array(reads)
-    return tokens, pack(tokens, np.array(lengths), rows, [len(lengths)])
+    return tokens, pack(Sequences(tokens, np.array(lengths), rows, [len(lengths)], [len(rows)]))
 
 
 def reference(model, tokens, lengths) -> list[torch.Tensor]:
@@ -72,7 +72,8 @@ def test_what_is_not_finite_stays_in_its_sequence() -> None:
     embedded = packed.embed(batch)
     embedded[:5] = torch.nan
     embedded.requires_grad_()
-    hidden = packed.layer(1, packed.layer(0, embedded, batch, Unadapted()), batch, Unadapted())
+    walk = Walk(batch, Unadapted())
+    hidden = packed.layer(1, packed.layer(0, embedded, walk), walk)
     assert hidden[:5].isnan().all() and hidden[5:].isfinite().all()
     hidden[5:].sum().backward()
     assert embedded.grad[5:].isfinite().all()
@@ -87,7 +88,7 @@ def test_gradients_of_the_inputs_equal_the_hugging_face_ones() -> None:
     leaf = packed.embed(batch).detach().requires_grad_()
     hidden = leaf
     for index in range(len(packed.layers)):
-        hidden = packed.layer(index, hidden, batch, Unadapted())
+        hidden = packed.layer(index, hidden, Walk(batch, Unadapted()))
     (hidden * weight).sum().backward()
 
     grads = []
@@ -109,8 +110,8 @@ def test_the_projections_stay_the_models_own() -> None:
     after = model.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    attention = packed.layers[0].attention.self
-    assert attention.key.weight.data_ptr() == attention.joint_weight[32:].data_ptr()
+    joint = packed.products[0]["query", "key", "value"].weight
+    assert packed.layers[0].attention.self.key.weight.data_ptr() == joint[32:].data_ptr()
     assert not any(tensor.requires_grad for tensor in model.parameters())
 
 
@@ -127,6 +128,6 @@ def test_few_blocks_and_little_padding() -> None:
 
 def test_wrong_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="sum to 5, but there are 4 tokens"):
-        pack(np.zeros(4, dtype=np.int32), np.array([2, 3]), np.array([0]), [2])
+        pack(Sequences(np.zeros(4, dtype=np.int32), np.array([2, 3]), np.array([0]), [2], [1]))
     with pytest.raises(ValueError, match="sequence 1 is never read"):
-        pack(np.zeros(4, dtype=np.int32), np.array([2, 2]), np.array([0]), [2])
+        pack(Sequences(np.zeros(4, dtype=np.int32), np.array([2, 2]), np.array([0]), [2], [1]))

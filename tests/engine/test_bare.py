@@ -34,7 +34,7 @@ packed = PackedEncoder(encoder("xlm-roberta"))
 one = cell(METHODS["lora"], steps=2)
 (outcome,) = train(packed, [one])
 task = one.tasks[0]
-scores = predict(packed, outcome.trained, task.head, [task.dev[0].data])
+(scores,) = predict(packed, [(outcome.trained, task.head)], [task.dev[0].data])
 print(outcome.status, len(scores[0]))
 """
 

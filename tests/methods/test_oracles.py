@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from adapterx.backbones.layout import pack
+from adapterx.backbones.layout import Sequences, pack
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.methods.config import Lora, Method
 from adapterx.methods.method import adapters, parameters
@@ -35,7 +35,7 @@ def tensors_of(method: Method, seed: int, scale: float = 0.2) -> dict[str, Tenso
 def ours(model, method: Method, slots: list[dict[str, Tensor]]) -> tuple[Tensor, list[dict[str, Tensor]]]:
     """Hidden states of all rows, and the stacked tensors with gradients of their weighted sum."""
     tokens = np.random.default_rng(0).integers(3, 120, size=sum(LENGTHS)).astype(np.int32)
-    batch = pack(tokens, np.array(LENGTHS), np.arange(sum(LENGTHS)), [len(LENGTHS)])
+    batch = pack(Sequences(tokens, np.array(LENGTHS), np.arange(sum(LENGTHS)), [len(LENGTHS)], [sum(LENGTHS)]))
     stacked = [{name: tensor[None].clone().requires_grad_() for name, tensor in slot.items()} for slot in slots]
     hidden = PackedEncoder(deepcopy(model))(batch, adapters(method, stacked, CellDropout(0.0, (0,))))
     (hidden * weights(hidden)).sum().backward()

@@ -1,0 +1,104 @@
+"""Scaled dot-product attention within each sequence of a packed batch."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from adapterx.backbones.layout import Attention, Blocks, Rectangle, Spans
+
+
+class _Gather(torch.autograd.Function):
+    """Rows (N, d) to slots (M, d). Every row has exactly one slot, so the backward is a gather too."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, index: Rectangle) -> Tensor:
+        ctx.index = index
+        return rows.index_select(0, index.gather)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient.index_select(0, ctx.index.scatter), None
+
+
+class _Scatter(torch.autograd.Function):
+    """Slots (M, d) to rows (N, d). The backward leaves a gradient of exactly zero at padding."""
+
+    @staticmethod
+    def forward(ctx: Any, slots: Tensor, index: Rectangle) -> Tensor:
+        ctx.index = index
+        return slots.index_select(0, index.scatter)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        index: Rectangle = ctx.index
+        slots = gradient.index_select(0, index.gather)
+        if index.padding is not None:
+            slots.masked_fill_(index.padding[:, None], 0.0)
+        return slots, None
+
+
+def _gather(rows: Tensor, index: Rectangle) -> Tensor:
+    return cast(Tensor, _Gather.apply(rows, index))  # type: ignore[no-untyped-call]
+
+
+def attend(query: Tensor, key_value: Tensor, layout: Attention, heads: int) -> Tensor:
+    """Scaled dot-product attention within each sequence.
+
+    Args:
+        query: (Q, d) projected queries: all rows, or the read rows.
+        key_value: (N, 2d) projected keys and values of all rows, side by side.
+
+    Returns:
+        (Q, d) context of each query row.
+    """
+    if isinstance(layout, Spans):
+        return _attend_spans(query, key_value, layout, heads)
+    return _attend_blocks(query, key_value, layout, heads)
+
+
+def _attend_blocks(query: Tensor, key_value: Tensor, layout: Blocks, heads: int) -> Tensor:
+    width = query.shape[1]
+    blocks = layout.blocks
+    # Split and unbind, not slices: the backward of a slice is a whole tensor of zeros.
+    queries = torch.split(_gather(query, layout.queries), [block.sequences * block.queries for block in blocks])
+    pairs = torch.split(_gather(key_value, layout.keys), [block.sequences * block.keys for block in blocks])
+    contexts = []
+    for block, q_slots, kv_slots in zip(blocks, queries, pairs, strict=True):
+        q = q_slots.view(block.sequences, block.queries, heads, width // heads).transpose(1, 2)
+        pair = kv_slots.view(block.sequences, block.keys, 2, heads, width // heads).unbind(2)
+        k, v = pair[0].transpose(1, 2), pair[1].transpose(1, 2)
+        context = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=block.mask)
+        contexts.append(context.transpose(1, 2).reshape(block.sequences * block.queries, width))
+    slots = contexts[0] if len(contexts) == 1 else torch.cat(contexts)
+    return cast(Tensor, _Scatter.apply(slots, layout.queries))  # type: ignore[no-untyped-call]
+
+
+def _attend_spans(query: Tensor, key_value: Tensor, layout: Spans, heads: int) -> Tensor:
+    width = query.shape[1]
+    q = query.view(-1, heads, width // heads)
+    k, v = key_value.view(-1, 2, heads, width // heads).unbind(1)
+    if query.device.type == "cuda":
+        from torch.nn.attention.varlen import varlen_attn
+
+        context = varlen_attn(q, k, v, layout.queries, layout.keys, *layout.longest)
+    else:
+        context = _one_by_one(q, k, v, layout)
+    return cast(Tensor, context).reshape(-1, width)
+
+
+def _one_by_one(q: Tensor, k: Tensor, v: Tensor, layout: Spans) -> Tensor:
+    """What the kernel computes, sequence after sequence, where there is no kernel."""
+    asked, answered = (offsets.diff().tolist() for offsets in (layout.queries, layout.keys))
+    contexts = []
+    for asking, keys, values in zip(
+        torch.split(q, asked), torch.split(k, answered), torch.split(v, answered), strict=True
+    ):
+        if len(asking):
+            context = torch.nn.functional.scaled_dot_product_attention(
+                asking.transpose(0, 1), keys.transpose(0, 1), values.transpose(0, 1)
+            )
+            contexts.append(context.transpose(0, 1))
+    return torch.cat(contexts)

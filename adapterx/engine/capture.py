@@ -1,0 +1,97 @@
+"""Steps recorded as CUDA graphs, one per batch shape: the host replays a step instead of launching it anew."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from adapterx.backbones.layout import PackedBatch, Spans
+from adapterx.engine.batches import Batch, placed
+
+LIMIT = 8
+"""Graphs of one bundle: each holds on to the memory of a step."""
+WARM_UP = 2
+"""Runs before a recording, in which libraries allocate what they keep."""
+
+
+@dataclass(frozen=True)
+class _Recording:
+    graph: Any
+    batch: Batch
+    """What the graph reads; a step's numbers are copied into it."""
+    table: Tensor
+    losses: Tensor
+
+
+class CapturedSteps:
+    """Takes steps by replaying them.
+
+    Args:
+        compute: takes the step of a batch and a `Step.table` on the device, without waiting for it; returns the losses.
+        alive: (K,) which cells the step may change.
+    """
+
+    def __init__(self, compute: Callable[[Batch, Tensor], Tensor], alive: Tensor) -> None:
+        self._compute = compute
+        self._alive = alive
+        self._seen: Counter[Hashable] = Counter()
+        self._recordings: dict[Hashable, _Recording] = {}
+        self._pool: Any = None
+
+    def __call__(self, batch: Batch, table: Tensor) -> Tensor | None:
+        """Losses (K,) of the step of a batch in host memory; None where its shape is too rare to be recorded."""
+        shape = shape_of(batch)
+        self._seen[shape] += 1
+        if batch.aligned is None or (shape not in self._recordings and not self._worth_recording(shape)):
+            return None
+        if shape not in self._recordings:
+            self._recordings[shape] = self._record(batch, table)
+        recording = self._recordings[shape]
+        for static, new in zip(recording.batch.tensors(), batch.tensors(), strict=True):
+            static.copy_(new, non_blocking=True)
+        recording.table.copy_(table.pin_memory(), non_blocking=True)
+        recording.graph.replay()
+        return recording.losses.clone()
+
+    def _worth_recording(self, shape: Hashable) -> bool:
+        return self._seen[shape] > 1 and len(self._recordings) < LIMIT
+
+    def _record(self, batch: Batch, table: Tensor) -> _Recording:
+        """Record a step without taking it: while nobody is alive, it changes nothing."""
+        device = self._alive.device
+        static = placed(batch, lambda tensor: tensor.to(device))
+        static_table, alive = table.to(device), self._alive.clone()
+        stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream(device))
+        self._alive.zero_()
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP):
+                self._compute(static, static_table)
+        torch.cuda.current_stream(device).wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        # The loader's threads go on pinning memory meanwhile, hence an error mode of this thread alone.
+        with torch.cuda.graph(graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"):
+            losses = self._compute(static, static_table)
+        self._pool = self._pool or graph.pool()
+        self._alive.copy_(alive)
+        return _Recording(graph, static, static_table, losses)
+
+
+def shape_of(batch: Batch) -> Hashable:
+    """Equal for batches that one recording serves."""
+    return (
+        tuple((tuple(tensor.shape), tensor.dtype) for tensor in batch.tensors()),
+        _layout(batch.packed),
+        None if batch.aligned is None else batch.aligned.choices,
+    )
+
+
+def _layout(packed: PackedBatch) -> Hashable:
+    attention = (packed.attention, packed.read_attention)
+    longest = tuple(layout.longest if isinstance(layout, Spans) else None for layout in attention)
+    return (packed.rows, packed.read_rows, longest, None if packed.fork is None else _layout(packed.fork.trunk))

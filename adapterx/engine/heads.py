@@ -1,0 +1,69 @@
+"""The heads of a bundle's cells, and their losses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adapterx.engine.batches import Aligned, Batch
+from adapterx.engine.cell import TrainingCell
+from adapterx.engine.optimiser import RowAdamW
+
+
+@dataclass(frozen=True)
+class HeadGroup:
+    """Cells whose heads are alike, with their parameters side by side."""
+
+    members: tuple[int, ...]
+    """Places of the cells in the bundle."""
+    index: Tensor
+    """The same on the device."""
+    optimiser: RowAdamW
+
+
+def groups(cells: Sequence[TrainingCell]) -> list[tuple[int, ...]]:
+    """Places of the cells with the same heads, group by group."""
+    found: dict[object, list[int]] = {}
+    for place, cell in enumerate(cells):
+        found.setdefault(tuple(task.head for task in cell.tasks), []).append(place)
+    return [tuple(places) for places in found.values()]
+
+
+def losses(cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], batch: Batch, hidden: Tensor) -> Tensor:
+    """(K,) losses of the cells from the (R, d) float32 rows that they read."""
+    if batch.aligned is not None:
+        return _together(cells, heads, batch.aligned, hidden)
+    found: dict[int, Tensor] = {}
+    for group in heads:
+        views = group.optimiser.bank.views
+        for row, place in enumerate(group.members):
+            tensors = {name: view[row] for name, view in views.items()}
+            loss = hidden.new_zeros(())
+            for rows in batch.cells[place]:
+                head = cells[place].tasks[rows.head].head
+                scores = head.scores(tensors, hidden[rows.start : rows.stop])
+                loss = loss + head.loss(scores, rows.reads, rows.labels, rows.weights)
+            found[place] = loss
+    return torch.stack([found[place] for place in range(len(cells))])
+
+
+def _together(cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], aligned: Aligned, hidden: Tensor) -> Tensor:
+    """The same for padded cells, group by group."""
+    rows = hidden.view(len(cells), len(hidden) // len(cells), -1)
+    found = []
+    for group in heads:
+        first, members = group.members[0], list(group.members)
+        choices = aligned.choices[first]
+        own = rows if len(members) == len(cells) else torch.stack([rows[place] for place in members])
+        labels, weights = (
+            tensor if len(members) == len(cells) else torch.stack([tensor[place] for place in members])
+            for tensor in (aligned.labels, aligned.weights)
+        )
+        (head,) = (task.head for task in cells[first].tasks)
+        found.append(head.losses(group.optimiser.bank.views, own, labels, weights, choices))
+    order = [place for group in heads for place in group.members]
+    joint = torch.cat(found)
+    return joint if len(heads) == 1 else torch.stack([joint[order.index(place)] for place in range(len(cells))])

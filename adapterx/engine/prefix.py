@@ -1,0 +1,188 @@
+"""Hidden states below the lowest adapter, kept: a frozen prefix gives the same ones in every epoch and for every cell.
+
+Beside each pool's tokens lie (tokens, d) rows, filled example by example the first time each is seen. They have the
+number format of the encoder's hidden states, so that keeping them changes no result, unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+from torch import Tensor
+
+from adapterx.backbones.packed import PackedEncoder
+from adapterx.engine.batches import Batch, Selection, Source, collate, placed
+from adapterx.engine.options import ROWS
+from adapterx.store.atomic import write_bytes
+from adapterx.tasks.encoded import Encoded
+
+logger = logging.getLogger(__name__)
+
+VERSION = 1
+"""Raised when the same weights and tokens would give other hidden states."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The hidden states of one pool at one depth."""
+
+    rows: Tensor
+    """(tokens, d)."""
+    filled: NDArray[np.bool_]
+    """(examples,) whether an example's rows are there."""
+    file: _File | None = None
+
+
+class PrefixCache:
+    """The kept hidden states of one encoder.
+
+    Args:
+        limit: bytes that all of them may take (in the directory, those of earlier runs included). A pool that does not
+            fit is computed each time.
+        directory: where they are kept from run to run; in memory where None.
+        dtype: the number format they are kept in; a smaller one than the encoder's rounds them.
+    """
+
+    def __init__(
+        self, encoder: PackedEncoder, limit: int, directory: Path | None = None, dtype: torch.dtype | None = None
+    ) -> None:
+        self.encoder = encoder
+        self.limit = limit
+        self.directory = directory
+        self.dtype = dtype or encoder.dtype
+        self._pools: dict[tuple[int, int], tuple[Encoded, _Kept | None]] = {}
+        self._taken = 0
+
+    def known(self, batch: Batch, depth: int) -> Tensor | None:
+        """(trunk rows, d) hidden states of a batch at a depth, in host memory, if all of them are kept; else None."""
+        found = [(self._kept(source.data, depth), source) for source in batch.sources]
+        if not all(kept is not None and kept.filled[source.examples].all() for kept, source in found):
+            return None
+        # Rows that fill cells up have no source; any finite numbers serve.
+        rows = torch.zeros(len(batch.packed.trunk.tokens), self.encoder.hidden, dtype=self.dtype)
+        for kept, source in found:
+            assert kept is not None
+            part = rows[source.start : source.start + len(source.tokens)]
+            torch.index_select(kept.rows, 0, torch.from_numpy(source.tokens), out=part)
+        return rows.to(self.encoder.dtype)
+
+    def hidden(self, batch: Batch, depth: int) -> Tensor | None:
+        """The same, computing and keeping first what is missing; None where a pool of the batch is not kept."""
+        for source in batch.sources:
+            kept = self._kept(source.data, depth)
+            if kept is None:
+                return None
+            self._fill(kept, source, depth)
+        return self.known(batch, depth)
+
+    def flush(self) -> None:
+        """Make rows in files durable, and only then note that they are there."""
+        for _, kept in self._pools.values():
+            if kept is not None and kept.file is not None:
+                kept.file.note(kept.filled)
+
+    def _fill(self, kept: _Kept, source: Source, depth: int) -> None:
+        data = source.data
+        missing = np.unique(source.examples[~kept.filled[source.examples]])
+        sizes = np.diff(data.sequence_offsets[data.example_sequences])
+        missing = missing[np.argsort(sizes[missing], kind="stable")]
+        parts = np.cumsum(sizes[missing]) // ROWS[self.encoder.device.type]
+        for part in np.unique(parts):
+            chosen = missing[parts == part]
+            batch = collate([[Selection(0, data, chosen)]], self.encoder.spans)
+            hidden = self.encoder.below(placed(batch, self.encoder.place).packed, depth)
+            kept.rows[torch.from_numpy(batch.sources[0].tokens)] = hidden.to("cpu", self.dtype)
+            kept.filled[chosen] = True
+
+    def _kept(self, data: Encoded, depth: int) -> _Kept | None:
+        key = (id(data), depth)
+        if key not in self._pools:
+            self._pools[key] = (data, self._open(data, depth))  # holding the data keeps its id its own
+        return self._pools[key][1]
+
+    def _open(self, data: Encoded, depth: int) -> _Kept | None:
+        size = len(data.tokens) * self.encoder.hidden * self.dtype.itemsize
+        file = None if self.directory is None else _File.open(self.directory, self._name(data, depth), size, self.limit)
+        if file is not None:
+            rows = torch.from_numpy(file.content).view(self.dtype).view(len(data.tokens), self.encoder.hidden)
+            return _Kept(rows, file.filled(len(data)), file)
+        if self._taken + size > self.limit:
+            logger.warning(
+                "the hidden states of %d examples take %.1f GB, more than is left of the prefix cache's limit;"
+                " they are computed each time",
+                len(data),
+                size / 1e9,
+            )
+            return None
+        self._taken += size
+        rows = torch.empty(len(data.tokens), self.encoder.hidden, dtype=self.dtype)
+        return _Kept(rows, np.zeros(len(data), np.bool_))
+
+    def _name(self, data: Encoded, depth: int) -> str:
+        digest = hashlib.sha256(f"{VERSION} {self.encoder.key} {depth} {self.dtype}".encode())
+        for array in (data.tokens, data.sequence_offsets, data.example_sequences):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()[:32]
+
+
+class _File:
+    """Rows on disk, mapped into memory, held by one process at a time."""
+
+    def __init__(self, path: Path, content: NDArray[np.uint8], lock: FileLock) -> None:
+        self.path = path
+        self.content: Any = content
+        self.lock = lock
+
+    @classmethod
+    def open(cls, directory: Path, name: str, size: int, limit: int) -> _File | None:
+        """The file of this name; None where another process has it or there is no room."""
+        directory.mkdir(parents=True, exist_ok=True)
+        path, lock = directory / f"{name}.rows", FileLock(directory / f"{name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return None
+        try:
+            if not path.is_file() or path.stat().st_size != size:
+                path.with_suffix(".filled").unlink(missing_ok=True)
+                _reserve(path, size, limit)
+        except OSError as error:
+            logger.warning("hidden states are not kept on disk: %s", error)
+            path.unlink(missing_ok=True)
+            lock.release()
+            return None
+        return cls(path, np.memmap(path, np.uint8, mode="r+"), lock)
+
+    def filled(self, examples: int) -> NDArray[np.bool_]:
+        """Which examples' rows an earlier run left, (examples,)."""
+        note = self.path.with_suffix(".filled")
+        bits = np.frombuffer(note.read_bytes(), np.uint8) if note.is_file() else np.zeros(0, np.uint8)
+        if len(bits) != -(-examples // 8):
+            return np.zeros(examples, np.bool_)
+        return np.unpackbits(bits, count=examples).astype(np.bool_)
+
+    def note(self, filled: NDArray[np.bool_]) -> None:
+        self.content.flush()
+        write_bytes(self.path.with_suffix(".filled"), np.packbits(filled).tobytes())
+
+
+def _reserve(path: Path, size: int, limit: int) -> None:
+    """Make a file of this size whose blocks are its own: a disk that fills up later must not kill the process."""
+    taken = sum(other.stat().st_size for other in path.parent.glob("*.rows") if other != path)
+    if taken + size > limit:
+        raise OSError(f"{path.parent} would grow to {(taken + size) / 1e9:.1f} GB, past its limit")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    try:
+        os.ftruncate(descriptor, size)
+        os.posix_fallocate(descriptor, 0, max(1, size))
+    finally:
+        os.close(descriptor)
