@@ -25,7 +25,7 @@ class LanguagePredictions:
     """One language: lists over its items."""
 
     language: str
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     gold: Labels
     prediction: Labels
     scores: list[NDArray[np.float32]]

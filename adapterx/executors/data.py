@@ -1,7 +1,8 @@
-"""Tokenised examples, each (task, source, language, split) once per process."""
+"""Tokenised examples, each (content, tokenizer, settings) once: one object in a process, one file in a store."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,19 @@ from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.formats import encode
 from adapterx.tasks.metrics import Metric, metric
 from adapterx.tasks.spec import TaskSpec
+from adapterx.tasks.token_cache import TokenCache, token_key
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One language of what `Data.pools` is asked for."""
+
+    part: TaskPart
+    language: str
+    split: str
+    limit: int | None
+    tokenizer: str
+    max_length: int
 
 
 class Data:
@@ -20,30 +34,48 @@ class Data:
 
     Args:
         beside: where tasks of the user's own are found.
+        tokens: where tokenised examples are stored; in memory only where None.
     """
 
-    def __init__(self, beside: Path | None) -> None:
+    def __init__(self, beside: Path | None, tokens: Path | None = None) -> None:
         self.spec = cache(lambda name: catalog.find(name, beside))
-        self._encoded: dict[tuple[object, ...], Encoded] = {}
+        self._stored = None if tokens is None else TokenCache(tokens)
+        # What was asked for has one answer in a process, whatever happens to its files; parts of different stages
+        # that come to the same content share it.
+        self._keys: dict[_Asked, str] = {}
+        self._encoded: dict[str, Encoded] = {}
 
     def pools(
         self, part: TaskPart, split: str, limit: int | None, tokenizer: Any, key: str, max_length: int
     ) -> tuple[Pool, ...]:
-        """One pool per language of the part. `key` names the tokenizer: equal keys, equal tokens."""
-        return tuple(
-            Pool(language, self._one(part, language, split, limit, tokenizer, key, max_length))
-            for language in part.languages
-        )
+        """One pool per language of the part. `key` names the tokenizer: equal keys, equal tokens.
 
-    def _one(
-        self, part: TaskPart, language: str, split: str, limit: int | None, tokenizer: Any, key: str, max_length: int
-    ) -> Encoded:
-        name = (part.task, part.source, part.data, language, split, limit, key, max_length)
-        if name not in self._encoded:
-            spec: TaskSpec = self.spec(part.task)
-            examples = catalog.load(spec, part.source, language, split, limit)
-            self._encoded[name] = encode(examples, spec, tokenizer, max_length)
-        return self._encoded[name]
+        Raises what loading raises, and ValueError for data that changes at that moment.
+        """
+        asked = [_Asked(part, language, split, limit, key, max_length) for language in part.languages]
+        return tuple(Pool(one.language, self._one(one, tokenizer)) for one in asked)
+
+    def _one(self, asked: _Asked, tokenizer: Any) -> Encoded:
+        if asked not in self._keys:
+            key = self._key(asked)
+            if key not in self._encoded:
+                found = self._stored.find(key) if self._stored else None
+                self._encoded[key] = self._made(asked, key, tokenizer) if found is None else found
+            self._keys[asked] = key
+        return self._encoded[self._keys[asked]]
+
+    def _key(self, asked: _Asked) -> str:
+        content = catalog.fingerprint(self.spec(asked.part.task), asked.part.source, {asked.split: [asked.language]})
+        return token_key(content, asked.limit, asked.tokenizer, asked.max_length)
+
+    def _made(self, asked: _Asked, key: str, tokenizer: Any) -> Encoded:
+        spec: TaskSpec = self.spec(asked.part.task)
+        examples = catalog.load(spec, asked.part.source, asked.language, asked.split, asked.limit)
+        made = encode(examples, spec, tokenizer, asked.max_length)
+        if self._key(asked) != key:
+            # Under this key it would be taken for what it is not, for as long as the store lives.
+            raise ValueError(f"the {asked.split} data of {spec.name} in {asked.language} changed while it was read")
+        return self._stored.keep(key, made) if self._stored else made
 
     def metrics(self, part: TaskPart) -> list[Metric]:
         """The task's metrics, the main one first."""

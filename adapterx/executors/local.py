@@ -93,8 +93,9 @@ def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, c
     from adapterx.executors.work import Worker
 
     device = choose()
+    data = Data(recipe_dir, store.root / "cache" / "tokens")
     with _terminated_is_interrupted(), RunProgress(console, todo) as progress:
-        worker = Worker(plan, store, Data(recipe_dir), device, checkpoint_seconds, progress.steps)
+        worker = Worker(plan, store, data, device, checkpoint_seconds, progress.steps)
         while bundle := _next(plan, tally, worker, CELLS[device]):
             _do(bundle, worker, store, tally, progress)
     return tally

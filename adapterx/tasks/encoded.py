@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +24,11 @@ class Encoded:
     example_reads      int64 (n + 1)           into read_tokens
     labels             int64 (labels)          one per example, or one per word
     example_labels     int64 (n + 1)           into labels
+
+    Arrays may be read-only views of a file. Raises ValueError, naming the array, for offsets that do not delimit.
     """
 
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     tokens: NDArray[np.int32]
     sequence_offsets: NDArray[np.int64]
     example_sequences: NDArray[np.int64]

@@ -41,6 +41,10 @@ def test_a_grid_from_recipe_to_report_and_again(recipe: Recipe, tmp_path: Path) 
     assert page.is_file() and "multi" in page.read_text()
     assert {row["language"] for row in results(store)} >= {"en", "de", "th"}
 
+    # Both backbones have the same tokenizer: time-order in three languages, the target's English, its three tests.
+    tokens = sorted((store / "cache" / "tokens").iterdir())
+    assert len(tokens) == 7
+
     before = {key: record["provenance"] for key, record in records(store).items()}
     started = time.monotonic()
     again = adapterx("run", path, "--store", store)
@@ -51,6 +55,7 @@ def test_a_grid_from_recipe_to_report_and_again(recipe: Recipe, tmp_path: Path) 
 
     widened = adapterx("run", path, "--store", store, "seeds=[1,2,3]")
     assert "trained 14 stages, evaluated 10" in widened.stdout
+    assert sorted((store / "cache" / "tokens").iterdir()) == tokens
     replanned = adapterx("plan", path, "--store", store, "train.target.steps=7")
     assert "train.steps: 6 → 7" in replanned.stdout
 

@@ -10,6 +10,7 @@ from adapterx.tasks.catalog import find
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample
 from adapterx.tasks.formats import encode
+from tests.arrays import same
 
 BOS, EOS, UNKNOWN = 0, 2, 3
 WORDS = ["the", "days", "playing", "3", "ago", "ภาษาไทย", "我们", "今天去学校", "مرحبا", "x", "zzzzzzzz"]
@@ -163,3 +164,11 @@ def test_no_examples_encode_to_nothing(tokenizer: Any, task: str) -> None:
     encoded = encode([], find(task), tokenizer, 32)
     assert len(encoded) == 0
     assert len(encoded.tokens) == len(encoded.labels) == len(encoded.read_tokens) == 0
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 1000])
+def test_the_size_of_chunks_changes_nothing(tokenizer: Any, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = [PairExample(str(n), WORDS[n % 11], None if n % 3 else WORDS[n % 7], n % 2) for n in range(20)]
+    whole = encode(examples, find("time-order"), tokenizer, 16)
+    monkeypatch.setattr("adapterx.tasks.formats.sequences.CHUNK", chunk)
+    assert same(encode(examples, find("time-order"), tokenizer, 16), whole)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from adapterx.tasks.spec import TaskSpec
 
+VERSION = 1
+"""Raised whenever a module here would make other arrays of the same examples."""
+
 
 def encode(examples: Sequence[Example], spec: TaskSpec, tokenizer: PreTrainedTokenizerFast, max_length: int) -> Encoded:
     """Tokenise the examples of a task, no sequence longer than `max_length` tokens with <s> and </s>.

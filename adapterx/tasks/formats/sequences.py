@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain
+from array import array
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +16,46 @@ if TYPE_CHECKING:
 
 Texts = Sequence[tuple[str, str | None]]
 
+CHUNK = 4096
+"""Texts per call of the tokenizer, whose answer takes many times the memory of the token ids in it."""
 
-def tokenise(texts: Texts, tokenizer: PreTrainedTokenizerFast, max_length: int) -> list[list[int]]:
-    """Token ids of each text, or pair of texts, in two batched calls at most; too long ones are cut longest first."""
+
+class Sequences:
+    """Token sequences end to end, growing at four bytes a token."""
+
+    def __init__(self) -> None:
+        self._tokens = array("i")
+        self._ends = array("q", [0])
+
+    def append(self, sequence: Iterable[int]) -> None:
+        """Put one more sequence at the end."""
+        self._tokens.extend(sequence)
+        self._ends.append(len(self._tokens))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @property
+    def size(self) -> int:
+        """The number of tokens."""
+        return len(self._tokens)
+
+    def arrays(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """The tokens, and the offsets that delimit the sequences: views, after which nothing can be appended."""
+        return np.asarray(self._tokens, dtype=np.int32), np.asarray(self._ends, dtype=np.int64)
+
+
+def tokenise(texts: Texts, tokenizer: PreTrainedTokenizerFast, max_length: int) -> Sequences:
+    """The tokens of each text, or pair of texts, in batched calls; too long ones are cut longest first."""
+    found = Sequences()
+    for start in range(0, len(texts), CHUNK):
+        for sequence in _together(texts[start : start + CHUNK], tokenizer, max_length):
+            found.append(sequence)
+    return found
+
+
+def _together(texts: Texts, tokenizer: PreTrainedTokenizerFast, max_length: int) -> list[list[int]]:
+    """Token ids of a chunk, in one call for its single texts and one for its pairs."""
     ids: list[list[int]] = [[] for _ in texts]
     for paired in (False, True):
         places = [place for place, (_, second) in enumerate(texts) if (second is not None) == paired]
@@ -32,17 +69,11 @@ def tokenise(texts: Texts, tokenizer: PreTrainedTokenizerFast, max_length: int) 
     return ids
 
 
-def flat(sequences: Sequence[Sequence[int]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Sequences end to end, and the offsets that delimit them."""
-    bounds = offsets([len(sequence) for sequence in sequences])
-    return np.fromiter(chain.from_iterable(sequences), dtype=np.int32, count=int(bounds[-1])), bounds
-
-
 def read_at_start(
-    ids: Sequence[str], labels: Sequence[int], sequences: Sequence[Sequence[int]], per_example: Sequence[int]
+    ids: Sequence[str], labels: Sequence[int], sequences: Sequences, per_example: Sequence[int]
 ) -> Encoded:
     """Examples with one label each, read at the <s> of each of their sequences."""
-    tokens, bounds = flat(sequences)
+    tokens, bounds = sequences.arrays()
     example_sequences = offsets(list(per_example))
     return Encoded(
         ids=tuple(ids),

@@ -6,6 +6,7 @@ utils_preprocess/utils_udpos.py), and gives a word that tokenises to nothing the
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import numpy as np
 
 from adapterx.tasks.encoded import Encoded, offsets
 from adapterx.tasks.examples import TaggingExample
-from adapterx.tasks.formats.sequences import flat
+from adapterx.tasks.formats.sequences import Sequences
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -27,20 +28,19 @@ def encode(examples: Sequence[TaggingExample], tokenizer: PreTrainedTokenizerFas
 
     Only a single word longer than a whole sequence loses subwords, never its first one.
     """
-    sequences: list[list[int]] = []
-    per_example, reads, start = [], [], 0
+    sequences, reads = Sequences(), array("q")
+    per_example = []
     for words in _words(examples, tokenizer):
         before = len(sequences)
         for window in _windows([word[: max_length - _SPECIAL] for word in words], max_length - _SPECIAL):
             sequence = [tokenizer.bos_token_id]
             for word in window:
-                reads.append(start + len(sequence))
+                reads.append(sequences.size + len(sequence))
                 sequence.extend(word)
             sequence.append(tokenizer.eos_token_id)
-            start += len(sequence)
             sequences.append(sequence)
         per_example.append(len(sequences) - before)
-    tokens, bounds = flat(sequences)
+    tokens, bounds = sequences.arrays()
     example_words = offsets([len(example.words) for example in examples])
     return Encoded(
         ids=tuple(example.id for example in examples),
