@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from adapterx.recipe import Bottleneck, EarlyStopping, Finding, Lora, PruneSettings, Recipe, Sampling, Skip, locate, read
+from adapterx.recipe import (
+    Bottleneck,
+    EarlyStopping,
+    Finding,
+    Lora,
+    PruneSettings,
+    Recipe,
+    Sampling,
+    Skip,
+    locate,
+    read,
+)
 from adapterx.recipe.document import Scalar, compose, plain, resolve
 from tests.recipe.conftest import GOOD, Write
 
