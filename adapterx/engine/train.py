@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.bundle import Bundle, as_trained, shape_of
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
+from adapterx.engine.halving import Race, Standing, held
 from adapterx.engine.predict import TrainedCell, predict
 from adapterx.engine.state import Best, CellState
 
@@ -23,7 +24,8 @@ class Outcome:
     """How the training of a cell ended."""
 
     cell: TrainingCell
-    status: Literal["done", "diverged"]
+    status: Literal["done", "diverged", "pruned"]
+    """Pruned: left its race before its end."""
     state: CellState
     trained: TrainedCell
     """The best step where early stopping chose one, else the last."""
@@ -41,11 +43,13 @@ def train(
     cells: Sequence[TrainingCell],
     checkpoints: Checkpoints | None = None,
     observe: Callable[[Progress], None] = lambda progress: None,
+    races: Sequence[Race] = (),
 ) -> list[Outcome]:
-    """Train cells of one structure together; each ends as it would have ended alone.
+    """Train cells of one structure together; each ends as it would have ended alone, unless it loses a race.
 
     Args:
         checkpoints: where cells that were cut off go on from, and where this training leaves its own states.
+        races: cells of which the worst leave early.
 
     Returns:
         The outcomes in the order of `cells`.
@@ -53,37 +57,37 @@ def train(
     shape = shape_of(encoder)
     found = checkpoints.resume([cell.key for cell in cells]) if checkpoints else {}
     states = [found.get(cell.key) or CellState.start(cell, shape) for cell in cells]
-    active = [place for place, cell in enumerate(cells) if not _finished(cell, states[place])]
+    racing = {place: race for race in races for place in race.places}
     diverged: set[int] = set()
+    active = _active(cells, states, diverged, races)
     bundle = _bundle(encoder, cells, states, active)
     now = saved = time.monotonic()
     while bundle is not None:
         losses = bundle.step()
-        leaving = []
         for position, place in enumerate(active):
             if math.isnan(losses[position]):
                 diverged.add(place)
-                leaving.append(place)
                 continue
             _look_at_dev(bundle, position)
-            if _finished(cells[place], states[place]):
-                leaving.append(place)
+            if place in racing:
+                _look_at_rung(bundle, position, racing[place])
+        following = _active(cells, states, diverged, races)
         now = _share_time(bundle, now)
         observe(_progress(bundle, losses))
         due = checkpoints is not None and now - saved >= checkpoints.seconds
-        if due or leaving:
+        if due or following != active:
             for position, place in enumerate(active):
                 states[place] = bundle.state(position)
         if checkpoints is not None and due:
             checkpoints.save({cell.key: state for cell, state in zip(cells, states, strict=True)})
             saved = now
-        if leaving:
-            active = [place for place in active if place not in leaving]
+        if following != active:
+            active = following
             bundle = _bundle(encoder, cells, states, active)
     return [
         Outcome(
             cell,
-            "diverged" if place in diverged else "done",
+            _status(cell, states[place], place in diverged),
             states[place],
             as_trained(cell, states[place], shape, best=True),
         )
@@ -95,6 +99,22 @@ def _bundle(
     encoder: PackedEncoder, cells: Sequence[TrainingCell], states: Sequence[CellState], active: Sequence[int]
 ) -> Bundle | None:
     return Bundle(encoder, [cells[p] for p in active], [states[p] for p in active]) if active else None
+
+
+def _active(
+    cells: Sequence[TrainingCell], states: Sequence[CellState], diverged: set[int], races: Sequence[Race]
+) -> list[int]:
+    """The places of the cells that take the next step: not at their end, not diverged, not held by their race."""
+    ended = [_finished(cell, state) for cell, state in zip(cells, states, strict=True)]
+    standings = [Standing.of(state, ended[place], place in diverged) for place, state in enumerate(states)]
+    away = held(races, standings) | diverged
+    return [place for place, end in enumerate(ended) if not end and place not in away]
+
+
+def _status(cell: TrainingCell, state: CellState, diverged: bool) -> Literal["done", "diverged", "pruned"]:
+    if diverged:
+        return "diverged"
+    return "done" if _finished(cell, state) else "pruned"
 
 
 def _share_time(bundle: Bundle, since: float) -> float:
@@ -125,6 +145,14 @@ def _look_at_dev(bundle: Bundle, position: int) -> None:
     if state.best is None or score > state.best.score:
         current = bundle.state(position)
         state.best = Best(state.step, score, current.adapter.values, current.head.values)
+
+
+def _look_at_rung(bundle: Bundle, position: int, race: Race) -> None:
+    """At the rungs of a race and at the cell's end: score the cell as it would be kept if it ended here."""
+    cell, state = bundle.cells[position], bundle.states[position]
+    if _finished(cell, state) or any(state.step == rung.step for rung in race.rungs):
+        kept = as_trained(cell, bundle.state(position), shape_of(bundle.encoder), best=True)
+        state.rungs.append((state.step, dev_score(bundle.encoder, replace(cell, tasks=race.tasks), kept)))
 
 
 def dev_score(encoder: PackedEncoder, cell: TrainingCell, trained: TrainedCell) -> float:

@@ -128,7 +128,7 @@ class Train(TrainFields):
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """The training settings of one stage. One of `epochs` and `steps` is set, and one of `learning_rate` and `prune`."""
+    """The training settings of one stage: one of `epochs` and `steps` is set, one of `learning_rate` and `prune`."""
 
     learning_rate: float | None
     batch_size: int

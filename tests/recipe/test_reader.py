@@ -127,26 +127,24 @@ def test_a_phase_overrides_single_settings_even_with_null(write: Write) -> None:
     assert (intermediate.early_stopping, intermediate.batch_size) == (EarlyStopping(every=5, patience=2), 32)
 
 
-RATES = "prune: {learning_rates: [1e-4, 1e-3]}"
-
-
 @pytest.mark.parametrize(
     ("train", "rates"),
     [
         ("{}", (1e-4,)),
-        ("{%s}" % RATES, (1e-4, 1e-3)),
-        ("{learning_rate: null, %s}" % RATES, (1e-4, 1e-3)),
-        ("{%s, target: {learning_rate: 5e-4}}" % RATES, (5e-4,)),
-        ("{%s, target: {prune: null}}" % RATES, (1e-4,)),
-        ("{%s, target: {batch_size: 4}}" % RATES, (1e-4, 1e-3)),
-        ("{%s, target: {learning_rate: null}}" % RATES, (1e-4, 1e-3)),
-        ("{learning_rate: 5e-4, target: {%s}}" % RATES, (1e-4, 1e-3)),
-        ("{learning_rate: 5e-4, intermediate: {%s}}" % RATES, (5e-4,)),
+        ("{PRUNE}", (1e-4, 1e-3)),
+        ("{learning_rate: null, PRUNE}", (1e-4, 1e-3)),
+        ("{PRUNE, target: {learning_rate: 5e-4}}", (5e-4,)),
+        ("{PRUNE, target: {prune: null}}", (1e-4,)),
+        ("{PRUNE, target: {batch_size: 4}}", (1e-4, 1e-3)),
+        ("{PRUNE, target: {learning_rate: null}}", (1e-4, 1e-3)),
+        ("{learning_rate: 5e-4, target: {PRUNE}}", (1e-4, 1e-3)),
+        ("{learning_rate: 5e-4, intermediate: {PRUNE}}", (5e-4,)),
         ("{learning_rate: 5e-4, target: {prune: null}}", (5e-4,)),
         ("{prune: {learning_rates: {lora: [1e-4, 2e-4], bottleneck: [1, 2]}}}", (1e-4, 2e-4)),
     ],
 )
 def test_each_phase_has_one_learning_rate_or_candidates(train: str, rates: tuple[float, ...], write: Write) -> None:
+    train = train.replace("PRUNE", "prune: {learning_rates: [1e-4, 1e-3]}")
     recipe = read(write(GOOD.replace("{learning_rate: 1e-4}", train)))
     settings = recipe.train.phase("target", "lora", "lora")
     assert (settings.learning_rate is None) == (settings.prune is not None)
