@@ -30,6 +30,8 @@ class Tuned:
     seeds: int
     diverged: int
     """Candidates that diverged, over all seeds."""
+    tied: int
+    """Seeds whose choice was ahead of another candidate by its place in the list alone, their dev scores being equal."""
     spent: float
     """Steps that the candidates took, as a share of training each to its end."""
 
@@ -102,6 +104,7 @@ def export(found: Iterable[Tuned]) -> JSON:
             "chosen": [{"learning_rate": rate, "seeds": count} for rate, count in one.chosen.items()],
             "seeds": one.seeds,
             "diverged_candidates": one.diverged,
+            "tied": one.tied,
             "spent": round(one.spent, 6),
         }
         for one in found
@@ -113,7 +116,15 @@ def _tuned(place: tuple[str, ...], rates: tuple[float, ...], records: Sequence[R
     won = Counter(float(one["learning_rate"]) for one in every if one["outcome"] == "won")
     spent = sum(one["steps"] for one in every) / sum(one["total_steps"] for one in every)
     diverged = sum(one["outcome"] == "diverged" for one in every)
-    return Tuned(place, {rate: won[rate] for rate in rates}, len(records), diverged, spent)
+    tied = sum(_tied(_candidates(record)) for record in records)
+    return Tuned(place, {rate: won[rate] for rate in rates}, len(records), diverged, tied, spent)
+
+
+def _tied(candidates: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a candidate left with the score that the winner had then."""
+    scores = next((one["dev"] for one in candidates if one["outcome"] == "won"), {})
+    lasts = (list(one["dev"].items())[-1:] for one in candidates if one["outcome"] in ("pruned", "lost"))
+    return any(scores.get(step) == score for last in lasts for step, score in last)
 
 
 def _candidates(record: Record) -> list[Mapping[str, Any]]:
@@ -129,4 +140,8 @@ def _note(found: Sequence[Tuned]) -> str:
     note = "Every stage of a phase and method had the same candidates, compared at the same shares of its training."
     if edge:
         note += f" {edge} of {choices} choices lie at an end of their list: a better rate may lie beyond it."
+    if tied := sum(one.tied for one in found):
+        note += (
+            f" {tied} of {choices} were ahead of another candidate by their place in the list alone: equal dev scores."
+        )
     return note

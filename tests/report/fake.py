@@ -158,7 +158,10 @@ def _train(store: Store, fake: Fake, kind: str, slug: str, status: str) -> JSON:
 
 
 def tuning(fake: Fake, slug: str, diverged: bool) -> JSON:
-    """Seed 1 chooses the middle rate, others the largest; the smallest leaves at a quarter, the last at the half."""
+    """Seed 1 chooses the middle rate, others the largest; the smallest leaves at a quarter, the last at the half.
+
+    Seed 1 has equal scores at the half.
+    """
     won = 1e-3 if slug.endswith("seed1") else 1e-2
     steps = {1e-4: fake.steps // 4, won: fake.steps}
     return [
@@ -166,7 +169,7 @@ def tuning(fake: Fake, slug: str, diverged: bool) -> JSON:
             "learning_rate": rate,
             "steps": 6 if diverged else steps.get(rate, fake.steps // 2),
             "total_steps": fake.steps,
-            "dev": {},
+            "dev": {"10": 0.1} if rate == 1e-4 else {"10": 0.5, "20": 0.9 if rate == won or won == 1e-3 else 0.8},
             "outcome": "diverged" if diverged else "won" if rate == won else "pruned",
         }
         for rate in (1e-3, 1e-4, 1e-2)

@@ -33,7 +33,8 @@ def test_every_arm_tells_what_its_seeds_chose(tmp_path: Path) -> None:
         "| target | en | continue | choice | 0 | **1** | **2** | 0 | 58 |",
         "",
         "Every stage of a phase and method had the same candidates, compared at the same shares of its training."
-        " 5 of 8 choices lie at an end of their list: a better rate may lie beyond it.",
+        " 5 of 8 choices lie at an end of their list: a better rate may lie beyond it."
+        " 3 of 8 were ahead of another candidate by their place in the list alone: equal dev scores.",
     ]
 
 
@@ -59,6 +60,7 @@ def test_page_markdown_and_json_say_the_same(tmp_path: Path) -> None:
         ],
         "seeds": 3,
         "diverged_candidates": 0,
+        "tied": 1,
         "spent": round(1.75 / 3, 6),
     }
 
