@@ -19,7 +19,7 @@ from adapterx.store.atomic import write_stream
 
 logger = logging.getLogger(__name__)
 
-_COUNTERS = ("step", "examples", "tokens", "seconds", "losses", "looks")
+_COUNTERS = ("step", "examples", "tokens", "seconds", "losses", "looks", "rungs")
 
 
 class Checkpoints:
@@ -105,6 +105,7 @@ def _state(tensor: Callable[[str], Tensor], place: int, counts: Mapping[str, Any
         seconds=counts["seconds"],
         losses=[(loss, rate) for loss, rate in counts["losses"]],
         looks=[(step, score) for step, score in counts["looks"]],
+        rungs=[(step, score) for step, score in counts.get("rungs", ())],
         best=best,
     )
 

@@ -56,6 +56,8 @@ class CellState:
     """Loss and learning rate of every step."""
     looks: list[tuple[int, float]] = field(default_factory=list)
     """Step and dev score of every look at the dev set."""
+    rungs: list[tuple[int, float]] = field(default_factory=list)
+    """Step and dev score of every comparison with other candidates (`halving`)."""
     best: Best | None = None
 
     @property

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.bundle import Bundle, as_trained, shape_of
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
+from adapterx.engine.halving import Race, Standing, held
 from adapterx.engine.options import Options
 from adapterx.engine.predict import TrainedCell, predict
 from adapterx.engine.prefix import PrefixCache
@@ -25,7 +26,8 @@ class Outcome:
     """How the training of a cell ended."""
 
     cell: TrainingCell
-    status: Literal["done", "diverged"]
+    status: Literal["done", "diverged", "pruned"]
+    """Pruned: left its race before its end."""
     state: CellState
     trained: TrainedCell
     """The best step where early stopping chose one, else the last."""
@@ -45,13 +47,15 @@ def train(
     observe: Callable[[Progress], None] = lambda progress: None,
     options: Options | None = None,
     prefix: PrefixCache | None = None,
+    races: Sequence[Race] = (),
 ) -> list[Outcome]:
-    """Train cells of one structure together; each ends as it would have ended alone.
+    """Train cells of one structure together; each ends as it would have ended alone, unless it loses a race.
 
     Args:
         checkpoints: where cells that were cut off go on from, and where this training leaves its own states.
         options: how fast it is to go; nothing of the results.
         prefix: hidden states below the adapters, kept.
+        races: cells of which the worst leave early.
 
     Returns:
         The outcomes in the order of `cells`.
@@ -59,28 +63,29 @@ def train(
     shape = shape_of(encoder)
     found = checkpoints.resume([cell.key for cell in cells]) if checkpoints else {}
     states = [found.get(cell.key) or CellState.start(cell, shape) for cell in cells]
-    active = [place for place, cell in enumerate(cells) if not _finished(cell, states[place])]
+    racing = {place: race for race in races for place in race.places}
     diverged: set[int] = set()
+    active = _active(cells, states, diverged, races)
     parts = 1
     now = saved = time.monotonic()
     while active:
         bundle = Bundle(encoder, [cells[p] for p in active], [states[p] for p in active], options, prefix, parts)
-        leaving: list[int] = []
+        following = active
         try:
-            while not leaving:
-                losses = _advance(bundle)
+            while following == active:
+                losses = _advance(bundle, racing, active)
                 for position, place in enumerate(active):
                     if math.isnan(losses[position]):
                         diverged.add(place)
-                        leaving.append(place)
                         continue
                     _look_at_dev(bundle, position, prefix)
-                    if _finished(cells[place], states[place]):
-                        leaving.append(place)
+                    if place in racing:
+                        _look_at_rung(bundle, position, racing[place], prefix)
+                following = _active(cells, states, diverged, races)
                 now = _share_time(bundle, now)
                 observe(_progress(bundle, losses))
                 due = checkpoints is not None and now - saved >= checkpoints.seconds
-                if due or leaving:
+                if due or following != active:
                     for position, place in enumerate(active):
                         states[place] = bundle.state(position)
                 if checkpoints is not None and due:
@@ -88,14 +93,13 @@ def train(
                     saved = now
         finally:
             bundle.close()
-        active = [place for place in active if place not in leaving]
-        parts = bundle.parts
+        active, parts = following, bundle.parts
     if prefix is not None:
         prefix.flush()
     return [
         Outcome(
             cell,
-            "diverged" if place in diverged else "done",
+            _status(cell, states[place], place in diverged),
             states[place],
             as_trained(cell, states[place], shape, best=True),
         )
@@ -103,22 +107,43 @@ def train(
     ]
 
 
-def _advance(bundle: Bundle) -> list[float]:
+def _advance(bundle: Bundle, racing: Mapping[int, Race], active: Sequence[int]) -> list[float]:
     """Take steps up to the next one after which the host has something to do; returns the losses of the last.
 
     A cell that was not finite in any of them has a loss of NaN: from that step on it stood still.
     """
-    ahead = min(_until_due(cell, state.step) for cell, state in zip(bundle.cells, bundle.states, strict=True))
-    for _ in range(min(ahead, bundle.lag)):
+    ahead = bundle.lag
+    for cell, state, place in zip(bundle.cells, bundle.states, active, strict=True):
+        rungs = [rung.step for rung in racing[place].rungs] if place in racing else []
+        ahead = min(ahead, _until_due(cell, state.step, rungs))
+    for _ in range(ahead):
         bundle.step()
     return bundle.book()[-1]
 
 
-def _until_due(cell: TrainingCell, step: int) -> int:
-    """Steps until a cell ends or looks at its dev set."""
-    stopping = cell.settings.early_stopping
-    look = cell.total_steps if stopping is None else (step // stopping.every + 1) * stopping.every
-    return max(1, min(cell.total_steps, look) - step)
+def _until_due(cell: TrainingCell, step: int, rungs: Sequence[int]) -> int:
+    """Steps until a cell ends, looks at its dev set or comes to a rung, at least 1."""
+    due = [cell.total_steps, *(rung for rung in rungs if rung > step)]
+    if cell.settings.early_stopping is not None:
+        every = cell.settings.early_stopping.every
+        due.append((step // every + 1) * every)
+    return max(1, min(due) - step)
+
+
+def _active(
+    cells: Sequence[TrainingCell], states: Sequence[CellState], diverged: set[int], races: Sequence[Race]
+) -> list[int]:
+    """The places of the cells that take the next step: not at their end, not diverged, not held by their race."""
+    ended = [_finished(cell, state) for cell, state in zip(cells, states, strict=True)]
+    standings = [Standing.of(state, ended[place], place in diverged) for place, state in enumerate(states)]
+    away = held(races, standings) | diverged
+    return [place for place, end in enumerate(ended) if not end and place not in away]
+
+
+def _status(cell: TrainingCell, state: CellState, diverged: bool) -> Literal["done", "diverged", "pruned"]:
+    if diverged:
+        return "diverged"
+    return "done" if _finished(cell, state) else "pruned"
 
 
 def _share_time(bundle: Bundle, since: float) -> float:
@@ -149,6 +174,14 @@ def _look_at_dev(bundle: Bundle, position: int, prefix: PrefixCache | None) -> N
     if state.best is None or score > state.best.score:
         current = bundle.state(position)
         state.best = Best(state.step, score, current.adapter.values, current.head.values)
+
+
+def _look_at_rung(bundle: Bundle, position: int, race: Race, prefix: PrefixCache | None) -> None:
+    """At the rungs of a race and at the cell's end: score the cell as it would be kept if it ended here."""
+    cell, state = bundle.cells[position], bundle.states[position]
+    if _finished(cell, state) or any(state.step == rung.step for rung in race.rungs):
+        kept = as_trained(cell, bundle.state(position), shape_of(bundle.encoder), best=True)
+        state.rungs.append((state.step, dev_score(bundle.encoder, replace(cell, tasks=race.tasks), kept, prefix)))
 
 
 def dev_score(

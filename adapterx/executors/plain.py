@@ -16,7 +16,7 @@ def method(chosen: Method) -> config.Method:
 
 
 def settings(train: TrainSettings) -> engine.TrainSettings:
-    """The recipe's settings as the engine's; the length and number of examples are a matter of the data."""
+    """The settings of one candidate as the engine's; the length and number of examples are a matter of the data."""
     values = {field.name: getattr(train, field.name) for field in fields(engine.TrainSettings)}
     if train.early_stopping is not None:
         values["early_stopping"] = engine.EarlyStopping(train.early_stopping.every, train.early_stopping.patience)

@@ -52,8 +52,9 @@ class RunProgress:
 
     def steps(self, steps: Steps) -> None:
         """A training step of the bundle."""
-        share = sum(done / total for _, done, total, _ in steps.cells) / len(self.bundle)
-        share += 1 - len(steps.cells) / len(self.bundle)  # cells that have left are done
+        trainings = sum(stage.candidates for stage in self.bundle)
+        share = sum(done / total for _, done, total, _ in steps.cells) / trainings
+        share += 1 - len(steps.cells) / trainings  # cells that have left are done
         furthest = max(steps.cells, key=lambda cell: cell[2] - cell[1])
         losses = [loss for *_, loss in steps.cells]
         text = f"step {furthest[1]} of {furthest[2]}, loss {sum(losses) / len(losses):.3f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,14 +13,16 @@ from torch import Tensor
 
 from adapterx.backbones.load import LoadedBackbone, load
 from adapterx.backbones.packed import PackedEncoder
-from adapterx.engine.cell import TaskData, TrainingCell
+from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.evaluate import collapse, evaluate, summary, write_parquet
+from adapterx.engine.halving import Race
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.train import Outcome, Progress, train
-from adapterx.executors import plain
+from adapterx.executors import plain, tuning
 from adapterx.executors.data import Data
 from adapterx.executors.provenance import peak_memory, surroundings
+from adapterx.executors.tuning import Chosen
 from adapterx.methods.head import Head
 from adapterx.plan import Evaluation, Plan, Stage, TaskPart, Training
 from adapterx.recipe import Backbone
@@ -89,15 +91,37 @@ class Worker:
 
     def _train(self, stages: Sequence[Stage]) -> None:
         current = self._backbone(stages[0])
-        cells = [self._cell(stage, current.loaded) for stage in stages]
-        outcomes = train(current.encoder, cells, self.checkpoints, self.observe)
-        for stage, outcome in zip(stages, outcomes, strict=True):
-            self._commit_training(stage, outcome, len(stages))
+        cells: list[TrainingCell] = []
+        places: list[range] = []
+        races: list[Race | None] = []
+        for stage in stages:
+            own, race = self._candidates(stage, current.loaded, len(cells))
+            places.append(range(len(cells), len(cells) + len(own)))
+            races.append(race)
+            cells += own
+        run = [race for race in races if race is not None]
+        outcomes = train(current.encoder, cells, self.checkpoints, self.observe, races=run)
+        for stage, span, race in zip(stages, places, races, strict=True):
+            chosen = tuning.choose([outcomes[place] for place in span], race)
+            self._commit_training(stage, chosen, len(cells))
         self.checkpoints.forget(self._stored)
+
+    def _candidates(self, stage: Stage, loaded: LoadedBackbone, start: int) -> tuple[list[TrainingCell], Race | None]:
+        """The trainings of a stage, and the race between them if there are several."""
+        assert isinstance(stage.work, Training)
+        cells = tuning.candidates(self._cell(stage, loaded), stage.work.train)
+        prune = stage.work.train.prune
+        if prune is None:
+            return cells, None
+        judged = tuple(
+            replace(task, dev=self._tokenised(part, stage.work, loaded, "dev", prune.limit))
+            for task, part in zip(cells[0].tasks, stage.work.tasks, strict=True)
+        )
+        return cells, tuning.race(cells, start, prune, judged)
 
     def _stored(self, key: str) -> bool:
         """Whether the training of a checkpoint's key has its result, be it of this plan or of another."""
-        kind, id = key.split(" ")
+        kind, id, *_ = key.split(" ")  # a candidate's learning rate may follow
         return self.store.find(id, kind, kind) is not None
 
     def _cell(self, stage: Stage, loaded: LoadedBackbone) -> TrainingCell:
@@ -111,7 +135,7 @@ class Worker:
             key=f"{stage.kind} {stage.id}",
             seed=work.seed,
             method=plain.method(stage.method),
-            settings=plain.settings(work.train),
+            settings=plain.settings(work.train.candidates[0]),
             tasks=tasks,
             probabilities=pool_probabilities(sizes, work.sampling.temperature, work.sampling.cap),
             initial=below if work.transfer == "continue" else None,
@@ -119,23 +143,24 @@ class Worker:
         )
 
     def _task(self, part: TaskPart, work: Training, loaded: LoadedBackbone) -> TaskData:
-        tokenised = partial(
-            self.data.pools,
-            part,
-            tokenizer=loaded.tokenizer,
-            key=loaded.tokenizer_key,
-            max_length=work.train.max_length,
-        )
         stopping = work.train.early_stopping
         return TaskData(
             head=_head(part),
             metric=self.data.metrics(part)[0],
-            train=tokenised(split="train", limit=work.train.limit),
-            dev=tokenised(split="dev", limit=stopping.limit) if stopping else (),
+            train=self._tokenised(part, work, loaded, "train", work.train.limit),
+            dev=self._tokenised(part, work, loaded, "dev", stopping.limit) if stopping else (),
         )
 
-    def _commit_training(self, stage: Stage, outcome: Outcome, together: int) -> None:
-        state = outcome.state
+    def _tokenised(
+        self, part: TaskPart, work: Training, loaded: LoadedBackbone, split: str, limit: int | None
+    ) -> tuple[Pool, ...]:
+        length = work.train.max_length
+        return self.data.pools(part, split, limit, loaded.tokenizer, loaded.tokenizer_key, length)
+
+    def _commit_training(self, stage: Stage, chosen: Chosen, together: int) -> None:
+        assert isinstance(stage.work, Training)
+        outcome, state = chosen.outcome, chosen.outcome.state
+        more: dict[str, JSON] = {"trained_together": together, "trained_parameters": state.trained_parameters}
         result: dict[str, JSON] = {
             "steps": state.step,
             "examples": state.examples,
@@ -144,8 +169,12 @@ class Worker:
             "best_step": state.best.step if state.best else None,
             "best_dev": state.best.score if state.best else None,
         }
+        if stage.work.train.prune is not None:
+            result |= tuning.record(chosen)
+            more |= {"candidates": len(chosen.candidates), "examples": chosen.examples}
         if outcome.status == "diverged":
-            result["message"] = f"the loss or its gradient was not finite at step {state.step + 1}"
+            every = "" if len(chosen.candidates) == 1 else "with every learning rate, at the latest: "
+            result["message"] = f"{every}the loss or its gradient was not finite at step {state.step + 1}"
         self.store.commit(
             stage.kind,
             stage.slug,
@@ -154,10 +183,8 @@ class Worker:
             inputs=stage.inputs,
             files={ADAPTER: partial(_save, outcome.trained), LOG: _log(outcome)},
             result=result,
-            provenance=self._provenance(
-                state.seconds, {"trained_together": together, "trained_parameters": state.trained_parameters}
-            ),
-            status=outcome.status,
+            provenance=self._provenance(chosen.seconds, more),
+            status="diverged" if outcome.status == "diverged" else "done",
         )
 
     def _evaluate(self, stage: Stage) -> None:

@@ -8,7 +8,7 @@ from adapterx.plan.graph import Plan
 from adapterx.plan.stage import Stage, Training
 
 DEFAULT_LIMIT = 16
-"""Cells per bundle."""
+"""Trainings per bundle."""
 
 
 def ready(plan: Plan, stored: Collection[str], given_up: Collection[str] = ()) -> list[str]:
@@ -26,15 +26,20 @@ def ready(plan: Plan, stored: Collection[str], given_up: Collection[str] = ()) -
 
 
 def bundles(plan: Plan, stages: Collection[str], limit: int = DEFAULT_LIMIT) -> list[tuple[str, ...]]:
-    """Group stages that can share a pass, at most `limit` together, in the order of the plan.
+    """Group stages that can share a pass, at most `limit` trainings together, in the order of the plan.
 
-    A group that does not fit one bundle is cut into bundles of nearly equal size.
+    A group that does not fit one bundle is cut into bundles of nearly equal size. The candidates of one stage stay
+    together, however many they are: a rung decides among all of them.
     """
     groups: dict[Hashable, list[str]] = {}
     for id, stage in plan.stages.items():
         if id in stages:
             groups.setdefault(structure(stage, plan), []).append(id)
-    return [bundle for group in groups.values() for bundle in _cut(group, limit)]
+    cut = []
+    for group in groups.values():
+        largest = max(1, *(plan.stages[id].candidates for id in group))
+        cut += _cut(group, max(1, limit // largest))
+    return cut
 
 
 def structure(stage: Stage, plan: Plan) -> Hashable:

@@ -1,6 +1,7 @@
 """What a stage takes: trainable parameters exactly, memory, time and disk by stated rules of thumb.
 
-Time counts the floating-point operations of one stage trained alone; sharing a pass in a bundle makes it less.
+Time counts the floating-point operations of one stage trained alone, all its candidates where it prunes, without
+their looks at the dev set; sharing a pass in a bundle makes it less.
 """
 
 from __future__ import annotations
@@ -25,13 +26,17 @@ def training(backbone: Backbone, info: BackboneInfo, method: Method, work: Train
     steps: float | None = work.train.steps
     if steps is None and examples is not None:
         steps = (work.train.epochs or 0) * examples / work.train.batch_size
+    candidates, trainings = 1, 1.0
+    if work.train.prune is not None:
+        candidates, trainings = len(work.train.candidates), work.train.prune.trainings
     # Per token, forward and backward through the frozen layers (2 + 2), and three passes over what is trained.
     operations = 4 * _layer_parameters(info) + 6 * adapter
     lower = 4 * adapter if work.transfer == "stack" else 0
     return Cost(
         trainable_parameters=adapter + heads,
-        memory_bytes=_weights(backbone, info) + batch * _activations(info) + STATE_BYTES * (adapter + heads) + lower,
-        seconds=None if steps is None else steps * batch * operations / FLOPS,
+        memory_bytes=_weights(backbone, info)
+        + candidates * (batch * _activations(info) + STATE_BYTES * (adapter + heads) + lower),
+        seconds=None if steps is None else trainings * steps * batch * operations / FLOPS,
         disk_bytes=4 * (adapter + heads) + int((steps or 0) * LINE_BYTES),
     )
 

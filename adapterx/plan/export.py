@@ -36,6 +36,7 @@ def _stage(stage: Stage, state: State) -> dict[str, JSON]:
         "slug": stage.slug,
         "id": stage.id,
         "inputs": list(stage.inputs),
+        "candidates": stage.candidates,
         "settings": stage.settings,
         "state": state.name,
         "reason": state.reason,

@@ -168,13 +168,13 @@ class _Builder(Generic[Task]):
         return self.intermediates[key]
 
     def _parts(self, learnt: Intermediate, settings: TrainSettings) -> tuple[TaskPart, ...]:
-        splits = ("train", "dev") if settings.early_stopping else ("train",)
-        return tuple(self.facts.part(task, learnt.source, learnt.languages, splits) for task in sorted(learnt.tasks))
+        read = (learnt.source, learnt.languages, settings.splits)
+        return tuple(self.facts.part(task, *read) for task in sorted(learnt.tasks))
 
     def _target(self, cell: Cell, info: BackboneInfo, settings: TrainSettings, upstream: Stage | None) -> Stage:
         target = self.recipe.targets[cell.target]
-        splits = ("train", "dev") if settings.early_stopping else ("train",)
-        part = self.facts.part(target.train_task or target.task, target.source, target.train_languages, splits)
+        learnt = target.train_task or target.task
+        part = self.facts.part(learnt, target.source, target.train_languages, settings.splits)
         work = Training((part,), Proportions(), settings, cell.seed, cell.transfer)
         inputs = (upstream.id,) if upstream else ()
         return self._training("target", cell.coordinates, info, work, inputs)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from adapterx.plan.stage import BackboneInfo, Evaluation, StageKind, TaskPart, Training
-from adapterx.recipe import Backbone, Bottleneck, Lora, Method, Sampling, Train, TrainSettings
+from adapterx.recipe import Backbone, Bottleneck, Lora, Method, Prune, Sampling, Train, TrainSettings
 from adapterx.store import JSON, fingerprint
 
 VERSIONS: Mapping[StageKind, int] = {"intermediate": 1, "target": 1, "evaluation": 1}
@@ -55,8 +55,12 @@ def with_defaults(settings: Mapping[str, JSON]) -> Settings:
         of_kind: Method = Lora() if method.get("kind") == "lora" else _bottleneck(method.get("placement"))
         full["method"] = {**of_kind.model_dump(mode="json"), **method}
     if isinstance(train, Mapping):
-        defaults = {key: value for key, value in _TRAIN_DEFAULTS.items() if key != "epochs" or "steps" not in train}
-        full["train"] = {**defaults, **train}
+        # A setting that another one stands in for has no default.
+        implied = {"epochs" if "steps" in train else None, "learning_rate" if "prune" in train else None}
+        defaults = {key: value for key, value in _TRAIN_DEFAULTS.items() if key not in implied}
+        prune = train.get("prune")
+        pruned = {"prune": {"learning_rates": [], **_PRUNE_DEFAULTS, **prune}} if isinstance(prune, Mapping) else {}
+        full["train"] = {**defaults, **train, **pruned}
     if isinstance(backbone, Mapping):
         full["backbone"] = {"load": Backbone.model_fields["load"].default, **backbone}
     if isinstance(sampling, Mapping):
@@ -77,6 +81,7 @@ def _train(train: TrainSettings) -> Settings:
     return {
         **asdict(train),
         "early_stopping": stopping.model_dump(mode="json", exclude_defaults=True) if stopping else None,
+        "prune": _without(asdict(train.prune), _PRUNE_DEFAULTS) if train.prune else None,
     }
 
 
@@ -98,4 +103,5 @@ def _without(settings: Mapping[str, JSON], defaults: Mapping[str, JSON], keep: S
     }
 
 
+_PRUNE_DEFAULTS: Settings = {name: Prune.model_fields[name].default for name in ("rungs", "keep")}
 _TRAIN_DEFAULTS = _train(Train().phase("target", "", "lora"))

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from adapterx.plan import cost
 from adapterx.plan.graph import Plan
-from adapterx.plan.stage import Coordinates, Stage
+from adapterx.plan.stage import Coordinates, Stage, Training
 from adapterx.plan.states import State, StateName
 
 MAX_ROWS = 60
@@ -38,7 +38,7 @@ def render(plan: Plan, current: Mapping[str, State], every: bool = False) -> Ren
     parts.append(_groups(plan, current) if grouped else _stages(plan, current))
     if grouped:
         parts.append(Text("--all lists every stage", style="dim"))
-    parts += [Text(), *_notes(plan, current), _footer(plan, current)]
+    parts += [Text(), *_notes(plan, current), *_candidates(plan), _footer(plan, current)]
     return Group(*parts)
 
 
@@ -77,7 +77,9 @@ def _stages(plan: Plan, current: Mapping[str, State]) -> Table:
             kind = stage.kind
             table.add_row(Text(kind, style="bold"))
         state = current[stage.id]
-        label = Text(state.name.replace("-", " ") + (", stale" if state.stale else ""), style=_STYLES[state.name])
+        rates = f", {stage.candidates} rates" if stage.candidates > 1 else ""
+        words = state.name.replace("-", " ") + rates + (", stale" if state.stale else "")
+        label = Text(words, style=_STYLES[state.name])
         price = stage.cost
         table.add_row(
             Text(f"  {stage.slug}"),
@@ -143,6 +145,21 @@ def _notes(plan: Plan, current: Mapping[str, State]) -> Iterator[Text]:
             reasons.setdefault((f"stale {plan.stages[id].kind}", why), []).append(name)
     for (label, reason), names in reasons.items():
         yield Text.assemble((f"{label}: ", "yellow"), f"{_sample(names)}: {reason}")
+
+
+def _candidates(plan: Plan) -> Iterator[Text]:
+    """Which trainings try several learning rates, and at what cost: each way of doing so once."""
+    ways: dict[tuple[str, int, float], list[str]] = {}
+    for stage in plan.stages.values():
+        if isinstance(stage.work, Training) and (prune := stage.work.train.prune):
+            rates = ", ".join(f"{rate:g}" for rate in prune.learning_rates)
+            ways.setdefault((rates, stage.candidates, prune.trainings), []).append(f"{stage.kind} {stage.slug}")
+    for (rates, candidates, trainings), names in ways.items():
+        yield Text.assemble(
+            ("prune: ", "yellow"),
+            f"{_sample(names)}: {candidates} learning rates each ({rates}), {trainings:g} times the steps of one,"
+            " chosen on dev data of the training languages",
+        )
 
 
 def refusals(plan: Plan) -> Iterator[Text]:

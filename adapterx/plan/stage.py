@@ -120,3 +120,8 @@ class Stage:
     def slug(self) -> str:
         """The readable part of the stage's name in the store."""
         return self.coordinates.slug
+
+    @property
+    def candidates(self) -> int:
+        """Trainings that the stage comes to: one per learning rate where it prunes, else 1; 0 for an evaluation."""
+        return len(self.work.train.candidates) if isinstance(self.work, Training) else 0

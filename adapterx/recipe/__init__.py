@@ -3,6 +3,7 @@
 from adapterx.recipe.fields import ALL_LANGUAGES
 from adapterx.recipe.methods import Bottleneck, Lora, Method
 from adapterx.recipe.problems import Finding, Problem, RecipeError, SettingError, did_you_mean
+from adapterx.recipe.prune import Prune, PruneSettings
 from adapterx.recipe.reader import locate, read
 from adapterx.recipe.schema import Axis, Backbone, Compare, Evaluate, Intermediate, Recipe, Sampling, Skip, Target
 from adapterx.recipe.training import EarlyStopping, Train, TrainSettings
@@ -20,6 +21,8 @@ __all__ = [
     "Lora",
     "Method",
     "Problem",
+    "Prune",
+    "PruneSettings",
     "Recipe",
     "RecipeError",
     "Sampling",

@@ -115,7 +115,9 @@ def _walk(root: Mapping, location: Location) -> tuple[Node, Location]:
             walked.append(part)
         elif isinstance(node, Items):
             index = part if isinstance(part, int) else _item(node, part)
-            if index is None or index >= len(node.items):
+            if index is None:
+                continue
+            if index >= len(node.items):
                 break
             node = node.items[index]
             walked.append(index)

@@ -14,7 +14,7 @@ NAMED_AXES = ("backbones", "methods", "intermediates", "targets")
 
 
 def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
-    """Every name in skip, compare and learning_rate that the recipe does not define."""
+    """Every name in skip, compare and learning rates that the recipe does not define."""
     axes = {axis: _names(data.get(axis)) for axis in NAMED_AXES}
     if "intermediates" not in data:
         axes["intermediates"] = ["none"]
@@ -35,6 +35,8 @@ def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
         *((("train", p), train.get(p)) for p in ("intermediate", "target")),
     ):
         found += _rates((*location, "learning_rate"), _mapping(settings).get("learning_rate"), data)
+        candidates = _mapping(_mapping(settings).get("prune")).get("learning_rates")
+        found += _rates((*location, "prune", "learning_rates"), candidates, data)
     return found
 
 
@@ -50,7 +52,8 @@ def _rates(location: Location, rates: object, data: Mapping[str, Any]) -> Iterat
             yield Finding((*location, key), message, did_you_mean(key, known), at_key=True)
     missing = [name for name, kind in kinds.items() if name not in rates and kind not in rates]
     if missing and all(key in known for key in rates):
-        yield Finding(location, f"has no learning rate for the method {_quoted(missing)}", at_key=True)
+        what = str(location[-1]).replace("_", " ")
+        yield Finding(location, f"has no {what} for the method {_quoted(missing)}", at_key=True)
 
 
 def _unknown(location: Location, value: object, names: list[str], axis: str) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from adapterx.recipe.fields import Model
+from adapterx.recipe.prune import Prune, PruneSettings
 
 Phase = Literal["intermediate", "target"]
 
@@ -26,6 +27,8 @@ LearningRate = Annotated[
     Discriminator(lambda value: "by method" if isinstance(value, dict) else "a number"),
 ]
 
+DEFAULT_LEARNING_RATE = 1e-4
+"""Where a recipe gives neither `learning_rate` nor `prune`."""
 DEFAULT_EPOCHS = 3.0
 """Passes over the training data where a recipe gives neither `epochs` nor `steps`."""
 
@@ -44,8 +47,11 @@ class EarlyStopping(Model):
 class TrainFields(Model):
     """The settings that both phases share."""
 
-    learning_rate: LearningRate = 1e-4
-    """Peak learning rate; or one per method, by its name in the recipe or its kind (a name wins over a kind)."""
+    learning_rate: LearningRate | None = None
+    """Peak learning rate; or one per method, by its name in the recipe or its kind (a name wins over a kind).
+
+    1e-4 where neither it nor `prune` is given. Excludes `prune`.
+    """
     batch_size: PositiveInt = 32
     """Examples per step."""
     epochs: PositiveFloat | None = None
@@ -64,12 +70,19 @@ class TrainFields(Model):
     """Training examples per task and language; all of them when null."""
     early_stopping: EarlyStopping | None = None
     """Choose the step by the dev set; null trains to the end."""
+    prune: Prune | None = None
+    """Try several learning rates and end the hopeless ones early; null tries one. Excludes `learning_rate`."""
 
     @model_validator(mode="after")
-    def _one_duration(self) -> Self:
-        if self.epochs is not None and self.steps is not None:
-            raise ValueError("gives both epochs and steps: keep one of them")
+    def _one_of_each_pair(self) -> Self:
+        for one, other in _EXCLUSIVE:
+            if getattr(self, one) is not None and getattr(self, other) is not None:
+                raise ValueError(f"gives both {one} and {other}: keep one of them")
         return self
+
+
+_EXCLUSIVE = (("epochs", "steps"), ("learning_rate", "prune"))
+"""Settings that say the same thing in two ways; a phase that gives one of them sets the general other aside."""
 
 
 class PhaseTrain(TrainFields):
@@ -91,28 +104,33 @@ class Train(TrainFields):
     def phase(self, phase: Phase, method_name: str, kind: str) -> TrainSettings:
         """The settings of one phase for one method, everything concrete.
 
-        Raises KeyError where `learning_rate` is given per method and has none for this one
+        Raises KeyError where learning rates are given per method and there are none for this one
         (`recipe.read` has refused such a recipe with its position).
         """
         override = self.intermediate if phase == "intermediate" else self.target
         chosen = {name: getattr(self, name) for name in TrainFields.model_fields}
         given = override.model_fields_set if override is not None else frozenset[str]()
-        if given & {"epochs", "steps"}:
-            chosen |= {"epochs": None, "steps": None}
+        for pair in _EXCLUSIVE:
+            if any(getattr(override, name) is not None for name in given & set(pair)):
+                chosen |= dict.fromkeys(pair)
         chosen |= {name: getattr(override, name) for name in given}
         if chosen["epochs"] is None and chosen["steps"] is None:
             chosen["epochs"] = DEFAULT_EPOCHS
-        rates = chosen["learning_rate"]
-        if isinstance(rates, dict):
+        rates, prune = chosen["learning_rate"], chosen["prune"]
+        if prune is not None:
+            chosen["prune"] = prune.of(method_name, kind)
+        elif rates is None:
+            chosen["learning_rate"] = DEFAULT_LEARNING_RATE
+        elif isinstance(rates, dict):
             chosen["learning_rate"] = rates[method_name] if method_name in rates else rates[kind]
         return TrainSettings(**chosen)
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """The training settings of one stage. Exactly one of `epochs` and `steps` is set."""
+    """The training settings of one stage: one of `epochs` and `steps` is set, one of `learning_rate` and `prune`."""
 
-    learning_rate: float
+    learning_rate: float | None
     batch_size: int
     epochs: float | None
     steps: int | None
@@ -122,3 +140,16 @@ class TrainSettings:
     max_length: int
     limit: int | None
     early_stopping: EarlyStopping | None
+    prune: PruneSettings | None
+
+    @property
+    def candidates(self) -> tuple[TrainSettings, ...]:
+        """The settings of each training that this comes to: one per learning rate of `prune`, else these alone."""
+        if self.prune is None:
+            return (self,)
+        return tuple(replace(self, learning_rate=rate, prune=None) for rate in self.prune.learning_rates)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits of the data that the training reads."""
+        return ("train",) if self.early_stopping is None and self.prune is None else ("train", "dev")

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from adapterx.recipe.document import resolve
 from adapterx.recipe.methods import Bottleneck, Lora
 from adapterx.recipe.problems import Finding, Location, did_you_mean
+from adapterx.recipe.prune import Prune
 from adapterx.recipe.schema import Backbone, Compare, Evaluate, Intermediate, Recipe, Sampling, Skip, Target
 from adapterx.recipe.training import EarlyStopping, Train, TrainFields
 
@@ -30,6 +31,9 @@ _KEYS: dict[tuple[str, ...], type[BaseModel]] = {
     ("train", "early_stopping"): EarlyStopping,
     ("train", "intermediate", "early_stopping"): EarlyStopping,
     ("train", "target", "early_stopping"): EarlyStopping,
+    ("train", "prune"): Prune,
+    ("train", "intermediate", "prune"): Prune,
+    ("train", "target", "prune"): Prune,
     ("evaluate",): Evaluate,
     ("skip", "*"): Skip,
     ("compare",): Compare,
@@ -137,7 +141,7 @@ def _advice(kind: str, location: Location, value: object) -> str:
         return "quote it to make it text"
     if kind in ("dict_type", "model_type") and location == ("targets",):
         return "or a list of task names"
-    if kind == "tuple_type" and isinstance(value, int | str):
+    if kind == "tuple_type" and isinstance(value, int | float | str):
         return f"write [{value}]"
     if kind in ("int_type", "float_type") and isinstance(value, str) and isinstance(resolve(value), int | float):
         return "without quotes it is a number"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapterx.report import provenance, tables, wording
+from adapterx.report import provenance, tables, tuning, wording
 from adapterx.report.analysis import Analysis
 from adapterx.report.curve_figure import curve_figures
 from adapterx.report.drawing import Figure
@@ -33,6 +33,8 @@ class Document:
     score_note: str
     unfinished: Table | None
     cells: str
+    tuning: Table | None
+    """None where every learning rate was given."""
     curves: list[Figure]
     method: tuple[str, ...]
     languages: str
@@ -45,6 +47,7 @@ def document(analysis: Analysis) -> Document:
     """Lay out an analysis."""
     results, run = analysis.results, analysis.results.run
     codes = sorted({code for facts in results.targets.values() for code in facts.languages})
+    tuned = tuning.tuned(results)
     gaps = [one for gap in analysis.gaps for one in gap.summary.languages.values() if isinstance(one, Estimate)]
     return Document(
         title=run.name,
@@ -62,8 +65,9 @@ def document(analysis: Analysis) -> Document:
         score_note=tables.score_note(analysis),
         unfinished=tables.unfinished(results.cells),
         cells=wording.count(len(results.cells), "cell"),
+        tuning=tuning.table(tuned),
         curves=curve_figures(analysis),
-        method=wording.method(analysis),
+        method=(*wording.method(analysis), *tuning.method(tuned)),
         languages=", ".join(f"{tables.language_name(code)} ({code})" for code in codes),
         provenance=provenance.tables(analysis),
         recipe=provenance.recipe(run),

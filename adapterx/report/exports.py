@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from io import StringIO
 
+from adapterx.report import tuning
 from adapterx.report.analysis import Analysis
 from adapterx.report.document import Document
 from adapterx.report.gaps import Change, transfer
@@ -76,6 +77,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
             name: {"metrics": list(facts.metrics), "trained_in": list(facts.sources), "parallel": facts.parallel}
             for name, facts in analysis.results.targets.items()
         },
+        "tuning": tuning.export(tuning.tuned(analysis.results)),
         "stages": [
             {**asdict(ref), "status": record.status, "provenance": record.provenance}
             for ref, record in analysis.results.stages.items()
@@ -106,6 +108,9 @@ def _markdown(document: Document) -> Iterator[str]:
     yield from map(markdown, document.results)
     yield "## Failed cells\n"
     yield markdown(document.unfinished) if document.unfinished else f"None: all {document.cells} finished.\n"
+    if document.tuning:
+        yield "## Tuning\n"
+        yield markdown(document.tuning)
     yield "## Method\n"
     yield from (f"{paragraph}\n" for paragraph in document.method)
     yield f"Languages: {document.languages}.\n" if document.languages else ""

@@ -12,7 +12,7 @@ from adapterx.report.table import DASH, Column, Entry, Table
 from adapterx.report.wording import millions
 from adapterx.store import JSON, Record
 
-COST = ("seconds", "peak_memory_bytes", "trained_parameters", "trained_together")
+COST = ("seconds", "peak_memory_bytes", "trained_parameters", "trained_together", "candidates", "examples")
 KINDS = ("intermediate", "target", "evaluation")
 SHOWN = 3
 """Different values of one fact that are spelt out; more are counted."""

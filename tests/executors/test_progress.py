@@ -34,6 +34,19 @@ def test_lines_come_at_stage_ends_and_never_rarer_than_promised() -> None:
     assert "[ 50%]" in lines[5] and "step 50 of 100, loss 0.500" in lines[5] and "about 50 s left" in lines[5]
 
 
+def test_candidates_that_have_left_are_done() -> None:
+    prune = {"learning_rates": [1e-4, 1e-3, 1e-2, 1e-1]}
+    stages = targets(intermediates={"none": None}, backbones={"b": "e5@6"}, seeds=[1], train={"prune": prune})[:1]
+    output, now = io.StringIO(), [0.0]
+    with RunProgress(Console(file=output, width=80), stages, clock=lambda: now[0]) as progress:
+        progress.begin(stages)
+        for step, candidates in ((20, 4), (40, 2), (60, 1)):
+            now[0] += QUIET_SECONDS
+            progress.steps(Progress(tuple(("candidate", step, 100, 0.5) for _ in range(candidates))))
+    shares = [line.split("]")[0].strip("[ ") for line in output.getvalue().splitlines()]
+    assert shares == ["0%", "20%", "70%", "90%"]
+
+
 def test_a_terminal_gets_a_bar() -> None:
     stages = targets(intermediates={"none": None}, backbones={"b": "e5@6"}, seeds=[1])[:1]
     output = io.StringIO()

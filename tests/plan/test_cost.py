@@ -77,6 +77,10 @@ def test_estimates_move_with_the_work(planned: Planner) -> None:
     assert target(train={"batch_size": 64})[1] > plain[1]
     assert target(backbones={"b": {"model": "e5@6", "load": "bfloat16"}})[1] < plain[1]
     assert target(methods={"l": {"kind": "lora", "rank": 64}})[2] > plain[2]
+    pruned = target(train={"prune": {"learning_rates": [1e-4, 1e-3, 1e-2]}})
+    assert pruned[0] == pytest.approx((3 * 0.25 + 2 * 0.25 + 0.5) * plain[0])
+    assert plain[1] < pruned[1] < 3 * plain[1]
+    assert pruned[2] == plain[2]
 
 
 def test_unknown_sizes_give_no_time(planned: Planner) -> None:

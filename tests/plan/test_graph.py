@@ -152,3 +152,19 @@ def test_a_group_is_cut_evenly(planned: Planner) -> None:
     targets = [id for id, stage in plan.stages.items() if stage.kind == "target"]
     assert [len(bundle) for bundle in bundles(plan, targets, limit=4)] == [3, 3]
     assert [len(bundle) for bundle in bundles(plan, targets, limit=16)] == [6]
+
+
+def test_the_candidates_of_a_stage_count_towards_the_limit_and_stay_together(planned: Planner) -> None:
+    plan = planned(
+        backbones={"a": "e5@2"},
+        methods={"l": {"kind": "lora"}},
+        intermediates={"none": None},
+        seeds=[1, 2, 3],
+        train={"prune": {"learning_rates": [1e-4, 1e-3, 1e-2]}},
+    )
+    targets = [id for id, stage in plan.stages.items() if stage.kind == "target"]
+    assert [plan.stages[id].candidates for id in targets] == [3] * 6
+    assert [len(bundle) for bundle in bundles(plan, targets, limit=16)] == [3, 3]
+    assert [len(bundle) for bundle in bundles(plan, targets, limit=2)] == [1] * 6
+    evaluations = [id for id, stage in plan.stages.items() if stage.kind == "evaluation"]
+    assert [len(bundle) for bundle in bundles(plan, evaluations, limit=16)] == [6]

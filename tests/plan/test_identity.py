@@ -80,6 +80,39 @@ def test_what_can(changes: dict[str, object], changed: tuple[bool, ...], small: 
     assert tuple(a != b for a, b in zip(before, after, strict=True)) == changed
 
 
+PRUNE: dict[str, object] = {"learning_rates": [1e-4, 1e-3]}
+
+
+@pytest.mark.parametrize(
+    ("train", "same"),
+    [
+        ({"prune": {**PRUNE, "rungs": [0.25, 0.5], "keep": 0.5, "limit": None}}, True),
+        ({"prune": {"learning_rates": {"lora": [1e-4, 1e-3]}}}, True),
+        ({"learning_rate": 5e-4, "intermediate": {"prune": PRUNE}, "target": {"prune": PRUNE}}, True),
+        ({"prune": None}, False),
+        ({"prune": {"learning_rates": [1e-3, 1e-4]}}, False),  # ties go to the first
+        ({"prune": {**PRUNE, "rungs": [0.5]}}, False),
+        ({"prune": {**PRUNE, "keep": 0.25}}, False),
+        ({"prune": {**PRUNE, "limit": 100}}, False),
+    ],
+)
+def test_the_candidates_and_how_they_are_chosen_are_the_identity(
+    train: dict[str, object], same: bool, small: Callable[..., Plan]
+) -> None:
+    before = ids(small(train={"prune": PRUNE}))
+    assert all((a == b) == same for a, b in zip(before, ids(small(train=train)), strict=True))
+
+
+def test_a_pruned_training_has_no_rate_of_its_own(small: Callable[..., Plan]) -> None:
+    plan = small(train={"prune": PRUNE})
+    stage = plan.stages[ids(plan)[0]]
+    assert stage.settings["train"] == {"prune": {"learning_rates": (1e-4, 1e-3)}}
+    full = with_defaults(stage.settings)["train"]
+    assert isinstance(full, dict) and "learning_rate" not in full
+    assert full["prune"] == {"learning_rates": (1e-4, 1e-3), "rungs": (0.25, 0.5), "keep": 0.5}
+    assert "dev" in str(stage.settings["tasks"])
+
+
 def test_new_data_changes_what_reads_it(small: Callable[..., Plan], tasks: FakeTasks) -> None:
     before = ids(small())
     tasks.revision = "2"

@@ -63,6 +63,20 @@ def test_reasons_are_told_once_with_their_count(planned: Planner, tmp_path: Path
     )
 
 
+def test_candidates_are_told_with_their_cost(planned: Planner) -> None:
+    prune = {"learning_rates": [1e-4, 1e-3, 1e-2], "rungs": [0.5], "keep": 0.3}
+    plan = planned(**{**ONE, "train": {"target": {"prune": prune}}})
+    text = " ".join(shown(plan).split())
+    assert "small.lora.multi.seed1 to train " in text
+    assert "small.lora.multi.continue.months.seed1 to train, 3 rates " in text
+    assert (
+        "prune: target small.lora.multi.continue.months.seed1: 3 learning rates each (0.0001, 0.001, 0.01),"
+        " 2 times the steps of one, chosen on dev data of the training languages" in text
+    )
+    data = to_json(plan, states(plan, None))
+    assert [one["candidates"] for one in data["stages"]] == [1, 3, 0]  # type: ignore[index, union-attr]
+
+
 def test_json_holds_cells_stages_and_refusals(planned: Planner) -> None:
     plan = planned(**{**ONE, "targets": {"months": "months", "wrong": {"task": "units", "languages": ["xx"]}}})
     data = json.loads(json.dumps(to_json(plan, states(plan, None))))

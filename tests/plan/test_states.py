@@ -126,6 +126,19 @@ def test_a_failure_is_told_and_tried_again(planned: Planner, store: Store) -> No
             {"methods": {"lora": {"kind": "lora", "target_modules": ["query"]}}},
             {"intermediate": ["method.target_modules: [query, value] → [query]"]},
         ),
+        (
+            {"train": {"intermediate": {"prune": {"learning_rates": [1e-4, 1e-3], "rungs": [0.5]}}}},
+            {
+                "intermediate": [
+                    "tasks.units.data: units embedded [('train', ('de', 'en'))] 1"
+                    " → units embedded [('dev', ('de', 'en')), ('train', ('de', 'en'))] 1",
+                    "train.prune.learning_rates: — → [0.0001, 0.001]",
+                    "train.prune.rungs: — → [0.5]",
+                    "train.prune.keep: — → 0.5",
+                    "train.learning_rate: 0.0001 → —",
+                ]
+            },
+        ),
         ({"seeds": [2]}, {"intermediate": [], "target": [], "evaluation": []}),
     ],
 )

@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from adapterx.recipe import Bottleneck, EarlyStopping, Finding, Lora, Recipe, Sampling, Skip, locate, read
+from adapterx.recipe import (
+    Bottleneck,
+    EarlyStopping,
+    Finding,
+    Lora,
+    PruneSettings,
+    Recipe,
+    Sampling,
+    Skip,
+    locate,
+    read,
+)
 from adapterx.recipe.document import Scalar, compose, plain, resolve
 from tests.recipe.conftest import GOOD, Write
 
@@ -114,6 +125,51 @@ def test_a_phase_overrides_single_settings_even_with_null(write: Write) -> None:
     assert (target.early_stopping, target.limit, target.batch_size) == (None, 9, 8)
     intermediate = recipe.train.phase("intermediate", "lora", "lora")
     assert (intermediate.early_stopping, intermediate.batch_size) == (EarlyStopping(every=5, patience=2), 32)
+
+
+@pytest.mark.parametrize(
+    ("train", "rates"),
+    [
+        ("{}", (1e-4,)),
+        ("{PRUNE}", (1e-4, 1e-3)),
+        ("{learning_rate: null, PRUNE}", (1e-4, 1e-3)),
+        ("{PRUNE, target: {learning_rate: 5e-4}}", (5e-4,)),
+        ("{PRUNE, target: {prune: null}}", (1e-4,)),
+        ("{PRUNE, target: {batch_size: 4}}", (1e-4, 1e-3)),
+        ("{PRUNE, target: {learning_rate: null}}", (1e-4, 1e-3)),
+        ("{learning_rate: 5e-4, target: {PRUNE}}", (1e-4, 1e-3)),
+        ("{learning_rate: 5e-4, intermediate: {PRUNE}}", (5e-4,)),
+        ("{learning_rate: 5e-4, target: {prune: null}}", (5e-4,)),
+        ("{prune: {learning_rates: {lora: [1e-4, 2e-4], bottleneck: [1, 2]}}}", (1e-4, 2e-4)),
+    ],
+)
+def test_each_phase_has_one_learning_rate_or_candidates(train: str, rates: tuple[float, ...], write: Write) -> None:
+    train = train.replace("PRUNE", "prune: {learning_rates: [1e-4, 1e-3]}")
+    recipe = read(write(GOOD.replace("{learning_rate: 1e-4}", train)))
+    settings = recipe.train.phase("target", "lora", "lora")
+    assert (settings.learning_rate is None) == (settings.prune is not None)
+    assert tuple(one.learning_rate for one in settings.candidates) == rates
+    assert all(one.prune is None for one in settings.candidates)
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("count", "rungs", "keep", "going_on", "trainings"),
+    [
+        (3, (0.25, 0.5), 0.5, (2, 1), 0.75 + 0.5 + 0.5),
+        (4, (0.25, 0.5), 0.5, (2, 1), 1.0 + 0.5 + 0.5),
+        (9, (0.1, 0.4), 1 / 3, (3, 1), 0.9 + 0.9 + 0.6),
+        (10, (0.5,), 0.7, (7,), 5.0 + 3.5),
+        (3, (0.5,), 0.9, (2,), 1.5 + 1.0),
+        (2, (0.2, 0.4, 0.6), 0.01, (1, 1, 1), 0.4 + 0.8),
+    ],
+)
+def test_every_rung_drops_at_least_one_and_keeps_at_least_one(
+    count: int, rungs: tuple[float, ...], keep: float, going_on: tuple[int, ...], trainings: float
+) -> None:
+    settings = PruneSettings(tuple(float(rate + 1) for rate in range(count)), rungs, keep, None)
+    assert settings.going_on == going_on
+    assert settings.trainings == pytest.approx(trainings)
 
 
 def test_a_method_name_wins_over_its_kind(write: Write) -> None:

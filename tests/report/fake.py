@@ -43,6 +43,8 @@ class Fake:
     bootstrap: int = 300
     steps: int = 40
     random: int = 0
+    tuned: bool = False
+    """Whether each training had three learning rates to choose from."""
     twins: bool = False
     """Whether cells that differ in their intermediate alone answer alike."""
 
@@ -135,6 +137,9 @@ def _train(store: Store, fake: Fake, kind: str, slug: str, status: str) -> JSON:
     losses = 0.3 + 0.5 * np.exp(-np.arange(fake.steps) / 12) + random.normal(0, 0.03, fake.steps)
     lines = [json.dumps({"step": step + 1, "loss": float(loss), "lr": 1e-4}) for step, loss in enumerate(losses)]
     diverged = status == "diverged"
+    result: dict[str, JSON] = {"message": "loss is not a number at step 7"} if diverged else {}
+    if fake.tuned:
+        result["tuning"] = tuning(fake, slug, diverged)
     store.commit(
         kind,
         slug,
@@ -145,13 +150,30 @@ def _train(store: Store, fake: Fake, kind: str, slug: str, status: str) -> JSON:
         },
         inputs=(),
         files={"training.jsonl": "\n".join(lines).encode(), "adapter.safetensors": b"weights"},
-        result={"steps": fake.steps, "message": "loss is not a number at step 7"}
-        if diverged
-        else {"steps": fake.steps},
+        result={"steps": fake.steps, **result},
         provenance={**provenance(12.25), "trained_parameters": 73_728, "trained_together": 6},
         status="diverged" if diverged else "done",
     )
     return ref
+
+
+def tuning(fake: Fake, slug: str, diverged: bool) -> JSON:
+    """Seed 1 chooses the middle rate, others the largest; the smallest leaves at a quarter, the last at the half.
+
+    Seed 1 has equal scores at the half.
+    """
+    won = 1e-3 if slug.endswith("seed1") else 1e-2
+    steps = {1e-4: fake.steps // 4, won: fake.steps}
+    return [
+        {
+            "learning_rate": rate,
+            "steps": 6 if diverged else steps.get(rate, fake.steps // 2),
+            "total_steps": fake.steps,
+            "dev": {"10": 0.1} if rate == 1e-4 else {"10": 0.5, "20": 0.9 if rate == won or won == 1e-3 else 0.8},
+            "outcome": "diverged" if diverged else "won" if rate == won else "pruned",
+        }
+        for rate in (1e-3, 1e-4, 1e-2)
+    ]
 
 
 def provenance(seconds: float) -> dict[str, JSON]:

@@ -1,0 +1,89 @@
+"""Several learning rates for one training, the hopeless ones ended early: what a recipe says about it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import AfterValidator, Discriminator, Field, PositiveFloat, PositiveInt, Tag
+
+from adapterx.recipe.fields import Model, unique
+
+
+def _several(rates: tuple[float, ...]) -> tuple[float, ...]:
+    if len(rates) == 1:
+        raise ValueError("holds a single learning rate, which needs no choice: write it as learning_rate")
+    return rates
+
+
+def _ascending(rungs: tuple[float, ...]) -> tuple[float, ...]:
+    if any(later <= earlier for earlier, later in pairwise(rungs)):
+        raise ValueError("should ascend: each rung lies later in the training than the one before it")
+    return rungs
+
+
+Rates = Annotated[
+    tuple[PositiveFloat, ...],
+    Field(strict=False, min_length=1),
+    AfterValidator(unique),
+    AfterValidator(_several),
+]
+
+LearningRates = Annotated[
+    Annotated[Rates, Tag("a list")] | Annotated[dict[str, Rates], Tag("by method")],
+    Discriminator(lambda value: "by method" if isinstance(value, dict) else "a list"),
+]
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class Prune(Model):
+    """Train with each of several learning rates and end the hopeless ones early, by successive halving.
+
+    After Jamieson & Talwalkar 2016 (arXiv 1502.07943), as one bracket of Hyperband (Li et al. 2018, arXiv 1603.06560).
+    """
+
+    learning_rates: LearningRates
+    """The candidates, at least two; or such a list per method, by its name in the recipe or its kind."""
+    rungs: Annotated[tuple[Share, ...], Field(strict=False, min_length=1), AfterValidator(_ascending)] = (0.25, 0.5)
+    """Shares of the training after which the candidates are compared on the dev set of the training languages."""
+    keep: Share = 0.5
+    """Share of the candidates that goes on from a rung, rounded up; at least one goes on, and at least one leaves."""
+    limit: PositiveInt | None = None
+    """Dev examples per language; all of them when null."""
+
+    def of(self, method_name: str, kind: str) -> PruneSettings:
+        """What it comes to for one method; KeyError where there is no list for it."""
+        rates = self.learning_rates
+        if isinstance(rates, dict):
+            rates = rates[method_name] if method_name in rates else rates[kind]
+        return PruneSettings(rates, self.rungs, self.keep, self.limit)
+
+
+@dataclass(frozen=True)
+class PruneSettings:
+    """The candidates of one stage and how they are thinned out."""
+
+    learning_rates: tuple[float, ...]
+    rungs: tuple[float, ...]
+    keep: float
+    limit: int | None
+
+    @property
+    def going_on(self) -> tuple[int, ...]:
+        """How many candidates go on from each rung, 1 once nobody is left to drop."""
+        sizes = [len(self.learning_rates)]
+        for _ in self.rungs:
+            # The tolerance keeps products such as 0.7 · 10 from counting as more than the whole number they stand for.
+            kept = math.ceil(self.keep * sizes[-1] - 1e-9)
+            sizes.append(max(1, min(kept, sizes[-1] - 1)))
+        return tuple(sizes[1:])
+
+    @property
+    def trainings(self) -> float:
+        """The steps of all candidates, in units of one full training."""
+        ends = (*self.rungs, 1.0)
+        counts = (len(self.learning_rates), *self.going_on)
+        return sum(count * (end - start) for count, start, end in zip(counts, (0.0, *self.rungs), ends, strict=True))
