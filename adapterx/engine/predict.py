@@ -12,6 +12,7 @@ from torch import Tensor
 
 from adapterx.backbones.packed import Adapters, PackedEncoder
 from adapterx.engine.batches import Batch, HeadRows, Selection, collate, placed
+from adapterx.engine.memory import is_out_of_memory
 from adapterx.engine.options import ROWS
 from adapterx.engine.prefix import PrefixCache
 from adapterx.methods.config import Method, adapted_layers
@@ -58,7 +59,8 @@ def predict(
     Args:
         cells: with the head of each that is asked; methods may differ.
         prefix: hidden states below the adapters, kept.
-        rows: token rows per forward pass; a single longer example gets a pass of its own.
+        rows: token rows per forward pass, fewer where memory does not suffice; a single longer example gets a pass of
+            its own.
     """
     active = [_activate(encoder, cell, head) for cell, head in cells]
     depth = min((adapted_layers(cell.method.layers, len(encoder.layers))[0] for cell, _ in cells), default=0)
@@ -69,12 +71,21 @@ def predict(
     empty = np.zeros((0, 0), np.float32)
     found: list[Scores] = [[[empty] * len(pool) for pool in pools] for _ in cells]
     order = np.argsort(-size, kind="stable")
-    for chunk in _chunks(size[order], rows or ROWS[encoder.device.type]):
-        chosen = order[chunk]
+    chunks = [order[chunk] for chunk in reversed(_chunks(size[order], rows or ROWS[encoder.device.type]))]
+    while chunks:
+        chosen = chunks.pop()
         chosen = chosen[np.argsort(owner[chosen], kind="stable")]
         selections = [Selection(0, pools[at], example[chosen[owner[chosen] == at]]) for at in np.unique(owner[chosen])]
-        batch = collate([selections], encoder.spans)
-        for cell, scores in zip(found, _sweep(encoder, active, batch, depth, prefix), strict=True):
+        try:
+            swept = _sweep(encoder, active, collate([selections], encoder.spans), depth, prefix)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or len(chosen) == 1:
+                raise
+            swept = None
+        if swept is None:  # not in the handler: until it is left, the error holds on to what the sweep had in memory
+            chunks += np.array_split(chosen, 2)
+            continue
+        for cell, scores in zip(found, swept, strict=True):
             for at, part in zip(chosen, scores, strict=True):
                 cell[owner[at]][example[at]] = part
     return found
