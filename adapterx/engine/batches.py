@@ -1,4 +1,4 @@
-"""From chosen examples of several cells to one packed batch."""
+"""Chosen examples of several cells, and the packed batch that they become (`collate`)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from itertools import pairwise
 from typing import cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adapterx.backbones.layout import Fork, PackedBatch, Sequences, pack
-from adapterx.engine.alignment import Counts, Size, filled, size_of
+from adapterx.backbones.layout import PackedBatch
 from adapterx.tasks.encoded import Encoded
 
 Integers = NDArray[np.int64]
@@ -98,13 +96,6 @@ class Batch:
             yield self.hidden
 
 
-def ragged(starts: Integers, stops: Integers) -> Integers:
-    """Indices start … stop - 1 of every slice, one slice after another."""
-    lengths = stops - starts
-    ends = np.cumsum(lengths)
-    return np.repeat(starts - (ends - lengths), lengths) + np.arange(ends[-1] if len(ends) else 0)
-
-
 def weighed(selections: Sequence[Selection]) -> list[Selection]:
     """The selections of a cell, by head, with the weights of its loss: the mean over its examples.
 
@@ -151,169 +142,3 @@ def _placed(value: object, place: Callable[[Tensor], Tensor]) -> object:
     if is_dataclass(value) and not isinstance(value, type | Source):
         return replace(value, **{field.name: _placed(getattr(value, field.name), place) for field in fields(value)})
     return value
-
-
-def collate(cells: Sequence[Sequence[Selection]], spans: bool = False, align: bool = False) -> Batch:
-    """Pack the selections of each cell, by head, in host memory: the rows that one head reads stand together.
-
-    Cells with the same selections share a trunk.
-
-    Args:
-        spans: lay attention out for variable-length kernels.
-        align: pad every cell to equally many rows and read rows.
-    """
-    parts = [[_gather(selection) for selection in selections] for selections in cells]
-    distinct: dict[object, int] = {}
-    trunk_of = [distinct.setdefault(_content(selections), place) for place, selections in enumerate(cells)]
-    size = size_of([_counts(part) for part in parts]) if align else None
-    sequences, starts, read_starts = _sequences(parts, size)
-    capacity = 0 if size is None else size.sequences * len(parts)
-    packed, trunk_starts = pack(sequences, spans, capacity), starts
-    firsts = list(distinct.values())
-    if len(firsts) < len(cells):
-        trunk, trunk_starts, trunk_read_starts = _sequences([parts[place] for place in firsts], size)
-        at = [firsts.index(place) for place in trunk_of]
-        capacity = 0 if size is None else size.sequences * len(firsts)
-        fork = Fork(
-            pack(trunk, spans, capacity),
-            torch.from_numpy(_ranges([trunk_starts[place] for place in at], packed.rows)),
-            torch.from_numpy(_ranges([trunk_read_starts[place] for place in at], packed.read_rows)),
-        )
-        packed = replace(packed, fork=fork)
-    rows = tuple(_head_rows(part, read_starts[cell]) for cell, part in enumerate(parts))
-    return Batch(
-        packed,
-        rows,
-        examples=tuple(sum(len(item.reads_of_example) for item in part) for part in parts),
-        tokens=tuple(sum(len(item.tokens) for item in part) for part in parts),
-        reads=tuple(sum(len(item.reads) for item in part) for part in parts),
-        sources=tuple(_sources([cells[place] for place in firsts], [parts[place] for place in firsts], trunk_starts)),
-        aligned=_aligned(parts, size) if size is not None else None,
-    )
-
-
-def _content(selections: Sequence[Selection]) -> object:
-    """Equal for cells that see the same sequences in the same order."""
-    return tuple((id(selection.data), selection.examples.tobytes()) for selection in selections)
-
-
-def _ranges(starts: Sequence[int], counts: Sequence[int]) -> Integers:
-    found = [np.arange(start, start + count) for start, count in zip(starts, counts, strict=True)]
-    return np.concatenate(found).astype(np.int64)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One selection, laid out."""
-
-    head: int
-    index: Integers
-    """Of its tokens, in the pool."""
-    tokens: NDArray[np.int32]
-    lengths: Integers
-    reads: Integers
-    """Rows read, counted from its first."""
-    reads_of_example: Integers
-    labels: Integers
-    weight: float
-
-
-def _gather(selection: Selection) -> _Part:
-    data, chosen = selection.data, selection.examples
-    first, last = data.example_sequences[chosen], data.example_sequences[chosen + 1]
-    # The tokens of an example's sequences are adjacent, so an example is one slice of tokens.
-    token_start, token_stop = data.sequence_offsets[first], data.sequence_offsets[last]
-    sequences, index = ragged(first, last), ragged(token_start, token_stop)
-    read_start, read_stop = data.example_reads[chosen], data.example_reads[chosen + 1]
-    reads_of_example = read_stop - read_start
-    new_start = np.cumsum(token_stop - token_start) - (token_stop - token_start)
-    reads = data.read_tokens[ragged(read_start, read_stop)] + np.repeat(new_start - token_start, reads_of_example)
-    return _Part(
-        head=selection.head,
-        index=index,
-        tokens=data.tokens[index],
-        lengths=data.sequence_offsets[sequences + 1] - data.sequence_offsets[sequences],
-        reads=reads,
-        reads_of_example=reads_of_example,
-        labels=data.labels[ragged(data.example_labels[chosen], data.example_labels[chosen + 1])],
-        weight=selection.weight,
-    )
-
-
-def _counts(parts: Sequence[_Part]) -> Counts:
-    return Counts(
-        rows=sum(len(part.tokens) for part in parts),
-        reads=sum(len(part.reads) for part in parts),
-        sequences=sum(len(part.lengths) for part in parts),
-    )
-
-
-def _sequences(cells: Sequence[Sequence[_Part]], size: Size | None) -> tuple[Sequences, list[int], list[int]]:
-    """The sequences of cells, filled up to a size if there is one; and where each cell's rows and read rows begin."""
-    tokens, lengths, reads = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    per_cell, read_per_cell, starts, read_starts = [], [], [], []
-    row = read = 0
-    for parts in cells:
-        starts.append(row)
-        read_starts.append(read)
-        pieces = [(part.tokens, part.lengths, part.reads) for part in parts]
-        if size is not None:
-            filler = filled(_counts(parts), size)
-            pieces.append((filler.tokens, filler.lengths, filler.reads))
-        for piece_tokens, piece_lengths, piece_reads in pieces:
-            tokens.append(piece_tokens)
-            lengths.append(piece_lengths)
-            reads.append(piece_reads + row)
-            row += len(piece_tokens)
-            read += len(piece_reads)
-        per_cell.append(sum(len(piece[1]) for piece in pieces))
-        read_per_cell.append(read - read_starts[-1])
-    together = Sequences(
-        np.concatenate(tokens), np.concatenate(lengths), np.concatenate(reads), per_cell, read_per_cell
-    )
-    return together, starts, read_starts
-
-
-def _head_rows(parts: Sequence[_Part], start: int) -> tuple[HeadRows, ...]:
-    """The rows of each head of a cell whose read rows begin at `start`."""
-    found = []
-    for head in dict.fromkeys(part.head for part in parts):
-        own = [part for part in parts if part.head == head]
-        stop = start + sum(len(part.reads) for part in own)
-        reads = np.concatenate([part.reads_of_example for part in own])
-        labels = np.concatenate([part.labels for part in own])
-        weights = np.concatenate([np.full(len(part.labels), part.weight, np.float32) for part in own])
-        tensors = (torch.from_numpy(array) for array in (reads, labels, weights))
-        found.append(HeadRows(head, start, stop, *tensors))
-        start = stop
-    return tuple(found)
-
-
-def _sources(
-    cells: Sequence[Sequence[Selection]], parts: Sequence[Sequence[_Part]], starts: Sequence[int]
-) -> Iterator[Source]:
-    for selections, own, start in zip(cells, parts, starts, strict=True):
-        at = start
-        for selection, part in zip(selections, own, strict=True):
-            yield Source(selection.data, selection.examples, part.index, at)
-            at += len(part.index)
-
-
-def _aligned(cells: Sequence[Sequence[_Part]], size: Size) -> Aligned | None:
-    """Labels of padded cells; None where a cell uses several heads, or examples have different numbers of choices."""
-    labels = np.zeros((len(cells), size.reads), np.int64)
-    weights = np.zeros((len(cells), size.reads), np.float32)
-    choices = []
-    for cell, parts in enumerate(cells):
-        if not parts:
-            choices.append(1)
-            continue
-        reads = np.concatenate([part.reads_of_example for part in parts])
-        count = sum(len(part.labels) for part in parts)
-        per_label = 1 if count == reads.sum() else int(reads[0])
-        if len({part.head for part in parts}) > 1 or (per_label > 1 and (reads != per_label).any()):
-            return None
-        labels[cell, :count] = np.concatenate([part.labels for part in parts])
-        weights[cell, :count] = np.concatenate([np.full(len(part.labels), part.weight) for part in parts])
-        choices.append(per_label)
-    return Aligned(torch.from_numpy(labels), torch.from_numpy(weights), tuple(choices))

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import heads
-from adapterx.engine.batches import Batch, Selection, collate, cut, placed, weighed
+from adapterx.engine.batches import Batch, Selection, cut, placed, weighed
 from adapterx.engine.capture import CapturedSteps
 from adapterx.engine.cell import TrainingCell
+from adapterx.engine.collate import collate
 from adapterx.engine.heads import HeadGroup
 from adapterx.engine.loader import Loader
 from adapterx.engine.memory import is_out_of_memory

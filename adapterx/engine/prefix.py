@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adapterx.backbones.packed import PackedEncoder
-from adapterx.engine.batches import Batch, Selection, Source, collate, placed
+from adapterx.engine.batches import Batch, Selection, Source, placed
+from adapterx.engine.collate import collate
 from adapterx.engine.options import ROWS
 from adapterx.store.atomic import write_bytes
 from adapterx.tasks.encoded import Encoded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -60,61 +60,108 @@ def train(
     Returns:
         The outcomes in the order of `cells`.
     """
-    shape = shape_of(encoder)
-    found = checkpoints.resume([cell.key for cell in cells]) if checkpoints else {}
-    states = [found.get(cell.key) or CellState.start(cell, shape) for cell in cells]
-    racing = {place: race for race in races for place in race.places}
-    diverged: set[int] = set()
-    active = _active(cells, states, diverged, races)
-    parts = 1
-    now = saved = time.monotonic()
+    training = _Training(encoder, cells, checkpoints, options, prefix, races)
+    active = training.active()
     while active:
-        bundle = Bundle(encoder, [cells[p] for p in active], [states[p] for p in active], options, prefix, parts)
-        following = active
-        try:
-            while following == active:
-                losses = _advance(bundle, racing, active)
-                for position, place in enumerate(active):
-                    if math.isnan(losses[position]):
-                        diverged.add(place)
-                        continue
-                    _look_at_dev(bundle, position, prefix)
-                    if place in racing:
-                        _look_at_rung(bundle, position, racing[place], prefix)
-                following = _active(cells, states, diverged, races)
-                now = _share_time(bundle, now)
-                observe(_progress(bundle, losses))
-                due = checkpoints is not None and now - saved >= checkpoints.seconds
-                if due or following != active:
-                    for position, place in enumerate(active):
-                        states[place] = bundle.state(position)
-                if checkpoints is not None and due:
-                    checkpoints.save({cell.key: state for cell, state in zip(cells, states, strict=True)})
-                    saved = now
-        finally:
-            bundle.close()
-        active, parts = following, bundle.parts
+        active = training.go_on(active, observe)
     if prefix is not None:
         prefix.flush()
-    return [
-        Outcome(
-            cell,
-            _status(cell, states[place], place in diverged),
-            states[place],
-            as_trained(cell, states[place], shape, best=True),
-        )
-        for place, cell in enumerate(cells)
-    ]
+    return training.outcomes()
 
 
-def _advance(bundle: Bundle, racing: Mapping[int, Race], active: Sequence[int]) -> list[float]:
+class _Training:
+    """Cells with their states, from bundle to bundle."""
+
+    def __init__(
+        self,
+        encoder: PackedEncoder,
+        cells: Sequence[TrainingCell],
+        checkpoints: Checkpoints | None,
+        options: Options | None,
+        prefix: PrefixCache | None,
+        races: Sequence[Race],
+    ) -> None:
+        self.encoder = encoder
+        self.cells = cells
+        self.checkpoints = checkpoints
+        self.options = options
+        self.prefix = prefix
+        self.races = races
+        self.racing = {place: race for race in races for place in race.places}
+        found = checkpoints.resume([cell.key for cell in cells]) if checkpoints else {}
+        self.states = [found.get(cell.key) or CellState.start(cell, shape_of(encoder)) for cell in cells]
+        self.diverged: set[int] = set()
+        self.parts = 1
+        """A bundle starts with as many as the one before it needed."""
+        self.saved = time.monotonic()
+
+    def active(self) -> list[int]:
+        """The places of the cells that take the next step: not at their end, not diverged, not held by their race."""
+        ended = [_finished(cell, state) for cell, state in zip(self.cells, self.states, strict=True)]
+        standings = [Standing.of(state, ended[at], at in self.diverged) for at, state in enumerate(self.states)]
+        away = held(self.races, standings) | self.diverged
+        return [place for place, end in enumerate(ended) if not end and place not in away]
+
+    def go_on(self, places: Sequence[int], observe: Callable[[Progress], None]) -> list[int]:
+        """Train the cells at these places together until others are active; returns those."""
+        since = time.monotonic()
+        own = ([self.cells[place] for place in places], [self.states[place] for place in places])
+        bundle = Bundle(self.encoder, *own, self.options, self.prefix, self.parts)
+        following = list(places)
+        try:
+            while following == places:
+                losses = _advance(bundle, [self.racing.get(place) for place in places])
+                self._look(bundle, places, losses)
+                following = self.active()
+                since = _share_time(bundle, since)
+                observe(_progress(bundle, losses))
+                self._keep(bundle, since, ends=following != places)
+        finally:
+            bundle.close()
+        self.parts = bundle.parts
+        return following
+
+    def outcomes(self) -> list[Outcome]:
+        """How the cells stand, as their outcomes."""
+        return [
+            Outcome(
+                cell,
+                _status(cell, state, place in self.diverged),
+                state,
+                as_trained(cell, state, shape_of(self.encoder), best=True),
+            )
+            for place, (cell, state) in enumerate(zip(self.cells, self.states, strict=True))
+        ]
+
+    def _look(self, bundle: Bundle, places: Sequence[int], losses: Sequence[float]) -> None:
+        """See who diverged, and score who is due."""
+        for position, place in enumerate(places):
+            if math.isnan(losses[position]):
+                self.diverged.add(place)
+                continue
+            _look_at_dev(bundle, position, self.prefix)
+            if place in self.racing:
+                _look_at_rung(bundle, position, self.racing[place], self.prefix)
+
+    def _keep(self, bundle: Bundle, now: float, ends: bool) -> None:
+        """Bring the states' numbers up to date when the bundle ends or a checkpoint is due; write that."""
+        due = self.checkpoints is not None and now - self.saved >= self.checkpoints.seconds
+        if due or ends:
+            for position in range(len(bundle.cells)):
+                bundle.state(position)
+        if self.checkpoints is not None and due:
+            self.checkpoints.save({cell.key: state for cell, state in zip(self.cells, self.states, strict=True)})
+            self.saved = now
+
+
+def _advance(bundle: Bundle, races: Sequence[Race | None]) -> list[float]:
     """Take steps up to the next one after which the host has something to do; returns the losses of the last.
 
     A cell that was not finite in any of them has a loss of NaN: from that step on it stood still.
     """
     ahead = bundle.lag
-    for cell, state, place in zip(bundle.cells, bundle.states, active, strict=True):
-        rungs = [rung.step for rung in racing[place].rungs] if place in racing else []
+    for cell, state, race in zip(bundle.cells, bundle.states, races, strict=True):
+        rungs = [rung.step for rung in race.rungs] if race is not None else []
         ahead = min(ahead, _until_due(cell, state.step, rungs))
     for _ in range(ahead):
         bundle.step()
@@ -128,16 +175,6 @@ def _until_due(cell: TrainingCell, step: int, rungs: Sequence[int]) -> int:
         every = cell.settings.early_stopping.every
         due.append((step // every + 1) * every)
     return max(1, min(due) - step)
-
-
-def _active(
-    cells: Sequence[TrainingCell], states: Sequence[CellState], diverged: set[int], races: Sequence[Race]
-) -> list[int]:
-    """The places of the cells that take the next step: not at their end, not diverged, not held by their race."""
-    ended = [_finished(cell, state) for cell, state in zip(cells, states, strict=True)]
-    standings = [Standing.of(state, ended[place], place in diverged) for place, state in enumerate(states)]
-    away = held(races, standings) | diverged
-    return [place for place, end in enumerate(ended) if not end and place not in away]
 
 
 def _status(cell: TrainingCell, state: CellState, diverged: bool) -> Literal["done", "diverged", "pruned"]:

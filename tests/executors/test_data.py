@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapterx.engine.batches import Selection, collate
+from adapterx.engine.batches import Selection
+from adapterx.engine.collate import collate
 from adapterx.executors.data import Data
 from adapterx.plan import TaskPart
 from adapterx.tasks import data as catalog
