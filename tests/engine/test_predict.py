@@ -23,7 +23,7 @@ def test_a_sweep_that_runs_out_of_memory_goes_in_smaller_ones(monkeypatch: pytes
     (expected,) = predict(packed, cells, pools)
     sweep, sizes = predict_module._sweep, []
 
-    def small(encoder_, active, batch: Batch, *rest):
+    def small(encoder_: object, active: object, batch: Batch, *rest: object) -> object:
         sizes.append(batch.examples[0])
         if sizes[-1] > 10:
             raise MemoryError
