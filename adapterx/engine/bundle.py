@@ -184,6 +184,10 @@ class Bundle:
             drawn = [self._drawn(cell, first + number) for cell, first in enumerate(self._first)]
         parts = zip(*(cut(weighed(selections), self.parts) for selections in drawn), strict=True)
         batches = [collate(part, self.encoder.spans, self.aligned) for part in parts if any(part)]
+        batches = [
+            batch if heads.fit(self.cells, self.heads, batch.aligned) else replace(batch, aligned=None)
+            for batch in batches
+        ]
         if self.prefix is not None:
             batches = [replace(batch, hidden=self.prefix.known(batch, self.depth)) for batch in batches]
         pinned = self.encoder.device.type == "cuda"
