@@ -65,8 +65,8 @@ class CapturedSteps:
     def _record(self, batch: Batch, table: Tensor) -> _Recording:
         """Record a step without taking it: while nobody is alive, it changes nothing."""
         device = self._alive.device
-        static = placed(batch, lambda tensor: tensor.to(device))
-        static_table, alive = table.to(device), self._alive.clone()
+        static = placed(batch, lambda tensor: tensor.to(device, copy=True))
+        static_table, alive = table.to(device, copy=True), self._alive.clone()
         stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         try:
             self._alive.zero_()
