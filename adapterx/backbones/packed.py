@@ -155,9 +155,9 @@ class PackedEncoder:
 
     @torch.no_grad()
     def below(self, batch: PackedBatch, depth: int) -> Tensor:
-        """Hidden states (N, d) of all rows of a batch after the first `depth` layers, fewer than all, unadapted."""
+        """Hidden states (N, d) of all rows of a batch's trunk after the first `depth` layers, fewer than all."""
         walk = Walk(batch, Unadapted())
-        hidden = self.embed(batch)
+        hidden = self.embed(walk.layout)
         for index in range(depth):
             hidden = self.layer(index, hidden, walk)
         return hidden

@@ -53,7 +53,7 @@ class Aligned:
     weights: Tensor
     """(K, U) share of each label in its cell's loss, 0 at padding."""
     choices: tuple[int, ...]
-    """Of each cell, read rows per label."""
+    """Of each cell, read rows per label; 0 where it has no label in the batch."""
 
 
 @dataclass(frozen=True)

@@ -110,16 +110,10 @@ class Bundle:
         one example of each cell.
         """
         step = self._next()
-        while True:
-            try:
-                batches = self.loader.next()
-                losses = self._take(batches, step)
-                break
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or self.parts >= max(cell.settings.batch_size for cell in self.cells):
-                    raise
-            # Not in the handler: until it is left, the error holds on to what the failed step had in memory.
-            self._cut_finer()
+        batches, losses, taken = self._attempt(step)
+        if not taken:
+            # Outside of what is tried again: half of an update may be done when memory runs out.
+            self._update(losses, step)
         examples, tokens = (
             tuple(map(sum, zip(*(getattr(batch, name) for batch in batches), strict=True)))
             for name in ("examples", "tokens")
@@ -170,10 +164,15 @@ class Bundle:
         left = min(cell.total_steps - first for cell, first in zip(self.cells, self._first, strict=True))
         self.loader = Loader(self._batches, self.options.workers, left)
 
-    def _cut_finer(self) -> None:
-        self.parts *= 2
-        logger.warning("out of memory; computing each batch in %d parts, to the same effect", self.parts)
+    def _make_room(self) -> None:
+        """Let go of recordings, each of which holds on to the memory of a step, or else cut batches finer."""
         self.loader.close()
+        if self._captured is not None:
+            self._captured = None
+            logger.warning("out of memory; steps are no longer recorded")
+        else:
+            self.parts *= 2
+            logger.warning("out of memory; computing each batch in %d parts, to the same effect", self.parts)
         if self.encoder.device.type == "cuda":
             torch.cuda.empty_cache()
         self._start_loader()
@@ -184,6 +183,10 @@ class Bundle:
             drawn = [self._drawn(cell, first + number) for cell, first in enumerate(self._first)]
         parts = zip(*(cut(weighed(selections), self.parts) for selections in drawn), strict=True)
         batches = [collate(part, self.encoder.spans, self.aligned) for part in parts if any(part)]
+        batches = [
+            batch if heads.fit(self.cells, self.heads, batch.aligned) else replace(batch, aligned=None)
+            for batch in batches
+        ]
         if self.prefix is not None:
             batches = [replace(batch, hidden=self.prefix.known(batch, self.depth)) for batch in batches]
         pinned = self.encoder.device.type == "cuda"
@@ -209,13 +212,25 @@ class Bundle:
             norms=tuple(one.max_grad_norm for one in settings),
         )
 
-    def _take(self, batches: Sequence[Batch], step: Step) -> Tensor:
-        """Losses (K,) of a step, taken."""
-        batches = [self._with_hidden(batch) for batch in batches]
-        if self._captured is not None and len(batches) == 1:
-            losses = self._captured(batches[0], step.table())
-            if losses is not None:
-                return losses
+    def _attempt(self, step: Step) -> tuple[list[Batch], Tensor, bool]:
+        """The batches of a step, its losses (K,), and whether it is taken; if not, its gradients are in the banks."""
+        while True:
+            try:
+                batches = [self._with_hidden(batch) for batch in self.loader.next()]
+                if self._captured is not None and len(batches) == 1:
+                    losses = self._captured(batches[0], step.table())
+                    if losses is not None:
+                        return batches, losses, True
+                return batches, self._gradients(batches, step), False
+            except (RuntimeError, MemoryError) as error:
+                finest = self.parts >= max(cell.settings.batch_size for cell in self.cells)
+                if not is_out_of_memory(error) or (finest and self._captured is None):
+                    raise
+            # Not in the handler: until it is left, the error holds on to what the failed step had in memory.
+            self._make_room()
+
+    def _gradients(self, batches: Sequence[Batch], step: Step) -> Tensor:
+        """Losses (K,) of a step; their gradients go to the banks."""
         rows, reads = (0,) * len(self.cells), (0,) * len(self.cells)
         losses = torch.zeros(len(self.cells), device=self.encoder.device)
         for number, batch in enumerate(batches):
@@ -223,11 +238,13 @@ class Bundle:
             losses += self._differentiate(placed(batch, self.encoder.place), add=number > 0)
             rows = tuple(start + count for start, count in zip(rows, batch.tokens, strict=True))
             reads = tuple(start + count for start, count in zip(reads, batch.reads, strict=True))
+        return losses
+
+    def _update(self, losses: Tensor, step: Step) -> None:
         if self.encoder.device.type == "cuda":
             self._update_all(losses, self.encoder.place(step.table().pin_memory()))
         else:
             self._update_rows(losses, step)
-        return losses
 
     def _with_hidden(self, batch: Batch) -> Batch:
         if self.prefix is None or batch.hidden is not None:

@@ -55,8 +55,9 @@ class CapturedSteps:
         for static, new in zip(recording.batch.tensors(), batch.tensors(), strict=True):
             static.copy_(new, non_blocking=True)
         recording.table.copy_(table.pin_memory(), non_blocking=True)
+        losses = torch.empty_like(recording.losses)  # before the step is taken: it must not fail afterwards
         recording.graph.replay()
-        return recording.losses.clone()
+        return losses.copy_(recording.losses)
 
     def _worth_recording(self, shape: Hashable) -> bool:
         return self._seen[shape] > 1 and len(self._recordings) < LIMIT
@@ -64,21 +65,23 @@ class CapturedSteps:
     def _record(self, batch: Batch, table: Tensor) -> _Recording:
         """Record a step without taking it: while nobody is alive, it changes nothing."""
         device = self._alive.device
-        static = placed(batch, lambda tensor: tensor.to(device))
-        static_table, alive = table.to(device), self._alive.clone()
+        static = placed(batch, lambda tensor: tensor.to(device, copy=True))
+        static_table, alive = table.to(device, copy=True), self._alive.clone()
         stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream(device))
-        self._alive.zero_()
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UP):
-                self._compute(static, static_table)
-        torch.cuda.current_stream(device).wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        # The loader's threads go on pinning memory meanwhile, hence an error mode of this thread alone.
-        with torch.cuda.graph(graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"):
-            losses = self._compute(static, static_table)
+        try:
+            self._alive.zero_()
+            stream.wait_stream(torch.cuda.current_stream(device))
+            with torch.cuda.stream(stream):
+                for _ in range(WARM_UP):
+                    self._compute(static, static_table)
+            graph = torch.cuda.CUDAGraph()
+            # The loader's threads go on pinning memory meanwhile, hence an error mode of this thread alone.
+            with torch.cuda.graph(graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"):
+                losses = self._compute(static, static_table)
+        finally:
+            torch.cuda.current_stream(device).wait_stream(stream)
+            self._alive.copy_(alive)
         self._pool = self._pool or graph.pool()
-        self._alive.copy_(alive)
         return _Recording(graph, static, static_table, losses)
 
 

@@ -174,7 +174,7 @@ def _aligned(cells: Sequence[Sequence[_Part]], size: Size) -> Aligned | None:
     choices = []
     for cell, parts in enumerate(cells):
         if not parts:
-            choices.append(1)
+            choices.append(0)
             continue
         reads = np.concatenate([part.reads_of_example for part in parts])
         count = sum(len(part.labels) for part in parts)

@@ -32,8 +32,16 @@ def groups(cells: Sequence[TrainingCell]) -> list[tuple[int, ...]]:
     return [tuple(places) for places in found.values()]
 
 
+def fit(cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], aligned: Aligned | None) -> bool:
+    """Whether `losses` can serve the cells of each group together: each with one task, all with as many choices."""
+    return aligned is None or (
+        all(len(cell.tasks) == 1 for cell in cells)
+        and all(len({aligned.choices[place] for place in group.members} - {0}) <= 1 for group in heads)
+    )
+
+
 def losses(cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], batch: Batch, hidden: Tensor) -> Tensor:
-    """(K,) losses of the cells from the (R, d) float32 rows that they read."""
+    """(K,) losses of the cells from the (R, d) float32 rows that they read. What is aligned must `fit`."""
     if batch.aligned is not None:
         return _together(cells, heads, batch.aligned, hidden)
     found: dict[int, Tensor] = {}
@@ -56,7 +64,7 @@ def _together(cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], aligned
     found = []
     for group in heads:
         first, members = group.members[0], list(group.members)
-        choices = aligned.choices[first]
+        choices = max(1, *(aligned.choices[place] for place in members))
         own = rows if len(members) == len(cells) else torch.stack([rows[place] for place in members])
         labels, weights = (
             tensor if len(members) == len(cells) else torch.stack([tensor[place] for place in members])

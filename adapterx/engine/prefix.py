@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ class PrefixCache:
         self.dtype = dtype or encoder.dtype
         self._pools: dict[tuple[int, int], tuple[Encoded, _Kept | None]] = {}
         self._taken = 0
+        self._opening = threading.Lock()
 
     def known(self, batch: Batch, depth: int) -> Tensor | None:
         """(trunk rows, d) hidden states of a batch at a depth, in host memory, if all of them are kept; else None."""
@@ -106,9 +108,10 @@ class PrefixCache:
 
     def _kept(self, data: Encoded, depth: int) -> _Kept | None:
         key = (id(data), depth)
-        if key not in self._pools:
-            self._pools[key] = (data, self._open(data, depth))  # holding the data keeps its id its own
-        return self._pools[key][1]
+        with self._opening:  # several threads prepare batches
+            if key not in self._pools:
+                self._pools[key] = (data, self._open(data, depth))  # holding the data keeps its id its own
+            return self._pools[key][1]
 
     def _open(self, data: Encoded, depth: int) -> _Kept | None:
         size = len(data.tokens) * self.encoder.hidden * self.dtype.itemsize
@@ -147,7 +150,8 @@ class _File:
     def open(cls, directory: Path, name: str, size: int, limit: int) -> _File | None:
         """The file of this name; None where another process has it or there is no room."""
         directory.mkdir(parents=True, exist_ok=True)
-        path, lock = directory / f"{name}.rows", FileLock(directory / f"{name}.lock")
+        # Whichever thread takes the lock, it is the process that holds it and lets go of it.
+        path, lock = directory / f"{name}.rows", FileLock(directory / f"{name}.lock", thread_local=False)
         try:
             lock.acquire(timeout=0)
         except Timeout:

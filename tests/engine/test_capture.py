@@ -1,0 +1,348 @@
+"""Recorded steps, on a stand-in for CUDA: what is recorded, what a replay reads, and what a recording leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from adapterx.backbones import attention
+from adapterx.backbones.layout import Fork, Spans
+from adapterx.backbones.packed import PackedEncoder
+from adapterx.engine import bundle as bundle_module
+from adapterx.engine import capture
+from adapterx.engine.batches import Aligned, Batch, placed
+from adapterx.engine.bundle import Bundle, shape_of
+from adapterx.engine.capture import LIMIT, WARM_UP, CapturedSteps
+from adapterx.engine.cell import TrainingCell
+from adapterx.engine.optimiser import Step
+from adapterx.engine.options import Options
+from adapterx.engine.prefix import PrefixCache
+from adapterx.engine.state import CellState
+from adapterx.engine.train import train
+from adapterx.methods.config import Lora
+from tests.cells import cell
+from tests.engine.trainings import CASES, alone, assert_same, like, packed
+
+Compute = Callable[[Batch, Tensor], Tensor]
+
+
+@dataclass
+class Graph:
+    """Records calls of what `Cuda.watch` watches, and repeats them on the tensors they had."""
+
+    cuda: Cuda
+    call: tuple[Compute, Batch, Tensor, Tensor] | None = None
+    replays: int = 0
+
+    def replay(self) -> None:
+        assert self.call is not None
+        compute, batch, table, losses = self.call
+        losses.copy_(compute(batch, table))
+        self.replays += 1
+
+    def pool(self) -> str:
+        return "pool"
+
+
+class Stream:
+    """Notes who waits for whom."""
+
+    def __init__(self, cuda: Cuda) -> None:
+        self.cuda = cuda
+
+    def wait_stream(self, other: Stream) -> None:
+        self.cuda.log.append("side waits" if other is self.cuda.main else "main waits")
+
+
+class Cuda:
+    """As much of torch.cuda as recordings use. What runs while recording is noted, not done."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.graphs: list[Graph] = []
+        self.computed: list[str] = []
+        self.main = Stream(self)
+        self.recording: Graph | None = None
+
+    def watch(self, compute: Compute) -> Compute:
+        def watched(batch: Batch, table: Tensor) -> Tensor:
+            self.log.append("compute")
+            if self.recording is None:
+                return compute(batch, table)
+            losses = torch.full((len(table),), torch.nan)
+            self.recording.call = (compute, batch, table, losses)
+            return losses
+
+        return watched
+
+    @contextmanager
+    def stream(self, stream: Stream) -> Iterator[None]:
+        yield
+
+    @contextmanager
+    def graph(self, graph: Graph, **_: Any) -> Iterator[None]:
+        self.log.append("record")
+        self.recording = graph
+        try:
+            yield
+        finally:
+            self.recording = None
+        self.graphs.append(graph)
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
+    fake = Cuda()
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: Stream(fake))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: fake.main)
+    monkeypatch.setattr(torch.cuda, "stream", fake.stream)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: Graph(fake))
+    monkeypatch.setattr(torch.cuda, "graph", fake.graph)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    monkeypatch.setattr(PackedEncoder, "spans", property(lambda encoder: True))
+    monkeypatch.setattr(
+        bundle_module, "CapturedSteps", lambda compute, alive: CapturedSteps(fake.watch(compute), alive)
+    )
+    return fake
+
+
+ALIGNED = Options(aligned=True, workers=0)
+
+
+def bundle(*cells: TrainingCell, options: Options = ALIGNED) -> Bundle:
+    enc = packed()
+    return Bundle(enc, cells, [CellState.start(one, shape_of(enc)) for one in cells], options)
+
+
+def two(**changes: Any) -> tuple[TrainingCell, TrainingCell]:
+    """Cells that share their batches."""
+    one = cell(Lora(rank=2), seed=1, learning_rate=1e-2, **changes)
+    return one, like(one, "twin", learning_rate=3e-3)
+
+
+def table(own: Bundle) -> Tensor:
+    return own._next().table()
+
+
+@pytest.mark.parametrize("case", [name for name, case in CASES.items() if case.method.dropout == 0.0])
+def test_replayed_steps_are_the_steps_themselves(case: str, cuda: Cuda) -> None:
+    enc, cells, expected = alone(case, "xlm-roberta")
+    prefix = PrefixCache(enc, 10**9) if CASES[case].method.layers else None
+    with patch.object(CapturedSteps, "_worth_recording", lambda own, shape: True):
+        found = train(enc, cells[:5], options=ALIGNED, prefix=prefix)
+    assert sum(graph.replays for graph in cuda.graphs) == max(outcome.state.step for outcome in found)
+    assert_same(found, expected[:5])
+
+
+def test_only_shapes_seen_before_are_recorded_and_each_once(cuda: Cuda) -> None:
+    own = bundle(*two())
+    first, second = shaped(own, 64), shaped(own, 128)
+    steps = own._captured
+    assert steps is not None
+    assert steps(first, table(own)) is None and steps(second, table(own)) is None
+    for times in (1, 2, 3):
+        assert steps(first, table(own)) is not None
+        assert [graph.replays for graph in cuda.graphs] == [times]
+    assert steps(second, table(own)) is not None
+    assert [graph.replays for graph in cuda.graphs] == [3, 1]
+
+
+def shaped(own: Bundle, longest: int) -> Batch:
+    """The batch of the first step, as if its longest sequence were that long."""
+    (batch,) = own._batches(0)
+    spans = batch.packed.attention
+    assert isinstance(spans, Spans)
+    return replace(batch, packed=replace(batch.packed, attention=replace(spans, longest=(longest, longest))))
+
+
+def test_recordings_are_limited(cuda: Cuda) -> None:
+    own = bundle(*two())
+    steps = own._captured
+    assert steps is not None
+    batches = [shaped(own, 64 * number) for number in range(1, LIMIT + 3)]
+    for batch in batches * 2:
+        taken = steps(batch, table(own))
+    assert taken is None
+    assert len(cuda.graphs) == LIMIT
+    assert steps(batches[0], table(own)) is not None, "what is recorded goes on being replayed"
+
+
+def test_a_replay_reads_the_numbers_of_its_own_step(cuda: Cuda) -> None:
+    own = bundle(*two())
+    steps = own._captured
+    assert steps is not None
+    (batch,) = own._batches(0)
+    steps(batch, table(own))
+    steps(batch, table(own))
+    (graph,) = cuda.graphs
+    assert graph.call is not None
+    _, static, static_table, _ = graph.call
+    assert batch.aligned is not None
+    relabelled = replace(batch, aligned=replace(batch.aligned, labels=batch.aligned.labels.flip(1) * 1))
+    other = torch.arange(10, dtype=torch.float32).view(2, 5)
+    before = own.adapter.bank.values.clone()
+    found = steps(relabelled, other)
+    assert found is not None
+    assert all(torch.equal(one, new) for one, new in zip(static.tensors(), relabelled.tensors(), strict=True))
+    assert torch.equal(static_table, other)
+    assert not any(one.data_ptr() == new.data_ptr() for one, new in zip(static.tensors(), batch.tensors(), strict=True))
+    assert not torch.equal(own.adapter.bank.values, before)
+    kept = found.clone()
+    steps(batch, table(own))
+    assert torch.equal(found, kept), "losses are the caller's own"
+
+
+def test_recording_moves_nothing(cuda: Cuda) -> None:
+    own = bundle(*two())
+    for _ in range(2):
+        own.step()  # so that moments are not zero
+    own.book()
+    steps = own._captured
+    assert steps is not None
+    own.alive[1] = False
+    banks = [own.adapter, *(group.optimiser for group in own.heads)]
+    before = [tensor.clone() for one in banks for tensor in (one.bank.values, one.first, one.second)]
+    (batch,) = own._batches(0)
+    cuda.log.clear()
+    steps._record(batch, table(own))
+    after = [tensor for one in banks for tensor in (one.bank.values, one.first, one.second)]
+    assert all(torch.equal(left, right) for left, right in zip(before, after, strict=True))
+    assert own.alive.tolist() == [True, False]
+    assert cuda.log == ["side waits", *["compute"] * WARM_UP, "record", "compute", "main waits"]
+
+
+def test_nobody_is_alive_when_the_warm_up_starts(cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The side stream runs after what stood in the main stream when it was told to wait, and no more."""
+    own = bundle(*two())
+    steps = own._captured
+    assert steps is not None
+    alive: list[list[bool]] = []
+    monkeypatch.setattr(Stream, "wait_stream", lambda stream, other: alive.append(own.alive.tolist()))
+    (batch,) = own._batches(0)
+    steps._record(batch, table(own))
+    assert alive[0] == [False, False]
+
+
+@pytest.mark.parametrize("fails_at", range(1, WARM_UP + 2))
+def test_a_recording_that_fails_leaves_everybody_alive(fails_at: int, cuda: Cuda) -> None:
+    """Memory that runs out in a recording costs the recordings, not the batch or the cells."""
+    cells = two(steps=5)
+    own = bundle(*cells)
+    assert own._captured is not None
+    calls = 0
+    compute = own._captured._compute
+
+    def tight(batch: Batch, rows: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == fails_at:
+            raise torch.OutOfMemoryError("no room")
+        return compute(batch, rows)
+
+    own._captured._compute = tight
+    own._captured._seen.update({capture.shape_of(own._batches(0)[0]): 1})
+    for _ in range(5):
+        own.step()
+    found = own.book()
+    assert calls == fails_at
+    assert own.parts == 1 and own._captured is None and own.alive.all()
+    expected = bundle(*cells, options=replace(ALIGNED, graphs=False))
+    for _ in range(5):
+        expected.step()
+    torch.testing.assert_close(torch.tensor(found), torch.tensor(expected.book()), atol=1e-6, rtol=0)
+
+
+def test_cut_batches_and_dropout_are_not_recorded(cuda: Cuda) -> None:
+    enc = packed()
+    one = cell(Lora(rank=2), steps=6)
+    own = Bundle(enc, [one], [CellState.start(one, shape_of(enc))], ALIGNED, parts=2)
+    for _ in range(4):
+        own.step()
+    assert not cuda.graphs
+    assert bundle(cell(Lora(rank=2, dropout=0.1)))._captured is None
+    assert bundle(one, options=Options(aligned=False, workers=0))._captured is None
+    assert bundle(one, options=replace(ALIGNED, graphs=False))._captured is None
+
+
+def forked(batch: Batch) -> Fork:
+    assert batch.packed.fork is not None
+    return batch.packed.fork
+
+
+def spans(batch: Batch, longest: tuple[int, int]) -> Spans:
+    assert isinstance(batch.packed.attention, Spans)
+    return replace(batch.packed.attention, longest=longest)
+
+
+def choices(batch: Batch, *counts: int) -> Aligned:
+    assert batch.aligned is not None
+    return replace(batch.aligned, choices=counts)
+
+
+CHANGES: dict[str, Callable[[Batch], Batch]] = {
+    "rows": lambda b: replace(b, packed=replace(b.packed, rows=(1, sum(b.packed.rows) - 1))),
+    "read rows": lambda b: replace(b, packed=replace(b.packed, read_rows=(1, sum(b.packed.read_rows) - 1))),
+    "longest query": lambda b: replace(b, packed=replace(b.packed, attention=spans(b, (640, 64)))),
+    "longest key": lambda b: replace(b, packed=replace(b.packed, attention=spans(b, (64, 640)))),
+    "longest read": lambda b: replace(b, packed=replace(b.packed, read_attention=spans(b, (640, 64)))),
+    "choices": lambda b: replace(b, aligned=choices(b, 3, 3)),
+    "no fork": lambda b: replace(b, packed=replace(b.packed, fork=None)),
+    "trunk rows": lambda b: replace(
+        b, packed=replace(b.packed, fork=replace(forked(b), trunk=replace(forked(b).trunk, rows=(1, 2))))
+    ),
+    "hidden": lambda b: replace(b, hidden=torch.zeros(3, 4)),
+    "labels": lambda b: replace(b, aligned=replace(choices(b, 1, 1), labels=torch.zeros(2, 3))),
+    "number format": lambda b: replace(b, packed=replace(b.packed, tokens=b.packed.tokens.int())),
+    "not aligned": lambda b: replace(b, aligned=None),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_another_layout_is_another_shape(change: str, cuda: Cuda) -> None:
+    (batch,) = bundle(*two())._batches(0)
+    same = placed(batch, torch.zeros_like)
+    assert capture.shape_of(same) == capture.shape_of(batch)
+    assert capture.shape_of(CHANGES[change](batch)) != capture.shape_of(batch)
+    assert isinstance(hash(capture.shape_of(batch)), int)
+
+
+class NoQuestions(TorchDispatchMode):
+    """Refuses what would wait for a GPU, or bring numbers of the host there."""
+
+    REFUSED = ("_local_scalar_dense", "nonzero", "masked_select", "lift_fresh", "is_nonzero", "unique", "equal")
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.name().removeprefix("aten::").split(".")[0]
+        assert name not in self.REFUSED, f"{func} asks the host"
+        assert func.name() != "aten::repeat_interleave.Tensor", "its size is a question to the device"
+        if name in ("index", "index_put", "index_put_"):
+            assert not any(one is not None and one.dtype == torch.bool for one in args[1]), (
+                "a mask has as many as it has"
+            )
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("case", [name for name, case in CASES.items() if case.method.dropout == 0.0])
+def test_a_recorded_step_asks_the_host_for_nothing(case: str, cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for what stands in for the attention kernel."""
+    enc, cells, _ = alone(case, "xlm-roberta")
+    cells = cells[:5]
+    own = Bundle(enc, cells, [CellState.start(one, shape_of(enc)) for one in cells], ALIGNED)
+    monkeypatch.setattr(attention, "_one_by_one", lambda q, k, v, layout: q * 1.0)
+    (batch,) = own._batches(0)
+    assert batch.aligned is not None
+    rows: Step = own._next()
+    table = rows.table()
+    with NoQuestions():
+        found = own._compute(batch, table)
+    assert found.shape == (5,)
+    with pytest.raises(AssertionError, match="asks the host"), NoQuestions():
+        own._update_rows(found, rows)
