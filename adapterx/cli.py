@@ -87,6 +87,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how much work a killed run may lose (default 60)",
     )
+    run.add_argument("--workers", type=int, default=1, metavar="N", help="threads that prepare batches (default 1)")
+    run.add_argument(
+        "--memory", type=float, metavar="GB", help="memory that a bundle may take (default: most of what is free)"
+    )
+    run.add_argument("--deterministic", action="store_true", help="the same bits from a GPU each time, a little slower")
     report = commands.add_parser("report", help="write the report of a run again")
     report.add_argument("run", metavar="RUN", help="a run's name, its directory, or its recipe")
     _store_argument(report)
@@ -147,7 +152,7 @@ def _run(args: argparse.Namespace) -> int:
             overrides=args.overrides,
             console=_console(),
             recipe_dir=args.recipe.parent,
-            checkpoint_seconds=args.checkpoint_every,
+            effort=local.Effort(args.checkpoint_every, args.workers, args.memory, args.deterministic),
         )
 
 

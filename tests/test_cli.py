@@ -118,6 +118,7 @@ def test_the_store_comes_from_option_environment_or_here(
     roots = []
     local = types.ModuleType("adapterx.executors.local")
     local.run = lambda plan, store, **_: roots.append(str(store.root)) or 0  # type: ignore[attr-defined, func-returns-value]
+    local.Effort = lambda *_: None  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "adapterx.executors.local", local)
     monkeypatch.setattr("adapterx.executors.local", local, raising=False)
     cli.main(["run", str(recipe)])

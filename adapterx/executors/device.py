@@ -3,17 +3,61 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
+from adapterx.engine.options import Options
+from adapterx.plan import Capacity
 
-def choose() -> str:
-    """`cuda` where there is a GPU, else `cpu`, prepared for long runs of same-sized steps."""
-    if torch.cuda.is_available():
-        return "cuda"
-    _keep_memory()
-    return "cpu"
+_CELLS = {"cpu": 16, "cuda": 16}
+_ROWS = {"cpu": 1024, "cuda": 32768}
+"""Token rows of a training step. On a CPU products are fast from a few hundred rows on, and more of them only leave
+its caches; a GPU must be kept busy between launches."""
+_MEMORY_SHARE = 0.8
+"""Of what is free: estimates are estimates, and what they miss is met by cutting batches finer."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A device with what a bundle on it may be, and how it is worked off."""
+
+    device: str
+    capacity: Capacity
+    options: Options
+
+
+def choose(workers: int = 1, memory: float | None = None, deterministic: bool = False) -> Machine:
+    """A GPU where there is one, else the CPU, prepared for long runs of same-sized steps.
+
+    Args:
+        workers: threads that prepare batches.
+        memory: gigabytes a bundle may take; most of what is free by default.
+        deterministic: have every GPU kernel give the same bits each time, which some of the fastest do not.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        _keep_memory()
+    elif deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+        torch.use_deterministic_algorithms(True)
+    limit = int(memory * 1e9) if memory is not None else int(_MEMORY_SHARE * _free(device))
+    return Machine(device, Capacity(_CELLS[device], _ROWS[device], limit), Options(workers=workers))
+
+
+def _free(device: str) -> int:
+    """Bytes of memory that nothing uses now."""
+    if device == "cuda":
+        free, _ = torch.cuda.mem_get_info()
+        return int(free)
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, StopIteration):
+        return 8 << 30
 
 
 def _keep_memory() -> None:

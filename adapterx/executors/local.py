@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from adapterx.executors.progress import RunProgress
 from adapterx.executors.run_file import write as write_run
-from adapterx.plan import Plan, Stage, bundles, ready, states
+from adapterx.plan import Capacity, Plan, Stage, bundles, ready, states
 from adapterx.store import Failure, FailureStatus, Store
 
 if TYPE_CHECKING:
@@ -28,8 +28,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CELLS = {"cpu": 4, "cuda": 16}
-"""Cells per bundle: on a CPU the products are large enough after a few, on a GPU they are not."""
+
+@dataclass(frozen=True)
+class Effort:
+    """How a run uses its machine. Nothing of it changes a result."""
+
+    checkpoint_seconds: float = 60.0
+    """What a killed run may lose."""
+    workers: int = 1
+    """Threads that prepare batches."""
+    memory: float | None = None
+    """Gigabytes a bundle may take; most of what is free where None."""
+    deterministic: bool = False
+    """Whether GPU kernels must give the same bits each time."""
 
 
 @dataclass
@@ -53,14 +64,14 @@ def run(
     overrides: Sequence[str],
     console: Console,
     recipe_dir: Path | None,
-    checkpoint_seconds: float,
+    effort: Effort,
 ) -> int:
     """Do what is not stored yet, write the report, show its table. Returns the exit code: 0 if every cell is done."""
     from adapterx import report
 
     directory = store.run_directory(plan.recipe.name)
     changed = write_run(directory, plan, overrides)
-    tally = _work(plan, store, console, recipe_dir, checkpoint_seconds)
+    tally = _work(plan, store, console, recipe_dir, effort)
     if tally.worked:
         console.print(f"trained {tally.trained} stages, evaluated {tally.evaluated}", highlight=False)
     else:
@@ -78,7 +89,7 @@ def run(
     return 0 if all(result.status == "done" for result in analysis.results.cells) else 1
 
 
-def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, checkpoint_seconds: float) -> Tally:
+def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, effort: Effort) -> Tally:
     current = states(plan, store)
     tally = Tally({id for id, state in current.items() if state.name == "stored"})
     tally.failed |= {id: f"diverged: {state.reason}" for id, state in current.items() if state.name == "diverged"}
@@ -92,19 +103,19 @@ def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, c
     from adapterx.executors.device import choose
     from adapterx.executors.work import Worker
 
-    device = choose()
+    machine = choose(effort.workers, effort.memory, effort.deterministic)
     data = Data(recipe_dir, store.root / "cache" / "tokens")
     with _terminated_is_interrupted(), RunProgress(console, todo) as progress:
-        worker = Worker(plan, store, data, device, checkpoint_seconds, progress.steps)
-        while bundle := _next(plan, tally, worker, CELLS[device]):
+        worker = Worker(plan, store, data, machine, effort.checkpoint_seconds, progress.steps)
+        while bundle := _next(plan, tally, worker, machine.capacity):
             _do(bundle, worker, store, tally, progress)
     return tally
 
 
-def _next(plan: Plan, tally: Tally, worker: Worker, limit: int) -> list[Stage]:
+def _next(plan: Plan, tally: Tally, worker: Worker, capacity: Capacity) -> list[Stage]:
     """The next bundle: of the backbone in memory if there is one; trainings before evaluations."""
     open_stages = ready(plan, tally.stored, tally.failed)
-    groups = [[plan.stages[id] for id in group] for group in bundles(plan, open_stages, limit)]
+    groups = [[plan.stages[id] for id in group] for group in bundles(plan, open_stages, capacity)]
     return next((group for group in groups if worker.holds(group[0])), groups[0] if groups else [])
 
 

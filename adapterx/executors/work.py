@@ -9,18 +9,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from adapterx.backbones.load import LoadedBackbone, load
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
-from adapterx.engine.evaluate import collapse, evaluate, summary, write_parquet
+from adapterx.engine.evaluate import LanguagePredictions, collapse, evaluate, summary, write_parquet
 from adapterx.engine.halving import Race
 from adapterx.engine.predict import TrainedCell
+from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import Outcome, Progress, train
 from adapterx.executors import plain, tuning
 from adapterx.executors.data import Data
+from adapterx.executors.device import Machine
 from adapterx.executors.provenance import peak_memory, surroundings
 from adapterx.executors.tuning import Chosen
 from adapterx.methods.head import Head
@@ -41,6 +44,7 @@ class _Loaded:
     backbone: Backbone
     loaded: LoadedBackbone
     encoder: PackedEncoder
+    prefix: PrefixCache | None
 
 
 class Worker:
@@ -48,7 +52,7 @@ class Worker:
 
     Args:
         data: the examples of the plan's tasks.
-        device: where the backbone lives.
+        machine: where the backbone lives, and how bundles are worked off there.
         checkpoint_seconds: how much work a killed run may lose.
         observe: hears of every training step.
     """
@@ -58,14 +62,14 @@ class Worker:
         plan: Plan,
         store: Store,
         data: Data,
-        device: str,
+        machine: Machine,
         checkpoint_seconds: float,
         observe: Callable[[Progress], None],
     ) -> None:
         self.plan = plan
         self.store = store
         self.data = data
-        self.device = device
+        self.machine = machine
         self.checkpoints = Checkpoints(store.root / "checkpoints", checkpoint_seconds)
         self.observe = observe
         self._current: _Loaded | None = None
@@ -79,15 +83,23 @@ class Worker:
         if isinstance(stages[0].work, Training):
             self._train(stages)
         else:
-            for stage in stages:
-                self._evaluate(stage)
+            self._evaluate(stages)
 
     def _backbone(self, stage: Stage) -> _Loaded:
         if self._current is None or self._current.backbone != stage.backbone:
             self._current = None  # free the old one before the new one comes
-            loaded = load(stage.backbone, stage.info, self.device)
-            self._current = _Loaded(stage.backbone, loaded, PackedEncoder(loaded.model))
+            loaded = load(stage.backbone, stage.info, self.machine.device)
+            encoder = PackedEncoder(loaded.model, f"{stage.info.key} {stage.backbone.load}")
+            self._current = _Loaded(stage.backbone, loaded, encoder, self._prefix(encoder))
         return self._current
+
+    def _prefix(self, encoder: PackedEncoder) -> PrefixCache | None:
+        cache = self.plan.recipe.prefix_cache
+        if cache.where == "none":
+            return None
+        directory = self.store.root / "cache" / "prefix" if cache.where == "disk" else None
+        dtype = None if cache.precision == "exact" else getattr(torch, cache.precision)
+        return PrefixCache(encoder, int(cache.gigabytes * 1e9), directory, dtype)
 
     def _train(self, stages: Sequence[Stage]) -> None:
         current = self._backbone(stages[0])
@@ -100,7 +112,9 @@ class Worker:
             races.append(race)
             cells += own
         run = [race for race in races if race is not None]
-        outcomes = train(current.encoder, cells, self.checkpoints, self.observe, races=run)
+        outcomes = train(
+            current.encoder, cells, self.checkpoints, self.observe, self.machine.options, current.prefix, run
+        )
         for stage, span, race in zip(stages, places, races, strict=True):
             chosen = tuning.choose([outcomes[place] for place in span], race)
             self._commit_training(stage, chosen, len(cells))
@@ -134,7 +148,7 @@ class Worker:
             name=stage.slug,
             key=f"{stage.kind} {stage.id}",
             seed=work.seed,
-            method=plain.method(stage.method),
+            method=plain.method(stage.method, stage.info.layers),
             settings=plain.settings(work.train.candidates[0]),
             tasks=tasks,
             probabilities=pool_probabilities(sizes, work.sampling.temperature, work.sampling.cap),
@@ -187,26 +201,26 @@ class Worker:
             status="diverged" if outcome.status == "diverged" else "done",
         )
 
-    def _evaluate(self, stage: Stage) -> None:
-        work = stage.work
-        assert isinstance(work, Evaluation)
-        current = self._backbone(stage)
+    def _evaluate(self, stages: Sequence[Stage]) -> None:
+        """Evaluate stages that have their texts in common."""
+        current = self._backbone(stages[0])
         started = time.monotonic()
-        target = self.plan.stages[stage.inputs[0]]
-        assert isinstance(target.work, Training)
-        part = work.task
-        pools = self.data.pools(
-            part,
-            "test",
-            work.limit,
-            current.loaded.tokenizer,
-            current.loaded.tokenizer_key,
-            target.work.train.max_length,
-        )
-        trained = self._trained(target)
-        # The head bears the name of the task it was trained on, which need not be the one evaluated.
-        (trained_on,) = target.work.tasks
-        (predictions,) = evaluate(current.encoder, [(trained, _head(trained_on))], pools)
+        work, targets = stages[0].work, [self.plan.stages[stage.inputs[0]] for stage in stages]
+        assert isinstance(work, Evaluation) and isinstance(targets[0].work, Training)
+        length = targets[0].work.train.max_length
+        tokenizer, key = current.loaded.tokenizer, current.loaded.tokenizer_key
+        pools = self.data.pools(work.task, "test", work.limit, tokenizer, key, length)
+        cells = [(self._trained(target), _trained_head(target)) for target in targets]
+        predictions = evaluate(current.encoder, cells, pools, current.prefix)
+        if current.prefix is not None:
+            current.prefix.flush()
+        seconds = (time.monotonic() - started) / len(stages)
+        for stage, of_stage in zip(stages, predictions, strict=True):
+            self._commit_evaluation(stage, work.task, of_stage, seconds)
+
+    def _commit_evaluation(
+        self, stage: Stage, part: TaskPart, predictions: Sequence[LanguagePredictions], seconds: float
+    ) -> None:
         metrics = self.data.metrics(part)
         why = collapse(predictions, part.labels)
         metadata = {"task": part.task, "labels": list(part.labels), "metrics": [metric.name for metric in metrics]}
@@ -218,7 +232,7 @@ class Worker:
             inputs=stage.inputs,
             files={PREDICTIONS: partial(write_parquet, cell=stage.slug, predictions=predictions, metadata=metadata)},
             result={"languages": summary(predictions, metrics), "collapsed": why is not None, "why": why},
-            provenance=self._provenance(time.monotonic() - started, {}),
+            provenance=self._provenance(seconds, {}),
         )
 
     def _trained(self, target: Stage) -> TrainedCell:
@@ -227,7 +241,7 @@ class Worker:
         slots = [_under("encoder.", tensors)]
         if target.work.transfer == "stack":
             slots.insert(0, self._adapter(self.plan.stages[target.inputs[0]]))
-        return TrainedCell(plain.method(target.method), tuple(slots), _under("head.", tensors))
+        return TrainedCell(plain.method(target.method, target.info.layers), tuple(slots), _under("head.", tensors))
 
     def _adapter(self, stage: Stage) -> dict[str, Tensor]:
         return _under("encoder.", self._tensors(stage))
@@ -243,7 +257,7 @@ class Worker:
     def _provenance(self, seconds: float, more: dict[str, JSON]) -> dict[str, JSON]:
         return {
             **surroundings(),
-            "device": self.device,
+            "device": self.machine.device,
             "seconds": round(seconds, 3),
             "peak_memory_bytes": peak_memory(),
             **more,
@@ -252,6 +266,13 @@ class Worker:
 
 def _head(part: TaskPart) -> Head:
     return Head(part.task, part.format, len(part.labels))  # type: ignore[arg-type]  # the catalog knows formats only
+
+
+def _trained_head(target: Stage) -> Head:
+    """The head bears the name of the task it was trained on, which need not be the one evaluated."""
+    assert isinstance(target.work, Training)
+    (trained_on,) = target.work.tasks
+    return _head(trained_on)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

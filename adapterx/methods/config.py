@@ -12,8 +12,8 @@ from adapterx.backbones.packed import Module
 
 Placement: TypeAlias = Literal["sequential", "double", "parallel"]
 Activation: TypeAlias = Literal["relu", "gelu", "swish"]
-Layers: TypeAlias = int | tuple[int, ...] | None
-"""The layers that carry adapters: the top so many, these (counted from 0 at the bottom), or all."""
+Layers: TypeAlias = tuple[int, ...] | None
+"""The layers that carry adapters, counted from 0 at the bottom; None for all."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,7 @@ Method: TypeAlias = Lora | Bottleneck
 
 def adapted_layers(layers: Layers, depth: int) -> tuple[int, ...]:
     """The chosen layers of an encoder `depth` layers deep, lowest first. ValueError where it has no such layers."""
-    if layers is None:
-        return tuple(range(depth))
-    chosen = tuple(range(depth - layers, depth)) if isinstance(layers, int) else tuple(sorted(layers))
+    chosen = tuple(range(depth)) if layers is None else tuple(sorted(layers))
     if not chosen or chosen[0] < 0 or chosen[-1] >= depth:
         raise ValueError(f"adapters in layers {layers} do not fit an encoder of {depth} layers")
     return chosen

@@ -1,6 +1,6 @@
 """Recipe → the graph of stages, each once, with what it costs and what is already stored."""
 
-from adapterx.plan.bundles import bundles, ready
+from adapterx.plan.bundles import Capacity, bundles, ready
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.facts import TaskFacts, TaskLike
 from adapterx.plan.graph import CellStages, Plan, build
@@ -9,6 +9,7 @@ from adapterx.plan.states import Change, State, states
 
 __all__ = [
     "BackboneInfo",
+    "Capacity",
     "Cell",
     "CellStages",
     "Change",

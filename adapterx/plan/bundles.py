@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable
+from dataclasses import dataclass
 
 from adapterx.plan.graph import Plan
-from adapterx.plan.stage import Stage, Training
+from adapterx.plan.stage import Evaluation, Stage, Training
+from adapterx.recipe import adapted_layers
 
-DEFAULT_LIMIT = 16
-"""Trainings per bundle."""
+
+@dataclass(frozen=True)
+class Capacity:
+    """How much one bundle may be. A stage that is more than that on its own is a bundle by itself."""
+
+    cells: int = 16
+    rows: int | None = None
+    """Token rows of one training step: enough to fill the machine; more gain nothing."""
+    memory: int | None = None
+    """Bytes, the backbone's included."""
 
 
 def ready(plan: Plan, stored: Collection[str], given_up: Collection[str] = ()) -> list[str]:
@@ -25,32 +35,55 @@ def ready(plan: Plan, stored: Collection[str], given_up: Collection[str] = ()) -
     ]
 
 
-def bundles(plan: Plan, stages: Collection[str], limit: int = DEFAULT_LIMIT) -> list[tuple[str, ...]]:
-    """Group stages that can share a pass, at most `limit` trainings together, in the order of the plan.
+def bundles(plan: Plan, stages: Collection[str], capacity: Capacity = Capacity()) -> list[tuple[str, ...]]:
+    """Group stages that can share a pass, in the order of the plan, those that see the same batches side by side.
 
     A group that does not fit one bundle is cut into bundles of nearly equal size. The candidates of one stage stay
     together, however many they are: a rung decides among all of them.
     """
-    groups: dict[Hashable, list[str]] = {}
+    groups: dict[Hashable, dict[Hashable, list[Stage]]] = {}
     for id, stage in plan.stages.items():
         if id in stages:
-            groups.setdefault(structure(stage, plan), []).append(id)
-    cut = []
+            groups.setdefault(structure(stage, plan), {}).setdefault(_batches(stage), []).append(stage)
+    found = []
     for group in groups.values():
-        largest = max(1, *(plan.stages[id].candidates for id in group))
-        cut += _cut(group, max(1, limit // largest))
-    return cut
+        ordered = [stage for alike in group.values() for stage in alike]
+        found += _cut([stage.id for stage in ordered], _together(ordered, capacity))
+    return found
 
 
 def structure(stage: Stage, plan: Plan) -> Hashable:
-    """Equal for stages that one forward pass can serve: the same frozen weights, method and number of adapters."""
-    return (stage.kind, stage.info.key, stage.backbone.load, stage.method, _stacked(stage, plan))
+    """Equal for stages that one pass can serve.
+
+    Trainings: the same frozen weights, method and number of adapters; what they learn, how and how long may differ.
+    Evaluations: the same frozen weights, texts and lowest adapted layer.
+    """
+    weights = (stage.info.key, stage.backbone.load)
+    if isinstance(stage.work, Evaluation):
+        target = plan.stages[stage.inputs[0]].work
+        assert isinstance(target, Training)
+        lowest = adapted_layers(stage.method.layers, stage.info.layers)[0]
+        return ("evaluation", weights, stage.work, target.train.max_length, lowest)
+    return ("training", weights, stage.method, stage.work.transfer == "stack")
 
 
-def _stacked(stage: Stage, plan: Plan) -> bool:
-    """Whether a frozen adapter lies below: for an evaluation, in the target it evaluates."""
-    trained = stage.work if isinstance(stage.work, Training) else plan.stages[stage.inputs[0]].work
-    return isinstance(trained, Training) and trained.transfer == "stack"
+def _batches(stage: Stage) -> Hashable:
+    """Equal for trainings that draw the same batches, as those do that differ in what they start from."""
+    if isinstance(stage.work, Evaluation):
+        return None
+    work, train = stage.work, stage.work.train
+    return (work.tasks, work.sampling, work.seed, train.batch_size, train.limit, train.max_length)
+
+
+def _together(group: list[Stage], capacity: Capacity) -> int:
+    """How many stages of a group fit one bundle, going by the largest of them."""
+    limits = [capacity.cells // max(1, *(stage.candidates for stage in group))]
+    if isinstance(group[0].work, Training) and capacity.rows is not None:
+        limits.append(capacity.rows // max(1, *(stage.cost.rows for stage in group)))
+    if capacity.memory is not None:
+        left = capacity.memory - group[0].cost.shared_bytes
+        limits.append(left // max(1, *(stage.cost.own_bytes for stage in group)))
+    return max(1, min(limits))
 
 
 def _cut(group: list[str], limit: int) -> list[tuple[str, ...]]:

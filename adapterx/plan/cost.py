@@ -7,7 +7,7 @@ their looks at the dev set; sharing a pass in a bundle makes it less.
 from __future__ import annotations
 
 from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, TaskPart, Training
-from adapterx.recipe import Backbone, Bottleneck, Lora, Method
+from adapterx.recipe import Backbone, Bottleneck, Lora, Method, adapted_layers
 
 FLOPS = 100e9
 """Floating-point operations per second behind the times: two laptop cores. Divide by 500 for a data-centre GPU."""
@@ -29,13 +29,17 @@ def training(backbone: Backbone, info: BackboneInfo, method: Method, work: Train
     candidates, trainings = 1, 1.0
     if work.train.prune is not None:
         candidates, trainings = len(work.train.candidates), work.train.prune.trainings
-    # Per token, forward and backward through the frozen layers (2 + 2), and three passes over what is trained.
-    operations = 4 * _layer_parameters(info) + 6 * adapter
+    # Per token, forward and backward through the frozen layers (2 + 2), none backward below the lowest adapter, and
+    # three passes over what is trained. What a prefix cache spares is not counted.
+    adapted = info.layers - adapted_layers(method.layers, info.layers)[0]
+    operations = 2 * _layer_parameters(info) * (info.layers + adapted) // info.layers + 6 * adapter
     lower = 4 * adapter if work.transfer == "stack" else 0
+    activations = batch * _activations(info, backbone) * adapted
     return Cost(
         trainable_parameters=adapter + heads,
-        memory_bytes=_weights(backbone, info)
-        + candidates * (batch * _activations(info) + STATE_BYTES * (adapter + heads) + lower),
+        shared_bytes=_weights(backbone, info),
+        own_bytes=candidates * (activations + STATE_BYTES * (adapter + heads) + lower),
+        rows=candidates * batch,
         seconds=None if steps is None else trainings * steps * batch * operations / FLOPS,
         disk_bytes=4 * (adapter + heads) + int((steps or 0) * LINE_BYTES),
     )
@@ -44,10 +48,13 @@ def training(backbone: Backbone, info: BackboneInfo, method: Method, work: Train
 def evaluation(backbone: Backbone, info: BackboneInfo, method: Method, work: Evaluation, items: int | None) -> Cost:
     """Cost of evaluating `items` test items over all languages, None where their number is unknown."""
     tokens = work.task.tokens * _sequences(work.task)
-    operations = 2 * _layer_parameters(info) + 2 * adapter_parameters(method, info)
+    adapter = adapter_parameters(method, info)
+    operations = 2 * _layer_parameters(info) + 2 * adapter
     return Cost(
         trainable_parameters=0,
-        memory_bytes=_weights(backbone, info) + 32 * tokens * _activations(info) // info.layers,
+        shared_bytes=_weights(backbone, info) + 32 * tokens * _activations(info, backbone),
+        own_bytes=4 * adapter,
+        rows=32 * tokens,
         seconds=None if items is None else items * tokens * operations / FLOPS,
         disk_bytes=(items or 0) * LINE_BYTES,
     )
@@ -55,14 +62,14 @@ def evaluation(backbone: Backbone, info: BackboneInfo, method: Method, work: Eva
 
 def adapter_parameters(method: Method, info: BackboneInfo) -> int:
     """Trainable parameters of one adapter, exactly as `peft` and `adapters` count them."""
-    hidden = info.hidden
+    hidden, layers = info.hidden, len(adapted_layers(method.layers, info.layers))
     if isinstance(method, Lora):
         wide = hidden + info.intermediate
         sizes = {"intermediate": wide, "output": wide}
-        return info.layers * method.rank * sum(sizes.get(module, 2 * hidden) for module in method.target_modules)
+        return layers * method.rank * sum(sizes.get(module, 2 * hidden) for module in method.target_modules)
     inside = bottleneck_width(method, hidden)
     places = 2 if method.placement == "double" else 1
-    return info.layers * places * (2 * hidden * inside + inside + hidden)
+    return layers * places * (2 * hidden * inside + inside + hidden)
 
 
 def bottleneck_width(method: Bottleneck, hidden: int) -> int:
@@ -94,6 +101,6 @@ def _weights(backbone: Backbone, info: BackboneInfo) -> int:
     return (embeddings + _layer_parameters(info)) * (2 if backbone.load == "bfloat16" else 4)
 
 
-def _activations(info: BackboneInfo) -> int:
-    """Bytes kept per token for the backward pass, float32: the inputs of a layer's products and norms."""
-    return 4 * info.layers * (10 * info.hidden + 2 * info.intermediate)
+def _activations(info: BackboneInfo, backbone: Backbone) -> int:
+    """Bytes kept per token and layer for the backward pass: the inputs of its products and norms."""
+    return (2 if backbone.load == "bfloat16" else 4) * (10 * info.hidden + 2 * info.intermediate)

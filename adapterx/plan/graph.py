@@ -11,8 +11,18 @@ from adapterx.plan import cost
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.facts import Facts, Refusal, Task, TaskFacts
 from adapterx.plan.identity import evaluation_settings, stage_id, training_settings
-from adapterx.plan.stage import BackboneInfo, Coordinates, Evaluation, Stage, TaskPart, Training
-from adapterx.recipe import Backbone, Finding, Intermediate, Method, Recipe, SettingError, Target, TrainSettings
+from adapterx.plan.stage import BackboneInfo, Coordinates, Evaluation, Precision, Stage, TaskPart, Training
+from adapterx.recipe import (
+    Backbone,
+    Finding,
+    Intermediate,
+    Method,
+    Recipe,
+    SettingError,
+    Target,
+    TrainSettings,
+    adapted_layers,
+)
 from adapterx.recipe import Sampling as Proportions
 from adapterx.recipe.training import Phase
 
@@ -117,6 +127,7 @@ class _Builder(Generic[Task]):
         """Add a cell's stages, or its refusal and none of them."""
         try:
             info = self.facts.backbone(self.recipe.backbones[cell.backbone])
+            self._check_layers(cell, info)
             settings = self._settings(cell, "target", info)
             self._check_target(self.recipe.targets[cell.target])
             upstream = self._intermediate(cell, info)
@@ -137,6 +148,19 @@ class _Builder(Generic[Task]):
                 f" that the backbone '{cell.backbone}' can read"
             )
         return settings
+
+    def _check_layers(self, cell: Cell, info: BackboneInfo) -> None:
+        """Adapters need layers to sit in."""
+        try:
+            adapted_layers(self.recipe.methods[cell.method].layers, info.layers)
+        except ValueError as error:
+            raise Refusal(f"the method '{cell.method}' {error}, the backbone '{cell.backbone}'") from None
+
+    def _prefix(self, cell: Cell, info: BackboneInfo) -> Precision:
+        """How hidden states below the adapters are rounded, if any are kept."""
+        cache = self.recipe.prefix_cache
+        lowest = adapted_layers(self.recipe.methods[cell.method].layers, info.layers)[0]
+        return "exact" if cache.where == "none" or lowest == 0 else cache.precision
 
     def _check_target(self, target: Target) -> None:
         """A head trained on one task must fit the other."""
@@ -162,7 +186,7 @@ class _Builder(Generic[Task]):
         if key not in self.intermediates:
             settings = self._settings(cell, "intermediate", info)
             parts = self._parts(learnt, settings)
-            work = Training(parts, learnt.sampling, settings, cell.seed, "none")
+            work = Training(parts, learnt.sampling, settings, cell.seed, "none", self._prefix(cell, info))
             place = Coordinates(cell.backbone, cell.method, cell.intermediate, cell.seed)
             self.intermediates[key] = self._training("intermediate", place, info, work, ())
         return self.intermediates[key]
@@ -175,7 +199,7 @@ class _Builder(Generic[Task]):
         target = self.recipe.targets[cell.target]
         learnt = target.train_task or target.task
         part = self.facts.part(learnt, target.source, target.train_languages, settings.splits)
-        work = Training((part,), Proportions(), settings, cell.seed, cell.transfer)
+        work = Training((part,), Proportions(), settings, cell.seed, cell.transfer, self._prefix(cell, info))
         inputs = (upstream.id,) if upstream else ()
         return self._training("target", cell.coordinates, info, work, inputs)
 
@@ -190,7 +214,8 @@ class _Builder(Generic[Task]):
 
     def _evaluation(self, cell: Cell, info: BackboneInfo, target: Stage) -> Stage:
         chosen, limit = self.recipe.targets[cell.target], self.recipe.evaluate.limit
-        work = Evaluation(self.facts.part(chosen.task, chosen.source, chosen.languages, ("test",)), limit)
+        part = self.facts.part(chosen.task, chosen.source, chosen.languages, ("test",))
+        work = Evaluation(part, limit, self._prefix(cell, info))
         settings, inputs = evaluation_settings(work), (target.id,)
         backbone, method = self._trained(target.coordinates)
         price = cost.evaluation(backbone, info, method, work, self._count((work.task,), "test", limit))

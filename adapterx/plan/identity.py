@@ -36,6 +36,8 @@ def training_settings(backbone: Backbone, info: BackboneInfo, method: Method, wo
     }
     if work.transfer != "none":
         settings["transfer"] = work.transfer
+    if work.prefix != "exact":
+        settings["prefix"] = work.prefix
     if sum(len(part.languages) for part in work.tasks) > 1:
         settings["sampling"] = _without(work.sampling.model_dump(mode="json"), Sampling().model_dump(mode="json"))
     return settings
@@ -44,6 +46,8 @@ def training_settings(backbone: Backbone, info: BackboneInfo, method: Method, wo
 def evaluation_settings(work: Evaluation) -> Settings:
     """The identity of an evaluation, its target apart."""
     settings: Settings = {"task": work.task.task, **_part(work.task)}
+    if work.prefix != "exact":
+        settings["prefix"] = work.prefix
     return settings if work.limit is None else {**settings, "limit": work.limit}
 
 

@@ -11,6 +11,7 @@ from adapterx.store import JSON
 
 StageKind = Literal["intermediate", "target", "evaluation"]
 TransferKind = Literal["none", "continue", "stack"]
+Precision = Literal["exact", "float16", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Training:
     seed: int
     transfer: TransferKind
     """How the adapter of the stage's input is used; `none` where there is no input."""
+    prefix: Precision = "exact"
+    """How hidden states below the lowest adapter are rounded."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Evaluation:
     task: TaskPart
     limit: int | None
     """Items per language; the same items in every language."""
+    prefix: Precision = "exact"
+    """How hidden states below the lowest adapter are rounded."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +78,20 @@ class Cost:
     """What a stage takes. All but the first are estimates."""
 
     trainable_parameters: int
-    memory_bytes: int
+    shared_bytes: int
+    """Memory that a bundle takes once: the frozen weights."""
+    own_bytes: int
+    """Memory that each stage of a bundle takes."""
+    rows: int
+    """Token rows of one step, all candidates together."""
     seconds: float | None
     """Alone, at the rate of `cost.FLOPS`; None where the size of the data is not known beforehand."""
     disk_bytes: int
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of the stage alone."""
+        return self.shared_bytes + self.own_bytes
 
 
 @dataclass(frozen=True)

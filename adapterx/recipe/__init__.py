@@ -1,11 +1,22 @@
 """YAML → a validated Recipe."""
 
 from adapterx.recipe.fields import ALL_LANGUAGES
-from adapterx.recipe.methods import Bottleneck, Lora, Method
+from adapterx.recipe.methods import Bottleneck, Lora, Method, adapted_layers
 from adapterx.recipe.problems import Finding, Problem, RecipeError, SettingError, did_you_mean
 from adapterx.recipe.prune import Prune, PruneSettings
 from adapterx.recipe.reader import locate, read
-from adapterx.recipe.schema import Axis, Backbone, Compare, Evaluate, Intermediate, Recipe, Sampling, Skip, Target
+from adapterx.recipe.schema import (
+    Axis,
+    Backbone,
+    Compare,
+    Evaluate,
+    Intermediate,
+    PrefixCache,
+    Recipe,
+    Sampling,
+    Skip,
+    Target,
+)
 from adapterx.recipe.training import EarlyStopping, Train, TrainSettings
 
 __all__ = [
@@ -20,6 +31,7 @@ __all__ = [
     "Intermediate",
     "Lora",
     "Method",
+    "PrefixCache",
     "Problem",
     "Prune",
     "PruneSettings",
@@ -31,6 +43,7 @@ __all__ = [
     "Target",
     "Train",
     "TrainSettings",
+    "adapted_layers",
     "did_you_mean",
     "locate",
     "read",

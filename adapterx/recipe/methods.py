@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from adapterx.recipe.fields import Model, unique
 
@@ -14,6 +15,29 @@ LoraModule = Literal["query", "key", "value", "attention_output", "intermediate"
 Placement = Literal["sequential", "double", "parallel"]
 Activation = Literal["relu", "gelu", "swish"]
 Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+def _layers(value: object) -> object:
+    if isinstance(value, str) and (value == "all" or re.fullmatch(r"top-[1-9][0-9]*", value)):
+        return value
+    numbers = list(value) if isinstance(value, list | tuple) else []
+    if not numbers or not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError("should be 'all', 'top-4' (the highest four), or a list of layer numbers, counted from 0")
+    return unique(tuple(sorted(numbers)))
+
+
+Layers = Annotated[str | tuple[int, ...], BeforeValidator(_layers)]
+
+
+def adapted_layers(layers: str | tuple[int, ...], depth: int) -> tuple[int, ...]:
+    """The layers, of an encoder `depth` deep, that carry adapters, lowest first. ValueError where they do not fit."""
+    if layers == "all":
+        return tuple(range(depth))
+    chosen = layers if isinstance(layers, tuple) else tuple(range(depth - int(layers.removeprefix("top-")), depth))
+    if chosen[0] < 0 or chosen[-1] >= depth:
+        wanted = layers if isinstance(layers, str) else f"layer {chosen[-1]} (counted from 0)"
+        raise ValueError(f"wants adapters in {wanted} of an encoder with {depth} layers")
+    return chosen
 
 
 class Lora(Model):
@@ -33,6 +57,8 @@ class Lora(Model):
         AfterValidator(lambda modules: tuple(sorted(modules))),
     ] = ("query", "value")
     """The linear layers to update, in any order."""
+    layers: Layers = "all"
+    """The encoder layers that carry adapters: all, the highest few, or a list."""
 
 
 class Bottleneck(Model):
@@ -53,6 +79,8 @@ class Bottleneck(Model):
     """Factor on the adapter's output. 1, or 4 when parallel."""
     dropout: Dropout = 0.0
     """Dropout on the adapter's output."""
+    layers: Layers = "all"
+    """The encoder layers that carry adapters: all, the highest few, or a list."""
 
     @model_validator(mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     PlainSerializer,
+    PositiveFloat,
     PositiveInt,
     field_validator,
     model_validator,
@@ -112,6 +113,17 @@ class Evaluate(Model):
     """Resamples behind each interval of the report."""
 
 
+class PrefixCache(Model):
+    """Hidden states below adapters that sit in upper layers only: computed once per example, and kept."""
+
+    where: Literal["memory", "disk", "none"] = "memory"
+    """In memory while a backbone is loaded; on disk in the store, from run to run; or computed each time."""
+    precision: Literal["exact", "float16", "bfloat16"] = "exact"
+    """Exact keeps the backbone's own number format and changes no result; the others round, and are part of it."""
+    gigabytes: PositiveFloat = 8.0
+    """What may be kept at once; examples beyond that are computed each time."""
+
+
 class Skip(Model):
     """A part of the grid to leave out: the cells that match every axis named here."""
 
@@ -166,6 +178,7 @@ class Recipe(Model):
     seeds: Seeds = (1,)
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
+    prefix_cache: PrefixCache = PrefixCache()
     skip: Annotated[tuple[Skip, ...], Field(strict=False)] = ()
     compare: Compare | None = None
 

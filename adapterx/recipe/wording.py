@@ -11,7 +11,17 @@ from adapterx.recipe.document import resolve
 from adapterx.recipe.methods import Bottleneck, Lora
 from adapterx.recipe.problems import Finding, Location, did_you_mean
 from adapterx.recipe.prune import Prune
-from adapterx.recipe.schema import Backbone, Compare, Evaluate, Intermediate, Recipe, Sampling, Skip, Target
+from adapterx.recipe.schema import (
+    Backbone,
+    Compare,
+    Evaluate,
+    Intermediate,
+    PrefixCache,
+    Recipe,
+    Sampling,
+    Skip,
+    Target,
+)
 from adapterx.recipe.training import EarlyStopping, Train, TrainFields
 
 if TYPE_CHECKING:
@@ -35,6 +45,7 @@ _KEYS: dict[tuple[str, ...], type[BaseModel]] = {
     ("train", "intermediate", "prune"): Prune,
     ("train", "target", "prune"): Prune,
     ("evaluate",): Evaluate,
+    ("prefix_cache",): PrefixCache,
     ("skip", "*"): Skip,
     ("compare",): Compare,
 }

@@ -31,7 +31,7 @@ class Tuned:
     diverged: int
     """Candidates that diverged, over all seeds."""
     tied: int
-    """Seeds whose choice was ahead of another candidate by its place in the list alone, their dev scores being equal."""
+    """Seeds whose choice had the same dev score as a candidate that left, and only came before it in the list."""
     spent: float
     """Steps that the candidates took, as a share of training each to its end."""
 
@@ -122,7 +122,7 @@ def _tuned(place: tuple[str, ...], rates: tuple[float, ...], records: Sequence[R
 
 def _tied(candidates: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a candidate left with the score that the winner had then."""
-    scores = next((one["dev"] for one in candidates if one["outcome"] == "won"), {})
+    scores: Mapping[str, float] = next((one["dev"] for one in candidates if one["outcome"] == "won"), {})
     lasts = (list(one["dev"].items())[-1:] for one in candidates if one["outcome"] in ("pruned", "lost"))
     return any(scores.get(step) == score for last in lasts for step, score in last)
 
@@ -141,7 +141,5 @@ def _note(found: Sequence[Tuned]) -> str:
     if edge:
         note += f" {edge} of {choices} choices lie at an end of their list: a better rate may lie beyond it."
     if tied := sum(one.tied for one in found):
-        note += (
-            f" {tied} of {choices} were ahead of another candidate by their place in the list alone: equal dev scores."
-        )
+        note += f" {tied} of {choices} had the same dev score as a candidate that left, and came before it in the list."
     return note

@@ -13,6 +13,7 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.cell import Pool, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.halving import Decision, Race, Rung, Standing, decide, ladder
+from adapterx.engine.options import Options
 from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.train import Outcome, Progress, dev_score, train
 from tests.cells import METHODS, cell, encoded
@@ -188,6 +189,15 @@ def test_looks_of_early_stopping_are_its_own() -> None:
         (alone,) = train(packed, [candidate])
         assert outcome.state.looks == alone.state.looks
         assert_same_training(outcome, alone)
+
+
+def test_a_host_that_lags_behind_still_stops_at_every_rung() -> None:
+    packed = PackedEncoder(encoder("xlm-roberta"))
+    cells = candidates(steps=30)
+    prompt, late = (train(packed, cells, options=Options(lag=lag), races=[race(cells)]) for lag in (1, 16))
+    for one, other in zip(prompt, late, strict=True):
+        assert (one.status, one.state.step) == (other.status, other.state.step)
+        assert one.state.rungs == other.state.rungs
 
 
 def test_resumed_after_any_checkpoint_decides_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,8 +54,11 @@ def test_the_engine_trains_what_the_plan_counts() -> None:
     for method in (
         Lora(rank=3, target_modules=("query", "output")),
         Bottleneck(placement="double", reduction_factor=7),
+        Lora(layers="top-4"),
+        Bottleneck(layers=(0, 5)),
     ):
-        assert sum(p.numel for p in parameters(plain.method(method), shape)) == adapter_parameters(method, BASE)
+        counted = sum(p.numel for p in parameters(plain.method(method, BASE.layers), shape))
+        assert counted == adapter_parameters(method, BASE)
     for format, labels in (("pair-classification", 3), ("tagging", 9), ("multiple-choice", 2)):
         head = Head("t", format, labels)
         assert sum(p.numel for p in head.parameters(BASE.hidden)) == head_parameters(part(format, labels), BASE.hidden)

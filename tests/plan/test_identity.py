@@ -145,6 +145,7 @@ def test_defaults_stay_out_and_come_back(small: Callable[..., Plan]) -> None:
         "activation": "relu",
         "scaling": 4.0,
         "dropout": 0.0,
+        "layers": "all",
     }
     train = full["train"]
     assert isinstance(train, dict)

@@ -169,7 +169,7 @@ def tuning(fake: Fake, slug: str, diverged: bool) -> JSON:
             "learning_rate": rate,
             "steps": 6 if diverged else steps.get(rate, fake.steps // 2),
             "total_steps": fake.steps,
-            "dev": {"10": 0.1} if rate == 1e-4 else {"10": 0.5, "20": 0.9 if rate == won or won == 1e-3 else 0.8},
+            "dev": {"10": 0.1} if rate == 1e-4 else {"10": 0.5, "20": 0.9 if won in (rate, 1e-3) else 0.8},
             "outcome": "diverged" if diverged else "won" if rate == won else "pruned",
         }
         for rate in (1e-3, 1e-4, 1e-2)

@@ -34,7 +34,7 @@ def test_every_arm_tells_what_its_seeds_chose(tmp_path: Path) -> None:
         "",
         "Every stage of a phase and method had the same candidates, compared at the same shares of its training."
         " 5 of 8 choices lie at an end of their list: a better rate may lie beyond it."
-        " 3 of 8 were ahead of another candidate by their place in the list alone: equal dev scores.",
+        " 3 of 8 had the same dev score as a candidate that left, and came before it in the list.",
     ]
 
 
