@@ -17,7 +17,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tools.bench import results as numbers
-from tools.bench.ours import PLANNED
 from tools.bench.page import page
 from tools.bench.runner import EFFORTS, QUICK, ask_rate, measure
 from tools.bench.shapes import SHAPES
@@ -95,7 +94,7 @@ def _store(
     results = {"variants": {}, **numbers.read(path), "name": name, "machine": machine, "rate": rate}
     results["variants"][variant] = summary
     numbers.write(path, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    numbers.write(path.with_suffix(".md"), page(results, claims(device, PLANNED[device])))
+    numbers.write(path.with_suffix(".md"), page(results, claims(device)))
 
 
 def _line(one: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,6 @@ STEPS = 100_000
 """Length of every training: measured is the beginning of one, so that the rate of learning hardly falls."""
 LEARNING_RATE = 1e-3
 SEED = 1
-PLANNED = {"cpu": 4, "cuda": 16}
-"""Cells that the planner puts in one bundle; equal to `adapterx.executors.local.CELLS`, which a bare checkout with
-nothing but torch, transformers and peft cannot import."""
 PREFIX_BYTES = 32 << 30
 
 
@@ -26,9 +24,11 @@ def method(variant: Variant) -> Any:
     """The variant's adapters: the same numbers as in `peers`."""
     from adapterx.methods.config import Bottleneck, Lora
 
+    depth = shapes.SHAPES[variant.shape].layers
+    layers = None if variant.layers is None else tuple(range(depth - variant.layers, depth))
     if variant.method == "lora":
-        return Lora(rank=8, alpha=16.0, target_modules=("query", "value"), layers=variant.layers)
-    return Bottleneck(placement="sequential", reduction_factor=16.0, activation="relu", layers=variant.layers)
+        return Lora(rank=8, alpha=16.0, target_modules=("query", "value"), layers=layers)
+    return Bottleneck(placement="sequential", reduction_factor=16.0, activation="relu", layers=layers)
 
 
 def adapter_tensors(variant: Variant, seed: int) -> dict[str, Any]:
@@ -69,12 +69,23 @@ def work(job: Job, session: Session) -> None:
 
     from adapterx.backbones.packed import PackedEncoder
 
+    _prepare()
     dtype = torch.bfloat16 if job.device == "cuda" else torch.float32
     encoder = PackedEncoder(shapes.encoder(shapes.SHAPES[job.variant.shape], job.device, dtype))
     if job.variant.work == "train":
         _train(encoder, job, session)
     else:
         _evaluate(encoder, job, session)
+
+
+def _prepare() -> None:
+    """Prepare the process as a run does."""
+    # A bare checkout lacks the packages that the planner's part of this module needs; what is missed there is a
+    # setting of the allocator that only a CPU has.
+    with suppress(ImportError):
+        from adapterx.executors import device
+
+        device.choose()
 
 
 def _train(encoder: Any, job: Job, session: Session) -> None:
@@ -115,7 +126,8 @@ def _cells(job: Job) -> list[Any]:
         TrainingCell(
             name=f"cell {cell}",
             key=f"cell {cell}",
-            seed=SEED + cell,
+            # The seed decides the order of the texts; cells that share them differ in what they start from.
+            seed=SEED + (0 if variant.shared else cell),
             method=method(variant),
             settings=settings,
             tasks=(TaskData(_head(), Accuracy(), (Pool("en", own[cell % len(own)]),)),),

@@ -102,14 +102,19 @@ def _speed(answer: dict[str, Any]) -> float:
 
 
 def _difference(variant: Variant, own: Measured, other: Measured) -> dict[str, Any] | None:
-    """Largest relative difference of the first losses, or of some scores; None where the work is not the same."""
+    """Largest difference of the first losses, or of some scores, as a share of the largest of them.
+
+    None where the work is not the same.
+    """
     if own is other or not _same_work(variant, own.contender):
         return None
     pairs = [(a, b) for a, b in zip(_values(variant, own), _values(variant, other), strict=False)]
     if variant.work == "train":
         pairs = pairs[:COMPARED]
-    largest = max((abs(a - b) / max(abs(b), 1e-3) for a, b in pairs), default=None)
-    return None if largest is None else {"largest": largest, "values": len(pairs)}
+    if not pairs:
+        return None
+    scale = max(abs(b) for _, b in pairs)
+    return {"largest": max(abs(a - b) for a, b in pairs) / scale, "values": len(pairs)}
 
 
 def _same_work(variant: Variant, contender: Contender) -> bool:
