@@ -16,12 +16,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from tools.bench import grid
 from tools.bench import results as numbers
 from tools.bench.page import page
 from tools.bench.runner import EFFORTS, QUICK, ask_rate, measure
 from tools.bench.shapes import SHAPES
 from tools.bench.variants import Variant, claims, variants
 
+GRID_ROUNDS = 2
 DEFAULT_SHAPES = {"cpu": "base,small", "cuda": "base"}
 
 
@@ -33,12 +35,14 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         _parser().error(f"no shape {', '.join(unknown)}; there are {', '.join(SHAPES)}")
     chosen = [one for one in variants(args.device, shapes, args.quick) if _wanted(one.name, args.only)]
+    if args.grid and not args.only:
+        chosen = []
     if args.list:
         for variant in chosen:
             print(f"{variant.name:32} {variant.title}")
             print("".join(f"    {contender.name}\n" for contender in variant.contenders), end="")
         return 0
-    if not chosen:
+    if not chosen and not args.grid:
         _parser().error(f"no variant fits {args.only}; --list shows them")
     return _run(chosen, args)
 
@@ -53,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         "--only", metavar="PATTERN", action="append", help="variants whose names fit, as in 'base/*/top4'"
     )
     parser.add_argument("--quick", action="store_true", help="a look at every kind of work; the ratios mean nothing")
+    parser.add_argument("--grid", action="store_true", help="a whole grid against a loop over its cells, on the CPU")
     parser.add_argument("--rounds", type=int, metavar="R", help="rounds of turns (default 5)")
     parser.add_argument("--out", type=Path, default=Path("reports/benchmarks"), metavar="DIR")
     parser.add_argument(
@@ -80,19 +85,27 @@ def _run(chosen: list[Variant], args: argparse.Namespace) -> int:
         found = measure(variant, args.device, effort)
         summary = numbers.summarise(variant, found, rate["flops"])
         failed += sum((one["skipped"] or "").startswith("failed") for one in summary["contenders"].values())
-        _store(path, name, machine, rate, variant.name, summary, args.device)
+        results = _results(path, name, machine, rate)
+        results["variants"][variant.name] = summary
+        _store(path, results, args.device)
         for contender, one in summary["contenders"].items():
             print(f"  {contender:44} {_line(one)}", flush=True)
+    if args.grid:
+        print("grid", flush=True)
+        results = _results(path, name, machine, rate)
+        results["grid"] = grid.measure(args.rounds or GRID_ROUNDS, args.quick)
+        _store(path, results, args.device)
+        print("\n".join(grid.lines(results["grid"])))
     print(f"results: {path.with_suffix('.md')}")
     return 1 if failed else 0
 
 
-def _store(
-    path: Path, name: str, machine: dict[str, Any], rate: dict[str, Any], variant: str, summary: Any, device: str
-) -> None:
-    """Put one variant's numbers beside those that are there."""
-    results = {"variants": {}, **numbers.read(path), "name": name, "machine": machine, "rate": rate}
-    results["variants"][variant] = summary
+def _results(path: Path, name: str, machine: dict[str, Any], rate: dict[str, Any]) -> dict[str, Any]:
+    """What is there from earlier variants and runs."""
+    return {"variants": {}, **numbers.read(path), "name": name, "machine": machine, "rate": rate}
+
+
+def _store(path: Path, results: dict[str, Any], device: str) -> None:
     numbers.write(path, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     numbers.write(path.with_suffix(".md"), page(results, claims(device)))
 

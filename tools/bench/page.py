@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tools.bench import grid
 from tools.bench.variants import Claim
 
 METHOD = """\
@@ -45,8 +46,8 @@ def page(results: dict[str, Any], claims: Sequence[Claim]) -> str:
     ]
     for variant in results["variants"].values():
         lines += ["", f"## {variant['title']}", "", *_contenders(variant)]
-    if grid := results.get("grid"):
-        lines += ["", *_grid(grid)]
+    if found_grid := results.get("grid"):
+        lines += ["", "## A grid as one program", "", *grid.lines(found_grid)]
     return "\n".join(lines) + "\n"
 
 
@@ -102,10 +103,6 @@ def _range(contender: dict[str, Any]) -> str:
         return ""
     least, greatest = contender["ratio_range"]
     return f"{least:.2f}–{greatest:.2f}"
-
-
-def _grid(grid: dict[str, Any]) -> list[str]:
-    return [f"## {grid['title']}", "", *grid["lines"]]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -17,6 +17,15 @@ from tools.bench.session import Job, Pace, Session
 
 GROUPED_TEXTS = 2048
 """Grouping by length needs a pool of many batches."""
+QUIET: dict[str, Any] = {
+    "remove_unused_columns": False,
+    "label_names": ["labels"],
+    "report_to": "none",
+    "logging_strategy": "no",
+    "save_strategy": "no",
+    "disable_tqdm": True,
+}
+"""Settings of a trainer that only trains."""
 
 
 def work(job: Job, session: Session) -> None:
@@ -79,22 +88,30 @@ def _with_adapters(model: Any, job: Job) -> Any:
 def _start_from_ours(model: Any, job: Job) -> None:
     """Copy the weights that our first cell starts from."""
     modules = dict(model.named_modules())
-    path = {"peft": "base_model.model.roberta.", "adapters": "roberta."}[job.contender.library]
+    peft = job.contender.library == "peft"
     for name, tensor in ours.adapter_tensors(job.variant, ours.SEED).items():
-        _adapter_parameter(modules, f"{path}{name}", job).data.copy_(tensor)
-    head = model.classifier
-    if job.contender.library == "peft":
-        head = modules["base_model.model.classifier"].modules_to_save["default"]
+        parameter = lora_parameter(modules, name) if peft else _hub_parameter(modules, name, job)
+        parameter.data.copy_(tensor)
+    head = modules["base_model.model.classifier"].modules_to_save["default"] if peft else model.classifier
+    set_head(head, ours.head_tensors(job.variant, ours.SEED))
+
+
+def set_head(head: Any, tensors: dict[str, Any]) -> None:
+    """Copy the tensors of our head into Hugging Face's."""
     places = {"dense": head.dense, "output": head.out_proj}
-    for name, tensor in ours.head_tensors(job.variant, ours.SEED).items():
+    for name, tensor in tensors.items():
         module, kind = name.split(".")
         getattr(places[module], kind).data.copy_(tensor)
 
 
-def _adapter_parameter(modules: dict[str, Any], name: str, job: Job) -> Any:
-    path, end = name.rsplit(".", 1)
-    if job.contender.library == "peft":
-        return getattr(modules[path], end)["default"].weight
+def lora_parameter(modules: dict[str, Any], name: str) -> Any:
+    """The parameter of a `peft` model that our LoRA tensor of this name becomes."""
+    path, matrix = name.rsplit(".", 1)
+    return getattr(modules[f"base_model.model.roberta.{path}"], matrix)["default"].weight
+
+
+def _hub_parameter(modules: dict[str, Any], name: str, job: Job) -> Any:
+    path, end = f"roberta.{name}".rsplit(".", 1)
     if job.variant.method == "lora":
         return getattr(modules[path].loras["cell"], end)
     path, place = path.split(".adapter.")
@@ -112,7 +129,7 @@ def _dataset(texts: Texts) -> list[dict[str, Any]]:
     ]
 
 
-class _Collator:
+class Collator:
     """Pads a batch as `DataCollatorWithPadding` does, and counts what it has padded."""
 
     def __init__(self, length: int | None) -> None:
@@ -207,19 +224,14 @@ def _trainer(model: Any, job: Job, directory: str, dataset: Any, order: Any) -> 
         per_device_eval_batch_size=32,
         bf16=job.device == "cuda" and job.contender.autocast,
         use_cpu=job.device == "cpu",
-        remove_unused_columns=False,
-        label_names=["labels"],
-        report_to="none",
-        logging_strategy="no",
-        save_strategy="no",
-        disable_tqdm=True,
+        **QUIET,
     )
-    collator = _Collator(LONGEST if job.contender.batches == "padded" else None)
-    kind = _kind(job.contender.library)
+    collator = Collator(LONGEST if job.contender.batches == "padded" else None)
+    kind = fed(job.contender.library)
     return kind(model=model, args=arguments, train_dataset=dataset, data_collator=collator, order=order)
 
 
-def _kind(library: str) -> Any:
+def fed(library: str) -> Any:
     """The library's trainer, with batches in a given order and memory of its losses."""
     base = _base(library)
 

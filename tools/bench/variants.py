@@ -189,7 +189,7 @@ def _quick(shape: str) -> list[Variant]:
             (*fused(1), *fused(1, 4, prefix=True), PLAIN),
             batch=8,
             layers=2,
-            texts=32,
+            texts=64,
             shared=True,
         ),
         Variant(
