@@ -141,8 +141,9 @@ class Bundle:
         return cast(list[list[float]], losses)
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """Let go of the threads and of what refers back to the bundle, so that its memory is free at once."""
         self.loader.close()
+        self._captured = None
 
     def state(self, cell: int) -> CellState:
         """The cell's state with its current numbers, copied to the CPU."""

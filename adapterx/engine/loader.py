@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 Item = TypeVar("Item")
 
@@ -40,7 +40,12 @@ class Loader(Generic[Item]):
         return self._coming.popleft().result()
 
     def close(self) -> None:
-        """Let go of the threads and of what they have prepared."""
+        """Let go of the threads, of what they have prepared, and of the function with all that it holds on to."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
         self._coming.clear()
+        self._make = _closed
+
+
+def _closed(number: int) -> NoReturn:
+    raise RuntimeError(f"item {number} is asked of a closed loader")

@@ -79,13 +79,22 @@ class PrefixCache:
         return rows.to(self.encoder.dtype)
 
     def hidden(self, batch: Batch, depth: int) -> Tensor | None:
-        """The same, computing and keeping first what is missing; None where a pool of the batch is not kept."""
-        for source in batch.sources:
-            kept = self._kept(source.data, depth)
+        """The same, computing and keeping first what is missing; None where a pool of the batch is not kept.
+
+        What is to be rounded is rounded all the same: how much is kept must not change a result.
+        """
+        found = [(self._kept(source.data, depth), source) for source in batch.sources]
+        for kept, source in found:
             if kept is None:
-                return None
+                rounds = self.dtype != self.encoder.dtype
+                return self._computed(batch, depth) if rounds else None
             self._fill(kept, source, depth)
         return self.known(batch, depth)
+
+    def _computed(self, batch: Batch, depth: int) -> Tensor:
+        """(trunk rows, d) hidden states, rounded, kept nowhere."""
+        hidden = self.encoder.below(placed(batch, self.encoder.place).packed, depth)
+        return hidden.to(self.dtype).to(self.encoder.dtype)
 
     def flush(self) -> None:
         """Make rows in files durable, and only then note that they are there."""

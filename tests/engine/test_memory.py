@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,11 +16,12 @@ from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.memory import is_out_of_memory
 from adapterx.engine.options import Options
+from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import CellState
 from adapterx.engine.train import train
 from adapterx.methods.config import Lora
 from tests.cells import cell
-from tests.engine.trainings import CASES, alone, assert_same, packed
+from tests.engine.trainings import CASES, alone, assert_same, mixed, packed
 
 
 @pytest.fixture
@@ -111,6 +114,27 @@ def test_batches_that_do_not_fit_the_host_are_cut_too(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(module, "collate", tight)
     assert_same(train(enc, cells, options=Options(workers=2)), expected)
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["done", "failed"])
+def test_what_a_training_had_in_memory_is_free_when_it_ends(fails: bool, room: Callable[[int], list[int]]) -> None:
+    """At once, without the garbage collector: the next bundle, or the next backbone, needs the room."""
+    enc = packed()
+    kept = PrefixCache(enc, 10**9)
+    cells = [mixed(Lora(rank=2, layers=(2,)), steps=3), cell(Lora(rank=2, layers=(2,)), steps=4)]
+    if fails:
+        room(0)
+    gc.disable()
+    try:
+        try:
+            train(enc, cells, prefix=kept)
+        except torch.OutOfMemoryError:
+            assert fails
+        gone = weakref.ref(enc), weakref.ref(kept)
+        del enc, kept
+        assert [one() for one in gone] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_other_errors_are_raised_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,22 +1,110 @@
-"""Scores of many cells in one sweep."""
+"""Scores of many cells in one sweep are those of each alone, and what they share is computed once."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from adapterx.backbones.layout import PackedBatch
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import predict as predict_module
 from adapterx.engine.batches import Batch
-from adapterx.engine.predict import predict
+from adapterx.engine.cell import TrainingCell
+from adapterx.engine.predict import TrainedCell, predict
+from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import train
-from tests.cells import METHODS, cell, encoded
+from adapterx.methods.config import Bottleneck, Lora, Method
+from adapterx.methods.head import Head
+from tests.cells import cell, encoded
+from tests.engine.trainings import ARCHITECTURES, packed, slot
 from tests.models import encoder
+
+METHODS: list[tuple[Method, int]] = [
+    (Lora(rank=2, layers=(2,)), 1),
+    (Lora(rank=2, target_modules=("output",), layers=(1, 2)), 2),
+    (Bottleneck(reduction_factor=4.0, layers=(2,)), 1),
+]
+
+
+def trained(enc: PackedEncoder, format_: str) -> list[tuple[TrainedCell, Head]]:
+    """Cells of different methods and numbers of adapters, with a head each."""
+    found = []
+    for seed, (method, slots) in enumerate(METHODS):
+        one: TrainingCell = cell(method, seed=seed, format_=format_, steps=1)  # type: ignore[arg-type]
+        (outcome,) = train(enc, [one])
+        tensors = tuple(slot(method, 10 * seed + at, enc) for at in range(slots))
+        found.append((TrainedCell(method, tensors, outcome.trained.heads), one.tasks[0].head))
+    return found
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("format_", ["pair-classification", "tagging", "multiple-choice"])
+def test_together_as_alone(format_: str, architecture: str) -> None:
+    enc = packed(architecture)
+    cells = trained(enc, format_)
+    labels = {"tagging": 4}.get(format_, 3)
+    pools = [encoded(format_, examples=n, seed=n, labels=labels) for n in (7, 1, 12)]  # type: ignore[arg-type]
+    kept = PrefixCache(enc, 10**9)
+    together = predict(enc, cells, pools, rows=50)
+    for one, scores in zip(cells, together, strict=True):
+        for ways in ({}, {"prefix": kept}, {"prefix": kept, "rows": 200}):
+            (alone,) = predict(enc, [one], pools, **ways)  # type: ignore[arg-type]
+            for ours, theirs in zip(scores, alone, strict=True):
+                for example, other in zip(ours, theirs, strict=True):
+                    np.testing.assert_allclose(example, other, atol=2e-6, rtol=0)
+    assert np.abs(together[0][0][0] - together[1][0][0]).max() > 1e-4
+
+
+def test_what_lies_below_all_adapters_is_computed_once_per_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    enc = packed()
+    cells = trained(enc, "pair-classification")
+    pools = [encoded("pair-classification", examples=n, seed=n) for n in (9, 5)]
+    rows: list[int] = []
+    layers: list[int] = []
+    embed, layer = PackedEncoder.embed, PackedEncoder.layer
+
+    def embedding(own: PackedEncoder, batch: PackedBatch) -> torch.Tensor:
+        rows.append(len(batch.tokens))
+        return embed(own, batch)
+
+    def layering(own: PackedEncoder, index: int, *more: object) -> torch.Tensor:
+        layers.append(index)
+        return layer(own, index, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PackedEncoder, "embed", embedding)
+    monkeypatch.setattr(PackedEncoder, "layer", layering)
+    predict(enc, cells, pools, rows=60)
+    assert sum(rows) == sum(len(pool.tokens) for pool in pools)
+    chunks = len(rows)
+    assert chunks > 2 and max(rows) <= 60
+    # The lowest adapter of all is in layer 1.
+    assert [layers.count(index) for index in range(3)] == [chunks, len(cells) * chunks, len(cells) * chunks]
+    rows.clear()
+    kept = PrefixCache(enc, 10**9)
+    for _ in range(2):
+        predict(enc, cells, pools, kept)
+    assert sum(rows) == sum(len(pool.tokens) for pool in pools), "a second time nothing"
+
+
+def test_an_example_longer_than_a_pass_has_one_of_its_own() -> None:
+    enc = packed()
+    cells = trained(enc, "pair-classification")[:1]
+    pool = encoded("pair-classification", examples=5)
+    (narrow,), (wide,) = predict(enc, cells, [pool], rows=1), predict(enc, cells, [pool])
+    for one, other in zip(narrow[0], wide[0], strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-6)
+
+
+def test_nothing_to_predict() -> None:
+    enc = packed()
+    assert predict(enc, [], [encoded("tagging", examples=2)]) == []
+    assert predict(enc, trained(enc, "pair-classification")[:1], []) == [[]]
 
 
 def test_a_sweep_that_runs_out_of_memory_goes_in_smaller_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
-    one = cell(METHODS["lora"], steps=2)
+    one = cell(Lora(rank=4), steps=2)
     (outcome,) = train(packed, [one])
     cells = [(outcome.trained, one.tasks[0].head)]
     pools = [encoded("pair-classification", seed=seed) for seed in (1, 2)]

@@ -6,19 +6,30 @@ import io
 import logging
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from rich.console import Console
 from safetensors import SafetensorError
+from torch import Tensor
 
+from adapterx.backbones.packed import PackedEncoder
+from adapterx.engine.batches import Batch
+from adapterx.engine.bundle import Bundle
+from adapterx.engine.cell import TrainingCell
+from adapterx.engine.train import Outcome, train
 from adapterx.executors import local
 from adapterx.executors.local import Tally
 from adapterx.executors.progress import RunProgress
-from adapterx.plan import Plan, Stage, build
+from adapterx.methods.config import Lora
+from adapterx.plan import Plan, Stage, Training, build
 from adapterx.recipe import Recipe
 from adapterx.store import Store
+from tests.cells import cell
+from tests.engine.trainings import assert_same
+from tests.models import encoder
 from tests.plan.fakes import FakeBackbones, FakeTasks
 
 
@@ -69,6 +80,52 @@ def test_a_bundle_too_large_for_memory_is_done_in_halves_once_its_memory_is_free
     local._do(stages, worker, store, tally, RunProgress(Console(file=io.StringIO()), stages))  # type: ignore[arg-type]
     assert tally.stored == ({stage.id for stage in stages} if room else set())
     assert set(tally.failed.values()) == (set() if room else {"out-of-memory: OutOfMemoryError: no room"})
+
+
+class Trainer:
+    """Trains a cell for each stage, with memory for so many token rows in one pass."""
+
+    def __init__(self, store: Store, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store = store
+        self.encoder = PackedEncoder(encoder("xlm-roberta"))
+        self.outcomes: dict[str, Outcome] = {}
+        self.bundles: list[int] = []
+        differentiate = Bundle._differentiate
+
+        def tight(bundle: Bundle, batch: Batch, add: bool) -> Tensor:
+            if sum(batch.tokens) > room:
+                raise torch.OutOfMemoryError("no room")
+            return differentiate(bundle, batch, add)
+
+        monkeypatch.setattr(Bundle, "_differentiate", tight)
+
+    def do(self, stages: Sequence[Stage]) -> None:
+        self.bundles.append(len(stages))
+        for stage, outcome in zip(stages, train(self.encoder, [cell_of(stage) for stage in stages]), strict=True):
+            self.outcomes[stage.id] = outcome
+            names = {"settings": stage.settings, "inputs": stage.inputs}
+            self.store.commit(stage.kind, stage.slug, stage.id, **names, files={}, result={}, provenance={})
+
+
+def cell_of(stage: Stage) -> TrainingCell:
+    """A training whose longest example has 18 tokens and whose shortest has 4."""
+    assert isinstance(stage.work, Training)
+    return replace(cell(Lora(rank=2), seed=stage.work.seed, steps=3), key=stage.id)
+
+
+@pytest.mark.parametrize(("room", "bundles"), [(10_000, [4]), (80, [4]), (30, [4, 2, 1, 1, 2, 1, 1])])
+def test_bundles_are_halved_only_when_their_cells_do_not_fit_at_one_example_each(
+    room: int, bundles: list[int], plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what comes of it is the same: batches of eight in a step, or of one at a time and each cell by itself."""
+    store, tally = Store(tmp_path), Tally(set())
+    stages = [stage for stage in plan.stages.values() if stage.kind == "target"]
+    worker = Trainer(store, room, monkeypatch)
+    local._do(stages, worker, store, tally, RunProgress(Console(file=io.StringIO()), stages))  # type: ignore[arg-type]
+    assert worker.bundles == bundles
+    assert tally.stored == {stage.id for stage in stages} and not tally.failed
+    monkeypatch.undo()
+    assert_same([worker.outcomes[s.id] for s in stages], train(worker.encoder, [cell_of(s) for s in stages]))
 
 
 def test_memory_that_runs_out_on_the_cpu_is_told_as_such() -> None:

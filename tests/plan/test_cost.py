@@ -84,6 +84,12 @@ def test_estimates_move_with_the_work(planned: Planner) -> None:
     assert pruned[0] == pytest.approx((3 * 0.25 + 2 * 0.25 + 0.5) * plain[0])
     assert plain[1] < pruned[1] < 3 * plain[1]
     assert pruned[2] == plain[2]
+    # Nothing is differentiated, or kept for it, below the lowest adapter; what is computed below is counted.
+    top = target(methods={"l": {"kind": "lora", "layers": "top-2"}})
+    assert plain[0] / 2 < top[0] < plain[0] * 3 / 4
+    assert top[1] < plain[1] and top[2] < plain[2]
+    low = target(methods={"l": {"kind": "lora", "layers": [0]}})
+    assert top[0] < low[0] < plain[0] and low[2] < top[2]
 
 
 def test_unknown_sizes_give_no_time(planned: Planner) -> None:

@@ -113,6 +113,42 @@ def test_a_pruned_training_has_no_rate_of_its_own(small: Callable[..., Plan]) ->
     assert "dev" in str(stage.settings["tasks"])
 
 
+UPPER: dict[str, object] = {"methods": {"lora": {"kind": "lora", "layers": "top-2"}}}
+
+
+@pytest.mark.parametrize(
+    "cache",
+    [
+        {"where": "none"},
+        {"where": "disk"},
+        {"where": "disk", "gigabytes": 1},
+        {"where": "memory", "precision": "exact"},
+        {"where": "none", "precision": "float16"},  # nothing is kept, so nothing is rounded
+    ],
+)
+def test_where_hidden_states_are_kept_says_nothing(cache: dict[str, object], small: Callable[..., Plan]) -> None:
+    assert ids(small(**UPPER, prefix_cache=cache)) == ids(small(**UPPER))
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_rounding_them_does_where_there_are_any(precision: str, small: Callable[..., Plan]) -> None:
+    cache: dict[str, object] = {"prefix_cache": {"precision": precision}}
+    before, after = small(**UPPER), small(**UPPER, **cache)
+    assert all(a != b for a, b in zip(ids(before), ids(after), strict=True))
+    assert {after.stages[id].settings["prefix"] for id in ids(after)} == {precision}
+    assert all("prefix" not in before.stages[id].settings for id in ids(before))
+    assert ids(small(**cache)) == ids(small()), "with adapters in all layers there are none"
+
+
+def test_layers_are_part_of_it_and_all_of_them_the_default(small: Callable[..., Plan]) -> None:
+    assert ids(small(methods={"lora": {"kind": "lora", "layers": "all"}})) == ids(small())
+    upper = small(**UPPER)
+    assert all(a != b for a, b in zip(ids(upper), ids(small()), strict=True))
+    assert upper.stages[ids(upper)[0]].settings["method"] == {"kind": "lora", "layers": "top-2"}
+    chosen = small(methods={"lora": {"kind": "lora", "layers": [5, 3]}})
+    assert ids(chosen) == ids(small(methods={"lora": {"kind": "lora", "layers": [3, 5]}}))
+
+
 def test_new_data_changes_what_reads_it(small: Callable[..., Plan], tasks: FakeTasks) -> None:
     before = ids(small())
     tasks.revision = "2"
