@@ -61,7 +61,7 @@ def _claim(claim: Claim, results: dict[str, Any]) -> list[str]:
     row = [claim.what, variant["variant"]["baseline"] if variant else "", f"≥ {claim.asked:g}×"]
     if variant is None:
         return [*row, "not measured", ""]
-    contender = variant["contenders"][claim.contender]
+    contender = variant["contenders"].get(claim.contender, {"skipped": None})  # results of earlier code
     if "ratio" not in contender:
         return [*row, contender["skipped"] or "not measured", ""]
     sign = "" if contender["ratio"] >= claim.asked else " ✗"

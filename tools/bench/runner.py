@@ -19,6 +19,7 @@ from tools.bench.variants import Contender, Variant
 
 ROOT = Path(__file__).parents[2]
 SIDE_ROUNDS = 3
+"""Of what stands beside the rest, and of evaluations, whose rounds are long."""
 MOST_STEPS = 60
 
 
@@ -26,16 +27,18 @@ MOST_STEPS = 60
 class Effort:
     """How long to measure.
 
-    `seconds` is what the baseline should need for its share of a round; the others do as many examples.
+    `seconds` is what the baseline should need for its share of a round; the others do about as many examples.
     """
 
     rounds: int
     seconds: float
     warm_up: int
-    """Steps before anything is timed."""
+    """Steps before anything is timed. Where one is enough, an evaluation needs none."""
+    least: int = 1
+    """Steps at a time: on a GPU the host runs ahead, and must not be made to wait after every step."""
 
 
-EFFORTS = {"cpu": Effort(5, 4.0, 1), "cuda": Effort(5, 1.0, 12)}
+EFFORTS = {"cpu": Effort(5, 4.0, 1), "cuda": Effort(5, 1.0, 20, 16)}
 QUICK = Effort(2, 0.0, 8)
 
 
@@ -74,6 +77,10 @@ def ask_rate(device: str) -> dict[str, Any]:
 def measure(variant: Variant, device: str, effort: Effort) -> list[Measured]:
     """Let the contenders of a variant take turns, round after round."""
     found = [Measured(contender, _missing(contender)) for contender in variant.contenders]
+    (baseline,) = (one for one in found if one.contender.name == variant.baseline)
+    if baseline.skipped is not None:
+        for measured in found:
+            measured.skipped = measured.skipped or f"nothing to compare with: {baseline.skipped}"
     with contextlib.ExitStack() as stack:
         teams = {}
         for measured in found:
@@ -83,9 +90,10 @@ def measure(variant: Variant, device: str, effort: Effort) -> list[Measured]:
         steps = _warm_up(variant, found, teams, effort)
         for number in range(effort.rounds):
             for measured in found:
-                if measured.skipped is None and (number < SIDE_ROUNDS or not measured.contender.side):
-                    count = max(1, round(steps / measured.contender.cells)) if variant.work == "train" else 1
-                    _take(measured, teams, count, measured.rounds)
+                few = measured.contender.side or variant.work == "evaluate"
+                if measured.skipped is None and not (few and number >= SIDE_ROUNDS):
+                    count = max(effort.least, round(steps / measured.contender.cells))
+                    _take(measured, teams, count if variant.work == "train" else 1, measured.rounds)
     return found
 
 
@@ -98,23 +106,26 @@ def _missing(contender: Contender) -> str | None:
 
 def _warm_up(variant: Variant, found: list[Measured], teams: dict[str, _Team], effort: Effort) -> int:
     """Let everybody take the first steps; returns how many steps of the baseline fill its share of a round."""
-    baseline = 0.0
     for measured in found:
         if measured.skipped is None:
             _ready(measured, teams)
-        if measured.skipped is None:
-            own = teams[measured.contender.name].warm_up
-            count = own or max(1, effort.warm_up if variant.work == "train" else 1)
-            first: list[dict[str, Any]] = []
-            _take(measured, teams, count, first)
-            measured.first = first[0] if first else None
-            if effort.warm_up > 1 and measured.contender.name == variant.baseline:
-                _take(measured, teams, count, first)  # the first steps on a GPU load kernels, and tell nothing
-            if first and measured.contender.name == variant.baseline:
-                baseline = first[-1]["wall"] / count
-                # Two groups of steps, one story of losses.
-                measured.first = {**first[-1], "values": [value for one in first for value in one["values"]]}
-    return min(MOST_STEPS, max(1, round(effort.seconds / baseline))) if baseline else 1
+    if variant.work == "evaluate" and effort.warm_up == 1:
+        return 1
+    seconds = None
+    for measured in found:
+        if measured.skipped is not None:
+            continue
+        is_baseline = measured.contender.name == variant.baseline
+        count = teams[measured.contender.name].warm_up or (effort.warm_up if variant.work == "train" else 1)
+        answers: list[dict[str, Any]] = []
+        # The first steps of all load kernels; what a step takes shows only in the next ones.
+        for _ in range(2 if is_baseline and effort.warm_up > 1 else 1):
+            _take(measured, teams, count, answers)
+        if answers:
+            values = [value for answer in answers for value in answer["values"]]
+            measured.first = {**answers[-1], "values": values}
+            seconds = answers[-1]["wall"] / count if is_baseline else seconds
+    return min(MOST_STEPS, max(1, round(effort.seconds / seconds))) if seconds else 1
 
 
 def _ready(measured: Measured, teams: dict[str, _Team]) -> None:
@@ -204,6 +215,7 @@ def _team(job: Job) -> Iterator[_Team]:
 def _start(errors: Any) -> subprocess.Popen[str]:
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": path}
+    environment.setdefault("CUDA_VISIBLE_DEVICES", "0")  # with several, Trainer would spread its batches over all
     return subprocess.Popen(
         [sys.executable, "-m", "tools.bench.worker"],
         cwd=ROOT,

@@ -144,7 +144,7 @@ def _variants(device: str, shape: str) -> list[Variant]:
             ),
         ]
     if shape != "xl":
-        found += _evaluations(shape, top, 4 if cpu else 64)
+        found += _evaluations(shape, top, (4, 8) if cpu else (256, 256))
     return found
 
 
@@ -170,11 +170,11 @@ def _top(cpu: bool, shape: str) -> list[Contender]:
     return [*fused(cells[-1], side=(16,)), *fused(*cells, prefix=True), PLAIN, GROUPED]
 
 
-def _evaluations(shape: str, top: int, texts: int) -> list[Variant]:
+def _evaluations(shape: str, top: int, texts: tuple[int, int]) -> list[Variant]:
     contenders = (*fused(16), PLAIN, GROUPED)
     return [
-        Variant(f"{shape}/evaluate/all", "evaluate", shape, contenders, texts=texts),
-        Variant(f"{shape}/evaluate/top{top}", "evaluate", shape, contenders, layers=top, texts=4 * texts),
+        Variant(f"{shape}/evaluate/all", "evaluate", shape, contenders, texts=texts[0]),
+        Variant(f"{shape}/evaluate/top{top}", "evaluate", shape, contenders, layers=top, texts=texts[1]),
     ]
 
 
