@@ -93,6 +93,32 @@ def test_an_example_longer_than_a_pass_has_one_of_its_own() -> None:
         np.testing.assert_allclose(one, other, atol=2e-6)
 
 
+@pytest.mark.parametrize("kept", [False, True])
+def test_passes_that_do_not_fit_memory_are_halved(kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    enc = packed()
+    cells = trained(enc, "multiple-choice")
+    pools = [encoded("multiple-choice", examples=n, seed=n) for n in (9, 5)]
+    expected = predict(enc, cells, pools)
+    call, passes = PackedEncoder.__call__, []
+
+    def tight(own: PackedEncoder, batch: PackedBatch, *more: object) -> torch.Tensor:
+        passes.append(len(batch.tokens))
+        if len(batch.tokens) > 60:
+            raise torch.OutOfMemoryError("no room")
+        return call(own, batch, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PackedEncoder, "__call__", tight)
+    found = predict(enc, cells, pools, PrefixCache(enc, 10**9) if kept else None)
+    for one, other in zip(found, expected, strict=True):
+        for pool, same in zip(one, other, strict=True):
+            np.testing.assert_allclose(np.concatenate(pool), np.concatenate(same), atol=2e-6)
+    failed = [rows for rows in passes if rows > 60]
+    assert 2 <= len(failed) <= 6, "what fitted once is not exceeded again"
+    monkeypatch.setattr(PackedEncoder, "__call__", lambda *_: torch.empty(1 << 50))
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        predict(enc, cells, pools)
+
+
 def test_nothing_to_predict() -> None:
     enc = packed()
     assert predict(enc, [], [encoded("tagging", examples=2)]) == []
