@@ -21,11 +21,12 @@ from adapterx.engine import prefix as module
 from adapterx.engine.batches import Batch, Selection
 from adapterx.engine.bundle import Bundle
 from adapterx.engine.cell import Pool, TrainingCell
+from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.collate import collate
 from adapterx.engine.options import Options
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.settings import EarlyStopping
-from adapterx.engine.train import Outcome, train
+from adapterx.engine.train import Outcome, Progress, train
 from adapterx.methods.config import Lora
 from adapterx.tasks.encoded import Encoded
 from tests.cells import cell, encoded
@@ -272,6 +273,50 @@ def test_rounded_states_train_nearly_alike(dtype: torch.dtype, tolerance: float,
             assert one.state.adapter.values.dtype == torch.float32
     sizes = [path.stat().st_size for path in tmp_path.glob("*.rows")]
     assert len(encoded("tagging", labels=4).tokens) * enc.hidden * 2 in sizes
+
+
+def test_rounding_does_not_depend_on_what_there_is_room_for() -> None:
+    enc = packed()
+    cells = [mixed(TOP, steps=6), like(mixed(TOP, steps=6), "twin", learning_rate=3e-3)]
+    exact, none, all_kept = (
+        train(enc, cells, prefix=kept)
+        for kept in (None, PrefixCache(enc, 0, dtype=torch.bfloat16), PrefixCache(enc, PLENTY, dtype=torch.bfloat16))
+    )
+    for one, other, unrounded in zip(none, all_kept, exact, strict=True):
+        rounding = np.abs(np.array(losses(one)) - losses(unrounded)).max()
+        assert np.abs(np.array(losses(one)) - losses(other)).max() < rounding / 10
+
+
+def test_a_killed_training_has_noted_what_its_checkpoint_saw(tmp_path: Path, passes: list[int]) -> None:
+    class Killed(Exception):
+        pass
+
+    def kill(progress: Progress) -> None:
+        if progress.cells[0][1] == 4:
+            raise Killed
+
+    enc, one = packed(), cell(TOP, steps=6)
+    checkpoints = Checkpoints(tmp_path / "checkpoints", seconds=0.0)
+    with pytest.raises(Killed):
+        train(enc, [one], checkpoints, kill, prefix=PrefixCache(enc, PLENTY, tmp_path))
+    gc.collect()
+    computed = sum(passes)
+    passes.clear()
+    train(enc, [one], checkpoints, prefix=PrefixCache(enc, PLENTY, tmp_path))
+    fresh = packed()
+    assert 0 < sum(passes) < computed
+    passes.clear()
+    train(fresh, [one], prefix=PrefixCache(fresh, PLENTY, tmp_path))
+    assert not passes
+
+
+def test_files_are_made_where_blocks_cannot_be_reserved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS."""
+    monkeypatch.delattr(module.os, "posix_fallocate", raising=False)
+    data = encoded("pair-classification", examples=10)
+    found = PrefixCache(packed(), PLENTY, tmp_path).hidden(batch(data, 0, 1), 2)
+    assert found is not None and list(tmp_path.glob("*.rows"))
+    torch.testing.assert_close(found, rows_of(data, 0, 1))
 
 
 def test_large_pools_are_filled_in_passes_of_bounded_size(monkeypatch: pytest.MonkeyPatch, passes: list[int]) -> None:
