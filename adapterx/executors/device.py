@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from adapterx.engine.options import Options
+from adapterx.engine.memory import keep
+from adapterx.engine.options import BUNDLE_CELLS, BUNDLE_ROWS, Options
 from adapterx.plan import Capacity
 
-_CELLS = {"cpu": 16, "cuda": 16}
-_ROWS = {"cpu": 1024, "cuda": 32768}
-"""Token rows of a training step. On a CPU products are fast from a few hundred rows on, and more of them only leave
-its caches; a GPU must be kept busy between launches."""
 _MEMORY_SHARE = 0.8
 """Of what is free: estimates are estimates, and what they miss is met by cutting batches finer."""
 
@@ -40,12 +35,12 @@ def choose(workers: int = 1, memory: float | None = None, deterministic: bool = 
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
-        _keep_memory()
+        keep()
     elif deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
         torch.use_deterministic_algorithms(True)
     limit = int(memory * 1e9) if memory is not None else int(_MEMORY_SHARE * _free(device))
-    return Machine(device, Capacity(_CELLS[device], _ROWS[device], limit), Options(workers=workers))
+    return Machine(device, Capacity(BUNDLE_CELLS[device], BUNDLE_ROWS[device], limit), Options(workers=workers))
 
 
 def _free(device: str) -> int:
@@ -58,16 +53,3 @@ def _free(device: str) -> int:
         return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, ValueError, StopIteration):
         return 8 << 30
-
-
-def _keep_memory() -> None:
-    """Let the allocator keep what a step frees: handing it back and asking again costs a third of a small step.
-
-    glibc only (`mallopt`, malloc.h): M_TRIM_THRESHOLD is -1, M_MMAP_THRESHOLD -3.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    libc = ctypes.CDLL(None)
-    gibibyte = 1 << 30
-    libc.mallopt(-1, gibibyte)
-    libc.mallopt(-3, gibibyte)

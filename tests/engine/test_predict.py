@@ -8,6 +8,8 @@ import torch
 
 from adapterx.backbones.layout import PackedBatch
 from adapterx.backbones.packed import PackedEncoder
+from adapterx.engine import predict as predict_module
+from adapterx.engine.batches import Batch
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.predict import TrainedCell, predict
 from adapterx.engine.prefix import PrefixCache
@@ -116,6 +118,32 @@ def test_passes_that_do_not_fit_memory_are_halved(kept: bool, monkeypatch: pytes
     assert 2 <= len(failed) <= 6, "what fitted once is not exceeded again"
     monkeypatch.setattr(PackedEncoder, "__call__", lambda *_: torch.empty(1 << 50))
     with pytest.raises(RuntimeError, match="allocate memory"):
+        predict(enc, cells, pools)
+
+
+def test_a_sweep_that_runs_out_of_memory_goes_in_smaller_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    enc = packed()
+    one = cell(Lora(rank=4), steps=2)
+    (outcome,) = train(enc, [one])
+    cells = [(outcome.trained, one.tasks[0].head)]
+    pools = [encoded("pair-classification", seed=seed) for seed in (1, 2)]
+    (expected,) = predict(enc, cells, pools)
+    sweep, sizes = predict_module._sweep, []
+
+    def small(encoder_: object, active: object, batch: Batch, *rest: object) -> object:
+        sizes.append(batch.examples[0])
+        if sizes[-1] > 10:
+            raise MemoryError
+        return sweep(encoder_, active, batch, *rest)
+
+    monkeypatch.setattr(predict_module, "_sweep", small)
+    (found,) = predict(enc, cells, pools)
+    assert max(sizes) == 80 and sum(size for size in sizes if size <= 10) == 80
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(np.stack(ours), np.stack(theirs), atol=1e-6)
+
+    monkeypatch.setattr(predict_module, "_sweep", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(MemoryError):
         predict(enc, cells, pools)
 
 
