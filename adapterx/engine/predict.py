@@ -60,36 +60,46 @@ def predict(
     Args:
         cells: with the head of each that is asked; methods may differ.
         prefix: hidden states below the adapters, kept.
-        rows: token rows per forward pass, fewer where memory does not suffice; a single longer example gets a pass of
-            its own.
+        rows: token rows per forward pass, halved whenever memory runs out; a single longer example gets a pass of its
+            own.
     """
     active = [_activate(encoder, cell, head) for cell, head in cells]
     depth = min((adapted_layers(cell.method.layers, len(encoder.layers))[0] for cell, _ in cells), default=0)
-    lengths = [pool.sequence_offsets[pool.example_sequences] for pool in pools]
-    size = np.concatenate([np.diff(ends) for ends in lengths]) if pools else np.zeros(0, np.int64)
-    owner = np.repeat(np.arange(len(pools)), [len(pool) for pool in pools])
-    example = np.concatenate([np.arange(len(pool)) for pool in pools]) if pools else np.zeros(0, np.int64)
+    owner, example, size = _longest_first(pools)
     empty = np.zeros((0, 0), np.float32)
     found: list[Scores] = [[[empty] * len(pool) for pool in pools] for _ in cells]
-    order = np.argsort(-size, kind="stable")
-    chunks = [order[chunk] for chunk in reversed(_chunks(size[order], rows or ROWS[encoder.device.type]))]
-    while chunks:
-        chosen = chunks.pop()
-        chosen = chosen[np.argsort(owner[chosen], kind="stable")]
+    start, limit = 0, rows or ROWS[encoder.device.type]
+    while start < len(size):
+        stop = start + _fitting(size[start : start + limit], limit)
+        chosen = np.arange(start, stop)[np.argsort(owner[start:stop], kind="stable")]
         selections = [Selection(0, pools[at], example[chosen[owner[chosen] == at]]) for at in np.unique(owner[chosen])]
         try:
-            swept = _sweep(encoder, active, collate([selections], encoder.spans), depth, prefix)
+            scores = _sweep(encoder, active, collate([selections], encoder.spans), depth, prefix)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or len(chosen) == 1:
                 raise
-            swept = None
-        if swept is None:  # not in the handler: until it is left, the error holds on to what the sweep had in memory
-            chunks += np.array_split(chosen, 2)
+            limit = max(1, int(size[start:stop].sum()) // 2)
             continue
-        for cell, scores in zip(found, swept, strict=True):
-            for at, part in zip(chosen, scores, strict=True):
+        for cell, of_cell in zip(found, scores, strict=True):
+            for at, part in zip(chosen, of_cell, strict=True):
                 cell[owner[at]][example[at]] = part
+        start = stop
     return found
+
+
+def _longest_first(pools: Sequence[Encoded]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Pool, place in the pool and token rows of every example."""
+    sizes = [np.diff(pool.sequence_offsets[pool.example_sequences]) for pool in pools]
+    size = np.concatenate([np.zeros(0, np.int64), *sizes])
+    owner = np.repeat(np.arange(len(pools)), [len(pool) for pool in pools])
+    example = np.concatenate([np.zeros(0, np.int64), *(np.arange(len(pool)) for pool in pools)])
+    order = np.argsort(-size, kind="stable")
+    return owner[order], example[order], size[order]
+
+
+def _fitting(sizes: NDArray[np.int64], limit: int) -> int:
+    """How many of the first sizes sum to at most `limit`; at least one."""
+    return max(1, int(np.searchsorted(np.cumsum(sizes), limit, side="right")))
 
 
 def _activate(encoder: PackedEncoder, cell: TrainedCell, head: Head) -> _Active:
@@ -119,16 +129,3 @@ def _sweep(
 def _by_example(scores: Tensor, head: Head, group: HeadRows) -> list[NDArray[np.float32]]:
     units = group.reads.tolist() if head.format == "tagging" else [1] * len(group.reads)
     return [part.numpy() for part in torch.split(scores, units)]
-
-
-def _chunks(sizes: NDArray[np.int64], limit: int) -> list[slice]:
-    """Consecutive slices whose sizes sum to at most `limit`, or hold one item."""
-    chunks, start, total = [], 0, 0
-    for index, size in enumerate(sizes):
-        if index > start and total + size > limit:
-            chunks.append(slice(start, index))
-            start, total = index, 0
-        total += int(size)
-    if len(sizes):
-        chunks.append(slice(start, len(sizes)))
-    return chunks

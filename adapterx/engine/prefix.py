@@ -79,28 +79,30 @@ class PrefixCache:
         return rows.to(self.encoder.dtype)
 
     def hidden(self, batch: Batch, depth: int) -> Tensor | None:
-        """The same, computing and keeping first what is missing; None where a pool of the batch is not kept.
+        """The same, computing and keeping first what is missing.
 
-        What is to be rounded is rounded all the same: how much is kept must not change a result.
+        Where a pool of the batch is not kept: None, or the computed ones where keeping would have rounded them.
         """
-        found = [(self._kept(source.data, depth), source) for source in batch.sources]
-        for kept, source in found:
-            if kept is None:
-                rounds = self.dtype != self.encoder.dtype
-                return self._computed(batch, depth) if rounds else None
+        pools = [(self._kept(source.data, depth), source) for source in batch.sources]
+        if any(kept is None for kept, _ in pools):
+            return None if self.dtype == self.encoder.dtype else self._rounded(batch, depth)
+        for kept, source in pools:
+            assert kept is not None
             self._fill(kept, source, depth)
         return self.known(batch, depth)
 
-    def _computed(self, batch: Batch, depth: int) -> Tensor:
-        """(trunk rows, d) hidden states, rounded, kept nowhere."""
-        hidden = self.encoder.below(placed(batch, self.encoder.place).packed, depth)
-        return hidden.to(self.dtype).to(self.encoder.dtype)
-
     def flush(self) -> None:
         """Make rows in files durable, and only then note that they are there."""
-        for _, kept in self._pools.values():
+        with self._opening:
+            pools = list(self._pools.values())
+        for _, kept in pools:
             if kept is not None and kept.file is not None:
                 kept.file.note(kept.filled)
+
+    def _rounded(self, batch: Batch, depth: int) -> Tensor:
+        """As kept ones would be: how much a limit lets be kept must not change a result."""
+        hidden = self.encoder.below(placed(batch, self.encoder.place).packed, depth)
+        return hidden.to(self.dtype).to(self.encoder.dtype)
 
     def _fill(self, kept: _Kept, source: Source, depth: int) -> None:
         data = source.data
@@ -154,6 +156,7 @@ class _File:
         self.path = path
         self.content: Any = content
         self.lock = lock
+        self._noted = b""
 
     @classmethod
     def open(cls, directory: Path, name: str, size: int, limit: int) -> _File | None:
@@ -185,8 +188,12 @@ class _File:
         return np.unpackbits(bits, count=examples).astype(np.bool_)
 
     def note(self, filled: NDArray[np.bool_]) -> None:
-        self.content.flush()
-        write_bytes(self.path.with_suffix(".filled"), np.packbits(filled).tobytes())
+        """Once the rows are durable, write down which they are."""
+        bits = np.packbits(filled).tobytes()
+        if bits != self._noted:
+            self.content.flush()
+            write_bytes(self.path.with_suffix(".filled"), bits)
+            self._noted = bits
 
 
 def _reserve(path: Path, size: int, limit: int) -> None:
@@ -197,6 +204,7 @@ def _reserve(path: Path, size: int, limit: int) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
     try:
         os.ftruncate(descriptor, size)
-        os.posix_fallocate(descriptor, 0, max(1, size))
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            os.posix_fallocate(descriptor, 0, max(1, size))
     finally:
         os.close(descriptor)

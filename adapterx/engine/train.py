@@ -151,6 +151,8 @@ class _Training:
                 bundle.state(position)
         if self.checkpoints is not None and due:
             self.checkpoints.save({cell.key: state for cell, state in zip(self.cells, self.states, strict=True)})
+            if self.prefix is not None:
+                self.prefix.flush()
             self.saved = now
 
 

@@ -18,7 +18,6 @@ from adapterx.methods.config import Bottleneck, Lora, Method
 from adapterx.methods.head import Head
 from tests.cells import cell, encoded
 from tests.engine.trainings import ARCHITECTURES, packed, slot
-from tests.models import encoder
 
 METHODS: list[tuple[Method, int]] = [
     (Lora(rank=2, layers=(2,)), 1),
@@ -96,19 +95,39 @@ def test_an_example_longer_than_a_pass_has_one_of_its_own() -> None:
         np.testing.assert_allclose(one, other, atol=2e-6)
 
 
-def test_nothing_to_predict() -> None:
+@pytest.mark.parametrize("kept", [False, True])
+def test_passes_that_do_not_fit_memory_are_halved(kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     enc = packed()
-    assert predict(enc, [], [encoded("tagging", examples=2)]) == []
-    assert predict(enc, trained(enc, "pair-classification")[:1], []) == [[]]
+    cells = trained(enc, "multiple-choice")
+    pools = [encoded("multiple-choice", examples=n, seed=n) for n in (9, 5)]
+    expected = predict(enc, cells, pools)
+    call, passes = PackedEncoder.__call__, []
+
+    def tight(own: PackedEncoder, batch: PackedBatch, *more: object) -> torch.Tensor:
+        passes.append(len(batch.tokens))
+        if len(batch.tokens) > 60:
+            raise torch.OutOfMemoryError("no room")
+        return call(own, batch, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PackedEncoder, "__call__", tight)
+    found = predict(enc, cells, pools, PrefixCache(enc, 10**9) if kept else None)
+    for one, other in zip(found, expected, strict=True):
+        for pool, same in zip(one, other, strict=True):
+            np.testing.assert_allclose(np.concatenate(pool), np.concatenate(same), atol=2e-6)
+    failed = [rows for rows in passes if rows > 60]
+    assert 2 <= len(failed) <= 6, "what fitted once is not exceeded again"
+    monkeypatch.setattr(PackedEncoder, "__call__", lambda *_: torch.empty(1 << 50))
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        predict(enc, cells, pools)
 
 
 def test_a_sweep_that_runs_out_of_memory_goes_in_smaller_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    packed = PackedEncoder(encoder("xlm-roberta"))
+    enc = packed()
     one = cell(Lora(rank=4), steps=2)
-    (outcome,) = train(packed, [one])
+    (outcome,) = train(enc, [one])
     cells = [(outcome.trained, one.tasks[0].head)]
     pools = [encoded("pair-classification", seed=seed) for seed in (1, 2)]
-    (expected,) = predict(packed, cells, pools)
+    (expected,) = predict(enc, cells, pools)
     sweep, sizes = predict_module._sweep, []
 
     def small(encoder_: object, active: object, batch: Batch, *rest: object) -> object:
@@ -118,11 +137,17 @@ def test_a_sweep_that_runs_out_of_memory_goes_in_smaller_ones(monkeypatch: pytes
         return sweep(encoder_, active, batch, *rest)
 
     monkeypatch.setattr(predict_module, "_sweep", small)
-    (found,) = predict(packed, cells, pools)
+    (found,) = predict(enc, cells, pools)
     assert max(sizes) == 80 and sum(size for size in sizes if size <= 10) == 80
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(np.stack(ours), np.stack(theirs), atol=1e-6)
 
     monkeypatch.setattr(predict_module, "_sweep", lambda *_: (_ for _ in ()).throw(MemoryError()))
     with pytest.raises(MemoryError):
-        predict(packed, cells, pools)
+        predict(enc, cells, pools)
+
+
+def test_nothing_to_predict() -> None:
+    enc = packed()
+    assert predict(enc, [], [encoded("tagging", examples=2)]) == []
+    assert predict(enc, trained(enc, "pair-classification")[:1], []) == [[]]
