@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -114,10 +114,7 @@ class Bundle:
         if not taken:
             # Outside of what is tried again: half of an update may be done when memory runs out.
             self._update(losses, step)
-        examples, tokens = (
-            tuple(map(sum, zip(*(getattr(batch, name) for batch in batches), strict=True)))
-            for name in ("examples", "tokens")
-        )
+        examples, tokens = (_summed(getattr(batch, name) for batch in batches) for name in ("examples", "tokens"))
         self._ahead.append(_Taken(step, losses, self.alive.clone(), examples, tokens))
 
     def book(self) -> list[list[float]]:
@@ -148,10 +145,7 @@ class Bundle:
     def state(self, cell: int) -> CellState:
         """The cell's state with its current numbers, copied to the CPU."""
         state = self.states[cell]
-        state.adapter = _row(self.adapter, cell)
-        (state.head,) = (
-            _row(group.optimiser, group.members.index(cell)) for group in self.heads if cell in group.members
-        )
+        state.adapter, state.head = (_row(optimiser, row) for optimiser, row in self._rows_of(cell))
         return state
 
     def trained(self, cell: int) -> TrainedCell:
@@ -302,6 +296,7 @@ class Bundle:
             optimiser.step_all(table[index], self.alive[index])
 
     def _rows_of(self, cell: int) -> Iterator[tuple[RowAdamW, int]]:
+        """Where its adapter and where its heads are."""
         yield self.adapter, cell
         for group in self.heads:
             if cell in group.members:
@@ -319,6 +314,11 @@ class _Taken:
     """(K,) after the step."""
     examples: tuple[int, ...]
     tokens: tuple[int, ...]
+
+
+def _summed(parts: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    """Of each cell, over the parts of a batch."""
+    return tuple(map(sum, zip(*parts, strict=True)))
 
 
 def as_trained(cell: TrainingCell, state: CellState, shape: Shape, best: bool = False) -> TrainedCell:

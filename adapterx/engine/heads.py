@@ -63,15 +63,15 @@ def _together(cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], aligned
     rows = hidden.view(len(cells), len(hidden) // len(cells), -1)
     found = []
     for group in heads:
-        first, members = group.members[0], list(group.members)
-        choices = max(1, *(aligned.choices[place] for place in members))
-        own = rows if len(members) == len(cells) else torch.stack([rows[place] for place in members])
-        labels, weights = (
-            tensor if len(members) == len(cells) else torch.stack([tensor[place] for place in members])
-            for tensor in (aligned.labels, aligned.weights)
-        )
-        (head,) = (task.head for task in cells[first].tasks)
-        found.append(head.losses(group.optimiser.bank.views, own, labels, weights, choices))
+        (task,) = cells[group.members[0]].tasks
+        choices = max(1, *(aligned.choices[place] for place in group.members))
+        own, labels, weights = (_of(group, tensor) for tensor in (rows, aligned.labels, aligned.weights))
+        found.append(task.head.losses(group.optimiser.bank.views, own, labels, weights, choices))
     order = [place for group in heads for place in group.members]
     joint = torch.cat(found)
     return joint if len(heads) == 1 else torch.stack([joint[order.index(place)] for place in range(len(cells))])
+
+
+def _of(group: HeadGroup, tensor: Tensor) -> Tensor:
+    """What a (K, …) tensor of all cells has for those of a group."""
+    return tensor if len(group.members) == len(tensor) else torch.stack([tensor[place] for place in group.members])
