@@ -11,12 +11,13 @@ import json
 import sys
 from dataclasses import replace
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tools.bench import grid
+from tools.bench import grid, ours
 from tools.bench import results as numbers
 from tools.bench.page import page
 from tools.bench.runner import EFFORTS, QUICK, ask_rate, measure
@@ -34,7 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = sorted(set(shapes) - SHAPES.keys())
     if unknown:
         _parser().error(f"no shape {', '.join(unknown)}; there are {', '.join(SHAPES)}")
-    chosen = [one for one in variants(args.device, shapes, args.quick) if _wanted(one.name, args.only)]
+    chosen = [
+        one
+        for one in variants(args.device, shapes, partial(ours.planned, args.device), args.quick)
+        if _wanted(one.name, args.only)
+    ]
     if args.grid and not args.only:
         chosen = []
     if args.list:
@@ -107,7 +112,7 @@ def _results(path: Path, name: str, machine: dict[str, Any], rate: dict[str, Any
 
 def _store(path: Path, results: dict[str, Any], device: str) -> None:
     numbers.write(path, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    numbers.write(path.with_suffix(".md"), page(results, claims(device)))
+    numbers.write(path.with_suffix(".md"), page(results, claims(device, partial(ours.planned, device))))
 
 
 def _line(one: dict[str, Any]) -> str:

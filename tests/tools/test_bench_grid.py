@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from adapterx.engine import options
 from tests.support.command import ROOT, environment
-from tools.bench import data, flops, runner, variants
+from tools.bench import data, flops, ours, runner, variants
 from tools.bench.variants import ADAPTERS, PLAIN, Contender, Variant, fused
 
 TOLERANCE = 1e-4
@@ -100,17 +102,17 @@ def test_a_bare_checkout_is_enough() -> None:
 
 
 def test_the_planner_is_followed() -> None:
-    from adapterx.executors import device
-
-    assert device._ROWS == variants.PLANNED_ROWS
-    assert set(device._CELLS.values()) == {variants.PLANNED_CELLS}
-    assert [variants.planned("cpu", batch) for batch in (32, 8)] == [1, 3]
+    """Where rows are the limit, and where cells are."""
+    rows, cells = options.BUNDLE_ROWS["cpu"], options.BUNDLE_CELLS["cpu"]
+    assert ours.planned("cpu", 8) == min(cells, rows // 280)
+    assert ours.planned("cpu", 1) == cells
+    assert ours.planned("cpu", 1024) == 1
 
 
 @pytest.mark.parametrize(("device", "shapes"), [("cpu", ["base", "small"]), ("cuda", ["base", "large", "xl"])])
 def test_every_claim_has_its_row(device: str, shapes: list[str]) -> None:
-    found = {variant.name: variant for variant in variants.variants(device, shapes)}
-    for claim in variants.claims(device):
+    found = {variant.name: variant for variant in variants.variants(device, shapes, partial(ours.planned, device))}
+    for claim in variants.claims(device, partial(ours.planned, device)):
         names = [contender.name for contender in found[claim.variant].contenders]
         assert claim.contender in names and found[claim.variant].baseline in names
     for variant in found.values():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from tools.bench import shapes
-from tools.bench.data import Texts, languages, pool
+from tools.bench.data import MEAN, Texts, languages, pool
 from tools.bench.session import Job, Session
 from tools.bench.variants import Variant
 
@@ -18,6 +17,13 @@ STEPS = 100_000
 LEARNING_RATE = 1e-3
 SEED = 1
 PREFIX_BYTES = 32 << 30
+
+
+def planned(device: str, batch: int) -> int:
+    """Cells that the planner bundles for texts of the mean length, where memory suffices."""
+    from adapterx.engine.options import BUNDLE_CELLS, BUNDLE_ROWS
+
+    return max(1, min(BUNDLE_CELLS[device], BUNDLE_ROWS[device] // int(batch * MEAN)))
 
 
 def method(variant: Variant) -> Any:
@@ -69,7 +75,7 @@ def work(job: Job, session: Session) -> None:
 
     from adapterx.backbones.packed import PackedEncoder
 
-    _prepare()
+    _prepare(job.device)
     dtype = torch.bfloat16 if job.device == "cuda" else torch.float32
     encoder = PackedEncoder(shapes.encoder(shapes.SHAPES[job.variant.shape], job.device, dtype))
     if job.variant.work == "train":
@@ -78,14 +84,12 @@ def work(job: Job, session: Session) -> None:
         _evaluate(encoder, job, session)
 
 
-def _prepare() -> None:
+def _prepare(device: str) -> None:
     """Prepare the process as a run does."""
-    # A bare checkout lacks the packages that the planner's part of this module needs; what is missed there is a
-    # setting of the allocator that only a CPU has.
-    with suppress(ImportError):
-        from adapterx.executors import device
+    from adapterx.engine.memory import keep
 
-        device.choose()
+    if device == "cpu":
+        keep()
 
 
 def _train(encoder: Any, job: Job, session: Session) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
-
-from tools.bench.data import MEAN
 
 Library = Literal["adapterx", "peft", "adapters"]
 Batches = Literal["dynamic", "grouped", "padded"]
 
 PEFT, HUB = "Trainer + peft", "AdapterTrainer"
-PLANNED_ROWS, PLANNED_CELLS = {"cpu": 1024, "cuda": 32768}, 16
-"""What the planner puts in one bundle: at most so many token rows and cells. Equal to the numbers in
-`adapterx.executors.device`, which needs packages that a bare checkout does not have."""
+
+Planned = Callable[[int], int]
+"""From a batch size to the cells that the planner bundles on the device at hand."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,6 @@ class Claim:
     asked: float
 
 
-def planned(device: str, batch: int) -> int:
-    """Cells that the planner bundles for texts of the mean length, where memory suffices."""
-    return max(1, min(PLANNED_CELLS, PLANNED_ROWS[device] // int(batch * MEAN)))
-
-
 def fused(*cells: int, prefix: bool = False, side: tuple[int, ...] = ()) -> list[Contender]:
     """adapterx with so many cells in a step; those in `side` are measured in fewer rounds."""
     kept = ", prefix kept" if prefix else ""
@@ -102,22 +96,22 @@ FOUR = Contender(f"{PEFT}, 4 processes at once", "peft", processes=4, side=True)
 ADAPTERS = Contender(HUB, "adapters")
 
 
-def variants(device: str, shapes: list[str], quick: bool = False) -> list[Variant]:
+def variants(device: str, shapes: list[str], planned: Planned, quick: bool = False) -> list[Variant]:
     """Everything that is measured on a device."""
-    return [variant for shape in shapes for variant in (_quick(shape) if quick else _variants(device, shape))]
+    return [variant for shape in shapes for variant in (_quick(shape) if quick else _variants(device, shape, planned))]
 
 
-def _variants(device: str, shape: str) -> list[Variant]:
+def _variants(device: str, shape: str, planned: Planned) -> list[Variant]:
     cpu = device == "cpu"
     top = {"large": 6, "xl": 9}.get(shape, 4)
     found = [
-        Variant(f"{shape}/train/32/all", "train", shape, tuple(_all_layers(cpu, shape, 32))),
+        Variant(f"{shape}/train/32/all", "train", shape, tuple(_all_layers(cpu, shape, 32, planned))),
         Variant(f"{shape}/train/32/top{top}", "train", shape, tuple(_top(cpu, shape)), layers=top, texts=_kept(cpu)),
     ]
     if shape in ("small", "base"):
         found += [
             Variant(f"{shape}/train/32/top2", "train", shape, tuple(_top(cpu, shape)), layers=2, texts=_kept(cpu)),
-            Variant(f"{shape}/train/8/all", "train", shape, tuple(_all_layers(cpu, shape, 8)), 8),
+            Variant(f"{shape}/train/8/all", "train", shape, tuple(_all_layers(cpu, shape, 8, planned)), 8),
             Variant(
                 f"{shape}/train/8/seq_bn",
                 "train",
@@ -153,11 +147,11 @@ def _kept(cpu: bool) -> int:
     return 256 if cpu else 1024
 
 
-def _all_layers(cpu: bool, shape: str, batch: int) -> list[Contender]:
+def _all_layers(cpu: bool, shape: str, batch: int, planned: Planned) -> list[Contender]:
     beside = [PADDED, DROPOUT] if batch == 32 and shape != "xl" else []
     if cpu:
         # A CPU step of 16 × 32 texts at base width takes a minute and 10 GB, and tells nothing that 16 × 8 does not.
-        cells = {1, 4, planned("cpu", batch)} | (set() if shape == "base" and batch == 32 else {16})
+        cells = {1, 4, planned(batch)} | (set() if shape == "base" and batch == 32 else {16})
         return [*fused(*sorted(cells), side=(16,)), PLAIN, GROUPED, *beside]
     many = {"xl": (1, 4), "base": (1, 4, 16, 32)}.get(shape, (1, 4, 16))
     return [*fused(*many), PLAIN, GROUPED, *beside, *([] if shape == "xl" else [PURE, FOUR])]
@@ -207,9 +201,9 @@ def _quick(shape: str) -> list[Variant]:
     ]
 
 
-def claims(device: str) -> list[Claim]:
+def claims(device: str, planned: Planned) -> list[Claim]:
     """What has to be reached on this device."""
-    at_32, at_8 = (fused(planned(device, batch))[0].name for batch in (32, 8))
+    at_32, at_8 = (fused(planned(batch))[0].name for batch in (32, 8))
     if device == "cuda":
         return [
             Claim("base, batch 32", "base/train/32/all", at_32, 12.0),
