@@ -100,10 +100,10 @@ def test_a_bare_checkout_is_enough() -> None:
 
 
 def test_the_planner_is_followed() -> None:
-    from adapterx.executors import device
+    from adapterx.engine.options import BUNDLE_CELLS, BUNDLE_ROWS
 
-    assert device._ROWS == variants.PLANNED_ROWS
-    assert set(device._CELLS.values()) == {variants.PLANNED_CELLS}
+    assert BUNDLE_ROWS == variants.PLANNED_ROWS
+    assert set(BUNDLE_CELLS.values()) == {variants.PLANNED_CELLS}
     assert [variants.planned("cpu", batch) for batch in (32, 8)] == [1, 3]
 
 

@@ -13,7 +13,7 @@ Batches = Literal["dynamic", "grouped", "padded"]
 PEFT, HUB = "Trainer + peft", "AdapterTrainer"
 PLANNED_ROWS, PLANNED_CELLS = {"cpu": 1024, "cuda": 32768}, 16
 """What the planner puts in one bundle: at most so many token rows and cells. Equal to the numbers in
-`adapterx.executors.device`, which needs packages that a bare checkout does not have."""
+`adapterx.engine.options`."""
 
 
 @dataclass(frozen=True)
