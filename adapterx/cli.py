@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 some cells failed, or are refused; 2 a mistake in the comm
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -87,9 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how much work a killed run may lose (default 60)",
     )
-    run.add_argument("--workers", type=int, default=1, metavar="N", help="threads that prepare batches (default 1)")
+    run.add_argument("--workers", type=_count, default=1, metavar="N", help="threads that prepare batches (default 1)")
     run.add_argument(
-        "--memory", type=float, metavar="GB", help="memory that a bundle may take (default: most of what is free)"
+        "--memory", type=_gigabytes, metavar="GB", help="memory that a bundle may take (default: most of what is free)"
     )
     run.add_argument("--deterministic", action="store_true", help="the same bits from a GPU each time, a little slower")
     report = commands.add_parser("report", help="write the report of a run again")
@@ -110,6 +111,20 @@ def _store_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store", type=Path, metavar="DIR", help="finished stages ($ADAPTERX_STORE, or adapterx-store here)"
     )
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"should be 0 or more, not {number}")
+    return number
+
+
+def _gigabytes(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"should be more than 0, not {text}")
+    return number
 
 
 def _plan(args: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from adapterx.backbones.attention import attend
 from adapterx.backbones.layout import PackedBatch
-from adapterx.backbones.products import Product, product, reordering_pays
+from adapterx.backbones.products import Product, Reordered, product, reordering_pays
 
 Module = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
 """A linear layer of an encoder layer, by the names LoRA targets."""
@@ -192,14 +192,24 @@ class PackedEncoder:
         hidden = adapters.residual(index, "attention", update, hidden, attention_norm, rows())
 
         inputs = layer.LayerNorm(hidden) if self.pre_norm else hidden
-        wide = products["intermediate",](inputs)
-        inputs, wide, hidden = fork(("intermediate",), inputs, wide, hidden)
-        wide = adapters.linear(index, ("intermediate",), inputs, wide, rows())
-        wide = layer.intermediate.intermediate_act_fn(wide)
+        wide = self._intermediate(index, inputs, adapters)
+        if wide is None:
+            wide = products["intermediate",](inputs)
+            inputs, wide, hidden = fork(("intermediate",), inputs, wide, hidden)
+            wide = adapters.linear(index, ("intermediate",), inputs, wide, rows())
+            wide = layer.intermediate.intermediate_act_fn(wide)
         update = products["output",](wide)
         wide, update, hidden = fork(("output",), wide, update, hidden)
         update = adapters.linear(index, ("output",), wide, update, rows())
         return adapters.residual(index, "output", update, hidden, output_norm, rows())
+
+    def _intermediate(self, index: int, inputs: Tensor, adapters: Adapters) -> Tensor | None:
+        """Activated outputs (N, i) of the first feed-forward layer in one go, where nobody comes between."""
+        first = self.products[index]["intermediate",]
+        between = torch.is_grad_enabled() or adapters.adapts(index, ("intermediate",))
+        if between or not isinstance(first, Reordered) or self.config.hidden_act != "gelu":
+            return None
+        return first.outputs(inputs, "gelu")
 
     def _self_attention(self, index: int, inputs: Tensor, hidden: Tensor, walk: Walk) -> tuple[Tensor, Tensor]:
         """Context of every row, and the hidden states of the same rows."""

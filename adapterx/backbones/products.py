@@ -6,13 +6,16 @@ Nothing here computes or keeps what only the gradient of a weight would need.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 
 PACKING_LIMIT = 4 << 30
 """Bytes of frozen weights up to which a CPU keeps reordered copies of them (one per direction of a pass)."""
+
+
+Activation: TypeAlias = Literal["none", "gelu"]
 
 
 class Product(Protocol):
@@ -59,11 +62,11 @@ class Reordered:
     def __call__(self, inputs: Tensor) -> Tensor:
         return cast(Tensor, _ReorderedLinear.apply(inputs, self))  # type: ignore[no-untyped-call]
 
-    def outputs(self, inputs: Tensor) -> Tensor:
-        """inputs Wᵀ + b."""
+    def outputs(self, inputs: Tensor, activation: Activation = "none") -> Tensor:
+        """inputs Wᵀ + b, activated before it leaves the caches; differentiable only without an activation."""
         if self._forward is None:
             self._forward = torch.ops.mkldnn._reorder_linear_weight(self.weight)
-        return _linear(inputs, self._forward, self.bias)
+        return _linear(inputs, self._forward, self.bias, activation)
 
     def input_gradient(self, gradient: Tensor) -> Tensor:
         """gradient W."""
@@ -72,8 +75,10 @@ class Reordered:
         return _linear(gradient, self._backward, None)
 
 
-def _linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return cast(Tensor, torch.ops.mkldnn._linear_pointwise(inputs.contiguous(), weight, bias, "none", [], ""))
+def _linear(inputs: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation = "none") -> Tensor:
+    # Of GELU's two forms, "none" is the exact one.
+    form = "none" if activation == "gelu" else ""
+    return cast(Tensor, torch.ops.mkldnn._linear_pointwise(inputs.contiguous(), weight, bias, activation, [], form))
 
 
 class _ReorderedLinear(torch.autograd.Function):

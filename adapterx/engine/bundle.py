@@ -160,7 +160,7 @@ class Bundle:
         self.loader = Loader(self._batches, self.options.workers, left)
 
     def _make_room(self) -> None:
-        """Let go of recordings, each of which holds on to the memory of a step, or else cut batches finer."""
+        """Let go of recordings, which hold on to about the memory of a step, or else cut batches finer."""
         self.loader.close()
         if self._captured is not None:
             self._captured = None

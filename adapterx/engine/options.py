@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 ROWS = {"cpu": 2048, "cuda": 32768}
 """Token rows of one pass without gradients: enough to fill the machine, few enough for its caches or memory."""
-BUNDLE_ROWS = {"cpu": 1024, "cuda": 32768}
-"""Token rows up to which cells are put into one training step. On a CPU products are fast from a few hundred rows on,
-and more of them only leave its caches; a GPU must be kept busy between launches."""
+BUNDLE_ROWS = {"cpu": 4096, "cuda": 32768}
+"""Token rows up to which cells are put into one training step. A CPU gains a little from a thousand to four, then
+nothing; a GPU must be kept busy between launches."""
 BUNDLE_CELLS = {"cpu": 16, "cuda": 16}
 """Cells in one training step at most."""
 

@@ -23,6 +23,7 @@ from torch import Tensor
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.batches import Batch, Selection, Source, placed
 from adapterx.engine.collate import collate
+from adapterx.engine.memory import is_out_of_memory
 from adapterx.engine.options import ROWS
 from adapterx.store.atomic import write_bytes
 from adapterx.tasks.encoded import Encoded
@@ -138,8 +139,14 @@ class PrefixCache:
                 size / 1e9,
             )
             return None
+        try:
+            rows = torch.empty(len(data.tokens), self.encoder.hidden, dtype=self.dtype)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            logger.warning("there is no memory to keep hidden states in; they are computed each time")
+            return None
         self._taken += size
-        rows = torch.empty(len(data.tokens), self.encoder.hidden, dtype=self.dtype)
         return _Kept(rows, np.zeros(len(data), np.bool_))
 
     def _name(self, data: Encoded, depth: int) -> str:
@@ -161,21 +168,21 @@ class _File:
     @classmethod
     def open(cls, directory: Path, name: str, size: int, limit: int) -> _File | None:
         """The file of this name; None where another process has it or there is no room."""
-        directory.mkdir(parents=True, exist_ok=True)
         # Whichever thread takes the lock, it is the process that holds it and lets go of it.
         path, lock = directory / f"{name}.rows", FileLock(directory / f"{name}.lock", thread_local=False)
         try:
+            directory.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
-        except Timeout:
-            return None
-        try:
             if not path.is_file() or path.stat().st_size != size:
                 path.with_suffix(".filled").unlink(missing_ok=True)
-                _reserve(path, size, limit)
+            _reserve(path, size, limit)
+        except Timeout:
+            return None
         except OSError as error:
             logger.warning("hidden states are not kept on disk: %s", error)
-            path.unlink(missing_ok=True)
-            lock.release()
+            if lock.is_locked:
+                path.unlink(missing_ok=True)
+                lock.release()
             return None
         return cls(path, np.memmap(path, np.uint8, mode="r+"), lock)
 
@@ -197,7 +204,10 @@ class _File:
 
 
 def _reserve(path: Path, size: int, limit: int) -> None:
-    """Make a file of this size whose blocks are its own: a disk that fills up later must not kill the process."""
+    """Make a file of this size whose blocks are its own: a disk that fills up later must not kill the process.
+
+    One that is there keeps its content; a process killed in here may have left it without its blocks.
+    """
     taken = sum(other.stat().st_size for other in path.parent.glob("*.rows") if other != path)
     if taken + size > limit:
         raise OSError(f"{path.parent} would grow to {(taken + size) / 1e9:.1f} GB, past its limit")

@@ -39,11 +39,12 @@ def choose(workers: int = 1, memory: float | None = None, deterministic: bool = 
     elif deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
         torch.use_deterministic_algorithms(True)
-    limit = int(memory * 1e9) if memory is not None else int(_MEMORY_SHARE * _free(device))
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    limit = int(memory * 1e9) if memory is not None else int(_MEMORY_SHARE * free_memory(device))
     return Machine(device, Capacity(BUNDLE_CELLS[device], BUNDLE_ROWS[device], limit), Options(workers=workers))
 
 
-def _free(device: str) -> int:
+def free_memory(device: str) -> int:
     """Bytes of memory that nothing uses now."""
     if device == "cuda":
         free, _ = torch.cuda.mem_get_info()

@@ -39,6 +39,19 @@ def peak_memory() -> int:
     return peak if platform.system() == "Darwin" else peak * 1024
 
 
+def gpu() -> dict[str, JSON]:
+    """Name, peak memory in bytes and mode of the GPU in use; nothing where there is none."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return {}
+    return {
+        "gpu": torch.cuda.get_device_name(),
+        "gpu_peak_memory_bytes": torch.cuda.max_memory_allocated(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)

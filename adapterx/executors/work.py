@@ -23,8 +23,8 @@ from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import Outcome, Progress, train
 from adapterx.executors import plain, tuning
 from adapterx.executors.data import Data
-from adapterx.executors.device import Machine
-from adapterx.executors.provenance import peak_memory, surroundings
+from adapterx.executors.device import Machine, free_memory
+from adapterx.executors.provenance import gpu, peak_memory, surroundings
 from adapterx.executors.tuning import Chosen
 from adapterx.methods.head import Head
 from adapterx.plan import Evaluation, Plan, Stage, TaskPart, Training
@@ -99,7 +99,11 @@ class Worker:
             return None
         directory = self.store.root / "cache" / "prefix" if cache.where == "disk" else None
         dtype = None if cache.precision == "exact" else getattr(torch, cache.precision)
-        return PrefixCache(encoder, int(cache.gigabytes * 1e9), directory, dtype)
+        limit = int(cache.gigabytes * 1e9)
+        if directory is None:
+            # Half of what is free: bundles need room too, and what does not fit is computed each time.
+            limit = min(limit, free_memory("cpu") // 2)
+        return PrefixCache(encoder, limit, directory, dtype)
 
     def _train(self, stages: Sequence[Stage]) -> None:
         current = self._backbone(stages[0])
@@ -258,6 +262,7 @@ class Worker:
         return {
             **surroundings(),
             "device": self.machine.device,
+            **gpu(),
             "seconds": round(seconds, 3),
             "peak_memory_bytes": peak_memory(),
             **more,

@@ -11,7 +11,7 @@ from torch import Tensor
 from adapterx.backbones.packed import Module, Place, Unadapted
 from adapterx.methods.config import Lora, adapted_layers
 from adapterx.methods.parameters import Parameter, kaiming_uniform, zeros
-from adapterx.methods.rows import CellDropout, alike
+from adapterx.methods.rows import CellDropout, alike, linear_by_cell
 from adapterx.methods.shape import Shape
 
 _MODULE_PATH: dict[Module, str] = {
@@ -107,7 +107,9 @@ class _AddDelta(torch.autograd.Function):
         target = outputs[:, columns[0] : columns[1]]
         add = _add_alike if alike(rows) else _add_one_by_one
         low = add(target, inputs, a, b, scale, rows)
-        ctx.save_for_backward(inputs, low, a, b)
+        # A frozen adapter passes gradients on and needs none of its own.
+        trained = ctx.needs_input_grad[2]
+        ctx.save_for_backward(*((inputs, low) if trained else (None, None)), a, b)
         ctx.scale, ctx.columns, ctx.rows = scale, columns, rows
         ctx.mark_dirty(outputs)
         return outputs
@@ -117,6 +119,11 @@ class _AddDelta(torch.autograd.Function):
         inputs, low, a, b = ctx.saved_tensors
         part = gradient[:, ctx.columns[0] : ctx.columns[1]]
         differentiate = _differentiate_alike if alike(ctx.rows) else _differentiate_one_by_one
+        if inputs is None:
+            if not ctx.needs_input_grad[1]:
+                return gradient, None, None, None, None, None, None
+            passed = linear_by_cell(part, b.transpose(1, 2), None, ctx.rows).mul_(ctx.scale)
+            return gradient, linear_by_cell(passed, a.transpose(1, 2), None, ctx.rows), None, None, None, None, None
         found = differentiate(part, inputs, low, a, b, ctx.scale, ctx.rows, ctx.needs_input_grad[1])
         return gradient, *found, None, None, None
 

@@ -64,7 +64,9 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
         assert isinstance(target, Training)
         lowest = adapted_layers(stage.method.layers, stage.info.layers)[0]
         return ("evaluation", weights, stage.work, target.train.max_length, lowest)
-    return ("training", weights, stage.method, stage.work.transfer == "stack")
+    # A cell that draws its heads as it goes has no fixed shape: it would keep its neighbours from batched products.
+    several = len(stage.work.tasks) > 1
+    return ("training", weights, stage.method, stage.work.transfer == "stack", several)
 
 
 def _batches(stage: Stage) -> Hashable:

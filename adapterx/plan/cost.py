@@ -13,6 +13,8 @@ FLOPS = 100e9
 """Floating-point operations per second behind the times: two laptop cores. Divide by 500 for a data-centre GPU."""
 STATE_BYTES = 16
 """Per trainable parameter: value, gradient and AdamW's two moments, in float32."""
+REORDERED_BYTES = 4 << 30
+"""Frozen layers up to this size have copies in another order, one per direction (`backbones.products`)."""
 LINE_BYTES = 100
 """One line of a training log, or one row of stored predictions."""
 
@@ -96,9 +98,12 @@ def _layer_parameters(info: BackboneInfo) -> int:
 
 
 def _weights(backbone: Backbone, info: BackboneInfo) -> int:
-    """Bytes of the frozen weights."""
-    embeddings = (info.vocabulary + info.max_positions + 3) * info.hidden
-    return (embeddings + _layer_parameters(info)) * (2 if backbone.load == "bfloat16" else 4)
+    """Bytes of the frozen weights; in float32 with the reordered copies of the layers' that a CPU keeps."""
+    embeddings, layers = (info.vocabulary + info.max_positions + 3) * info.hidden, _layer_parameters(info)
+    if backbone.load == "bfloat16":
+        return 2 * (embeddings + layers)
+    copies = 2 if 4 * layers <= REORDERED_BYTES else 0
+    return 4 * (embeddings + (1 + copies) * layers)
 
 
 def _activations(info: BackboneInfo, backbone: Backbone) -> int:

@@ -34,6 +34,8 @@ def training_settings(backbone: Backbone, info: BackboneInfo, method: Method, wo
         "train": _without(_train(work.train), _TRAIN_DEFAULTS),
         "seed": work.seed,
     }
+    if method.dropout > 0:
+        settings["masks"] = "counted"  # results of masks that were drawn from a running generator are other ones
     if work.transfer != "none":
         settings["transfer"] = work.transfer
     if work.prefix != "exact":

@@ -39,13 +39,20 @@ LearningRates = Annotated[
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
+def _as_many(rates: tuple[float, ...] | dict[str, tuple[float, ...]]) -> object:
+    if isinstance(rates, dict) and len({len(candidates) for candidates in rates.values()}) > 1:
+        told = " and ".join(f"{name} {len(candidates)}" for name, candidates in rates.items())
+        raise ValueError(f"gives {told} candidates: arms would not be tuned alike, so give each as many")
+    return rates
+
+
 class Prune(Model):
     """Train with each of several learning rates and end the hopeless ones early, by successive halving.
 
     After Jamieson & Talwalkar 2016 (arXiv 1502.07943), as one bracket of Hyperband (Li et al. 2018, arXiv 1603.06560).
     """
 
-    learning_rates: LearningRates
+    learning_rates: Annotated[LearningRates, AfterValidator(_as_many)]
     """The candidates, at least two; or such a list per method, by its name in the recipe or its kind."""
     rungs: Annotated[tuple[Share, ...], Field(strict=False, min_length=1), AfterValidator(_ascending)] = (0.25, 0.5)
     """Shares of the training after which the candidates are compared on the dev set of the training languages."""

@@ -121,7 +121,7 @@ class PrefixCache(Model):
     precision: Literal["exact", "float16", "bfloat16"] = "exact"
     """Exact keeps the backbone's own number format and changes no result; the others round, and are part of it."""
     gigabytes: PositiveFloat = 8.0
-    """What may be kept at once; examples beyond that are computed each time."""
+    """What may be kept at once. Examples of a language that do not fit whole are computed each time."""
 
 
 class Skip(Model):

@@ -101,8 +101,10 @@ class Cuda:
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
     fake = Cuda()
+    capture._side_stream.cache_clear()
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: Stream(fake))
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: fake.main)
+    monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: fake.log.append("back to main"))
     monkeypatch.setattr(torch.cuda, "stream", fake.stream)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: Graph(fake))
     monkeypatch.setattr(torch.cuda, "graph", fake.graph)
@@ -216,7 +218,7 @@ def test_recording_moves_nothing(cuda: Cuda) -> None:
     after = [tensor for one in banks for tensor in (one.bank.values, one.first, one.second)]
     assert all(torch.equal(left, right) for left, right in zip(before, after, strict=True))
     assert own.alive.tolist() == [True, False]
-    assert cuda.log == ["side waits", *["compute"] * WARM_UP, "record", "compute", "main waits"]
+    assert cuda.log == ["side waits", *["compute"] * WARM_UP, "record", "compute", "back to main", "main waits"]
 
 
 def test_nobody_is_alive_when_the_warm_up_starts(cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,6 +231,30 @@ def test_nobody_is_alive_when_the_warm_up_starts(cuda: Cuda, monkeypatch: pytest
     (batch,) = own._batches(0)
     steps._record(batch, table(own))
     assert alive[0] == [False, False]
+
+
+def test_what_cannot_be_recorded_is_launched(cuda: Cuda, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a machine's kernels refuse to have recorded, the cells train as without recordings."""
+    cells = two(steps=5)
+    own = bundle(*cells)
+    assert own._captured is not None
+    calls = 0
+
+    def refusing(batch: Batch, rows: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    own._captured._compute = refusing
+    own._captured._seen.update({capture.signature(own._batches(0)[0]): 1})
+    for _ in range(5):
+        own.step()
+    found = own.book()
+    assert calls == 1 and own.alive.all() and caplog.text.count("steps are not recorded") == 1
+    expected = bundle(*cells, options=replace(ALIGNED, graphs=False))
+    for _ in range(5):
+        expected.step()
+    torch.testing.assert_close(torch.tensor(found), torch.tensor(expected.book()), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("fails_at", range(1, WARM_UP + 2))
@@ -248,7 +274,7 @@ def test_a_recording_that_fails_leaves_everybody_alive(fails_at: int, cuda: Cuda
         return compute(batch, rows)
 
     own._captured._compute = tight
-    own._captured._seen.update({capture.shape_of(own._batches(0)[0]): 1})
+    own._captured._seen.update({capture.signature(own._batches(0)[0]): 1})
     for _ in range(5):
         own.step()
     found = own.book()
@@ -309,9 +335,9 @@ CHANGES: dict[str, Callable[[Batch], Batch]] = {
 def test_another_layout_is_another_shape(change: str, cuda: Cuda) -> None:
     (batch,) = bundle(*two())._batches(0)
     same = placed(batch, torch.zeros_like)
-    assert capture.shape_of(same) == capture.shape_of(batch)
-    assert capture.shape_of(CHANGES[change](batch)) != capture.shape_of(batch)
-    assert isinstance(hash(capture.shape_of(batch)), int)
+    assert capture.signature(same) == capture.signature(batch)
+    assert capture.signature(CHANGES[change](batch)) != capture.signature(batch)
+    assert isinstance(hash(capture.signature(batch)), int)
 
 
 class NoQuestions(TorchDispatchMode):

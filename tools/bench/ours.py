@@ -75,21 +75,12 @@ def work(job: Job, session: Session) -> None:
 
     from adapterx.backbones.packed import PackedEncoder
 
-    _prepare(job.device)
     dtype = torch.bfloat16 if job.device == "cuda" else torch.float32
     encoder = PackedEncoder(shapes.encoder(shapes.SHAPES[job.variant.shape], job.device, dtype))
     if job.variant.work == "train":
         _train(encoder, job, session)
     else:
         _evaluate(encoder, job, session)
-
-
-def _prepare(device: str) -> None:
-    """Prepare the process as a run does."""
-    from adapterx.engine.memory import keep
-
-    if device == "cpu":
-        keep()
 
 
 def _train(encoder: Any, job: Job, session: Session) -> None:

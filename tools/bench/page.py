@@ -16,12 +16,13 @@ vocabulary of 5,000 stands for 250,002. The contenders take turns, round after r
 medians over rounds. The ratio is of examples per second, summed over cells, to the first peer's, with the least and the
 greatest ratio of a round. A peer trains one cell after another, so its rate for many cells is that of one.
 
-`Trainer` is used as it comes: dynamic padding, no logging, no checkpoints. Backbone dropout is off in all rows but the
-one that says otherwise, so that the losses can be compared: the last column is the largest relative difference of the
-first cell's first losses (of scores, in an evaluation) from the first peer's, on the same batches from the same initial
-weights. The share is that of the machine's measured matmul rate which the necessary work reaches: products of real
-tokens with frozen weights, forward and to their inputs, none below the lowest adapter on the way back, the last layer
-only where the head reads, and nothing that is kept or shared.
+`Trainer` is used as it comes: dynamic padding, no logging, no checkpoints. On a CPU every contender's allocator keeps
+what a step frees, as a run of adapterx has it; the default setting makes a peer slower. Backbone dropout is off in all
+rows but the one that says otherwise, so that the losses can be compared: the last column is the largest relative
+difference of the first cell's first losses (of scores, in an evaluation) from the first peer's, on the same batches
+from the same initial weights. The share is that of the machine's measured matmul rate which the necessary work reaches:
+products of real tokens with frozen weights, forward and to their inputs, none below the lowest adapter on the way back,
+the last layer only where the head reads, and nothing that is kept or shared.
 """
 
 
