@@ -50,7 +50,8 @@ def test_every_arm_is_tuned_alike_and_keeps_what_its_rate_gives_alone(
         assert by_outcome["won"]["learning_rate"] == result["learning_rate"]
         assert result["steps"] == by_outcome["won"]["steps"] == 12 == len(curve(tuned, record))
         assert list(by_outcome["won"]["dev"]) == ["3", "6", "12"]
-        assert record["provenance"]["candidates"] == record["provenance"]["trained_together"] == 4
+        assert record["provenance"]["candidates"] == 4
+        assert record["provenance"]["trained_together"] in (4, 8), "one stage's candidates, or two stages'"
         assert record["provenance"]["examples"] == 8 * sum(one["steps"] for one in result["tuning"])
     directory = tuned / "runs" / "grid" / "report"
     assert len(json.loads((directory / "report.json").read_text())["tuning"]) == 3
