@@ -9,7 +9,7 @@ from adapterx.methods.head import Head
 from adapterx.methods.method import parameters
 from adapterx.methods.shape import Shape
 from adapterx.plan import BackboneInfo, Training
-from adapterx.plan.cost import adapter_parameters, head_parameters
+from adapterx.plan.cost import REORDERED_BYTES, adapter_parameters, head_parameters
 from adapterx.plan.stage import TaskPart
 from adapterx.recipe import Bottleneck, Lora, Method
 from tests.plan.conftest import Planner
@@ -47,6 +47,12 @@ def test_adapters(method: Method, parameters: int) -> None:
 )
 def test_heads(format: str, labels: int, parameters: int) -> None:
     assert head_parameters(part(format, labels), 768) == parameters
+
+
+def test_the_plan_counts_the_copies_that_the_encoder_makes() -> None:
+    from adapterx.backbones.products import PACKING_LIMIT
+
+    assert REORDERED_BYTES == PACKING_LIMIT
 
 
 def test_the_engine_trains_what_the_plan_counts() -> None:
