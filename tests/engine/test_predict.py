@@ -86,11 +86,20 @@ def test_what_lies_below_all_adapters_is_computed_once_per_chunk(monkeypatch: py
     assert sum(rows) == sum(len(pool.tokens) for pool in pools), "a second time nothing"
 
 
-def test_an_example_longer_than_a_pass_has_one_of_its_own() -> None:
+def test_an_example_longer_than_a_pass_has_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     enc = packed()
     cells = trained(enc, "pair-classification")[:1]
     pool = encoded("pair-classification", examples=5)
-    (narrow,), (wide,) = predict(enc, cells, [pool], rows=1), predict(enc, cells, [pool])
+    (wide,) = predict(enc, cells, [pool])
+    call, passes = PackedEncoder.__call__, []
+
+    def counted(own: PackedEncoder, batch: PackedBatch, *more: object) -> torch.Tensor:
+        passes.append(len(batch.tokens))
+        return call(own, batch, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PackedEncoder, "__call__", counted)
+    (narrow,) = predict(enc, cells, [pool], rows=1)
+    assert sorted(passes) == sorted(pool.sequence_offsets[1:] - pool.sequence_offsets[:-1])
     for one, other in zip(narrow[0], wide[0], strict=True):
         np.testing.assert_allclose(one, other, atol=2e-6)
 
