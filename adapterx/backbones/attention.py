@@ -59,6 +59,32 @@ def attend(query: Tensor, key_value: Tensor, layout: Attention, heads: int) -> T
     return _attend_blocks(query, key_value, layout, heads)
 
 
+def mix(query: Tensor, inputs: Tensor, layout: Attention, scale: float) -> Tensor:
+    """Means of each sequence's inputs, weighted by the softmax of scale · query · input; no gradient.
+
+    Args:
+        query: (Q, h, d), h queries of each query row.
+        inputs: (N, d), keys and values at once.
+
+    Returns:
+        (Q, h, d).
+    """
+    if not isinstance(layout, Blocks):
+        raise TypeError("inputs are mixed in rectangles only")
+    heads, width = query.shape[1:]
+    asked = query.reshape(len(query), -1).index_select(0, layout.queries.gather)
+    asked_parts = torch.split(asked, [block.sequences * block.queries for block in layout.blocks])
+    slots = inputs.index_select(0, layout.keys.gather)
+    input_parts = torch.split(slots, [block.sequences * block.keys for block in layout.blocks])
+    mixed = []
+    for block, q_slots, x_slots in zip(layout.blocks, asked_parts, input_parts, strict=True):
+        q = q_slots.view(block.sequences, 1, block.queries * heads, width)
+        x = x_slots.view(block.sequences, 1, block.keys, width)
+        means = torch.nn.functional.scaled_dot_product_attention(q, x, x, attn_mask=block.mask, scale=scale)
+        mixed.append(means.reshape(-1, heads, width))
+    return torch.cat(mixed).index_select(0, layout.queries.scatter)
+
+
 def _attend_blocks(query: Tensor, key_value: Tensor, layout: Blocks, heads: int) -> Tensor:
     width = query.shape[1]
     blocks = layout.blocks

@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol, TypeGuard, cast
 import torch
 from torch import Tensor, nn
 
-from adapterx.backbones.attention import attend
-from adapterx.backbones.layout import PackedBatch
+from adapterx.backbones.attention import attend, mix
+from adapterx.backbones.layout import Blocks, PackedBatch
 from adapterx.backbones.products import Product, Reordered, product, reordering_pays
 
 Module = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
@@ -23,6 +23,8 @@ Place = Literal["attention", "output"]
 """A residual connection of an encoder layer: after attention, or after the feed-forward."""
 
 _QKV: tuple[Module, ...] = ("query", "key", "value")
+_READS_TO_MIX = 8
+"""From this many rows to a read row on, the last layer's keys and values are not worth computing."""
 
 
 class Adapters(Protocol):
@@ -66,10 +68,16 @@ class Unadapted:
 class Walk:
     """One pass over a batch: on the trunk that cells share up to the first adapter, on rows of their own from there."""
 
-    def __init__(self, batch: PackedBatch, adapters: Adapters) -> None:
+    def __init__(self, batch: PackedBatch, adapters: Adapters, projected: Tensor | None = None) -> None:
         self.batch = batch
         self.layout = batch.trunk
         self.adapters = adapters
+        self._projected = projected
+
+    def projected(self) -> Tensor | None:
+        """What is known of the first layer's products, once: a copy, as adapters add to it in place."""
+        known, self._projected = self._projected, None
+        return None if known is None else known.clone()
 
     def fork(
         self, layer: int, places: Sequence[Module | Place], rows: Sequence[Tensor] = (), reads: Sequence[Tensor] = ()
@@ -135,15 +143,21 @@ class PackedEncoder:
         return self.device.type == "cuda" and self.dtype in (torch.bfloat16, torch.float16)
 
     def __call__(
-        self, batch: PackedBatch, adapters: Adapters | None = None, depth: int = 0, hidden: Tensor | None = None
+        self,
+        batch: PackedBatch,
+        adapters: Adapters | None = None,
+        depth: int = 0,
+        hidden: Tensor | None = None,
+        projected: Tensor | None = None,
     ) -> Tensor:
         """Hidden states (R, d) of the last layer at the batch's read rows.
 
         Args:
             depth: layers not to compute, because `hidden` is known.
             hidden: what `below` gives at this depth for the batch's trunk.
+            projected: what `project` gives for this `hidden`. It is left as it is.
         """
-        walk = Walk(batch, adapters or Unadapted())
+        walk = Walk(batch, adapters or Unadapted(), projected)
         if hidden is None:
             depth, hidden = 0, self.embed(walk.layout)
         for index in range(depth, len(self.layers)):
@@ -161,6 +175,16 @@ class PackedEncoder:
         for index in range(depth):
             hidden = self.layer(index, hidden, walk)
         return hidden
+
+    @torch.no_grad()
+    def project(self, depth: int, hidden: Tensor) -> Tensor | None:
+        """Frozen query, key and value (N, 3 d) in the layer above `hidden`, for all who pass over the same trunk.
+
+        None for the last layer, where what is to be computed depends on the adapters.
+        """
+        if depth == len(self.layers) - 1:
+            return None
+        return self.products[depth][_QKV](self._attention_inputs(depth, hidden))
 
     def embed(self, batch: PackedBatch) -> Tensor:
         """(N, d) embeddings; positions count from the padding index + 1 as RoBERTa's do."""
@@ -183,7 +207,7 @@ class PackedEncoder:
         def rows() -> tuple[int, ...]:
             return walk.layout.read_rows if last else walk.layout.rows
 
-        inputs = layer.attention.self_attn_layer_norm(hidden) if self.pre_norm else hidden
+        inputs = self._attention_inputs(index, hidden)
         attention = self._read_attention if last else self._self_attention
         context, hidden = attention(index, inputs, hidden, walk)
         update = products["attention_output",](context)
@@ -211,9 +235,14 @@ class PackedEncoder:
             return None
         return first.outputs(inputs, "gelu")
 
+    def _attention_inputs(self, index: int, hidden: Tensor) -> Tensor:
+        return cast(Tensor, self.layers[index].attention.self_attn_layer_norm(hidden)) if self.pre_norm else hidden
+
     def _self_attention(self, index: int, inputs: Tensor, hidden: Tensor, walk: Walk) -> tuple[Tensor, Tensor]:
         """Context of every row, and the hidden states of the same rows."""
-        projected = self.products[index][_QKV](inputs)
+        projected = walk.projected()
+        if projected is None:
+            projected = self.products[index][_QKV](inputs)
         projected, inputs, hidden = walk.fork(index, _QKV, rows=[projected, inputs, hidden])
         projected = walk.adapters.linear(index, _QKV, inputs, projected, walk.layout.rows)
         query, key_value = torch.split(projected, [self.hidden, 2 * self.hidden], dim=1)
@@ -223,13 +252,54 @@ class PackedEncoder:
         """As above with queries at the read rows only."""
         products, adapters = self.products[index], walk.adapters
         asking, hidden = (rows.index_select(0, walk.layout.reads) for rows in (inputs, hidden))
-        query, key_value = products["query",](asking), products["key", "value"](inputs)
+        query = products["query",](asking)
+        if self._mixes(index, walk):
+            inputs, query, asking, hidden = walk.fork(index, _QKV, rows=[inputs], reads=[query, asking, hidden])
+            query = adapters.linear(index, ("query",), asking, query, walk.layout.read_rows)
+            return self._mixed_context(index, query, inputs, walk), hidden
+        key_value = products["key", "value"](inputs)
         key_value, inputs, query, asking, hidden = walk.fork(
             index, _QKV, rows=[key_value, inputs], reads=[query, asking, hidden]
         )
         query = adapters.linear(index, ("query",), asking, query, walk.layout.read_rows)
         key_value = adapters.linear(index, ("key", "value"), inputs, key_value, walk.layout.rows)
         return attend(query, key_value, walk.layout.read_attention, self.heads), hidden
+
+    def _mixes(self, index: int, walk: Walk) -> bool:
+        """Whether few rows ask, of keys that nobody changes, and nothing is differentiated."""
+        attention = self.layers[index].attention.self
+        return (
+            not torch.is_grad_enabled()
+            and isinstance(walk.layout.read_attention, Blocks)
+            and _READS_TO_MIX * len(walk.layout.reads) <= sum(walk.layout.rows)
+            and _plain(attention.key)
+            and _plain(attention.value)
+            and not walk.adapters.adapts(index, ("key",))
+        )
+
+    def _mixed_context(self, index: int, query: Tensor, inputs: Tensor, walk: Walk) -> Tensor:
+        """Context (R, d) of the read rows without the keys and values of all rows.
+
+        With k = Wₖ x + b a head's scores are q · k = (Wₖᵀ q) · x + q · b, whose last term softmax does not see; and as
+        its weights sum to 1, the mean of the values is the value of the mean of x: two products at the read rows in
+        place of two at all rows.
+        """
+        attention = self.layers[index].attention.self
+        key, value = cast(Tensor, attention.key.weight), cast(Tensor, attention.value.weight)
+        d, per_head = self.hidden, self.hidden // self.heads
+        by_head = query.view(-1, self.heads, per_head).transpose(0, 1)
+        asked = torch.bmm(by_head, key.view(self.heads, per_head, d)).transpose(0, 1)
+        mixed = mix(asked, inputs, walk.layout.read_attention, per_head**-0.5)
+        values = torch.bmm(mixed.transpose(0, 1), value.view(self.heads, per_head, d).transpose(1, 2))
+        context: Tensor = values.transpose(0, 1).reshape(-1, d) + attention.value.bias
+        if not walk.adapters.adapts(index, ("value",)):
+            return context
+        # Every head has a mean of its own, so each is a row to the adapter, which is asked for one head's columns.
+        rows = tuple(self.heads * count for count in walk.layout.read_rows)
+        mixed = mixed.reshape(-1, d)
+        delta = walk.adapters.linear(index, ("value",), mixed, torch.zeros_like(mixed), rows)
+        by_head = delta.view(-1, self.heads, self.heads, per_head).diagonal(dim1=1, dim2=2)
+        return context + by_head.transpose(1, 2).reshape(-1, d)
 
 
 def _products(layer: Any, reordered: bool) -> dict[tuple[Module, ...], Product]:

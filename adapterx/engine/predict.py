@@ -55,7 +55,8 @@ def predict(
     prefix: PrefixCache | None = None,
     rows: int | None = None,
 ) -> list[Scores]:
-    """Scores of each cell for the same pools. What lies below the lowest adapter of all is computed once for them.
+    """Scores of each cell for the same pools. What lies below the lowest adapter of all, and the frozen products of the
+    attention it may sit in, are computed once for them.
 
     Args:
         cells: with the head of each that is asked; methods may differ.
@@ -116,12 +117,11 @@ def _sweep(
     batch = placed(batch, encoder.place)
     hidden = encoder.below(batch.packed, depth) if hidden is None else encoder.place(hidden)
     (group,) = batch.cells[0]
-    scores = [
-        cell.head.units(
-            cell.head.scores(cell.tensors, encoder(batch.packed, cell.adapters, depth, hidden).float()), group.reads
-        )
-        for cell in cells
-    ]
+    projected = encoder.project(depth, hidden)
+    scores = []
+    for cell in cells:
+        states = encoder(batch.packed, cell.adapters, depth, hidden, projected).float()
+        scores.append(cell.head.units(cell.head.scores(cell.tensors, states), group.reads))
     # Only now the host waits, once for all cells.
     return [_by_example(one.cpu(), cell.head, group) for one, cell in zip(scores, cells, strict=True)]
 

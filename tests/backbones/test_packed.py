@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from adapterx.backbones.attention import mix
 from adapterx.backbones.layout import MAX_BLOCKS, Sequences, pack
 from adapterx.backbones.packed import PackedEncoder, Unadapted, Walk
+from adapterx.methods.config import Lora
+from adapterx.methods.lora import LoraAdapters, parameters
+from adapterx.methods.rows import CellDropout
+from adapterx.methods.shape import Shape
 from tests.models import encoder
 
 SHAPES = [
@@ -54,6 +59,28 @@ def test_reading_first_tokens_only_changes_nothing(architecture, sizes) -> None:
     expected = torch.stack([hidden[0] for hidden in reference(model, tokens, LENGTHS)])
     with torch.no_grad():
         torch.testing.assert_close(PackedEncoder(model)(batch), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("architecture", ["xlm-roberta", "xlm-roberta-xl"])
+@pytest.mark.parametrize("targets", [("query", "value"), ("value", "output"), ("query", "key")])
+def test_without_a_gradient_few_reads_give_the_same_states(architecture, targets, monkeypatch) -> None:
+    """Two cells with adapters of their own; only where the keys are adapted are they computed for all rows."""
+    packed = PackedEncoder(encoder(architecture, layers=2))
+    lengths, reads = [40, 30, 64, 9, 50], [0, 40, 70, 75, 134, 143]
+    tokens = np.random.default_rng(3).integers(3, 120, size=sum(lengths)).astype(np.int32)
+    batch = pack(Sequences(tokens, np.array(lengths), np.array(reads), [2, 3], [2, 4]))
+    method = Lora(rank=4, alpha=8, target_modules=targets)
+    specs = parameters(method, Shape(hidden=packed.hidden, intermediate=packed.config.intermediate_size, layers=2))
+    generator = torch.Generator().manual_seed(1)
+    slot = {spec.name: torch.randn((2, *spec.shape), generator=generator) * 0.2 for spec in specs}
+    adapted = LoraAdapters(method, [slot], CellDropout(0.0, (0, 0)))
+    mixed = []
+    monkeypatch.setattr("adapterx.backbones.packed.mix", lambda *args: mixed.append(mix(*args)) or mixed[-1])
+    expected = packed(batch, adapted).detach()
+    assert not mixed
+    with torch.no_grad():
+        torch.testing.assert_close(packed(batch, adapted), expected, atol=2e-5, rtol=0)
+    assert len(mixed) == (0 if "key" in targets else 1)
 
 
 def test_sequences_may_be_read_at_several_places() -> None:
