@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -27,8 +27,7 @@ from adapterx.engine.options import Options
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import MOMENTS, CellState, Rows, head_parameters
-from adapterx.methods.config import adapted_layers
-from adapterx.methods.method import adapters, parameters
+from adapterx.methods.method import Slot, adapters, lowest_layer, parameters
 from adapterx.methods.parameters import Parameter, ParameterBank, unflatten
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
@@ -46,7 +45,7 @@ class Bundle:
 
     Args:
         encoder: the frozen backbone that all of them share.
-        cells: one method and one number of slots among all; data, tasks, rates, seeds and lengths are their own.
+        cells: the same methods in the same slots for all; data, tasks, rates, seeds and lengths are their own.
         states: where each of them stands. The bundle copies the numbers; `book` and `state` bring them up to date.
         options: how it is worked off.
         prefix: hidden states below the adapters, kept.
@@ -69,8 +68,6 @@ class Bundle:
         self.options = options = options or Options()
         shape, device = shape_of(encoder), encoder.device
         method = cells[0].method
-        self.depth = adapted_layers(method.layers, shape.layers)[0]
-        self.prefix = prefix if self.depth else None
         self.aligned = options.aligned_on(device.type)
         self.lag = options.lag_on(device.type)
         self.adapter = _optimiser(parameters(method, shape), [state.adapter for state in states], device)
@@ -82,11 +79,12 @@ class Bundle:
             )
             for members in heads.groups(cells)
         ]
-        slots = [self.adapter.bank.views]
-        if cells[0].lower is not None:
-            slots.insert(0, _stacked([cell.lower or {} for cell in cells], device))
+        lower = [_stacked(slots, device) for slots in zip(*(cell.lower for cell in cells), strict=True)]
+        slots = [*lower, Slot(method, self.adapter.bank.views)]
+        self.depth = lowest_layer(slots, shape.layers)
+        self.prefix = prefix if self.depth else None
         self.dropout = CellDropout(method.dropout, [cell.seed for cell in cells])
-        self.adapters = adapters(method, slots, self.dropout)
+        self.adapters = adapters(slots, self.dropout)
         self.alive = torch.ones(len(cells), dtype=torch.bool, device=device)
         self.rows: tuple[int, ...] = (0,) * len(cells)
         """Token rows of each cell in the steps that `book` last booked."""
@@ -326,10 +324,8 @@ def as_trained(cell: TrainingCell, state: CellState, shape: Shape, best: bool = 
     adapter, head = state.adapter.values, state.head.values
     if best and state.best is not None:
         adapter, head = state.best.adapter, state.best.head
-    slots = [unflatten(parameters(cell.method, shape), adapter)]
-    if cell.lower is not None:
-        slots.insert(0, dict(cell.lower))
-    return TrainedCell(cell.method, tuple(slots), unflatten(head_parameters(cell, shape), head))
+    slots = (*cell.lower, Slot(cell.method, unflatten(parameters(cell.method, shape), adapter)))
+    return TrainedCell(slots, unflatten(head_parameters(cell, shape), head))
 
 
 def _optimiser(names: Sequence[Parameter], rows: Sequence[Rows], device: torch.device) -> RowAdamW:
@@ -342,5 +338,7 @@ def _row(optimiser: RowAdamW, row: int) -> Rows:
     return Rows(*(tensor[row].detach().clone().cpu() for tensor in tensors))
 
 
-def _stacked(cells: Sequence[Mapping[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
-    return {name: torch.stack([cell[name] for cell in cells]).to(device) for name in cells[0]}
+def _stacked(slots: Sequence[Slot], device: torch.device) -> Slot:
+    """One slot of several cells."""
+    tensors = {name: torch.stack([slot.tensors[name] for slot in slots]).to(device) for name in slots[0].tensors}
+    return Slot(slots[0].method, tensors)

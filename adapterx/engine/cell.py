@@ -13,6 +13,7 @@ from torch import Tensor
 from adapterx.engine.settings import TrainSettings
 from adapterx.methods.config import Method
 from adapterx.methods.head import Head
+from adapterx.methods.method import Slot
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.metrics import Metric
 from adapterx.tasks.sampling import Sampler
@@ -54,8 +55,8 @@ class TrainingCell:
     """How often each training pool is drawn, over the pools of all tasks in order."""
     initial: Mapping[str, Tensor] | None = None
     """Adapter tensors to go on from (transfer `continue`); fresh ones from the seed where None."""
-    lower: Mapping[str, Tensor] | None = None
-    """A frozen adapter below the trained one (transfer `stack`)."""
+    lower: tuple[Slot, ...] = ()
+    """Frozen adapters below the trained one, the lowest first (transfer `stack`)."""
 
     @cached_property
     def pools(self) -> tuple[tuple[int, Pool], ...]:

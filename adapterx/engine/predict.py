@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,9 +16,8 @@ from adapterx.engine.collate import collate
 from adapterx.engine.memory import is_out_of_memory
 from adapterx.engine.options import ROWS
 from adapterx.engine.prefix import PrefixCache
-from adapterx.methods.config import Method, adapted_layers
 from adapterx.methods.head import Head
-from adapterx.methods.method import adapters
+from adapterx.methods.method import Slot, adapters, lowest_layer
 from adapterx.methods.rows import CellDropout
 from adapterx.tasks.encoded import Encoded
 
@@ -33,8 +32,7 @@ class TrainedCell:
     `slots` are its adapters, the lowest first; `heads` holds the tensors of its heads.
     """
 
-    method: Method
-    slots: tuple[Mapping[str, Tensor], ...]
+    slots: tuple[Slot, ...]
     heads: Mapping[str, Tensor]
 
 
@@ -65,7 +63,7 @@ def predict(
             own.
     """
     active = [_activate(encoder, cell, head) for cell, head in cells]
-    depth = min((adapted_layers(cell.method.layers, len(encoder.layers))[0] for cell, _ in cells), default=0)
+    depth = min((lowest_layer(cell.slots, len(encoder.layers)) for cell, _ in cells), default=0)
     owner, example, size = _longest_first(pools)
     empty = np.zeros((0, 0), np.float32)
     found: list[Scores] = [[[empty] * len(pool) for pool in pools] for _ in cells]
@@ -104,9 +102,12 @@ def _fitting(sizes: NDArray[np.int64], limit: int) -> int:
 
 
 def _activate(encoder: PackedEncoder, cell: TrainedCell, head: Head) -> _Active:
-    stacked = [{name: tensor[None].to(encoder.device) for name, tensor in slot.items()} for slot in cell.slots]
+    stacked = [
+        replace(slot, tensors={name: tensor[None].to(encoder.device) for name, tensor in slot.tensors.items()})
+        for slot in cell.slots
+    ]
     tensors = {name: tensor.to(encoder.device) for name, tensor in cell.heads.items()}
-    return _Active(adapters(cell.method, stacked, CellDropout(0.0, (0,))), head, tensors)
+    return _Active(adapters(stacked, CellDropout(0.0, (0,))), head, tensors)
 
 
 def _sweep(

@@ -70,8 +70,7 @@ class CellState:
         """The state before the first step."""
         adapter = parameters(cell.method, shape)
         # A new adapter above a frozen one of the same seed must not start as that one did.
-        slot = 0 if cell.lower is None else 1
-        tensors = initial(adapter, cell.seed, slot) if cell.initial is None else cell.initial
+        tensors = initial(adapter, cell.seed, len(cell.lower)) if cell.initial is None else cell.initial
         heads = head_parameters(cell, shape)
         return cls(
             adapter=Rows.fresh(flatten(adapter, tensors)),

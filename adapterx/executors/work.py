@@ -27,6 +27,7 @@ from adapterx.executors.device import Machine, free_memory
 from adapterx.executors.provenance import gpu, peak_memory, surroundings
 from adapterx.executors.tuning import Chosen
 from adapterx.methods.head import Head
+from adapterx.methods.method import Slot
 from adapterx.plan import Evaluation, Plan, Stage, TaskPart, Training
 from adapterx.recipe import Backbone
 from adapterx.store import JSON, Store
@@ -148,16 +149,17 @@ class Worker:
         tasks = tuple(self._task(part, work, loaded) for part in work.tasks)
         sizes = [len(pool.data) for task in tasks for pool in task.train]
         below = None if work.transfer == "none" else self._adapter(self.plan.stages[stage.inputs[0]])
+        method = plain.method(stage.method, stage.info.layers)
         return TrainingCell(
             name=stage.slug,
             key=f"{stage.kind} {stage.id}",
             seed=work.seed,
-            method=plain.method(stage.method, stage.info.layers),
+            method=method,
             settings=plain.settings(work.train.candidates[0]),
             tasks=tasks,
             probabilities=pool_probabilities(sizes, work.sampling.temperature, work.sampling.cap),
             initial=below if work.transfer == "continue" else None,
-            lower=below if work.transfer == "stack" else None,
+            lower=(Slot(method, below),) if below is not None and work.transfer == "stack" else (),
         )
 
     def _task(self, part: TaskPart, work: Training, loaded: LoadedBackbone) -> TaskData:
@@ -242,10 +244,11 @@ class Worker:
     def _trained(self, target: Stage) -> TrainedCell:
         assert isinstance(target.work, Training)
         tensors = self._tensors(target)
-        slots = [_under("encoder.", tensors)]
+        adapters = [_under("encoder.", tensors)]
         if target.work.transfer == "stack":
-            slots.insert(0, self._adapter(self.plan.stages[target.inputs[0]]))
-        return TrainedCell(plain.method(target.method, target.info.layers), tuple(slots), _under("head.", tensors))
+            adapters.insert(0, self._adapter(self.plan.stages[target.inputs[0]]))
+        method = plain.method(target.method, target.info.layers)
+        return TrainedCell(tuple(Slot(method, one) for one in adapters), _under("head.", tensors))
 
     def _adapter(self, stage: Stage) -> dict[str, Tensor]:
         return _under("encoder.", self._tensors(stage))
@@ -288,7 +291,7 @@ def _save(trained: TrainedCell, path: Path) -> None:
     """The trained adapter and its heads; a frozen adapter below stays in the stage that made it."""
     from safetensors.torch import save_file
 
-    tensors = {**trained.slots[-1], **trained.heads}
+    tensors = {**trained.slots[-1].tensors, **trained.heads}
     save_file({name: tensor.contiguous() for name, tensor in sorted(tensors.items())}, path, metadata={"format": "pt"})
 
 

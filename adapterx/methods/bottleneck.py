@@ -60,23 +60,20 @@ def parameters(method: Bottleneck, shape: Shape) -> list[Parameter]:
 
 
 def _name(layer: int, place: Module | Place) -> str:
-    return f"encoder.layer.{layer}.{'attention.output' if place == 'attention' else 'output'}.adapter"
+    module = {"attention": "attention.output", "output": "output"}.get(place, place)
+    return f"encoder.layer.{layer}.{module}.adapter"
 
 
 class BottleneckAdapters(Unadapted):
     """The bottleneck adapters of K cells.
 
     Args:
-        slots: one mapping of stacked tensors (K, …) per active adapter, the lowest first: each receives what the
+        slots: method and stacked tensors (K, …) of each active adapter, the lowest first: each receives what the
             one below leaves. Parallel adapters share their input, and their outputs add.
         dropout: applied to the output of the last slot, the one in training.
     """
 
-    def __init__(self, method: Bottleneck, slots: Sequence[Mapping[str, Tensor]], dropout: CellDropout) -> None:
-        self.placement = method.placement
-        self.places = frozenset(places(method))
-        self.activation = _ACTIVATIONS[method.activation]
-        self.scaling = method.scaling
+    def __init__(self, slots: Sequence[tuple[Bottleneck, Mapping[str, Tensor]]], dropout: CellDropout) -> None:
         self.slots = tuple(slots)
         self.dropout = dropout
 
@@ -84,28 +81,39 @@ class BottleneckAdapters(Unadapted):
         return any(self._adapts(layer, place) for place in places)
 
     def _adapts(self, layer: int, place: Module | Place) -> bool:
-        return place in self.places and f"{_name(layer, place)}.down.weight" in self.slots[-1]
+        return any(_sits(tensors, layer, place) for _, tensors in self.slots)
 
     def residual(
         self, layer: int, place: Place, update: Tensor, residual: Tensor, norm: nn.Module | None, rows: tuple[int, ...]
     ) -> Tensor:
-        if self._adapts(layer, place):
-            for slot, tensors in enumerate(self.slots):
-                inputs = self._inputs(update, residual, norm)
-                change = self._bottleneck(tensors, _name(layer, place), inputs, rows)
-                if slot == len(self.slots) - 1:
-                    change = self.dropout(change, rows, f"{layer}.{place}")
-                update = update + change
+        for slot, (method, tensors) in enumerate(self.slots):
+            if not _sits(tensors, layer, place):
+                continue
+            inputs = self._inputs(method, update, residual, norm)
+            change = _bottleneck(method, tensors, _name(layer, place), inputs, rows)
+            if slot == len(self.slots) - 1:
+                change = self.dropout(change, rows, f"{layer}.{place}")
+            update = update + change
         return super().residual(layer, place, update, residual, norm, rows)
 
-    def _inputs(self, update: Tensor, residual: Tensor, norm: nn.Module | None) -> Tensor:
-        if self.placement == "parallel":
+    def _inputs(self, method: Bottleneck, update: Tensor, residual: Tensor, norm: nn.Module | None) -> Tensor:
+        if method.placement == "parallel":
             return residual
-        if self.placement == "double":
+        if method.placement == "double":
             return update
         return Unadapted.residual(self, 0, "output", update, residual, norm, ())
 
-    def _bottleneck(self, tensors: Mapping[str, Tensor], name: str, inputs: Tensor, rows: tuple[int, ...]) -> Tensor:
-        inner = linear_by_cell(inputs, tensors[f"{name}.down.weight"], tensors[f"{name}.down.bias"], rows)
-        outer = linear_by_cell(self.activation(inner), tensors[f"{name}.up.weight"], tensors[f"{name}.up.bias"], rows)
-        return outer if self.scaling == 1.0 else outer * self.scaling
+
+def _sits(tensors: Mapping[str, Tensor], layer: int, place: Module | Place) -> bool:
+    """Whether an adapter with these tensors sits at this place."""
+    return f"{_name(layer, place)}.down.weight" in tensors
+
+
+def _bottleneck(
+    method: Bottleneck, tensors: Mapping[str, Tensor], name: str, inputs: Tensor, rows: tuple[int, ...]
+) -> Tensor:
+    """What one adapter adds, (N, d)."""
+    inner = linear_by_cell(inputs, tensors[f"{name}.down.weight"], tensors[f"{name}.down.bias"], rows)
+    inner = _ACTIVATIONS[method.activation](inner)
+    outer = linear_by_cell(inner, tensors[f"{name}.up.weight"], tensors[f"{name}.up.bias"], rows)
+    return outer if method.scaling == 1.0 else outer * method.scaling

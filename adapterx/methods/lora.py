@@ -52,14 +52,12 @@ class LoraAdapters(Unadapted):
     """The LoRA deltas of K cells.
 
     Args:
-        slots: one mapping of stacked tensors (K, …) per active adapter. Several slots add their deltas:
-            W x + s B₁ A₁ x + s B₂ A₂ x. Slots whose tensors do not require a gradient stay as they are.
+        slots: method and stacked tensors (K, …) of each active adapter. Several slots add their deltas:
+            W x + s₁ B₁ A₁ x + s₂ B₂ A₂ x. Slots whose tensors do not require a gradient stay as they are.
         dropout: applied to the input of the last slot, the one in training.
     """
 
-    def __init__(self, method: Lora, slots: Sequence[Mapping[str, Tensor]], dropout: CellDropout) -> None:
-        self.targets = frozenset(method.target_modules)
-        self.scale = method.alpha / method.rank
+    def __init__(self, slots: Sequence[tuple[Lora, Mapping[str, Tensor]]], dropout: CellDropout) -> None:
         self.slots = tuple(slots)
         self.dropout = dropout
 
@@ -67,7 +65,7 @@ class LoraAdapters(Unadapted):
         return any(self._adapts(layer, place) for place in places)
 
     def _adapts(self, layer: int, place: Module | Place) -> bool:
-        return place in self.targets and _name(layer, place, "A") in self.slots[-1]
+        return place in _MODULE_PATH and any(_name(layer, place, "A") in tensors for _, tensors in self.slots)
 
     def linear(
         self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
@@ -77,13 +75,15 @@ class LoraAdapters(Unadapted):
             if not self._adapts(layer, module):
                 continue
             columns = (place * width, (place + 1) * width)
-            for slot, tensors in enumerate(self.slots):
+            for slot, (method, tensors) in enumerate(self.slots):
+                if _name(layer, module, "A") not in tensors:
+                    continue
                 # A backbone in bfloat16 is adapted in bfloat16; the numbers trained stay float32.
                 a, b = (tensors[_name(layer, module, matrix)].to(inputs.dtype) for matrix in ("A", "B"))
                 dropped = inputs
                 if slot == len(self.slots) - 1:
                     dropped = self.dropout(inputs, rows, f"{layer}.{module}")
-                outputs = _AddDelta.apply(outputs, dropped, a, b, self.scale, columns, rows)  # type: ignore[no-untyped-call]
+                outputs = _AddDelta.apply(outputs, dropped, a, b, method.alpha / method.rank, columns, rows)  # type: ignore[no-untyped-call]
         return outputs
 
 

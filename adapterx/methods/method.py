@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from adapterx.backbones.packed import Adapters
 from adapterx.methods import bottleneck, lora
-from adapterx.methods.config import Lora, Method
+from adapterx.methods.config import Bottleneck, Lora, Method, adapted_layers
 from adapterx.methods.parameters import Parameter
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One active adapter: what it is, and its tensors; those of K cells are stacked (K, …)."""
+
+    method: Method
+    tensors: Mapping[str, Tensor]
 
 
 def parameters(method: Method, shape: Shape) -> list[Parameter]:
@@ -19,8 +28,22 @@ def parameters(method: Method, shape: Shape) -> list[Parameter]:
     return lora.parameters(method, shape) if isinstance(method, Lora) else bottleneck.parameters(method, shape)
 
 
-def adapters(method: Method, slots: Sequence[Mapping[str, Tensor]], dropout: CellDropout) -> Adapters:
-    """The adapters of K cells over stacked tensors (K, …), one mapping per active adapter, the lowest first."""
-    if isinstance(method, Lora):
-        return lora.LoraAdapters(method, slots, dropout)
-    return bottleneck.BottleneckAdapters(method, slots, dropout)
+def adapters(slots: Sequence[Slot], dropout: CellDropout) -> Adapters:
+    """The adapters of K cells over stacked tensors (K, …), the lowest first. ValueError for kinds that do not mix.
+
+    Args:
+        dropout: of the last slot, the one in training.
+    """
+    loras = [(slot.method, slot.tensors) for slot in slots if isinstance(slot.method, Lora)]
+    bottlenecks = [(slot.method, slot.tensors) for slot in slots if isinstance(slot.method, Bottleneck)]
+    if not bottlenecks:
+        return lora.LoraAdapters(loras, dropout)
+    if not loras:
+        return bottleneck.BottleneckAdapters(bottlenecks, dropout)
+    kinds = " and ".join(sorted({type(slot.method).__name__ for slot in slots}))
+    raise ValueError(f"adapters of different kinds cannot be stacked: {kinds}")
+
+
+def lowest_layer(slots: Sequence[Slot], depth: int) -> int:
+    """The lowest layer of an encoder `depth` deep that any of the adapters changes."""
+    return min(adapted_layers(slot.method.layers, depth)[0] for slot in slots)

@@ -73,7 +73,7 @@ def test_without_a_gradient_few_reads_give_the_same_states(architecture, targets
     specs = parameters(method, Shape(hidden=packed.hidden, intermediate=packed.config.intermediate_size, layers=2))
     generator = torch.Generator().manual_seed(1)
     slot = {spec.name: torch.randn((2, *spec.shape), generator=generator) * 0.2 for spec in specs}
-    adapted = LoraAdapters(method, [slot], CellDropout(0.0, (0, 0)))
+    adapted = LoraAdapters([(method, slot)], CellDropout(0.0, (0, 0)))
     mixed = []
     monkeypatch.setattr("adapterx.backbones.packed.mix", lambda *args: mixed.append(mix(*args)) or mixed[-1])
     expected = packed(batch, adapted).detach()

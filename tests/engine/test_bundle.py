@@ -19,6 +19,7 @@ from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import CellState
 from adapterx.engine.train import train
 from adapterx.methods.config import Lora
+from adapterx.methods.method import Slot
 from adapterx.tasks.sampling import Sampler
 from tests.cells import cell
 from tests.engine.choices import choices
@@ -254,15 +255,15 @@ def test_a_frozen_adapter_below_does_not_move() -> None:
     case = CASES["lora-stacked"]
     lower = slot(case.method, 1, enc)
     before = {name: tensor.clone() for name, tensor in lower.items()}
-    (outcome,) = train(enc, [replace(cell(case.method, steps=3), lower=lower)])
-    assert all(torch.equal(outcome.trained.slots[0][name], before[name]) for name in before)
+    (outcome,) = train(enc, [replace(cell(case.method, steps=3), lower=(Slot(case.method, lower),))])
+    assert all(torch.equal(outcome.trained.slots[0].tensors[name], before[name]) for name in before)
 
 
 def test_layers_named_in_the_method_alone_have_parameters() -> None:
     enc = PackedEncoder(encoder("xlm-roberta", layers=4))
     for method in (Lora(rank=2, layers=(1, 3)), replace(CASES["double-upper"].method, layers=(1, 3))):
         (outcome,) = train(enc, [cell(method, steps=1)])
-        (names,) = (set(tensors) for tensors in outcome.trained.slots)
+        (names,) = (set(one.tensors) for one in outcome.trained.slots)
         assert {name.split(".")[2] for name in names} == {"1", "3"}
     with pytest.raises(ValueError, match="do not fit an encoder of 4 layers"):
         train(enc, [cell(Lora(layers=(4,)), steps=1)])

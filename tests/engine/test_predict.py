@@ -16,6 +16,7 @@ from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import train
 from adapterx.methods.config import Bottleneck, Lora, Method
 from adapterx.methods.head import Head
+from adapterx.methods.method import Slot
 from tests.cells import cell, encoded
 from tests.engine.trainings import ARCHITECTURES, packed, slot
 
@@ -32,8 +33,8 @@ def trained(enc: PackedEncoder, format_: str) -> list[tuple[TrainedCell, Head]]:
     for seed, (method, slots) in enumerate(METHODS):
         one: TrainingCell = cell(method, seed=seed, format_=format_, steps=1)  # type: ignore[arg-type]
         (outcome,) = train(enc, [one])
-        tensors = tuple(slot(method, 10 * seed + at, enc) for at in range(slots))
-        found.append((TrainedCell(method, tensors, outcome.trained.heads), one.tasks[0].head))
+        tensors = tuple(Slot(method, slot(method, 10 * seed + at, enc)) for at in range(slots))
+        found.append((TrainedCell(tensors, outcome.trained.heads), one.tasks[0].head))
     return found
 
 

@@ -38,8 +38,8 @@ def assert_same_training(left: Outcome, right: Outcome, tolerance: float = 1e-4)
             continue  # it moves all choices alike, so its gradient is rounding and its value arbitrary
         torch.testing.assert_close(tensor, right.trained.heads[name], atol=1e-3, rtol=1e-3)
     for ours, theirs in zip(left.trained.slots, right.trained.slots, strict=True):
-        for name, tensor in ours.items():
-            torch.testing.assert_close(tensor, theirs[name], atol=1e-3, rtol=1e-3)
+        for name, tensor in ours.tensors.items():
+            torch.testing.assert_close(tensor, theirs.tensors[name], atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("architecture", ["xlm-roberta", "xlm-roberta-xl"])
@@ -63,11 +63,13 @@ def test_stacked_cells_in_a_bundle_equal_the_cells_alone() -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     for method in (METHODS["lora"], METHODS["sequential"]):
         below = [train(packed, [cell(method, seed=seed, steps=10)])[0].trained.slots[0] for seed in (5, 6)]
-        cells = [cell(method, seed=seed, steps=30, lower=lower) for seed, lower in zip((1, 2), below, strict=True)]
+        cells = [cell(method, seed=seed, steps=30, lower=(lower,)) for seed, lower in zip((1, 2), below, strict=True)]
         together = train(packed, cells)
         for one, lower, outcome in zip(cells, below, together, strict=True):
             assert_same_training(outcome, train(packed, [one])[0])
-            assert all(torch.equal(outcome.trained.slots[0][name], lower[name]) for name in lower)
+            assert all(
+                torch.equal(outcome.trained.slots[0].tensors[name], lower.tensors[name]) for name in lower.tensors
+            )
 
 
 def test_dropout_belongs_to_the_cell() -> None:
@@ -226,7 +228,7 @@ def test_an_adapter_above_another_of_its_seed_starts_elsewhere() -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     plain = CellState.start(cell(METHODS["lora"]), train_module.shape_of(packed))
     (lower,) = train(packed, [cell(METHODS["lora"], steps=1)])
-    above = CellState.start(cell(METHODS["lora"], lower=lower.trained.slots[0]), train_module.shape_of(packed))
+    above = CellState.start(cell(METHODS["lora"], lower=lower.trained.slots), train_module.shape_of(packed))
     assert not torch.equal(plain.adapter.values, above.adapter.values)
     assert torch.equal(plain.head.values, above.head.values)
 
@@ -250,7 +252,7 @@ def test_a_diverging_cell_leaves_without_disturbing_its_neighbour() -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     healthy = cell(METHODS["lora"], seed=1)
     start = CellState.start(healthy, train_module.shape_of(packed))
-    poison = dict(train(packed, [cell(METHODS["lora"], seed=2, steps=1)])[0].trained.slots[0])
+    poison = dict(train(packed, [cell(METHODS["lora"], seed=2, steps=1)])[0].trained.slots[0].tensors)
     name = next(iter(poison))
     poison[name] = torch.full_like(poison[name], math.inf)
     sick = cell(METHODS["lora"], seed=2, initial=poison)

@@ -17,7 +17,7 @@ from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.train import Outcome, train
 from adapterx.methods.config import Bottleneck, Lora, Method
 from adapterx.methods.head import Head
-from adapterx.methods.method import parameters
+from adapterx.methods.method import Slot, parameters
 from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
 from tests.cells import cell, encoded
@@ -91,7 +91,7 @@ def company(case: Case, enc: PackedEncoder, steps: int = STEPS, several: bool = 
     if several:
         cells.append(mixed(method, steps=steps, learning_rate=1e-2))
     if case.stacked:
-        cells = [replace(one, lower=slot(method, 50 + at, enc)) for at, one in enumerate(cells)]
+        cells = [replace(one, lower=(Slot(method, slot(method, 50 + at, enc)),)) for at, one in enumerate(cells)]
     return cells
 
 

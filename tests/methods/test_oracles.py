@@ -13,7 +13,7 @@ from torch import Tensor
 from adapterx.backbones.layout import Sequences, pack
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.methods.config import Lora, Method
-from adapterx.methods.method import adapters, parameters
+from adapterx.methods.method import Slot, adapters, parameters
 from adapterx.methods.parameters import initial
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
@@ -37,7 +37,9 @@ def ours(model, method: Method, slots: list[dict[str, Tensor]]) -> tuple[Tensor,
     tokens = np.random.default_rng(0).integers(3, 120, size=sum(LENGTHS)).astype(np.int32)
     batch = pack(Sequences(tokens, np.array(LENGTHS), np.arange(sum(LENGTHS)), [len(LENGTHS)], [sum(LENGTHS)]))
     stacked = [{name: tensor[None].clone().requires_grad_() for name, tensor in slot.items()} for slot in slots]
-    hidden = PackedEncoder(deepcopy(model))(batch, adapters(method, stacked, CellDropout(0.0, (0,))))
+    hidden = PackedEncoder(deepcopy(model))(
+        batch, adapters([Slot(method, one) for one in stacked], CellDropout(0.0, (0,)))
+    )
     (hidden * weights(hidden)).sum().backward()
     return hidden.detach(), stacked
 
@@ -151,7 +153,7 @@ def test_pre_norm_bottlenecks_follow_the_formula(placement) -> None:
     method = METHODS[placement]
     shape = Shape(layers=1, hidden=32, intermediate=128)
     tensors = {name: torch.randn(t.shape) * 0.2 for name, t in initial(parameters(method, shape), 0).items()}
-    active = adapters(method, [{name: tensor[None] for name, tensor in tensors.items()}], CellDropout(0.0, (0,)))
+    active = adapters([Slot(method, {name: tensor[None] for name, tensor in tensors.items()})], CellDropout(0.0, (0,)))
     f, h = torch.randn(5, 32), torch.randn(5, 32)
     inputs = {"sequential": f + h, "double": f, "parallel": h}[placement]
     act = torch.nn.functional.silu if placement == "double" else torch.relu

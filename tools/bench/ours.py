@@ -135,12 +135,13 @@ def _cells(job: Job) -> list[Any]:
 
 def _evaluate(encoder: Any, job: Job, session: Session) -> None:
     from adapterx.engine.predict import TrainedCell, predict
+    from adapterx.methods.method import Slot
 
     variant, head = job.variant, _head()
     cells = []
     for seed in range(SEED, SEED + job.cells):
         tensors = {f"{head.prefix}{name}": tensor for name, tensor in head_tensors(variant, seed).items()}
-        cells.append((TrainedCell(method(variant), (adapter_tensors(variant, seed),), tensors), head))
+        cells.append((TrainedCell((Slot(method(variant), adapter_tensors(variant, seed)),), tensors), head))
     texts = languages(variant.languages, variant.texts)
     pools = [_encoded(part) for part in texts]
     tokens = job.cells * sum(sum(part.lengths) for part in texts)
