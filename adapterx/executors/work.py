@@ -216,7 +216,7 @@ class Worker:
         length = targets[0].work.train.max_length
         tokenizer, key = current.loaded.tokenizer, current.loaded.tokenizer_key
         pools = self.data.pools(work.task, "test", work.limit, tokenizer, key, length)
-        cells = [(self._trained(target), _trained_head(target)) for target in targets]
+        cells = [self.trained(target) for target in targets]
         predictions = evaluate(current.encoder, cells, pools, current.prefix)
         if current.prefix is not None:
             current.prefix.flush()
@@ -241,14 +241,17 @@ class Worker:
             provenance=self._provenance(seconds, {}),
         )
 
-    def _trained(self, target: Stage) -> TrainedCell:
+    def trained(self, target: Stage) -> tuple[TrainedCell, Head]:
+        """The adapters of a finished training, the frozen ones below included, and its head."""
         assert isinstance(target.work, Training)
         tensors = self._tensors(target)
         adapters = [_under("encoder.", tensors)]
         if target.work.transfer == "stack":
             adapters.insert(0, self._adapter(self.plan.stages[target.inputs[0]]))
         method = plain.method(target.method, target.info.layers)
-        return TrainedCell(tuple(Slot(method, one) for one in adapters), _under("head.", tensors))
+        return TrainedCell(tuple(Slot(method, one) for one in adapters), _under("head.", tensors)), _trained_head(
+            target
+        )
 
     def _adapter(self, stage: Stage) -> dict[str, Tensor]:
         return _under("encoder.", self._tensors(stage))

@@ -1,0 +1,72 @@
+"""Every method with every transfer on both architectures: the recipe that asks for all, and the table of what came."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+ARCHITECTURES = {"post-LN": "xlm-roberta", "pre-LN": "xlm-roberta-xl"}
+METHODS: dict[str, dict[str, Any]] = {
+    "lora": {"kind": "lora", "rank": 4},
+    "sequential": {"kind": "bottleneck", "reduction_factor": 4},
+    "double": {"kind": "bottleneck", "placement": "double", "reduction_factor": 4},
+    "parallel": {"kind": "bottleneck", "placement": "parallel"},
+}
+INTERMEDIATES: dict[str, Any] = {"none": None, "one": {"tasks": "time-order"}}
+TRANSFERS: list[Any] = ["continue", "stack"]
+
+
+def recipe(backbones: dict[str, Path]) -> dict[str, Any]:
+    """All of it, two steps each."""
+    return {
+        "adapterx": 1,
+        "name": "support",
+        "backbones": {name: str(path) for name, path in backbones.items()},
+        "methods": METHODS,
+        "intermediates": INTERMEDIATES,
+        "transfers": TRANSFERS,
+        "targets": {"latest": {"task": "time-latest", "languages": ["en", "de"]}},
+        "train": {"learning_rate": 1e-2, "batch_size": 4, "steps": 2},
+        "evaluate": {"limit": 4, "bootstrap": 100},
+    }
+
+
+def table(cells: list[dict[str, Any]]) -> str:
+    """Markdown: a row per method, a column per way of transfer, each with both architectures; reasons below.
+
+    Args:
+        cells: of a plan's JSON.
+    """
+    ways = list(dict.fromkeys(_way(cell["cell"]) for cell in cells))
+    reasons: list[str] = []
+    lines = [
+        f"| method | {' | '.join(ways)} |",
+        f"|---|{'---|' * len(ways)}",
+        *(f"| `{method}` | {' | '.join(_entry(cells, method, way, reasons) for way in ways)} |" for method in METHODS),
+    ]
+    notes = [f"{number}. {reason}" for number, reason in enumerate(reasons, start=1)]
+    return "\n".join([*lines, "", *notes]).rstrip() + "\n"
+
+
+def _way(cell: dict[str, Any]) -> str:
+    return str(cell["transfer"]) if cell["intermediate"] in ("none", "one") else f"{cell['transfer']} over several"
+
+
+def _entry(cells: list[dict[str, Any]], method: str, way: str, reasons: list[str]) -> str:
+    found = {}
+    for cell in cells:
+        if cell["cell"]["method"] == method and _way(cell["cell"]) == way:
+            found[cell["cell"]["backbone"]] = _mark(cell["refused"], reasons)
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    return ", ".join(f"{backbone}: {mark}" for backbone, mark in found.items())
+
+
+def _mark(refused: str | None, reasons: list[str]) -> str:
+    if refused is None:
+        return "yes"
+    for name in (*METHODS, *ARCHITECTURES):
+        refused = refused.replace(f"'{name}'", "…")
+    if refused not in reasons:
+        reasons.append(refused)
+    return f"no ({reasons.index(refused) + 1})"
