@@ -7,11 +7,13 @@ and not at all where its hidden states are known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from adapterx.backbones.attention import attend, mix
 from adapterx.backbones.layout import Blocks, PackedBatch
@@ -110,9 +112,10 @@ class PackedEncoder:
     Args:
         model: `XLMRobertaModel` (post-LN) or `XLMRobertaXLModel` (pre-LN). It is put in evaluation mode and frozen.
         key: names the weights: equal keys, equal hidden states.
+        frozen: whether the weights stay as they are, so that they may be laid out anew.
     """
 
-    def __init__(self, model: nn.Module, key: str = "") -> None:
+    def __init__(self, model: nn.Module, key: str = "", frozen: bool = True) -> None:
         # Hugging Face modules are walked by attribute, which no static type describes.
         self.model = cast(Any, model.eval().requires_grad_(False))
         self.key = key
@@ -121,8 +124,35 @@ class PackedEncoder:
         self.heads = int(self.config.num_attention_heads)
         self.hidden = int(self.config.hidden_size)
         self.layers: list[Any] = list(self.model.encoder.layer)
-        reordered = reordering_pays(self.layers)
-        self.products = [_products(layer, reordered) for layer in self.layers]
+        self.checkpointing = False
+        """Whether a layer is computed again on the way back instead of keeping what its gradient needs."""
+        reordered = frozen and reordering_pays(self.layers)
+        self.products = [_products(layer, reordered, frozen) for layer in self.layers]
+
+    def weights(self) -> dict[str, Tensor]:
+        """The encoder's own tensors by the model's names."""
+        return {name: parameter.detach() for name, parameter in self.model.named_parameters()}
+
+    def with_weights(self, tensors: Mapping[str, Tensor], checkpointing: bool = False) -> PackedEncoder:
+        """The same encoder with other weights, differentiable in them; this one stays as it is.
+
+        Args:
+            tensors: one for every name of `weights`, on the device where it is to run.
+            checkpointing: compute each layer again on the way back, to keep less.
+        """
+        own = dict(self.model.named_parameters())
+        if wrong := sorted(own.keys() ^ tensors.keys()):
+            raise ValueError(f"the weights do not fit this encoder: {wrong[0]} is not in both")
+        # Modules are copied, weights are not: the copy's give way to the new ones at once.
+        model = copy.deepcopy(self.model, {id(parameter): parameter for parameter in own.values()})
+        for name, tensor in tensors.items():
+            path, _, attribute = name.rpartition(".")
+            module = model.get_submodule(path)
+            del module._parameters[attribute]
+            setattr(module, attribute, tensor)
+        other = PackedEncoder(model, frozen=False)
+        other.checkpointing = checkpointing
+        return other
 
     @property
     def device(self) -> torch.device:
@@ -161,7 +191,10 @@ class PackedEncoder:
         if hidden is None:
             depth, hidden = 0, self.embed(walk.layout)
         for index in range(depth, len(self.layers)):
-            hidden = self.layer(index, hidden, walk)
+            if self.checkpointing and torch.is_grad_enabled():
+                hidden = checkpoint(self.layer, index, hidden, walk, use_reentrant=False)
+            else:
+                hidden = self.layer(index, hidden, walk)
         if self.pre_norm:
             hidden = self.model.encoder.LayerNorm(hidden)
         (hidden,) = walk.leave_trunk(reads=[hidden])
@@ -302,11 +335,11 @@ class PackedEncoder:
         return context + by_head.transpose(1, 2).reshape(-1, d)
 
 
-def _products(layer: Any, reordered: bool) -> dict[tuple[Module, ...], Product]:
-    """The products of a layer with frozen weights, by the modules whose outputs they give."""
+def _products(layer: Any, reordered: bool, frozen: bool) -> dict[tuple[Module, ...], Product]:
+    """The products of a layer, by the modules whose outputs they give."""
     attention = layer.attention.self
     query_key_value = [attention.query, attention.key, attention.value]
-    weight, bias = _side_by_side(query_key_value)
+    weight, bias = _side_by_side(query_key_value) if frozen else (None, None)
     width = 0 if weight is None else weight.shape[0] // 3
 
     def part(first: int, last: int) -> Product:
@@ -316,7 +349,7 @@ def _products(layer: Any, reordered: bool) -> dict[tuple[Module, ...], Product]:
         return product(query_key_value[first:last], weight[columns], bias[columns], reordered)
 
     def single(module: nn.Module) -> Product:
-        own = (module.weight, module.bias) if _plain(module) else (None, None)
+        own = (module.weight, module.bias) if frozen and _plain(module) else (None, None)
         return product([module], own[0], own[1], reordered)
 
     return {

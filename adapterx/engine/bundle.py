@@ -27,6 +27,7 @@ from adapterx.engine.options import Options
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import MOMENTS, CellState, Rows, head_parameters
+from adapterx.methods.config import Full
 from adapterx.methods.method import Slot, adapters, lowest_layer, parameters
 from adapterx.methods.parameters import Parameter, ParameterBank, unflatten
 from adapterx.methods.rows import CellDropout
@@ -37,7 +38,8 @@ logger = logging.getLogger(__name__)
 
 def shape_of(encoder: PackedEncoder) -> Shape:
     """The widths of a loaded backbone."""
-    return Shape(len(encoder.layers), encoder.hidden, int(encoder.config.intermediate_size))
+    weights = tuple((name, tuple(tensor.shape)) for name, tensor in encoder.weights().items())
+    return Shape(len(encoder.layers), encoder.hidden, int(encoder.config.intermediate_size), weights)
 
 
 class Bundle:
@@ -61,16 +63,17 @@ class Bundle:
         prefix: PrefixCache | None = None,
         parts: int = 1,
     ) -> None:
-        self.encoder = encoder
         self.cells = tuple(cells)
         self.states = tuple(states)
         self.parts = parts
         self.options = options = options or Options()
-        shape, device = shape_of(encoder), encoder.device
+        self.shape, device = shape_of(encoder), encoder.device
+        shape = self.shape
         method = cells[0].method
         self.aligned = options.aligned_on(device.type)
         self.lag = options.lag_on(device.type)
         self.adapter = _optimiser(parameters(method, shape), [state.adapter for state in states], device)
+        self.encoder = _own(encoder, cells, self.adapter) if isinstance(method, Full) else encoder
         self.heads = [
             HeadGroup(
                 members,
@@ -148,7 +151,7 @@ class Bundle:
 
     def trained(self, cell: int) -> TrainedCell:
         """The cell as it stands, for predicting."""
-        return as_trained(self.cells[cell], self.state(cell), shape_of(self.encoder))
+        return as_trained(self.cells[cell], self.state(cell), self.shape)
 
     # Batches
 
@@ -326,6 +329,14 @@ def as_trained(cell: TrainingCell, state: CellState, shape: Shape, best: bool = 
         adapter, head = state.best.adapter, state.best.head
     slots = (*cell.lower, Slot(cell.method, unflatten(parameters(cell.method, shape), adapter)))
     return TrainedCell(slots, unflatten(head_parameters(cell, shape), head))
+
+
+def _own(encoder: PackedEncoder, cells: Sequence[TrainingCell], weights: RowAdamW) -> PackedEncoder:
+    """The encoder of the one cell that trains all of it."""
+    (cell,) = cells
+    assert isinstance(cell.method, Full)
+    tensors = {name: view[0] for name, view in weights.bank.views.items()}
+    return encoder.with_weights(tensors, cell.method.gradient_checkpointing)
 
 
 def _optimiser(names: Sequence[Parameter], rows: Sequence[Rows], device: torch.device) -> RowAdamW:

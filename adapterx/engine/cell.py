@@ -54,7 +54,8 @@ class TrainingCell:
     probabilities: NDArray[np.float64]
     """How often each training pool is drawn, over the pools of all tasks in order."""
     initial: Mapping[str, Tensor] | None = None
-    """Adapter tensors to go on from (transfer `continue`); fresh ones from the seed where None."""
+    """Adapter tensors to go on from (transfer `continue`); fresh ones from the seed where None. A `full` cell always
+    has them: the backbone's own, or those of its intermediate."""
     lower: tuple[Slot, ...] = ()
     """Frozen adapters below the trained one, the lowest first (transfer `stack`)."""
 

@@ -16,6 +16,7 @@ from adapterx.engine.collate import collate
 from adapterx.engine.memory import is_out_of_memory
 from adapterx.engine.options import ROWS
 from adapterx.engine.prefix import PrefixCache
+from adapterx.methods.config import Full
 from adapterx.methods.head import Head
 from adapterx.methods.method import Slot, adapters, lowest_layer
 from adapterx.methods.rows import CellDropout
@@ -62,6 +63,8 @@ def predict(
         rows: token rows per forward pass, halved whenever memory runs out; a single longer example gets a pass of its
             own.
     """
+    if any(isinstance(slot.method, Full) for cell, _ in cells for slot in cell.slots):
+        return [_alone(encoder, cell, head, pools, prefix, rows) for cell, head in cells]
     active = [_activate(encoder, cell, head) for cell, head in cells]
     depth = min((lowest_layer(cell.slots, len(encoder.layers)) for cell, _ in cells), default=0)
     owner, example, size = _longest_first(pools)
@@ -84,6 +87,22 @@ def predict(
                 cell[owner[at]][example[at]] = part
         start = stop
     return found
+
+
+def _alone(
+    encoder: PackedEncoder,
+    cell: TrainedCell,
+    head: Head,
+    pools: Sequence[Encoded],
+    prefix: PrefixCache | None,
+    rows: int | None,
+) -> Scores:
+    """Scores of a cell for itself: one that was trained whole has an encoder of its own."""
+    if cell.slots and isinstance(cell.slots[-1].method, Full):
+        weights = {name: tensor.to(encoder.device) for name, tensor in cell.slots[-1].tensors.items()}
+        encoder, cell, prefix = encoder.with_weights(weights), replace(cell, slots=()), None
+    (scores,) = predict(encoder, [(cell, head)], pools, prefix, rows)
+    return scores
 
 
 def _longest_first(pools: Sequence[Encoded]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

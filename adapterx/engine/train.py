@@ -219,7 +219,7 @@ def _look_at_rung(bundle: Bundle, position: int, race: Race, prefix: PrefixCache
     """At the rungs of a race and at the cell's end: score the cell as it would be kept if it ended here."""
     cell, state = bundle.cells[position], bundle.states[position]
     if _finished(cell, state) or any(state.step == rung.step for rung in race.rungs):
-        kept = as_trained(cell, bundle.state(position), shape_of(bundle.encoder), best=True)
+        kept = as_trained(cell, bundle.state(position), bundle.shape, best=True)
         state.rungs.append((state.step, dev_score(bundle.encoder, replace(cell, tasks=race.tasks), kept, prefix)))
 
 

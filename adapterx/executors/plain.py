@@ -6,11 +6,13 @@ from dataclasses import fields
 
 from adapterx.engine import settings as engine
 from adapterx.methods import config
-from adapterx.recipe import Lora, Method, TrainSettings, adapted_layers
+from adapterx.recipe import Full, Lora, Method, TrainSettings, adapted_layers
 
 
 def method(chosen: Method, depth: int) -> config.Method:
     """The recipe's method as the engine's plain values, for an encoder `depth` layers deep."""
+    if isinstance(chosen, Full):
+        return config.Full(chosen.gradient_checkpointing)
     values = chosen.model_dump(exclude={"kind"})
     values["layers"] = None if chosen.layers == "all" else adapted_layers(chosen.layers, depth)
     return config.Lora(**values) if isinstance(chosen, Lora) else config.Bottleneck(**values)

@@ -26,6 +26,7 @@ from adapterx.executors.data import Data
 from adapterx.executors.device import Machine, free_memory
 from adapterx.executors.provenance import gpu, peak_memory, surroundings
 from adapterx.executors.tuning import Chosen
+from adapterx.methods.config import Full
 from adapterx.methods.head import Head
 from adapterx.methods.method import Slot
 from adapterx.plan import Evaluation, Plan, Stage, TaskPart, Training
@@ -150,6 +151,10 @@ class Worker:
         sizes = [len(pool.data) for task in tasks for pool in task.train]
         below = None if work.transfer == "none" else self._adapter(self.plan.stages[stage.inputs[0]])
         method = plain.method(stage.method, stage.info.layers)
+        initial = below if work.transfer == "continue" else None
+        if isinstance(method, Full) and initial is None:
+            assert self._current is not None
+            initial = self._current.encoder.weights()
         return TrainingCell(
             name=stage.slug,
             key=f"{stage.kind} {stage.id}",
@@ -158,7 +163,7 @@ class Worker:
             settings=plain.settings(work.train.candidates[0]),
             tasks=tasks,
             probabilities=pool_probabilities(sizes, work.sampling.temperature, work.sampling.cap),
-            initial=below if work.transfer == "continue" else None,
+            initial=initial,
             lower=(Slot(method, below),) if below is not None and work.transfer == "stack" else (),
         )
 
@@ -245,7 +250,7 @@ class Worker:
         """The adapters of a finished training, the frozen ones below included, and its head."""
         assert isinstance(target.work, Training)
         tensors = self._tensors(target)
-        adapters = [_under("encoder.", tensors)]
+        adapters = [_adapter_of(tensors)]
         if target.work.transfer == "stack":
             adapters.insert(0, self._adapter(self.plan.stages[target.inputs[0]]))
         method = plain.method(target.method, target.info.layers)
@@ -254,7 +259,7 @@ class Worker:
         )
 
     def _adapter(self, stage: Stage) -> dict[str, Tensor]:
-        return _under("encoder.", self._tensors(stage))
+        return _adapter_of(self._tensors(stage))
 
     def _tensors(self, stage: Stage) -> dict[str, Tensor]:
         from safetensors.torch import load_file
@@ -288,6 +293,11 @@ def _trained_head(target: Stage) -> Head:
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _adapter_of(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What is not a head's; of `full`, embeddings too."""
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
 
 
 def _save(trained: TrainedCell, path: Path) -> None:

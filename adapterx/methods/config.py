@@ -5,7 +5,7 @@ These types need nothing but the standard library, so that engine and benchmark 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from adapterx.backbones.packed import Module
@@ -42,7 +42,17 @@ class Bottleneck:
     layers: Layers = None
 
 
-Method: TypeAlias = Lora | Bottleneck
+@dataclass(frozen=True)
+class Full:
+    """Every weight of the encoder: nothing stays frozen, so a cell of it shares nothing with others."""
+
+    gradient_checkpointing: bool = False
+    """Keep the inputs of each layer only, and compute the layer again on the way back."""
+    layers: Layers = field(default=None, init=False)
+    dropout: float = field(default=0.0, init=False)
+
+
+Method: TypeAlias = Lora | Bottleneck | Full
 
 
 def adapted_layers(layers: Layers, depth: int) -> tuple[int, ...]:

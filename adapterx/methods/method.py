@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from adapterx.backbones.packed import Adapters
-from adapterx.methods import bottleneck, lora
-from adapterx.methods.config import Bottleneck, Lora, Method, adapted_layers
+from adapterx.backbones.packed import Adapters, Unadapted
+from adapterx.methods import bottleneck, full, lora
+from adapterx.methods.config import Bottleneck, Full, Lora, Method, adapted_layers
 from adapterx.methods.parameters import Parameter
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
@@ -24,7 +24,9 @@ class Slot:
 
 
 def parameters(method: Method, shape: Shape) -> list[Parameter]:
-    """The adapter tensors of one cell."""
+    """The adapter tensors of one cell; of `full`, the encoder's own."""
+    if isinstance(method, Full):
+        return full.parameters(shape)
     return lora.parameters(method, shape) if isinstance(method, Lora) else bottleneck.parameters(method, shape)
 
 
@@ -34,6 +36,8 @@ def adapters(slots: Sequence[Slot], dropout: CellDropout) -> Adapters:
     Args:
         dropout: of the last slot, the one in training.
     """
+    if not slots or isinstance(slots[-1].method, Full):
+        return Unadapted()
     loras = [(slot.method, slot.tensors) for slot in slots if isinstance(slot.method, Lora)]
     bottlenecks = [(slot.method, slot.tensors) for slot in slots if isinstance(slot.method, Bottleneck)]
     if not bottlenecks:
@@ -46,4 +50,4 @@ def adapters(slots: Sequence[Slot], dropout: CellDropout) -> Adapters:
 
 def lowest_layer(slots: Sequence[Slot], depth: int) -> int:
     """The lowest layer of an encoder `depth` deep that any of the adapters changes."""
-    return min(adapted_layers(slot.method.layers, depth)[0] for slot in slots)
+    return min((adapted_layers(slot.method.layers, depth)[0] for slot in slots), default=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -12,3 +12,5 @@ class Shape:
     layers: int
     hidden: int
     intermediate: int
+    weights: tuple[tuple[str, tuple[int, ...]], ...] = field(default=(), repr=False)
+    """Names and shapes of the encoder's own tensors, which `full` trains."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from adapterx.plan.graph import Plan
 from adapterx.plan.stage import Evaluation, Stage, Training
-from adapterx.recipe import adapted_layers
+from adapterx.recipe import Full, adapted_layers
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,12 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
     if isinstance(stage.work, Evaluation):
         target = plan.stages[stage.inputs[0]].work
         assert isinstance(target, Training)
+        if isinstance(stage.method, Full):
+            return ("evaluation", stage.id)  # each has an encoder of its own
         lowest = adapted_layers(stage.method.layers, stage.info.layers)[0]
         return ("evaluation", weights, stage.work, target.train.max_length, lowest)
+    if isinstance(stage.method, Full):
+        return ("training", stage.id)
     # A cell that draws its heads as it goes has no fixed shape: it would keep its neighbours from batched products.
     several = len(stage.work.tasks) > 1
     return ("training", weights, stage.method, stage.work.transfer == "stack", several)

@@ -7,7 +7,7 @@ their looks at the dev set; sharing a pass in a bundle makes it less.
 from __future__ import annotations
 
 from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, TaskPart, Training
-from adapterx.recipe import Backbone, Bottleneck, Lora, Method, adapted_layers
+from adapterx.recipe import Backbone, Bottleneck, Full, Lora, Method, adapted_layers
 
 FLOPS = 100e9
 """Floating-point operations per second behind the times: two laptop cores. Divide by 500 for a data-centre GPU."""
@@ -34,7 +34,8 @@ def training(backbone: Backbone, info: BackboneInfo, method: Method, work: Train
     # Per token, forward and backward through the frozen layers (2 + 2), none backward below the lowest adapter, and
     # three passes over what is trained. What a prefix cache spares is not counted.
     adapted = info.layers - adapted_layers(method.layers, info.layers)[0]
-    operations = 2 * _layer_parameters(info) * (info.layers + adapted) // info.layers + 6 * adapter
+    through = 2 * _layer_parameters(info) * (info.layers + adapted) // info.layers
+    operations = 6 * _layer_parameters(info) if isinstance(method, Full) else through + 6 * adapter
     lower = 4 * adapter if work.transfer == "stack" else 0
     activations = batch * _activations(info, backbone) * adapted
     return Cost(
@@ -51,7 +52,8 @@ def evaluation(backbone: Backbone, info: BackboneInfo, method: Method, work: Eva
     """Cost of evaluating `items` test items over all languages, None where their number is unknown."""
     tokens = work.task.tokens * _sequences(work.task)
     adapter = adapter_parameters(method, info)
-    operations = 2 * _layer_parameters(info) + 2 * adapter
+    whole = isinstance(method, Full)
+    operations = 2 * _layer_parameters(info) + (0 if whole else 2 * adapter)
     return Cost(
         trainable_parameters=0,
         shared_bytes=_weights(backbone, info) + 32 * tokens * _activations(info, backbone),
@@ -63,7 +65,9 @@ def evaluation(backbone: Backbone, info: BackboneInfo, method: Method, work: Eva
 
 
 def adapter_parameters(method: Method, info: BackboneInfo) -> int:
-    """Trainable parameters of one adapter, exactly as `peft` and `adapters` count them."""
+    """Trainable parameters of one adapter, exactly as `peft` and `adapters` count them; of `full`, of the encoder."""
+    if isinstance(method, Full):
+        return encoder_parameters(info)
     hidden, layers = info.hidden, len(adapted_layers(method.layers, info.layers))
     if isinstance(method, Lora):
         wide = hidden + info.intermediate
@@ -72,6 +76,11 @@ def adapter_parameters(method: Method, info: BackboneInfo) -> int:
     inside = bottleneck_width(method, hidden)
     places = 2 if method.placement == "double" else 1
     return layers * places * (2 * hidden * inside + inside + hidden)
+
+
+def encoder_parameters(info: BackboneInfo) -> int:
+    """All of the encoder: embeddings of tokens, positions (two more than it can read) and one type, layers, a norm."""
+    return (info.vocabulary + info.max_positions + 3) * info.hidden + _layer_parameters(info) + 2 * info.hidden
 
 
 def bottleneck_width(method: Bottleneck, hidden: int) -> int:

@@ -15,6 +15,7 @@ from adapterx.plan.stage import BackboneInfo, Coordinates, Evaluation, Precision
 from adapterx.recipe import (
     Backbone,
     Finding,
+    Full,
     Intermediate,
     Method,
     Recipe,
@@ -128,6 +129,7 @@ class _Builder(Generic[Task]):
         try:
             info = self.facts.backbone(self.recipe.backbones[cell.backbone])
             self._check_layers(cell, info)
+            self._check_full(cell)
             settings = self._settings(cell, "target", info)
             self._check_target(self.recipe.targets[cell.target])
             upstream = self._intermediate(cell, info)
@@ -141,7 +143,13 @@ class _Builder(Generic[Task]):
         self.cell_stages[cell] = CellStages(upstream.id if upstream else None, kept[-2], kept[-1])
 
     def _settings(self, cell: Cell, phase: Phase, info: BackboneInfo) -> TrainSettings:
-        settings = self.recipe.train.phase(phase, cell.method, self.recipe.methods[cell.method].kind)
+        method = self.recipe.methods[cell.method]
+        settings = self.recipe.train.phase(phase, cell.method, method.kind)
+        if isinstance(method, Full) and settings.prune is not None:
+            raise Refusal(
+                f"the candidates of `prune` train side by side on frozen weights, and the method '{cell.method}' leaves"
+                " none frozen; give it a learning_rate"
+            )
         if settings.max_length > info.max_positions:
             raise Refusal(
                 f"max_length {settings.max_length} is longer than the {info.max_positions} tokens"
@@ -155,6 +163,21 @@ class _Builder(Generic[Task]):
             adapted_layers(self.recipe.methods[cell.method].layers, info.layers)
         except ValueError as error:
             raise Refusal(f"the method '{cell.method}' {error}, the backbone '{cell.backbone}'") from None
+
+    def _check_full(self, cell: Cell) -> None:
+        """Full fine-tuning leaves nothing frozen, and steps in float32."""
+        if not isinstance(self.recipe.methods[cell.method], Full):
+            return
+        if cell.transfer == "stack":
+            raise Refusal(
+                f"the method '{cell.method}' trains every weight, so nothing stays frozen below to stack upon;"
+                " use continue"
+            )
+        if (precision := self.recipe.backbones[cell.backbone].load) != "float32":
+            raise Refusal(
+                f"the method '{cell.method}' trains every weight in float32, but the backbone '{cell.backbone}' is"
+                f" loaded in {precision}"
+            )
 
     def _prefix(self, cell: Cell, info: BackboneInfo) -> Precision:
         """How hidden states below the adapters are rounded, if any are kept."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from adapterx.plan.stage import BackboneInfo, Evaluation, StageKind, TaskPart, Training
-from adapterx.recipe import Backbone, Bottleneck, Lora, Method, Prune, Sampling, Train, TrainSettings
+from adapterx.recipe import Backbone, Bottleneck, Full, Lora, Method, Prune, Sampling, Train, TrainSettings
 from adapterx.store import JSON, fingerprint
 
 VERSIONS: Mapping[StageKind, int] = {"intermediate": 1, "target": 1, "evaluation": 1}
@@ -58,8 +58,7 @@ def with_defaults(settings: Mapping[str, JSON]) -> Settings:
     full: Settings = dict(settings)
     method, train, backbone, sampling = (settings.get(key) for key in ("method", "train", "backbone", "sampling"))
     if isinstance(method, Mapping):
-        of_kind: Method = Lora() if method.get("kind") == "lora" else _bottleneck(method.get("placement"))
-        full["method"] = {**of_kind.model_dump(mode="json"), **method}
+        full["method"] = {**_defaults_of_kind(method.get("kind"), method.get("placement")), **method}
     if isinstance(train, Mapping):
         # A setting that another one stands in for has no default.
         implied = {"epochs" if "steps" in train else None, "learning_rate" if "prune" in train else None}
@@ -91,12 +90,16 @@ def _train(train: TrainSettings) -> Settings:
     }
 
 
-def _bottleneck(placement: JSON) -> Bottleneck:
-    return Bottleneck.model_validate({"placement": placement} if placement else {})
-
-
 def _method_defaults(method: Method) -> Settings:
-    default = Lora() if isinstance(method, Lora) else _bottleneck(method.placement)
+    return _defaults_of_kind(method.kind, method.placement if isinstance(method, Bottleneck) else None)
+
+
+def _defaults_of_kind(kind: JSON, placement: JSON) -> Settings:
+    default: Method
+    if kind == "bottleneck":
+        default = Bottleneck.model_validate({"placement": placement} if placement else {})
+    else:
+        default = Full() if kind == "full" else Lora()
     return default.model_dump(mode="json")
 
 

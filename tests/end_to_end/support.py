@@ -11,6 +11,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "sequential": {"kind": "bottleneck", "reduction_factor": 4},
     "double": {"kind": "bottleneck", "placement": "double", "reduction_factor": 4},
     "parallel": {"kind": "bottleneck", "placement": "parallel"},
+    "full": {"kind": "full"},
 }
 INTERMEDIATES: dict[str, Any] = {"none": None, "one": {"tasks": "time-order"}}
 TRANSFERS: list[Any] = ["continue", "stack"]

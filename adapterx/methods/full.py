@@ -1,0 +1,16 @@
+"""Full fine-tuning: the encoder's own weights, named as Hugging Face names them, under `encoder.` or `embeddings.`."""
+
+from __future__ import annotations
+
+from adapterx.methods.parameters import Parameter, zeros
+from adapterx.methods.shape import Shape
+
+
+def parameters(shape: Shape) -> list[Parameter]:
+    """Every tensor of the encoder. Weight decay applies to matrices, not to biases and norms, as in the usual trainers.
+
+    They start from a backbone, never from nothing: the initialiser is there for the form.
+    """
+    if not shape.weights:
+        raise ValueError("full fine-tuning needs the names of the encoder's own tensors")
+    return [Parameter(name, size, zeros, decays=len(size) > 1) for name, size in shape.weights]
