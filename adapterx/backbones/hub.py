@@ -6,7 +6,7 @@ Only the files named here are fetched: no code, no pickles. A pinned commit that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +50,31 @@ def download(model: str, commit: str) -> Path:
         for name in weights:
             hf_hub_download(model, name, revision=commit)
     return directory
+
+
+def adapter(model: str, revision: str | None, names: Sequence[str]) -> tuple[str, Path]:
+    """The commit of an adapter repository, and a local directory with those of its files that bear these names.
+
+    Files may lie in the repository's root or one directory below. The last names are fetched last: with one of
+    those `names[-2:]` in the local cache, a pinned commit is taken to be whole.
+    """
+    from huggingface_hub import hf_hub_download
+
+    if revision and _COMMIT.fullmatch(revision):
+        for name in names[-2:]:
+            if cached := _cached(model, name, revision):
+                return revision, cached.parent
+    commit, found = _look_up(model, revision)
+    wanted = [name for name in found if name.count("/") <= 1 and name.rpartition("/")[2] in names]
+    directory = None
+    with _in_words(model, revision):
+        # Files in directories of their own first, then as the names are ordered.
+        for name in sorted(wanted, key=lambda one: (-one.count("/"), names.index(one.rpartition("/")[2]))):
+            path = Path(hf_hub_download(model, name, revision=commit))
+            directory = path.parents[name.count("/")]
+    if directory is None:
+        raise BackboneError(f"{model} on the Hub has none of the files of an adapter ({', '.join(names)})")
+    return commit, directory
 
 
 def _cached(model: str, name: str, commit: str) -> Path | None:
