@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from adapterx.backbones import hub
 from adapterx.formats.errors import FormatError
-from adapterx.formats.files import NAMES
+from adapterx.formats.files import CONFIG, HUB_WEIGHTS, METADATA, NAMES, PEFT_WEIGHTS, check_names
 
 
 def locate(name: str, revision: str | None = None) -> Path:
@@ -29,5 +30,22 @@ def locate(name: str, revision: str | None = None) -> Path:
         raise FormatError(f"{name} is a file; give the directory of an adapter")
     if name.count("/") > 1 or name.startswith((".", "/", "~")):
         raise FormatError(f"there is no directory {name}")
-    _, directory = hub.adapter(name, revision, NAMES)
-    return directory
+    for weights in (PEFT_WEIGHTS, HUB_WEIGHTS):
+        # Weights come last, so a commit that has them is whole.
+        if cached := hub.pinned(name, revision, weights):
+            return cached.parent
+    commit, found = hub.look_up(name, revision)
+    return hub.fetch(name, commit, _wanted(name, found))
+
+
+def _wanted(name: str, found: Collection[str]) -> list[str]:
+    """Which files of a repository make its adapters, in its root or in directories there; weights last."""
+    parts = {file.rpartition("/")[0] for file in found if file.count("/") <= 1 and file.rpartition("/")[2] == CONFIG}
+    if not parts:
+        check_names(found, f"{name} on the Hub")
+    wanted = []
+    for part in sorted(parts, reverse=True):
+        inside = {file.rpartition("/")[2] for file in found if file.rpartition("/")[0] == part}
+        check_names(inside, f"{part} of {name} on the Hub" if part else f"{name} on the Hub")
+        wanted += [f"{part}/{own}" if part else own for own in NAMES if own in inside]
+    return ([METADATA] if METADATA in found and METADATA not in wanted else []) + wanted
