@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from adapterx.backbones.describe import describe
 from adapterx.backbones.embedded import PREFIX
+from adapterx.formats import adapterhub_head, fetch, metadata, setup
 from adapterx.formats import directory as formats
-from adapterx.formats import fetch, metadata
 from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import METADATA
@@ -58,18 +58,33 @@ def prepare(name: str, revision: str | None, task: str, backbone: str | None, be
     if known is not None:
         _check(directory, known, info, given=backbone is not None)
     encoder = Encoder(info.architecture, Shape(info.layers, info.hidden, info.intermediate), chosen.model)
-    parts = (".",) if known is None else known.adapters
+    adapters, head = _read(directory, known, encoder)
+    length = known.max_length if known is not None else Train.model_fields["max_length"].default
+    return Answering(
+        chosen, info, adapters, _for_task(head, task, known, beside), task, min(length, info.max_positions)
+    )
+
+
+def _read(
+    directory: Path, known: Metadata | None, encoder: Encoder
+) -> tuple[tuple[PortableAdapter, ...], PortableHead]:
+    """The adapters of a directory, the lowest first, and their head."""
+    composed = setup.read(directory)
+    parts = (".",) if composed is None else composed.adapters
+    if known is not None:
+        parts = known.adapters
     adapters = tuple(formats.read(directory / part, encoder) for part in parts)
+    if composed is not None:
+        setup.check([adapter.method for adapter in adapters], str(directory))
     head = adapters[-1].head
+    if composed is not None and composed.head not in (None, parts[-1]):
+        head = adapterhub_head.read(directory / str(composed.head), encoder)
     if head is None:
         raise FormatError(
             f"{directory / parts[-1]} has no prediction head: export the cell with `adapterx export`, or save the "
             "adapter together with its head (adapters: save_adapter(…, with_head=True, use_safetensors=True))"
         )
-    length = known.max_length if known is not None else Train.model_fields["max_length"].default
-    return Answering(
-        chosen, info, adapters, _for_task(head, task, known, beside), task, min(length, info.max_positions)
-    )
+    return adapters, head
 
 
 def _backbone(directory: Path, known: Metadata | None, given: str | None) -> Backbone:

@@ -15,12 +15,10 @@ from torch import Tensor
 from adapterx.executors import plain
 from adapterx.executors.work import ADAPTER, PREDICTIONS
 from adapterx.formats import directory as formats
-from adapterx.formats import metadata
+from adapterx.formats import metadata, setup
 from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead
-from adapterx.formats.errors import FormatError
 from adapterx.formats.files import check_empty
 from adapterx.formats.metadata import Metadata
-from adapterx.methods.config import Bottleneck, Lora
 from adapterx.methods.shape import Shape
 from adapterx.plan.identity import with_defaults
 from adapterx.recipe import Method, did_you_mean
@@ -73,14 +71,17 @@ def export(store: Store, run: Run, wanted: str, layout: formats.Layout, out: Pat
     check_empty(out)
     trained = _trained(store, planned, size)
     made = _metadata(store, run, planned, size, trained)
-    if len(trained) > 1:
-        _check_stack(trained[-1].adapter, layout)
+    if layout == "adapterhub":
+        setup.check([one.adapter.method for one in trained], planned.cell.slug)
     encoder = Encoder(made.architecture, _shape(size), made.model, made.revision)
     with tempfile.TemporaryDirectory(dir=_parent(out), prefix=".export-") as scratch:
         new = Path(scratch) / "new"
         for part, one in zip(made.adapters, trained, strict=True):
             (new / part).mkdir(parents=True, exist_ok=True)
-            formats.write(new / part, layout, one.adapter, encoder, one.name)
+            # In a setup of AdapterHub's a directory bears the name of its adapter.
+            formats.write(new / part, layout, one.adapter, encoder, one.name if part == "." else part)
+        if layout == "adapterhub" and len(trained) > 1:
+            setup.write(new, setup.Setup(made.adapters, head=made.adapters[-1]))
         metadata.write(new, made)
         if out.is_dir():
             out.rmdir()
@@ -176,18 +177,3 @@ def _metadata(store: Store, run: Run, planned: PlannedCell, size: BackboneSize, 
         max_length=train["max_length"],
         adapters=(".",) if len(trained) == 1 else (BELOW, ABOVE),
     )
-
-
-def _check_stack(adapter: PortableAdapter, layout: formats.Layout) -> None:
-    """Refuse stacks that the library would compute differently."""
-    if layout != "adapterhub":
-        return
-    if isinstance(adapter.method, Lora):
-        raise FormatError(
-            "adapters 1.3.0 composes stacked LoRA instead of adding their deltas, so the stack would compute something "
-            "else there: export it with --format peft"
-        )
-    if isinstance(adapter.method, Bottleneck) and adapter.method.placement == "parallel":
-        raise FormatError(
-            "of several parallel adapters adapters 1.3.0 lets only the last one act: no format holds them"
-        )

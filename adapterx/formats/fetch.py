@@ -7,7 +7,17 @@ from pathlib import Path
 
 from adapterx.backbones import hub
 from adapterx.formats.errors import FormatError
-from adapterx.formats.files import CONFIG, HUB_WEIGHTS, METADATA, NAMES, PEFT_WEIGHTS, check_names
+from adapterx.formats.files import (
+    CONFIG,
+    HEAD_CONFIG,
+    HUB_HEAD,
+    HUB_WEIGHTS,
+    METADATA,
+    NAMES,
+    PEFT_WEIGHTS,
+    SETUP,
+    check_names,
+)
 
 
 def locate(name: str, revision: str | None = None) -> Path:
@@ -41,11 +51,12 @@ def locate(name: str, revision: str | None = None) -> Path:
 def _wanted(name: str, found: Collection[str]) -> list[str]:
     """Which files of a repository make its adapters, in its root or in directories there; weights last."""
     parts = {file.rpartition("/")[0] for file in found if file.count("/") <= 1 and file.rpartition("/")[2] == CONFIG}
+    heads = [file for file in found if file.count("/") == 1 and file.rpartition("/")[2] in (HEAD_CONFIG, HUB_HEAD)]
     if not parts:
         check_names(found, f"{name} on the Hub")
-    wanted = []
+    wanted = [file for file in heads if file.rpartition("/")[0] not in parts]
     for part in sorted(parts, reverse=True):
         inside = {file.rpartition("/")[2] for file in found if file.rpartition("/")[0] == part}
         check_names(inside, f"{part} of {name} on the Hub" if part else f"{name} on the Hub")
         wanted += [f"{part}/{own}" if part else own for own in NAMES if own in inside]
-    return ([METADATA] if METADATA in found and METADATA not in wanted else []) + wanted
+    return [file for file in (METADATA, SETUP) if file in found and file not in wanted] + wanted

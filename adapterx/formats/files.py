@@ -22,6 +22,7 @@ HUB_HEAD = "model_head.safetensors"
 OWN_HEAD = "head.safetensors"
 """Beside a `peft` adapter, which has no place for a head on a bare encoder."""
 METADATA = "adapterx.json"
+SETUP = "adapter_setup.json"
 
 NAMES = (METADATA, CONFIG, HEAD_CONFIG, OWN_HEAD, HUB_HEAD, PEFT_WEIGHTS, HUB_WEIGHTS)
 """Every file that is ever read, the adapter's weights last."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,17 +13,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from pyarrow import parquet
-from scipy.special import softmax
+from safetensors.torch import load_file
 
 from adapterx.cli import main
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import load
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample
-from tests.backbones.checkpoints import save
-from tests.support.command import adapterx, environment
+from tests.backbones.checkpoints import save, tokenizer
+from tests.support.command import ROOT, adapterx, environment
 
 LANGUAGE = "de"
+MODEL_INPUTS = ("input_ids", "attention_mask")
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +137,58 @@ def compare(answers: list[dict[str, Any]], rows: list[dict[str, Any]], labels: t
         assert given == [labels[place] for place in row["prediction"]]
         assert all(tuple(one) == labels[: len(one)] for one in scores)
         logits = np.reshape(row["logits"], (len(given), -1))
-        np.testing.assert_allclose([list(one.values()) for one in scores], softmax(logits, axis=1), atol=1e-5)
+        np.testing.assert_allclose([list(one.values()) for one in scores], probabilities(logits), atol=2e-6)
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+LOADED = {"peft": ("small.lora.none.order", "small.lora.en"), "adapters": ("small.seq.none.choice", "small.seq.en")}
+
+
+@pytest.mark.parametrize("library", LOADED)
+@pytest.mark.parametrize("stacked", [False, True], ids=["one", "stack"])
+def test_the_libraries_load_them_as_documented(
+    exported: Callable[[str, str], Path],
+    checkpoints: dict[str, Path],
+    capsys: pytest.CaptureFixture[str],
+    library: str,
+    stacked: bool,
+) -> None:
+    """The page's own code, with other names; its logits are those that `predict` makes probabilities of."""
+    pytest.importorskip(library)
+    out = exported(LOADED[library][stacked], "peft" if library == "peft" else "adapterhub")
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "adapters.md").read_text(), re.DOTALL)
+    (code,) = [block for block in blocks if f"from {library} import" in block and ("a stack" in block) == stacked]
+    names: dict[str, Any] = {}
+    exec(code.replace("FacebookAI/xlm-roberta-base", str(checkpoints["small"])).replace("DIR", str(out)), names)  # noqa: S102
+    item = {"context": "the cat", "choices": ["a", "the", "cat", "b"]}
+    texts = [(item["context"], choice) for choice in item["choices"]]
+    if "order" in LOADED[library][stacked] or stacked:
+        item = {"text": "the cat", "text_pair": "b"}
+        texts = [("the cat", "b")]
+    batch = tokenizer()([text for text, _ in texts], [pair for _, pair in texts], padding=True, return_tensors="pt")
+    task = json.loads((out / "adapterx.json").read_text())["task"]
+    (out.parent / "items.jsonl").write_text(json.dumps(item))
+    code, printed, complaints = command(capsys, "predict", out, out.parent / "items.jsonl", "--task", task)
+    assert (code, complaints) == (0, "")
+    expected = list(json.loads(printed)["scores"].values())
+    logits = library_logits(names["model"].eval(), batch, out / "target" if stacked else out)
+    np.testing.assert_allclose(probabilities(logits.reshape(1, -1)), [expected], atol=2e-6)
+
+
+def library_logits(model: Any, batch: Any, directory: Path) -> np.ndarray:
+    """Of AdapterHub's head, or of ours on what the encoder gives."""
+    with torch.no_grad():
+        if (directory / "model_head.safetensors").exists():
+            choices = {key: batch[key][None] if len(batch[key]) > 1 else batch[key] for key in MODEL_INPUTS}
+            return model(**choices).logits.numpy()
+        head = load_file(directory / "head.safetensors")
+        first = model(**{key: batch[key] for key in MODEL_INPUTS}).last_hidden_state[:, 0]
+        inner = torch.tanh(first @ head["dense.weight"].T + head["dense.bias"])
+        return (inner @ head["output.weight"].T + head["output.bias"]).numpy()
 
 
 def test_items_come_through_standard_input_of_the_real_command(exported: Callable[[str, str], Path]) -> None:
