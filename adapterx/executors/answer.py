@@ -15,7 +15,7 @@ from adapterx.backbones.describe import describe
 from adapterx.backbones.embedded import PREFIX
 from adapterx.formats import adapterhub_head, fetch, metadata, setup
 from adapterx.formats import directory as formats
-from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead
+from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead, unnamed
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import METADATA
 from adapterx.formats.metadata import Metadata
@@ -127,8 +127,7 @@ def _for_task(head: PortableHead, task: str, known: Metadata | None, beside: Pat
     spec = catalog.find(task, beside)
     if spec.format != head.format:
         raise FormatError(f"the head answers {head.format}, but the task '{task}' is {spec.format}")
-    unnamed = tuple(f"LABEL_{place}" for place in range(len(head.labels)))
-    if head.labels != tuple(spec.labels) and (head.labels != unnamed or len(unnamed) != len(spec.labels)):
+    if head.labels not in (tuple(spec.labels), unnamed(len(spec.labels))):
         raise FormatError(
             f"the head's labels are {', '.join(head.labels)}, those of the task '{task}' {', '.join(spec.labels)}: "
             "one head cannot serve both"

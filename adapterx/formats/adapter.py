@@ -63,6 +63,11 @@ def head_shapes(format_: Format, labels: int, hidden: int) -> dict[str, tuple[in
     return {parameter.name.removeprefix(head.prefix): parameter.shape for parameter in head.parameters(hidden)}
 
 
+def unnamed(count: int) -> tuple[str, ...]:
+    """What the libraries call labels that nobody has named."""
+    return tuple(f"LABEL_{place}" for place in range(count))
+
+
 def expected(method: Method, shape: Shape) -> list[Parameter]:
     """The tensors that an adapter of this method has in an encoder of this shape."""
     return parameters(method, shape)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adapterx.formats.adapter import Encoder, PortableHead, head_shapes
+from adapterx.formats.adapter import Encoder, PortableHead, head_shapes, unnamed
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import HEAD_CONFIG, HUB_HEAD, read_config, read_tensors, write_config, write_tensors
 from adapterx.tasks.examples import Format
@@ -89,7 +89,7 @@ def _labels(path: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
     count = config.get("num_choices" if config.get("head_type") == "multiple_choice" else "num_labels")
     given = config.get("label2id")
     if given is None and type(count) is int and count > 0:
-        return tuple(f"LABEL_{place}" for place in range(count))
+        return unnamed(count)
     if not isinstance(given, dict) or sorted(map(str, given.values())) != sorted(map(str, range(len(given)))):
         raise FormatError(f"{path}: label2id {given!r} does not number the labels from 0")
     if count != len(given):

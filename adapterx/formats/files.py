@@ -120,6 +120,12 @@ def tensor_names(path: Path) -> list[str]:
         raise FormatError(f"{path} is not a whole safetensors file: {error}") from error
 
 
+def tensor_shape(path: Path, name: str) -> tuple[int, ...]:
+    """The shape of a tensor that is in a safetensors file."""
+    with safe_open(path, framework="pt") as file:
+        return tuple(file.get_slice(name).get_shape())
+
+
 def _check(path: Path, found: Mapping[str, tuple[int, ...]], shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
     advice = "check that the adapter was trained on this backbone, and save it again"
     if missing := [name for name in shapes if name not in found]:

@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from adapterx.backbones.packed import Module
-from adapterx.formats.adapter import Encoder, PortableAdapter, expected
+from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead, expected, head_shapes, unnamed
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import (
     CONFIG,
@@ -21,15 +23,21 @@ from adapterx.formats.files import (
     read_config,
     read_tensors,
     tensor_names,
+    tensor_shape,
     write_config,
     write_tensors,
 )
 from adapterx.methods.config import Lora, adapted_layers
 from adapterx.methods.lora import MODULE_PATH
+from adapterx.tasks.examples import Format
 
 _PREFIX = "base_model.model."
 _HEADED = "base_model.model.roberta."
 """Where the adapter was made on a model with a head of the library's own."""
+
+_HEAD = "base_model.model.classifier."
+_HEADS = {"classifier", "score"}
+"""What the library trains along with LoRA for SEQ_CLS and TOKEN_CLS."""
 
 _UNUSED: dict[str, Any] = {
     "alora_invocation_tokens": None,
@@ -163,8 +171,33 @@ def read(directory: Path, encoder: Encoder) -> PortableAdapter:
     prefix = _HEADED if any(name.startswith(_HEADED) for name in names) else _PREFIX
     in_file = {f"{prefix}{parameter.name}.weight": parameter for parameter in expected(method, encoder.shape)}
     shapes = {name: parameter.shape for name, parameter in in_file.items()}
+    saved = _head(directory / PEFT_WEIGHTS, encoder) if config.get("modules_to_save") else {}
+    shapes |= {name: shape for name, (_, shape) in saved.items()}
     tensors = read_tensors(directory / PEFT_WEIGHTS, shapes, f"this LoRA in an encoder of {_size(encoder)}")
-    return PortableAdapter(method, {in_file[name].name: tensor for name, tensor in tensors.items()})
+    own = {parameter.name: tensors[name] for name, parameter in in_file.items()}
+    return PortableAdapter(method, own, _portable({own: tensors[name] for name, (own, _) in saved.items()}))
+
+
+def _head(path: Path, encoder: Encoder) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Of a head of the library's that was trained along: name in the file → name here, and shape."""
+    names = tensor_names(path)
+    format_: Format = "tagging" if f"{_HEAD}weight" in names else "pair-classification"
+    layers = {"output": ""} if format_ == "tagging" else {"dense": "dense.", "output": "out_proj."}
+    weight = f"{_HEAD}{layers['output']}weight"
+    if weight not in names:
+        raise FormatError(f"{path} lacks {weight}: the head it was trained with is not one that adapterx reads")
+    shapes = head_shapes(format_, tensor_shape(path, weight)[0], encoder.shape.hidden)
+    places = {key: key.partition(".") for key in shapes}
+    return {f"{_HEAD}{layers[part]}{kind}": (key, shapes[key]) for key, (part, _, kind) in places.items()}
+
+
+def _portable(tensors: Mapping[str, Tensor]) -> PortableHead | None:
+    """The head, with labels that bear numbers only: the library keeps their names in the model's configuration."""
+    if not tensors:
+        return None
+    count = len(tensors["output.weight"])
+    format_: Format = "pair-classification" if "dense.weight" in tensors else "tagging"
+    return PortableHead(format_, unnamed(count), tensors)
 
 
 def _size(encoder: Encoder) -> str:
@@ -177,6 +210,8 @@ def _check_config(path: Path, config: Mapping[str, Any]) -> None:
         raise FormatError(f"{path}: peft_type {kind!r} cannot be read; adapterx reads LORA")
     for key, value in config.items():
         if key in _READ or key in _HARMLESS:
+            continue
+        if key == "modules_to_save" and isinstance(value, list) and set(value) <= _HEADS:
             continue
         if key not in _UNUSED:
             if value not in (None, False, {}, [], ""):

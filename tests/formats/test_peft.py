@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 from adapterx.formats import directory as formats
 from adapterx.formats.errors import FormatError
 from adapterx.methods.config import Bottleneck, Lora
-from tests.formats.worked import adapter, hidden, place, theirs
+from tests.formats.worked import TOKENS, adapter, hidden, place, theirs
 from tests.models import encoder
 
 peft = pytest.importorskip("peft")
@@ -67,12 +68,12 @@ def test_saved_there_read_here(architecture: str, name: str, tmp_path: Path) -> 
     torch.testing.assert_close(hidden(model, back), theirs(there), atol=1e-5, rtol=1e-5)
 
 
-def made_there(model, settings: dict) -> peft.PeftModel:
-    config = peft.LoraConfig(task_type="FEATURE_EXTRACTION", r=4, lora_alpha=6, **settings)
+def made_there(model, settings: dict, task: str = "FEATURE_EXTRACTION") -> peft.PeftModel:
+    config = peft.LoraConfig(task_type=task, r=4, lora_alpha=6, **settings)
     there = peft.get_peft_model(deepcopy(model), config)
     torch.manual_seed(5)
     for key, parameter in there.named_parameters():
-        if "lora_" in key:
+        if "lora_" in key or "classifier" in key:
             parameter.data.normal_(0.0, 0.2)
     return there
 
@@ -91,15 +92,34 @@ def test_the_configuration_is_as_the_library_writes_it(tmp_path: Path) -> None:
 
 
 def test_an_adapter_of_a_model_with_a_head_is_read(tmp_path: Path) -> None:
-    from transformers import XLMRobertaForMaskedLM
-
     model = encoder("xlm-roberta")
-    headed = XLMRobertaForMaskedLM(model.config)
+    headed = transformers.XLMRobertaForMaskedLM(model.config)
     headed.roberta.load_state_dict(model.state_dict())
     there = made_there(headed, {"target_modules": ["query", "value"]})
     there.save_pretrained(tmp_path, save_embedding_layers=False)
     back = formats.read(tmp_path, place())
     torch.testing.assert_close(hidden(model, back), theirs(there.base_model.model.roberta), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["xlm-roberta", "xlm-roberta-xl"])
+@pytest.mark.parametrize("task", ["SEQ_CLS", "TOKEN_CLS"])
+def test_a_head_that_was_trained_along_is_read(architecture: str, task: str, tmp_path: Path) -> None:
+    kind = {"SEQ_CLS": "SequenceClassification", "TOKEN_CLS": "TokenClassification"}[task]
+    name = {"xlm-roberta": "XLMRoberta", "xlm-roberta-xl": "XLMRobertaXL"}[architecture]
+    model = encoder(architecture)
+    model.config.num_labels = 3
+    headed = getattr(transformers, f"{name}For{kind}")(model.config)
+    headed.roberta.load_state_dict(model.state_dict())
+    there = made_there(headed, {"target_modules": ["query", "dense"]}, task).eval()
+    there.save_pretrained(tmp_path, save_embedding_layers=False)
+    back = formats.read(tmp_path, place(architecture))
+    assert back.head.format == ("tagging" if task == "TOKEN_CLS" else "pair-classification")
+    head, tensors = back.head.named("task")
+    states = hidden(model, back)
+    ours = head.scores(tensors, states if task == "TOKEN_CLS" else states[:, 0])
+    with torch.no_grad():
+        expected = there(input_ids=torch.as_tensor(TOKENS, dtype=torch.long)).logits
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("format_", ["pair-classification", "tagging", "multiple-choice"])
@@ -126,6 +146,8 @@ REFUSED = {
     "kind": ({"peft_type": "IA3"}, "peft_type 'IA3' cannot be read"),
     "unknown": ({"new_trick": 3}, r"new_trick \(3\) is not known"),
     "rank": ({"r": 5}, r"lora_A.weight is \(4, 32\), but .* needs \(5, 32\)"),
+    "embeddings": ({"modules_to_save": ["embeddings"]}, r"modules_to_save: \['embeddings'\] is not supported"),
+    "no-head": ({"modules_to_save": ["classifier"]}, "lacks base_model.model.classifier.out_proj.weight"),
     "nothing": ({"target_modules": ["q_proj"]}, "name no linear layer"),
     "missing": ({"target_modules": ["query", "key"]}, "lacks .*key.lora_A.weight"),
     "unexpected": ({"target_modules": ["query"]}, "value.lora_A.weight.* has no place for"),
