@@ -174,12 +174,10 @@ def _lora_config(method: Lora, encoder: Encoder) -> dict[str, Any]:
             "adapters 1.3.0 has no LoRA on attention_output: export this adapter with --format peft, which has"
         )
     attention = [_ATTENTION[module] for module in _ATTENTION if module in method.target_modules]
-    # The library knows the factor alpha / rank only.
-    alpha = method.alpha * math.sqrt(method.rank) if getattr(method, "rslora", False) else method.alpha
     return {
         **_LORA,
         **_LORA_REST,
-        "alpha": _number(alpha),
+        "alpha": _number(method.alpha),
         "attn_matrices": attention,
         "dropout": method.dropout,
         "intermediate_lora": "intermediate" in method.target_modules,

@@ -145,7 +145,7 @@ def _config(method: Lora, encoder: Encoder) -> dict[str, Any]:
         "r": method.rank,
         "target_modules": sorted(targets - {""}),
         "task_type": "FEATURE_EXTRACTION",
-        "use_rslora": bool(getattr(method, "rslora", False)),
+        "use_rslora": False,
     }
     return config
 
