@@ -74,6 +74,8 @@ def _read(
     if known is not None:
         parts = known.adapters
     adapters = tuple(formats.read(directory / part, encoder) for part in parts)
+    if composed is not None and composed.kind != "Stack":
+        raise FormatError(f"{directory} holds fused adapters, which `adapterx predict` does not run")
     if composed is not None:
         setup.check([adapter.method for adapter in adapters], str(directory))
     head = adapters[-1].head

@@ -5,28 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from adapterx.formats.adapterhub import VERSION
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import SETUP, read_config, write_config
 from adapterx.methods.config import Bottleneck, Lora, Method
 
+Composition: TypeAlias = Literal["Stack", "Fuse"]
+
 
 @dataclass(frozen=True)
 class Setup:
-    """Adapters one upon the other, each in the directory of its name."""
+    """Adapters one upon the other (Stack), or side by side under a fusion, each in the directory of its name."""
 
     adapters: tuple[str, ...]
     """The lowest first."""
     head: str | None
     """The directory of the head."""
+    kind: Composition = "Stack"
 
 
 def write(directory: Path, setup: Setup) -> None:
-    """Write adapter_setup.json, as `save_adapter_setup(…, Stack(…), head_setup=…)` does."""
+    """Write adapter_setup.json, as `save_adapter_setup(…, head_setup=…)` does."""
     singles = [{"type": "single", "children": [name]} for name in setup.adapters]
-    content = {"adapter_setup": {"type": "Stack", "children": singles}, "head_setup": setup.head, "version": VERSION}
+    content = {"adapter_setup": {"type": setup.kind, "children": singles}, "head_setup": setup.head, "version": VERSION}
     write_config(directory / SETUP, content)
 
 
@@ -40,13 +43,14 @@ def read(directory: Path) -> Setup | None:
     if not (head is None or _is_name(head)):
         raise FormatError(f"{path}: head_setup {head!r} is not supported; the name of one head is")
     composed: Any = content.get("adapter_setup")
-    single = _single(composed)
-    children = composed.get("children") if isinstance(composed, dict) and composed.get("type") == "Stack" else None
-    names = [single] if single is not None else [_single(child) for child in children or ()]
-    if not names or None in names:
-        kind = composed.get("type") if isinstance(composed, dict) else composed
-        raise FormatError(f"{path}: a setup of type {kind!r} cannot be read; Stack of single adapters can")
-    return Setup(tuple(name for name in names if name is not None), head)
+    if (single := _single(composed)) is not None:
+        return Setup((single,), head)
+    given = composed.get("type") if isinstance(composed, dict) else composed
+    kind: Composition | None = next((one for one in get_args(Composition) if one == given), None)
+    names = [_single(child) for child in composed.get("children") or ()] if kind else []
+    if kind is None or not names or None in names:
+        raise FormatError(f"{path}: a setup of type {given!r} cannot be read; Stack and Fuse of single adapters can")
+    return Setup(tuple(name for name in names if name is not None), head, kind)
 
 
 def check(methods: Sequence[Method], where: str) -> None:

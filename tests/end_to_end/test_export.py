@@ -191,6 +191,37 @@ def library_logits(model: Any, batch: Any, directory: Path) -> np.ndarray:
         return (inner @ head["output.weight"].T + head["output.bias"]).numpy()
 
 
+def test_adapters_of_the_library_answer_too(
+    checkpoints: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library = pytest.importorskip("adapters")
+    there = library.XLMRobertaAdapterModel.from_pretrained(str(checkpoints["small"]))
+    for name in ("below", "above"):
+        there.add_adapter(name, config="double_seq_bn")
+    labels = dict(enumerate(find("time-order").labels))
+    there.add_classification_head("orders", num_labels=3, id2label=labels)
+    stack = library.Stack("below", "above")
+    there.set_active_adapters(stack)
+    there.active_head = "orders"
+    torch.manual_seed(5)
+    for parameter in [*there.heads.parameters(), *(p for key, p in there.named_parameters() if "adapters" in key)]:
+        parameter.data.normal_(0.0, 0.3)
+    out = tmp_path / "setup"
+    there.save_adapter_setup(str(out), stack, head_setup="orders", use_safetensors=True)
+    (tmp_path / "items.jsonl").write_text('{"text": "the cat", "text_pair": "b"}')
+    ask = ["predict", out, tmp_path / "items.jsonl", "--task", "time-order", "--backbone", checkpoints["small"]]
+    code, printed, complaints = command(capsys, *ask)
+    assert (code, complaints) == (0, "")
+    batch = tokenizer()("the cat", "b", return_tensors="pt")
+    expected = probabilities(library_logits(there.eval(), batch, out / "orders"))
+    np.testing.assert_allclose([list(json.loads(printed)["scores"].values())], expected, atol=2e-6)
+
+    there.add_adapter_fusion(["below", "above"])
+    there.save_adapter_setup(str(out), library.Fuse("below", "above"), head_setup="orders", use_safetensors=True)
+    code, _, complaints = command(capsys, *ask)
+    assert code == 2 and "holds fused adapters" in complaints
+
+
 def test_items_come_through_standard_input_of_the_real_command(exported: Callable[[str, str], Path]) -> None:
     out = exported("small.par.none", "adapterhub")
     ask = [sys.executable, "-m", "adapterx", "predict", str(out), "--task", "time-order"]

@@ -58,11 +58,11 @@ def test_saved_there_read_here(tmp_path: Path) -> None:
 
 SINGLE = {"type": "single", "children": ["one"]}
 REFUSED: dict[str, tuple[Any, Any, str]] = {
-    "fuse": ({"type": "Fuse", "children": [SINGLE, SINGLE]}, None, "type 'Fuse' cannot be read"),
+    "parallel": ({"type": "Parallel", "children": [SINGLE, SINGLE]}, None, "type 'Parallel' cannot be read"),
     "nested": (
         {"type": "Stack", "children": [{"type": "Fuse", "children": [SINGLE]}, SINGLE]},
         None,
-        "type 'Stack' cannot be read; Stack of single",
+        "type 'Stack' cannot be read; Stack and Fuse of single",
     ),
     "nothing": (None, None, "type None cannot be read"),
     "outside": ({"type": "Stack", "children": [{"type": "single", "children": ["../one"]}]}, None, "cannot be read"),
