@@ -237,8 +237,10 @@ def _predict(args: argparse.Namespace) -> int:
 
     with _readable(), _worded():
         answering = prepare(args.adapter, args.revision, args.task, args.backbone, Path.cwd())
+        # Answers are data: what the output's encoding lacks is escaped, never replaced.
+        escape = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
         for answer in answers(answering, _lines(args.file), args.file or "standard input", args.language):
-            sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+            sys.stdout.write(json.dumps(answer, ensure_ascii=escape) + "\n")
     return 0
 
 
