@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ examples:
   adapterx plan recipes/quickstart.yaml
   adapterx run recipes/quickstart.yaml train.epochs=2 'seeds=[1,2]'
   adapterx report quickstart
+  adapterx export CELL --format adapterhub --out my-adapter
+  adapterx predict my-adapter --task xnli items.jsonl
 """
 
 
@@ -53,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot draw an arrow shows '?' instead
     try:
-        return {"plan": _plan, "run": _run, "report": _report}[args.command](args)
+        return _COMMANDS[args.command](args)
     except CommandError as error:
         sys.stderr.write(f"{error}\n")
     except BrokenPipeError:
@@ -96,7 +99,28 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write the report of a run again")
     report.add_argument("run", metavar="RUN", help="a run's name, its directory, or its recipe")
     _store_argument(report)
+    _export_arguments(commands.add_parser("export", help="write a trained cell as peft or AdapterHub adapters"))
+    _predict_arguments(commands.add_parser("predict", help="answer new items with an adapter"))
     return parser
+
+
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("cell", metavar="CELL", help="a cell's name in the run, or how it begins")
+    parser.add_argument("--format", required=True, choices=("peft", "adapterhub"), help="whose files to write")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new directory")
+    parser.add_argument(
+        "--run", metavar="RUN", help="a run's name, its directory, or its recipe (default: the only run)"
+    )
+    _store_argument(parser)
+
+
+def _predict_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("adapter", metavar="DIR", help="an adapter's directory, or its id on the Hub")
+    parser.add_argument("file", nargs="?", metavar="FILE", help="items as JSON lines (default: standard input)")
+    parser.add_argument("--task", required=True, help="the task that the head answers")
+    parser.add_argument("--language", type=_language, metavar="LANG", help="of the texts, repeated in every answer")
+    parser.add_argument("--backbone", metavar="MODEL", help="the model it was trained on (MODEL@REVISION on the Hub)")
+    parser.add_argument("--revision", help="commit, tag or branch of an adapter on the Hub")
 
 
 def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
@@ -118,6 +142,12 @@ def _count(text: str) -> int:
     if number < 0:
         raise argparse.ArgumentTypeError(f"should be 0 or more, not {number}")
     return number
+
+
+def _language(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*", text):
+        raise argparse.ArgumentTypeError(f"should be a language code such as 'de', not {text!r}")
+    return text
 
 
 def _gigabytes(text: str) -> float:
@@ -183,6 +213,46 @@ def _report(args: argparse.Namespace) -> int:
     return 0
 
 
+def _export(args: argparse.Namespace) -> int:
+    from adapterx.executors.export import export
+    from adapterx.report import run as runs
+    from adapterx.store import Store
+
+    with _readable(), _worded():
+        if args.run is None:
+            args.run = _only_run(args)
+        directory = _run_directory(args)
+        made = export(
+            Store(args.store or directory.parent.parent), runs.read(directory), args.cell, args.format, args.out
+        )
+    for part in made.adapters:
+        sys.stdout.write(f"{args.out / part}\n")
+    return 0
+
+
+def _predict(args: argparse.Namespace) -> int:
+    import json
+
+    from adapterx.executors.answer import answers, prepare
+
+    with _readable(), _worded():
+        answering = prepare(args.adapter, args.revision, args.task, args.backbone, Path.cwd())
+        # Answers are data: what the output's encoding lacks is escaped, never replaced.
+        escape = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+        for answer in answers(answering, _lines(args.file), args.file or "standard input", args.language):
+            sys.stdout.write(json.dumps(answer, ensure_ascii=escape) + "\n")
+    return 0
+
+
+def _lines(file: str | None) -> list[str]:
+    """The lines of a file, or of standard input. Only line feeds end a line: texts may hold other separators."""
+    content = sys.stdin.buffer.read() if file is None else Path(file).read_bytes()
+    try:
+        return content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{file or 'standard input'}: is not UTF-8 text (byte {error.start})") from None
+
+
 def _planned(args: argparse.Namespace) -> Plan:
     """The plan of the recipe on the command line; CommandError with every mistake in it."""
     from adapterx.plan import build
@@ -230,6 +300,14 @@ def _run_directory(args: argparse.Namespace) -> Path:
     raise CommandError(f"no run '{name}' in {runs.parent}" + (f" ({hint})" if hint else ""))
 
 
+def _only_run(args: argparse.Namespace) -> str:
+    runs = sorted(path.parent.name for path in (_store_root(args) / "runs").glob("*/run.json"))
+    if len(runs) == 1:
+        return runs[0]
+    known = f"name one of {', '.join(runs)} with --run" if runs else "`adapterx run` a recipe first"
+    raise CommandError(f"{_store_root(args)} has {len(runs) or 'no'} runs: {known}")
+
+
 def _store_root(args: argparse.Namespace) -> Path:
     given: Path | None = args.store
     return given or Path(os.environ.get("ADAPTERX_STORE") or "adapterx-store")
@@ -248,9 +326,34 @@ def _readable() -> Iterator[None]:
         raise CommandError(f"{where}{error.strerror or error}{hint}") from error
 
 
+@contextmanager
+def _worded() -> Iterator[None]:
+    """What is refused with a reason is told by that reason alone."""
+    from adapterx.backbones.errors import BackboneError
+    from adapterx.executors.export import ExportError
+    from adapterx.formats.errors import FormatError
+    from adapterx.store import DamagedFile
+    from adapterx.tasks.catalog import TaskError, UnknownTask
+    from adapterx.tasks.items import ItemError
+
+    try:
+        yield
+    except (BackboneError, DamagedFile, ExportError, FormatError, ItemError, TaskError, UnknownTask) as error:
+        raise CommandError(str(error)) from error
+
+
 def _console() -> Console:
     """A console that is 100 columns wide where there is no terminal to fit."""
     from rich.console import Console
 
     fitted = sys.stdout.isatty() or "COLUMNS" in os.environ
     return Console(width=None if fitted else 100, highlight=False)
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "plan": _plan,
+    "run": _run,
+    "report": _report,
+    "export": _export,
+    "predict": _predict,
+}

@@ -6,7 +6,7 @@ Only the files named here are fetched: no code, no pickles. A pinned commit that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,9 +24,9 @@ def resolve(model: str, revision: str | None) -> tuple[str, Path]:
     """The commit that `revision` (default: the main branch) means now, and the path of its `config.json`."""
     from huggingface_hub import hf_hub_download
 
-    if revision and _COMMIT.fullmatch(revision) and (cached := _cached(model, CONFIG, revision)):
+    if revision and (cached := pinned(model, revision, CONFIG)):
         return revision, cached
-    commit, names = _look_up(model, revision)
+    commit, names = look_up(model, revision)
     check_names(names, f"{model} on the Hub")
     with _in_words(model, revision):
         return commit, Path(hf_hub_download(model, CONFIG, revision=commit))
@@ -39,7 +39,7 @@ def download(model: str, commit: str) -> Path:
     cached = _cached(model, CONFIG, commit)
     if cached and _complete(cached.parent, model):
         return cached.parent
-    _, names = _look_up(model, commit)
+    _, names = look_up(model, commit)
     check_names(names, f"{model} on the Hub")
     with _in_words(model, commit):
         directory = Path(hf_hub_download(model, CONFIG, revision=commit)).parent
@@ -50,6 +50,21 @@ def download(model: str, commit: str) -> Path:
         for name in weights:
             hf_hub_download(model, name, revision=commit)
     return directory
+
+
+def fetch(model: str, commit: str, names: Sequence[str]) -> Path:
+    """The local directory of a commit, once the files of these names are there, fetched in this order."""
+    from huggingface_hub import hf_hub_download
+
+    with _in_words(model, commit):
+        for name in names:
+            path = Path(hf_hub_download(model, name, revision=commit))
+    return path.parents[names[-1].count("/")]
+
+
+def pinned(model: str, revision: str | None, name: str) -> Path | None:
+    """The path of a file in the local cache, if `revision` is a full commit and the file was fetched before."""
+    return _cached(model, name, revision) if revision and _COMMIT.fullmatch(revision) else None
 
 
 def _cached(model: str, name: str, commit: str) -> Path | None:
@@ -70,7 +85,7 @@ def _complete(directory: Path, model: str) -> bool:
     return True
 
 
-def _look_up(model: str, revision: str | None) -> tuple[str, set[str]]:
+def look_up(model: str, revision: str | None) -> tuple[str, set[str]]:
     """The commit of a revision, and the names of the files there."""
     from huggingface_hub import HfApi
 

@@ -14,7 +14,7 @@ from adapterx.methods.parameters import Parameter, kaiming_uniform, zeros
 from adapterx.methods.rows import CellDropout, alike, linear_by_cell
 from adapterx.methods.shape import Shape
 
-_MODULE_PATH: dict[Module, str] = {
+MODULE_PATH: dict[Module, str] = {
     "query": "attention.self.query",
     "key": "attention.self.key",
     "value": "attention.self.value",
@@ -22,6 +22,7 @@ _MODULE_PATH: dict[Module, str] = {
     "intermediate": "intermediate.dense",
     "output": "output.dense",
 }
+"""Where each module stands in a layer of the encoder."""
 
 
 def parameters(method: Lora, shape: Shape) -> list[Parameter]:
@@ -45,7 +46,7 @@ def _widths(module: Module, shape: Shape) -> tuple[int, int]:
 
 
 def _name(layer: int, module: Module, matrix: str) -> str:
-    return f"encoder.layer.{layer}.{_MODULE_PATH[module]}.lora_{matrix}"
+    return f"encoder.layer.{layer}.{MODULE_PATH[module]}.lora_{matrix}"
 
 
 class LoraAdapters(Unadapted):
@@ -65,7 +66,7 @@ class LoraAdapters(Unadapted):
         return any(self._adapts(layer, place) for place in places)
 
     def _adapts(self, layer: int, place: Module | Place) -> bool:
-        return place in _MODULE_PATH and any(_name(layer, place, "A") in tensors for _, tensors in self.slots)
+        return place in MODULE_PATH and any(_name(layer, place, "A") in tensors for _, tensors in self.slots)
 
     def linear(
         self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]

@@ -41,6 +41,7 @@ class BackboneSize:
     revision: str | None
     key: str
     """Names the content: equal keys, equal weights."""
+    architecture: str
     layers: int
     hidden: int
     intermediate: int
@@ -109,4 +110,5 @@ def _planned(entry: Mapping[str, Any]) -> PlannedCell:
 
 def _backbone(name: str, facts: Mapping[str, Any]) -> BackboneSize:
     sizes: Sequence[int] = [facts[key] for key in ("layers", "hidden", "intermediate")]
-    return BackboneSize(name, facts["model"], facts["revision"], facts["key"], *sizes)
+    texts = (facts[key] for key in ("model", "revision", "key", "architecture"))
+    return BackboneSize(name, *texts, *sizes)

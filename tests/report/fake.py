@@ -72,6 +72,7 @@ def write(store: Store, fake: Fake) -> Path:
             "model": f"embedded/{name}",
             "revision": None,
             "key": fingerprint(name),
+            "architecture": "xlm-roberta",
             "layers": SIZES[name][0],
             "hidden": SIZES[name][1],
             "intermediate": 4 * SIZES[name][1],

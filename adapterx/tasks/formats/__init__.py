@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from adapterx.tasks.encoded import Encoded
-from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample
+from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, TaggingExample
 from adapterx.tasks.formats import multiple_choice, pair_classification, tagging
 
 if TYPE_CHECKING:
@@ -23,8 +23,15 @@ def encode(examples: Sequence[Example], spec: TaskSpec, tokenizer: PreTrainedTok
 
     Pairs are cut longest first; sentences to tag are split instead, so that every word keeps its place to be read.
     """
-    if spec.format == "tagging":
+    return encode_as(spec.format, examples, tokenizer, max_length)
+
+
+def encode_as(
+    format_: Format, examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast, max_length: int
+) -> Encoded:
+    """The same for examples of a format that belong to no task of the catalog."""
+    if format_ == "tagging":
         return tagging.encode(cast("Sequence[TaggingExample]", examples), tokenizer, max_length)
-    if spec.format == "multiple-choice":
+    if format_ == "multiple-choice":
         return multiple_choice.encode(cast("Sequence[ChoiceExample]", examples), tokenizer, max_length)
     return pair_classification.encode(cast("Sequence[PairExample]", examples), tokenizer, max_length)

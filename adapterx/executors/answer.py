@@ -1,0 +1,191 @@
+"""Answers of an adapter in a directory, to new items."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapterx.backbones.describe import describe
+from adapterx.backbones.embedded import PREFIX
+from adapterx.formats import adapterhub_head, fetch, metadata, setup
+from adapterx.formats import directory as formats
+from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead, unnamed
+from adapterx.formats.errors import FormatError
+from adapterx.formats.files import METADATA
+from adapterx.formats.metadata import Metadata
+from adapterx.methods.shape import Shape
+from adapterx.plan import BackboneInfo
+from adapterx.recipe import Backbone
+from adapterx.recipe.training import Train
+from adapterx.tasks import catalog
+from adapterx.tasks.examples import Example
+from adapterx.tasks.items import read as read_items
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Adapters with a head, and the backbone they answer on."""
+
+    backbone: Backbone
+    info: BackboneInfo
+    adapters: tuple[PortableAdapter, ...]
+    """The lowest first."""
+    head: PortableHead
+    """Its labels are the task's."""
+    task: str
+    max_length: int
+
+
+def prepare(name: str, revision: str | None, task: str, backbone: str | None, beside: Path) -> Answering:
+    """Read an adapter directory, local or on the Hub, and check that it can answer the task; loads no backbone.
+
+    Args:
+        backbone: the model to put it on, where adapterx.json does not say, or another copy of it.
+        beside: where tasks of the user's own are looked for.
+
+    Raises ValueError or LookupError, worded for the user.
+    """
+    directory = fetch.locate(name, revision)
+    known = metadata.read(directory)
+    chosen = _backbone(directory, known, backbone)
+    info = describe(chosen)
+    if known is not None:
+        _check(directory, known, info, given=backbone is not None)
+    encoder = Encoder(info.architecture, Shape(info.layers, info.hidden, info.intermediate), chosen.model)
+    adapters, head = _read(directory, known, encoder)
+    length = known.max_length if known is not None else Train.model_fields["max_length"].default
+    return Answering(
+        chosen, info, adapters, _for_task(head, task, known, beside), task, min(length, info.max_positions)
+    )
+
+
+def _read(
+    directory: Path, known: Metadata | None, encoder: Encoder
+) -> tuple[tuple[PortableAdapter, ...], PortableHead]:
+    """The adapters of a directory, the lowest first, and their head."""
+    composed = setup.read(directory)
+    parts = (".",) if composed is None else composed.adapters
+    if known is not None:
+        parts = known.adapters
+    adapters = tuple(formats.read(directory / part, encoder) for part in parts)
+    if composed is not None and composed.kind != "Stack":
+        raise FormatError(f"{directory} holds fused adapters, which `adapterx predict` does not run")
+    if composed is not None:
+        setup.check([adapter.method for adapter in adapters], str(directory))
+    head = adapters[-1].head
+    if composed is not None and composed.head not in (None, parts[-1]):
+        head = adapterhub_head.read(directory / str(composed.head), encoder)
+    if head is None:
+        raise FormatError(
+            f"{directory / parts[-1]} has no prediction head: export the cell with `adapterx export`, or save the "
+            "adapter together with its head (adapters: save_adapter(…, with_head=True, use_safetensors=True))"
+        )
+    return adapters, head
+
+
+def _backbone(directory: Path, known: Metadata | None, given: str | None) -> Backbone:
+    if given is not None:
+        load = "float32" if known is None else known.load
+        whole = given.startswith(PREFIX) or Path(given).expanduser().is_dir()
+        model, _, revision = (given, "", "") if whole else given.partition("@")
+        return Backbone.model_validate({"model": model, "revision": revision or None, "load": load})
+    if known is None:
+        raise FormatError(
+            f"{directory} has no {METADATA}, so name the model the adapter was trained on: --backbone MODEL"
+        )
+    return Backbone.model_validate({"model": known.model, "revision": known.revision, "load": known.load})
+
+
+def _check(directory: Path, known: Metadata, info: BackboneInfo, given: bool) -> None:
+    """The backbone must be the one in adapterx.json; one that the user names may be another copy of it."""
+    sizes = (info.architecture, info.layers, info.hidden)
+    wanted = (known.architecture, known.layers, known.hidden)
+    if sizes != wanted:
+        raise FormatError(
+            f"{directory} was trained on {known.model}, {_words(*wanted)}; the backbone is {_words(*sizes)}: "
+            "choose the backbone it was trained on"
+        )
+    if info.key != known.backbone and not given:
+        raise FormatError(
+            f"{known.model} is not what it was when {directory} was trained on it ({known.backbone} then, {info.key} "
+            f"now): restore it, or name a copy of it with --backbone"
+        )
+
+
+def _words(architecture: str, layers: int, hidden: int) -> str:
+    return f"{architecture} with {layers} layers of {hidden} features"
+
+
+def _for_task(head: PortableHead, task: str, known: Metadata | None, beside: Path) -> PortableHead:
+    """The head with the task's labels, if it can serve the task."""
+    if task == (head.task or (known.task if known is not None else "")):
+        return head
+    spec = catalog.find(task, beside)
+    if spec.format != head.format:
+        raise FormatError(f"the head answers {head.format}, but the task '{task}' is {spec.format}")
+    if head.labels not in (tuple(spec.labels), unnamed(len(spec.labels))):
+        raise FormatError(
+            f"the head's labels are {', '.join(head.labels)}, those of the task '{task}' {', '.join(spec.labels)}: "
+            "one head cannot serve both"
+        )
+    return replace(head, labels=tuple(spec.labels))
+
+
+def answers(answering: Answering, lines: Iterable[str], where: str, language: str | None) -> Iterator[dict[str, Any]]:
+    """One answer per item, in order: `id`, `language` if given, `label`, and `scores`, the probability of each label.
+
+    For tagging label and scores are lists with one entry per word.
+
+    Args:
+        lines: JSON lines, as `adapterx.tasks.items` reads them.
+        where: the file's name, for messages.
+
+    Raises ItemError before the backbone is loaded, BackboneError.
+    """
+    head = answering.head
+    examples = read_items(lines, where, head.format, head.labels)
+    scores = _scores(answering, examples) if examples else []
+    for example, of_example in zip(examples, scores, strict=True):
+        each = [_named(row, head.labels) for row in of_example]
+        labels = [max(one, key=lambda label: one[label]) for one in each]
+        tagged = head.format == "tagging"
+        yield {
+            "id": example.id,
+            **({} if language is None else {"language": language}),
+            "label": labels if tagged else labels[0],
+            "scores": each if tagged else each[0],
+        }
+
+
+def _scores(answering: Answering, examples: Sequence[Example]) -> list[NDArray[np.float32]]:
+    from adapterx.backbones.load import load
+    from adapterx.backbones.packed import PackedEncoder
+    from adapterx.engine.predict import TrainedCell, predict
+    from adapterx.executors.device import choose
+    from adapterx.methods.method import Slot
+    from adapterx.tasks.formats import encode_as
+
+    loaded = load(answering.backbone, answering.info, choose().device)
+    head, tensors = answering.head.named(answering.task)
+    slots = tuple(Slot(adapter.method, adapter.tensors) for adapter in answering.adapters)
+    encoded = encode_as(answering.head.format, examples, loaded.tokenizer, answering.max_length)
+    encoder = PackedEncoder(loaded.model, answering.info.key)
+    ((scores,),) = predict(encoder, [(TrainedCell(slots, tensors), head)], [encoded])
+    return scores
+
+
+def _named(row: NDArray[np.float32], labels: Sequence[str]) -> dict[str, float]:
+    """Softmax of one unit's scores by label; a choice that the item does not have is left out."""
+    powers = np.exp(row.astype(np.float64) - row.max())
+    shares = powers / powers.sum()
+    return {
+        label: round(float(share), 6)
+        for label, share, score in zip(labels, shares, row, strict=False)
+        if not math.isinf(score)
+    }

@@ -1,0 +1,73 @@
+"""An adapter on its way in or out: what it is, its tensors, its head, and the encoder it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from adapterx.methods.config import Method
+from adapterx.methods.head import Head
+from adapterx.methods.method import parameters
+from adapterx.methods.parameters import Parameter
+from adapterx.methods.shape import Shape
+from adapterx.tasks.examples import Format
+
+DENSE, OUTPUT = "dense", "output"
+"""The layers of a head; a tagging head has no dense one."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The encoder that an adapter sits in."""
+
+    architecture: str
+    """`xlm-roberta` or `xlm-roberta-xl`."""
+    shape: Shape
+    model: str = ""
+    """Its name, as other libraries are told it."""
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class PortableHead:
+    """A prediction head: dense, tanh, output (d, d) and (o, d), or one linear layer for tagging."""
+
+    format: Format
+    labels: tuple[str, ...]
+    """Class names in the order of the outputs; of multiple choice the names of the positions."""
+    tensors: Mapping[str, Tensor]
+    """`dense.{weight,bias}` and `output.{weight,bias}`, float32."""
+    task: str = ""
+    """What it was trained on, where that is known."""
+
+    def named(self, task: str) -> tuple[Head, dict[str, Tensor]]:
+        """The head of a task as methods and engine know it, with its tensors."""
+        head = Head(task, self.format, len(self.labels))
+        return head, {f"{head.prefix}{name}": tensor for name, tensor in self.tensors.items()}
+
+
+@dataclass(frozen=True)
+class PortableAdapter:
+    """One trained adapter, as this package keeps it: tensors bear the encoder's own module names."""
+
+    method: Method
+    tensors: Mapping[str, Tensor]
+    head: PortableHead | None = None
+
+
+def head_shapes(format_: Format, labels: int, hidden: int) -> dict[str, tuple[int, ...]]:
+    """Shape of each tensor of a head for an encoder of this width."""
+    head = Head("", format_, labels)
+    return {parameter.name.removeprefix(head.prefix): parameter.shape for parameter in head.parameters(hidden)}
+
+
+def unnamed(count: int) -> tuple[str, ...]:
+    """What the libraries call labels that nobody has named."""
+    return tuple(f"LABEL_{place}" for place in range(count))
+
+
+def expected(method: Method, shape: Shape) -> list[Parameter]:
+    """The tensors that an adapter of this method has in an encoder of this shape."""
+    return parameters(method, shape)

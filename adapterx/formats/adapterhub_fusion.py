@@ -1,0 +1,112 @@
+"""AdapterFusion layers (Pfeiffer et al. 2021, 2005.00247) in AdapterHub's files.
+
+`adapter_fusion_config.json` and `model_adapter_fusion.safetensors`, as `save_adapter_fusion(…, use_safetensors=True)`
+writes them: query (d, d) with bias, key (d, d) with bias and value (d, d) at each place of each layer. In a composed
+setup they lie in a directory named after the fused adapters, joined by commas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from adapterx.backbones.packed import Place
+from adapterx.formats.adapter import Encoder
+from adapterx.formats.adapterhub import check_model, facts
+from adapterx.formats.errors import FormatError
+from adapterx.formats.files import read_config, read_tensors, tensor_names, write_config, write_tensors
+
+CONFIG, WEIGHTS = "adapter_fusion_config.json", "model_adapter_fusion.safetensors"
+_PREFIX = "roberta."
+_DYNAMIC = {
+    "dropout_prob": None,
+    "key": True,
+    "query": True,
+    "query_before_ln": False,
+    "regularization": True,
+    "residual_before": False,
+    "temperature": False,
+    "value": True,
+    "value_before_softmax": True,
+    "value_initialized": True,
+}
+"""The library's `dynamic` fusion."""
+_TRAINING = {"dropout_prob", "regularization", "value_initialized"}
+"""Means nothing for stored weights."""
+_PLACES: dict[Place, str] = {"attention": "attention.output", "output": "output"}
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """What combines several adapters."""
+
+    adapters: tuple[str, ...]
+    """Names of the fused adapters, in order."""
+    tensors: Mapping[str, Tensor]
+    """`encoder.layer.N.PLACE.fusion.{query,key,value}.weight` and `.{query,key}.bias`, PLACE `output` or
+    `attention.output`."""
+
+
+def fusion_shapes(encoder: Encoder, places: Sequence[Place]) -> dict[str, tuple[int, ...]]:
+    """Shape of each tensor of a fusion at these places of every layer."""
+    hidden = encoder.shape.hidden
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in range(encoder.shape.layers):
+        for place in places:
+            for part in ("query", "key", "value"):
+                name = f"encoder.layer.{layer}.{_PLACES[place]}.fusion.{part}"
+                shapes[f"{name}.weight"] = (hidden, hidden)
+                if part != "value":
+                    shapes[f"{name}.bias"] = (hidden,)
+    return shapes
+
+
+def write(directory: Path, fusion: Fusion, encoder: Encoder, places: Sequence[Place]) -> None:
+    """Write a fusion into an existing directory.
+
+    Args:
+        places: the residual connections that carry the fused adapters.
+
+    Raises FormatError for tensors that are not those of the library's: all of them, in every layer.
+    """
+    shapes = fusion_shapes(encoder, places)
+    found = {name: tuple(tensor.shape) for name, tensor in fusion.tensors.items()}
+    if wrong := sorted(name for name in shapes.keys() | found.keys() if shapes.get(name) != found.get(name)):
+        raise FormatError(
+            f"AdapterHub's fusion has full query, key and value in every layer: {wrong[0]} is {found.get(wrong[0])}, "
+            f"and should be {shapes.get(wrong[0])}"
+        )
+    name = ",".join(fusion.adapters)
+    config = {"adapter_names": list(fusion.adapters), "config": _DYNAMIC, **facts(encoder, name)}
+    write_config(directory / CONFIG, config)
+    write_tensors(directory / WEIGHTS, {_in_file(key, name): tensor for key, tensor in fusion.tensors.items()})
+
+
+def _in_file(key: str, name: str) -> str:
+    return key.replace(".fusion.", f".adapter_fusion_layer.{name}.")
+
+
+def read(directory: Path, encoder: Encoder, places: Sequence[Place]) -> Fusion:
+    """Read a fusion over adapters at these places; FormatError for whatever does not fit completely."""
+    path = directory / CONFIG
+    whole = read_config(path)
+    name = check_model(path, whole, encoder)
+    config = whole.get("config")
+    if not isinstance(config, dict):
+        raise FormatError(f"{path}: config is {config!r}; save the fusion again with adapters 1.0 or later")
+    for key, value in config.items():
+        wanted = (_DYNAMIC[key],) if key in _DYNAMIC else (None, False)
+        if key not in _TRAINING and value not in wanted:
+            raise FormatError(f"{path}: {key}: {value!r} is not supported; adapterx reads the library's dynamic fusion")
+    adapters = whole.get("adapter_names", name.split(","))
+    if not isinstance(adapters, list) or len(adapters) < 2 or ",".join(map(str, adapters)) != name:
+        raise FormatError(f"{path}: adapter_names {adapters!r} are not those of the fusion '{name}'")
+    weights = directory / WEIGHTS
+    prefix = _PREFIX if any(key.startswith(_PREFIX) for key in tensor_names(weights)) else ""
+    shapes = fusion_shapes(encoder, places)
+    names = {f"{prefix}{_in_file(key, name)}": key for key in shapes}
+    found = read_tensors(weights, {key: shapes[own] for key, own in names.items()}, "this fusion")
+    return Fusion(tuple(adapters), {names[key]: tensor for key, tensor in found.items()})

@@ -1,0 +1,53 @@
+"""Adapter directories of either format: which one it is, and the whole of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+from adapterx.formats import adapterhub, own_head, peft_lora
+from adapterx.formats.adapter import Encoder, PortableAdapter
+from adapterx.formats.errors import FormatError
+from adapterx.formats.files import CONFIG, OWN_HEAD, check_names, read_config
+
+Layout: TypeAlias = Literal["peft", "adapterhub"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+
+def write(directory: Path, layout: Layout, adapter: PortableAdapter, encoder: Encoder, name: str) -> None:
+    """Write an adapter and its head into an existing, empty directory; FormatError for what the format cannot hold."""
+    if layout == "adapterhub":
+        adapterhub.write(directory, adapter, encoder, name)
+        return
+    peft_lora.write(directory, adapter, encoder)
+    if adapter.head is not None:
+        own_head.write(directory, adapter.head)
+
+
+def read(directory: Path, encoder: Encoder) -> PortableAdapter:
+    """Read an adapter of either format, with its head where it has one.
+
+    Architecture, width, depth and every key and shape are checked against the encoder before a weight is used.
+    Raises FormatError, naming the file, for whatever does not fit.
+    """
+    if not directory.is_dir():
+        raise FormatError(f"there is no directory {directory}")
+    check_names([path.name for path in directory.iterdir()], str(directory))
+    if layout(directory) == "adapterhub":
+        return adapterhub.read(directory, encoder)
+    adapter = peft_lora.read(directory, encoder)
+    if not (directory / OWN_HEAD).exists():
+        return adapter
+    return PortableAdapter(adapter.method, adapter.tensors, own_head.read(directory, encoder))
+
+
+def layout(directory: Path) -> Layout:
+    """Which format a directory's configuration is in; FormatError for any other."""
+    config = read_config(directory / CONFIG)
+    if "peft_type" in config:
+        return "peft"
+    if "config" in config and "model_type" in config:
+        return "adapterhub"
+    raise FormatError(
+        f"{directory / CONFIG} is neither peft's (no peft_type) nor AdapterHub's (no config and model_type)"
+    )

@@ -1,0 +1,37 @@
+"""A head beside a `peft` adapter: `head_config.json` and `head.safetensors`, files of our own.
+
+`peft` keeps a head inside the model it adapts; an adapter of the bare encoder has no place for one. The configuration
+gives format, labels and task; the tensors are `dense.{weight,bias}` (not for tagging) and `output.{weight,bias}`:
+scores = output(tanh(dense(h))) of the first token, or output(h) of each word's first subword.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+from adapterx.formats.adapter import Encoder, PortableHead, head_shapes
+from adapterx.formats.errors import FormatError
+from adapterx.formats.files import HEAD_CONFIG, OWN_HEAD, read_config, read_tensors, write_config, write_tensors
+from adapterx.tasks.examples import Format
+
+
+def write(directory: Path, head: PortableHead) -> None:
+    """Write a head beside its adapter."""
+    write_config(directory / HEAD_CONFIG, {"format": head.format, "labels": list(head.labels), "task": head.task})
+    write_tensors(directory / OWN_HEAD, head.tensors)
+
+
+def read(directory: Path, encoder: Encoder) -> PortableHead:
+    """Read the head of an adapter directory; FormatError for one that does not fit the encoder."""
+    path = directory / HEAD_CONFIG
+    config = read_config(path)
+    labels, task = config.get("labels"), config.get("task", "")
+    format_: Format | None = next((one for one in get_args(Format) if one == config.get("format")), None)
+    if format_ is None:
+        raise FormatError(f"{path}: format {config.get('format')!r} is not known; {', '.join(get_args(Format))} are")
+    if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
+        raise FormatError(f"{path}: labels {labels!r} should be a list of names")
+    shapes = head_shapes(format_, len(labels), encoder.shape.hidden)
+    tensors = read_tensors(directory / OWN_HEAD, shapes, f"a {format_} head for {encoder.shape.hidden} features")
+    return PortableHead(format_, tuple(labels), tensors, str(task))

@@ -1,0 +1,81 @@
+"""AdapterHub's composed setups: `adapter_setup.json` beside one directory per adapter, and one of the head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from adapterx.formats.adapterhub import VERSION
+from adapterx.formats.errors import FormatError
+from adapterx.formats.files import SETUP, read_config, write_config
+from adapterx.methods.config import Bottleneck, Lora, Method
+
+Composition: TypeAlias = Literal["Stack", "Fuse"]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Adapters one upon the other (Stack), or side by side under a fusion, each in the directory of its name."""
+
+    adapters: tuple[str, ...]
+    """The lowest first."""
+    head: str | None
+    """The directory of the head."""
+    kind: Composition = "Stack"
+
+
+def write(directory: Path, setup: Setup) -> None:
+    """Write adapter_setup.json, as `save_adapter_setup(…, head_setup=…)` does."""
+    singles = [{"type": "single", "children": [name]} for name in setup.adapters]
+    content = {"adapter_setup": {"type": setup.kind, "children": singles}, "head_setup": setup.head, "version": VERSION}
+    write_config(directory / SETUP, content)
+
+
+def read(directory: Path) -> Setup | None:
+    """What a directory's adapter_setup.json composes, None where there is none; FormatError for other compositions."""
+    path = directory / SETUP
+    if not path.exists():
+        return None
+    content = read_config(path)
+    head = content.get("head_setup")
+    if not (head is None or _is_name(head)):
+        raise FormatError(f"{path}: head_setup {head!r} is not supported; the name of one head is")
+    composed: Any = content.get("adapter_setup")
+    if (single := _single(composed)) is not None:
+        return Setup((single,), head)
+    given = composed.get("type") if isinstance(composed, dict) else composed
+    kind: Composition | None = next((one for one in get_args(Composition) if one == given), None)
+    names = [_single(child) for child in composed.get("children") or ()] if kind else []
+    if kind is None or not names or None in names:
+        raise FormatError(f"{path}: a setup of type {given!r} cannot be read; Stack and Fuse of single adapters can")
+    return Setup(tuple(name for name in names if name is not None), head, kind)
+
+
+def check(methods: Sequence[Method], where: str) -> None:
+    """Refuse stacks that the library computes in another way than this package."""
+    if len(methods) < 2:
+        return
+    if len({type(method) for method in methods}) > 1:
+        raise FormatError(f"{where}: adapters of different kinds cannot be stacked here")
+    if any(isinstance(method, Lora) for method in methods):
+        raise FormatError(
+            f"{where}: adapters 1.3.0 composes stacked LoRA instead of adding their deltas, which is another model; "
+            "several active adapters of peft add (--format peft)"
+        )
+    if any(isinstance(method, Bottleneck) and method.placement == "parallel" for method in methods):
+        raise FormatError(
+            f"{where}: of several parallel adapters adapters 1.3.0 lets only the last one act, here they add: "
+            "neither library's files hold such a stack"
+        )
+
+
+def _single(block: Any) -> str | None:
+    children = block.get("children") if isinstance(block, dict) and block.get("type") == "single" else None
+    return children[0] if isinstance(children, list) and len(children) == 1 and _is_name(children[0]) else None
+
+
+def _is_name(value: object) -> bool:
+    """Whether this names a directory beside the file, never one elsewhere."""
+    return isinstance(value, str) and Path(value).name == value and value not in ("", ".", "..")

@@ -1,0 +1,99 @@
+"""New items to be answered: JSON lines with the fields of a task's format, labels not needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from adapterx.recipe.problems import did_you_mean
+from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, TaggingExample
+
+_FIELDS: dict[Format, tuple[str, ...]] = {
+    "pair-classification": ("text", "text_pair"),
+    "tagging": ("words",),
+    "multiple-choice": ("context", "choices"),
+}
+_IGNORED = ("label", "tags")
+"""Gold answers, which a file of examples may hold."""
+
+
+class ItemError(ValueError):
+    """A line that is no item of the task; the message gives the line and the field."""
+
+
+def read(lines: Iterable[str], where: str, format_: Format, labels: tuple[str, ...]) -> list[Example]:
+    """The items of a file, their labels set to the first. An item without an `id` is named by its line.
+
+    Args:
+        where: the file's name, for messages.
+        labels: of multiple choice the names of the positions: an item has no more choices.
+
+    Raises ItemError.
+    """
+    return [_item(_Line(f"{where}:{number}", row), str(number), format_, labels) for number, row in _rows(lines, where)]
+
+
+def _rows(lines: Iterable[str], where: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ItemError(f"{where}:{number}: is not JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise ItemError(f"{where}:{number}: is not a JSON object with the fields of an item")
+        yield number, row
+
+
+def _item(line: _Line, number: str, format_: Format, labels: tuple[str, ...]) -> Example:
+    line.check_fields(_FIELDS[format_])
+    id = line.identity(number)
+    if format_ == "tagging":
+        words = line.texts("words")
+        return TaggingExample(id, words, (0,) * len(words))
+    if format_ == "multiple-choice":
+        choices = line.texts("choices")
+        if len(choices) > len(labels):
+            raise ItemError(f"{line.place}: choices: {len(choices)} are more than the {len(labels)} of the task")
+        return ChoiceExample(id, line.text("context"), choices, 0)
+    return PairExample(id, line.text("text"), line.text("text_pair") if "text_pair" in line.row else None, 0)
+
+
+class _Line:
+    """One row, read by field."""
+
+    def __init__(self, place: str, row: Mapping[str, Any]) -> None:
+        self.place = place
+        self.row = {key: value for key, value in row.items() if not (key == "text_pair" and value is None)}
+
+    def check_fields(self, known: tuple[str, ...]) -> None:
+        allowed = ("id", *known)
+        for key in self.row:
+            if key not in allowed and key not in _IGNORED:
+                hint = did_you_mean(key, allowed)
+                raise ItemError(f"{self.place}: unknown field '{key}'" + (f" ({hint})" if hint else ""))
+
+    def identity(self, default: str) -> str:
+        given = self.row.get("id", default)
+        if isinstance(given, bool) or not isinstance(given, str | int):
+            raise ItemError(f"{self.place}: id: should be a text or a whole number")
+        return str(given)
+
+    def text(self, field: str) -> str:
+        value = self._get(field)
+        if not isinstance(value, str):
+            raise ItemError(f"{self.place}: {field}: should be a text, not {json.dumps(value)}")
+        return value
+
+    def texts(self, field: str) -> tuple[str, ...]:
+        value = self._get(field)
+        if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+            raise ItemError(f"{self.place}: {field}: should be a list of texts, not {json.dumps(value)}")
+        return tuple(value)
+
+    def _get(self, field: str) -> Any:
+        if field not in self.row:
+            raise ItemError(f"{self.place}: lacks the field '{field}'")
+        return self.row[field]

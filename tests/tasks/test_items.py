@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from adapterx.tasks.examples import ChoiceExample, Format, PairExample, TaggingExample
+from adapterx.tasks.items import ItemError, read
+
+LABELS = ("first", "second")
+
+
+def one(format_: Format, **fields: object):
+    (example,) = read([json.dumps(fields, ensure_ascii=False)], "items.jsonl", format_, LABELS)
+    return example
+
+
+def test_items_have_the_fields_of_their_format() -> None:
+    assert one("pair-classification", text="a") == PairExample("1", "a", None, 0)
+    assert one("pair-classification", id="x", text="a", text_pair="") == PairExample("x", "a", "", 0)
+    assert one("pair-classification", text="a", text_pair=None, label="yes") == PairExample("1", "a", None, 0)
+    assert one("tagging", id=7, words=["我", "们"], tags=["X", "Y"]) == TaggingExample("7", ("我", "们"), (0, 0))
+    assert one("multiple-choice", context="", choices=["a", "b"]) == ChoiceExample("1", "", ("a", "b"), 0)
+
+
+def test_blank_lines_are_skipped_and_counted() -> None:
+    examples = read(["", '{"text": "a"}', "  ", '{"text": "b"}', ""], "-", "pair-classification", LABELS)
+    assert [example.id for example in examples] == ["2", "4"]
+
+
+MISTAKES: dict[str, tuple[Format, str, str]] = {
+    "json": ("tagging", "{", "is not JSON"),
+    "object": ("tagging", "[1]", "is not a JSON object"),
+    "missing": ("pair-classification", '{"id": 1}', "lacks the field 'text'"),
+    "unknown": ("pair-classification", '{"text": "a", "text_pear": "b"}', r"unknown field 'text_pear' \(did you mean"),
+    "number": ("pair-classification", '{"text": 3}', "text: should be a text, not 3"),
+    "id": ("pair-classification", '{"text": "a", "id": [1]}', "id: should be a text or a whole number"),
+    "words": ("tagging", '{"words": "a b"}', 'words: should be a list of texts, not "a b"'),
+    "no-words": ("tagging", '{"words": []}', r"words: should be a list of texts, not \[\]"),
+    "no-context": ("multiple-choice", '{"choices": ["a"]}', "lacks the field 'context'"),
+    "choices": ("multiple-choice", '{"context": "", "choices": ["a", "b", "c"]}', "choices: 3 are more than the 2"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_told_with_its_line_and_field(name: str) -> None:
+    format_, line, message = MISTAKES[name]
+    with pytest.raises(ItemError, match=f"^items.jsonl:2: {message}"):
+        read(["", line], "items.jsonl", format_, LABELS)
