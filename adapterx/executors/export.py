@@ -19,6 +19,7 @@ from adapterx.formats import metadata, setup
 from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead
 from adapterx.formats.files import check_empty
 from adapterx.formats.metadata import Metadata
+from adapterx.methods.config import Full, HeadOnly
 from adapterx.methods.shape import Shape
 from adapterx.plan.identity import with_defaults
 from adapterx.recipe import Method, did_you_mean
@@ -116,6 +117,9 @@ def _training(store: Store, ref: StageRef, size: BackboneSize, labels: tuple[str
     tensors = load_file(store.read(record, ADAPTER))
     chosen: Any = TypeAdapter(Method).validate_python(record.settings["method"])
     method = plain.method(chosen, size.layers)
+    if isinstance(method, Full | HeadOnly):
+        trains = "every weight" if isinstance(method, Full) else "a head alone"
+        raise ExportError(f"the cell {ref.slug} trains {trains}, so there is no adapter to export")
     encoder = {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
     head = None if labels is None else _head(record, tensors, labels)
     return _Trained(_name(ref), record, PortableAdapter(method, encoder, head))

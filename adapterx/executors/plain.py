@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 
 from adapterx.engine import settings as engine
 from adapterx.methods import config
-from adapterx.recipe import Full, Lora, Method, TrainSettings, adapted_layers
+from adapterx.recipe import Full, Head, Lora, Method, TrainSettings, adapted_layers
 
 
 def method(chosen: Method, depth: int) -> config.Method:
     """The recipe's method as the engine's plain values, for an encoder `depth` layers deep."""
     if isinstance(chosen, Full):
         return config.Full(chosen.gradient_checkpointing)
-    values = chosen.model_dump(exclude={"kind"})
+    if isinstance(chosen, Head):
+        return config.HeadOnly(adapted_layers(chosen.layers, depth))
+    assert chosen.budget is None, "a plan has turned budgets into sizes"
+    values = chosen.model_dump(exclude={"kind", "budget", "use_rslora"})
     values["layers"] = None if chosen.layers == "all" else adapted_layers(chosen.layers, depth)
-    return config.Lora(**values) if isinstance(chosen, Lora) else config.Bottleneck(**values)
+    if isinstance(chosen, Lora):
+        # alpha / sqrt(rank) = (alpha sqrt(rank)) / rank
+        values["alpha"] *= math.sqrt(chosen.rank) if chosen.use_rslora else 1.0
+        return config.Lora(**values)
+    return config.Bottleneck(**values)
 
 
 def settings(train: TrainSettings) -> engine.TrainSettings:

@@ -35,7 +35,7 @@ def places(method: Bottleneck) -> tuple[Place, ...]:
 
 def width(method: Bottleneck, hidden: int) -> int:
     """Features inside the bottleneck, at least 1."""
-    return max(1, int(hidden // method.reduction_factor))
+    return method.width or max(1, int(hidden // method.reduction_factor))
 
 
 def parameters(method: Bottleneck, shape: Shape) -> list[Parameter]:

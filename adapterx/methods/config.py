@@ -35,6 +35,8 @@ class Bottleneck:
     placement: Placement = "sequential"
     reduction_factor: float = 16.0
     """Hidden size divided by bottleneck size."""
+    width: int | None = None
+    """Bottleneck size, whatever the hidden size, in place of a factor."""
     activation: Activation = "relu"
     scaling: float = 1.0
     dropout: float = 0.0
@@ -52,7 +54,16 @@ class Full:
     dropout: float = field(default=0.0, init=False)
 
 
-Method: TypeAlias = Lora | Bottleneck | Full
+@dataclass(frozen=True)
+class HeadOnly:
+    """Nothing but the head: a linear probe."""
+
+    layers: Layers
+    """The highest, at whose read rows the head looks: what lies below it is the same in every epoch."""
+    dropout: float = field(default=0.0, init=False)
+
+
+Method: TypeAlias = Lora | Bottleneck | Full | HeadOnly
 
 
 def adapted_layers(layers: Layers, depth: int) -> tuple[int, ...]:

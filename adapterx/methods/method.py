@@ -9,7 +9,7 @@ from torch import Tensor
 
 from adapterx.backbones.packed import Adapters, Unadapted
 from adapterx.methods import bottleneck, full, lora
-from adapterx.methods.config import Bottleneck, Full, Lora, Method, adapted_layers
+from adapterx.methods.config import Bottleneck, Full, HeadOnly, Lora, Method, adapted_layers
 from adapterx.methods.parameters import Parameter
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
@@ -27,6 +27,8 @@ def parameters(method: Method, shape: Shape) -> list[Parameter]:
     """The adapter tensors of one cell; of `full`, the encoder's own."""
     if isinstance(method, Full):
         return full.parameters(shape)
+    if isinstance(method, HeadOnly):
+        return []
     return lora.parameters(method, shape) if isinstance(method, Lora) else bottleneck.parameters(method, shape)
 
 
@@ -36,7 +38,7 @@ def adapters(slots: Sequence[Slot], dropout: CellDropout) -> Adapters:
     Args:
         dropout: of the last slot, the one in training.
     """
-    if not slots or isinstance(slots[-1].method, Full):
+    if not slots or isinstance(slots[-1].method, Full | HeadOnly):
         return Unadapted()
     loras = [(slot.method, slot.tensors) for slot in slots if isinstance(slot.method, Lora)]
     bottlenecks = [(slot.method, slot.tensors) for slot in slots if isinstance(slot.method, Bottleneck)]

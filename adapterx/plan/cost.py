@@ -7,7 +7,7 @@ their looks at the dev set; sharing a pass in a bundle makes it less.
 from __future__ import annotations
 
 from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, TaskPart, Training
-from adapterx.recipe import Backbone, Bottleneck, Full, Lora, Method, adapted_layers
+from adapterx.recipe import Backbone, Bottleneck, Full, Head, Lora, Method, adapted_layers
 
 FLOPS = 100e9
 """Floating-point operations per second behind the times: two laptop cores. Divide by 500 for a data-centre GPU."""
@@ -68,6 +68,8 @@ def adapter_parameters(method: Method, info: BackboneInfo) -> int:
     """Trainable parameters of one adapter, exactly as `peft` and `adapters` count them; of `full`, of the encoder."""
     if isinstance(method, Full):
         return encoder_parameters(info)
+    if isinstance(method, Head):
+        return 0
     hidden, layers = info.hidden, len(adapted_layers(method.layers, info.layers))
     if isinstance(method, Lora):
         wide = hidden + info.intermediate
@@ -85,7 +87,7 @@ def encoder_parameters(info: BackboneInfo) -> int:
 
 def bottleneck_width(method: Bottleneck, hidden: int) -> int:
     """Features inside the bottleneck, at least 1."""
-    return max(1, int(hidden // method.reduction_factor))
+    return method.width or max(1, int(hidden // method.reduction_factor))
 
 
 def head_parameters(part: TaskPart, hidden: int) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Generic
 
 from adapterx.plan import cost
+from adapterx.plan.capacity import sized
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.facts import Facts, Refusal, Task, TaskFacts
 from adapterx.plan.identity import evaluation_settings, stage_id, training_settings
@@ -16,6 +17,7 @@ from adapterx.recipe import (
     Backbone,
     Finding,
     Full,
+    Head,
     Intermediate,
     Method,
     Recipe,
@@ -129,7 +131,8 @@ class _Builder(Generic[Task]):
         try:
             info = self.facts.backbone(self.recipe.backbones[cell.backbone])
             self._check_layers(cell, info)
-            self._check_full(cell)
+            self._sized(cell.backbone, cell.method, info)
+            self._check_method(cell)
             settings = self._settings(cell, "target", info)
             self._check_target(self.recipe.targets[cell.target])
             upstream = self._intermediate(cell, info)
@@ -164,8 +167,20 @@ class _Builder(Generic[Task]):
         except ValueError as error:
             raise Refusal(f"the method '{cell.method}' {error}, the backbone '{cell.backbone}'") from None
 
-    def _check_full(self, cell: Cell) -> None:
-        """Full fine-tuning leaves nothing frozen, and steps in float32."""
+    def _sized(self, backbone: str, method: str, info: BackboneInfo) -> Method:
+        """The method as it is on this backbone: its rank or width, where it has a budget."""
+        try:
+            return sized(self.recipe.methods[method], info)
+        except ValueError as error:
+            raise Refusal(f"the method '{method}' {error}, the backbone '{backbone}'") from None
+
+    def _check_method(self, cell: Cell) -> None:
+        """A probe has nothing to hand on; full fine-tuning leaves nothing frozen, and steps in float32."""
+        if isinstance(self.recipe.methods[cell.method], Head) and cell.transfer != "none":
+            raise Refusal(
+                f"the method '{cell.method}' trains a head alone, and heads are new for every target: no intermediate"
+                " reaches it"
+            )
         if not isinstance(self.recipe.methods[cell.method], Full):
             return
         if cell.transfer == "stack":
@@ -229,7 +244,7 @@ class _Builder(Generic[Task]):
     def _training(
         self, kind: Phase, place: Coordinates, info: BackboneInfo, work: Training, inputs: tuple[str, ...]
     ) -> Stage:
-        backbone, method = self._trained(place)
+        backbone, method = self._trained(place, info)
         settings = training_settings(backbone, info, method, work)
         price = cost.training(backbone, info, method, work, self._examples(work))
         id = stage_id(kind, settings, inputs)
@@ -240,13 +255,13 @@ class _Builder(Generic[Task]):
         part = self.facts.part(chosen.task, chosen.source, chosen.languages, ("test",))
         work = Evaluation(part, limit, self._prefix(cell, info))
         settings, inputs = evaluation_settings(work), (target.id,)
-        backbone, method = self._trained(target.coordinates)
+        backbone, method = self._trained(target.coordinates, info)
         price = cost.evaluation(backbone, info, method, work, self._count((work.task,), "test", limit))
         id = stage_id("evaluation", settings, inputs)
         return Stage("evaluation", id, settings, inputs, cell.coordinates, backbone, info, method, work, price)
 
-    def _trained(self, place: Coordinates) -> tuple[Backbone, Method]:
-        return self.recipe.backbones[place.backbone], self.recipe.methods[place.method]
+    def _trained(self, place: Coordinates, info: BackboneInfo) -> tuple[Backbone, Method]:
+        return self.recipe.backbones[place.backbone], self._sized(place.backbone, place.method, info)
 
     def _examples(self, work: Training) -> int | None:
         return self._count(work.tasks, "train", work.train.limit)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from adapterx.plan.stage import BackboneInfo, Evaluation, StageKind, TaskPart, Training
-from adapterx.recipe import Backbone, Bottleneck, Full, Lora, Method, Prune, Sampling, Train, TrainSettings
+from adapterx.recipe import Backbone, Bottleneck, Full, Head, Lora, Method, Prune, Sampling, Train, TrainSettings
 from adapterx.store import JSON, fingerprint
 
 VERSIONS: Mapping[StageKind, int] = {"intermediate": 1, "target": 1, "evaluation": 1}
@@ -99,7 +99,7 @@ def _defaults_of_kind(kind: JSON, placement: JSON) -> Settings:
     if kind == "bottleneck":
         default = Bottleneck.model_validate({"placement": placement} if placement else {})
     else:
-        default = Full() if kind == "full" else Lora()
+        default = {"full": Full, "head": Head}.get(str(kind), Lora)()
     return default.model_dump(mode="json")
 
 

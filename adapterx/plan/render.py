@@ -13,6 +13,7 @@ from adapterx.plan import cost
 from adapterx.plan.graph import Plan
 from adapterx.plan.stage import Coordinates, Stage, Training
 from adapterx.plan.states import State, StateName
+from adapterx.recipe import Bottleneck, Lora
 
 MAX_ROWS = 60
 """A plan of more stages is shown in groups, unless every stage is asked for."""
@@ -38,7 +39,7 @@ def render(plan: Plan, current: Mapping[str, State], every: bool = False) -> Ren
     parts.append(_groups(plan, current) if grouped else _stages(plan, current))
     if grouped:
         parts.append(Text("--all lists every stage", style="dim"))
-    parts += [Text(), *_notes(plan, current), *_candidates(plan), _footer(plan, current)]
+    parts += [Text(), *_notes(plan, current), *_budgets(plan), *_candidates(plan), _footer(plan, current)]
     return Group(*parts)
 
 
@@ -160,6 +161,20 @@ def _candidates(plan: Plan) -> Iterator[Text]:
             f"{_sample(names)}: {candidates} learning rates each ({rates}), {trainings:g} times the steps of one,"
             " chosen on dev data of the training languages",
         )
+
+
+def _budgets(plan: Plan) -> Iterator[Text]:
+    """What budgets come to on each backbone."""
+    found = {}
+    for stage in plan.stages.values():
+        place, method = stage.coordinates, stage.method
+        asked = plan.recipe.methods[place.method]
+        if isinstance(asked, Lora | Bottleneck) and asked.budget is not None:
+            came = f"rank {method.rank}" if isinstance(method, Lora) else f"width {getattr(method, 'width', None)}"
+            trained = cost.adapter_parameters(method, stage.info)
+            found[place.method, place.backbone] = f"{100 * asked.budget:g}% is {came}, {trained:,} parameters"
+    for (name, backbone), text in found.items():
+        yield Text.assemble(("budget: ", "yellow"), f"{name} on {backbone}: {text} and the head")
 
 
 def refusals(plan: Plan) -> Iterator[Text]:

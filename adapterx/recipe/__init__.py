@@ -1,7 +1,7 @@
 """YAML → a validated Recipe."""
 
 from adapterx.recipe.fields import ALL_LANGUAGES
-from adapterx.recipe.methods import Bottleneck, Full, Lora, Method, adapted_layers
+from adapterx.recipe.methods import Bottleneck, Full, Head, Lora, Method, adapted_layers
 from adapterx.recipe.problems import Finding, Problem, RecipeError, SettingError, did_you_mean
 from adapterx.recipe.prune import Prune, PruneSettings
 from adapterx.recipe.reader import locate, read
@@ -29,6 +29,7 @@ __all__ = [
     "Evaluate",
     "Finding",
     "Full",
+    "Head",
     "Intermediate",
     "Lora",
     "Method",

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from adapterx.recipe.fields import Model, unique
 
@@ -40,6 +48,18 @@ def adapted_layers(layers: str | tuple[int, ...], depth: int) -> tuple[int, ...]
     return chosen
 
 
+def _budget(value: object) -> object:
+    found = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+) ?%", value) if isinstance(value, str) else None
+    if found is None or not 0 < float(found[1]) <= 100:
+        raise ValueError("should be a share of the backbone's parameters with a percent sign, as in 0.5%")
+    return float(found[1]) / 100
+
+
+Budget = Annotated[
+    float, BeforeValidator(_budget), PlainSerializer(lambda share: f"{100 * share:g}%", when_used="json")
+]
+
+
 class Lora(Model):
     """Low-rank updates of linear layers: W + (alpha / rank) B A (Hu et al. 2021, arXiv 2106.09685)."""
 
@@ -47,7 +67,11 @@ class Lora(Model):
     rank: PositiveInt = 8
     """Rows of A and columns of B."""
     alpha: PositiveFloat = 16.0
-    """The update is scaled by alpha / rank."""
+    """The update is scaled by alpha / rank. With a budget, twice the rank where it is not given."""
+    use_rslora: bool = False
+    """Scale by alpha / sqrt(rank) instead (Kalajdzievski 2023, arXiv 2312.03732)."""
+    budget: Budget | None = None
+    """The largest rank whose parameters are at most this share of the backbone's, as in 0.5%. Excludes rank."""
     dropout: Dropout = 0.0
     """Dropout on the input of A."""
     target_modules: Annotated[
@@ -59,6 +83,12 @@ class Lora(Model):
     """The linear layers to update, in any order."""
     layers: Layers = "all"
     """The encoder layers that carry adapters: all, the highest few, or a list."""
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if self.budget is not None and "rank" in self.model_fields_set:
+            raise ValueError("gives both rank and budget: keep one of them")
+        return self
 
 
 class Bottleneck(Model):
@@ -73,6 +103,10 @@ class Bottleneck(Model):
     """After the feed-forward block; after attention too (double); or beside the feed-forward block (parallel)."""
     reduction_factor: Annotated[float, Field(ge=1.0)] = 16.0
     """Hidden size divided by bottleneck size. 16, or 2 when parallel."""
+    width: PositiveInt | None = None
+    """Bottleneck size itself. Excludes reduction_factor."""
+    budget: Budget | None = None
+    """The largest width whose parameters are at most this share of the backbone's, as in 0.5%. Excludes both."""
     activation: Activation = "relu"
     """The non-linearity between the two layers. relu, or swish when double."""
     scaling: PositiveFloat = 1.0
@@ -87,6 +121,8 @@ class Bottleneck(Model):
     def _placement_defaults(cls, data: object) -> object:
         if not isinstance(data, dict):
             return data
+        if len(given := [key for key in ("reduction_factor", "width", "budget") if data.get(key) is not None]) > 1:
+            raise ValueError(f"gives both {given[0]} and {given[1]}: keep one of them")
         placement = data.get("placement")
         defaults = _PLACEMENT_DEFAULTS.get(placement, {}) if isinstance(placement, str) else {}
         return {**defaults, **data}
@@ -102,9 +138,17 @@ class Full(Model):
     dropout: ClassVar[float] = 0.0
 
 
+class Head(Model):
+    """A linear probe: nothing but the head is trained, upon the frozen encoder."""
+
+    kind: Literal["head"] = "head"
+    layers: ClassVar[str] = "top-1"
+    dropout: ClassVar[float] = 0.0
+
+
 _PLACEMENT_DEFAULTS: dict[str, dict[str, object]] = {
     "double": {"activation": "swish"},
     "parallel": {"reduction_factor": 2.0, "scaling": 4.0},
 }
 
-Method = Annotated[Lora | Bottleneck | Full, Field(discriminator="kind")]
+Method = Annotated[Lora | Bottleneck | Full | Head, Field(discriminator="kind")]

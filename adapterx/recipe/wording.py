@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from adapterx.recipe.document import resolve
-from adapterx.recipe.methods import Bottleneck, Full, Lora
+from adapterx.recipe.methods import Bottleneck, Full, Head, Lora
 from adapterx.recipe.problems import Finding, Location, did_you_mean
 from adapterx.recipe.prune import Prune
 from adapterx.recipe.schema import (
@@ -33,6 +33,7 @@ _KEYS: dict[tuple[str, ...], type[BaseModel]] = {
     ("methods", "*", "lora"): Lora,
     ("methods", "*", "bottleneck"): Bottleneck,
     ("methods", "*", "full"): Full,
+    ("methods", "*", "head"): Head,
     ("intermediates", "*"): Intermediate,
     ("intermediates", "*", "sampling"): Sampling,
     ("targets", "*"): Target,

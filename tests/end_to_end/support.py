@@ -12,6 +12,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "double": {"kind": "bottleneck", "placement": "double", "reduction_factor": 4},
     "parallel": {"kind": "bottleneck", "placement": "parallel"},
     "full": {"kind": "full"},
+    "head": {"kind": "head"},
 }
 INTERMEDIATES: dict[str, Any] = {"none": None, "one": {"tasks": "time-order"}}
 TRANSFERS: list[Any] = ["continue", "stack"]

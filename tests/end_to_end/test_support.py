@@ -83,6 +83,8 @@ def test_every_adapter_acts(run) -> None:
         before = scores(encoder, cell, head, texts)
         perturbed = [replace(cell, heads=noisy(cell.heads))]
         for at, slot in enumerate(cell.slots):
+            if not slot.tensors:
+                continue  # a probe is its head
             slots = (*cell.slots[:at], replace(slot, tensors=noisy(slot.tensors)), *cell.slots[at + 1 :])
             perturbed.append(replace(cell, slots=slots))
         for one in perturbed:

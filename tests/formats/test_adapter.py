@@ -11,6 +11,7 @@ def test_every_setting_of_a_method_is_translated() -> None:
     assert {field.name for field in fields(Bottleneck)} == {
         "placement",
         "reduction_factor",
+        "width",
         "activation",
         "scaling",
         "dropout",

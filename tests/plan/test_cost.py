@@ -12,6 +12,7 @@ from adapterx.plan import BackboneInfo, Training
 from adapterx.plan.cost import REORDERED_BYTES, adapter_parameters, head_parameters
 from adapterx.plan.stage import TaskPart
 from adapterx.recipe import Bottleneck, Lora, Method
+from adapterx.recipe import Head as Probe
 from tests.plan.conftest import Planner
 
 BASE = BackboneInfo("base", "xlm-roberta", 768, 12, 12, 3072, 250002, 512)
@@ -30,6 +31,8 @@ def part(format: str, labels: int) -> TaskPart:
         (Bottleneck(), 894_528),  # `adapters` reports 894,528 for seq_bn on a base-sized encoder
         (Bottleneck(placement="double"), 2 * 894_528),
         (Bottleneck(placement="parallel"), 12 * (2 * 768 * 384 + 384 + 768)),
+        (Bottleneck(width=48), 894_528),
+        (Probe(), 0),
         (Bottleneck(reduction_factor=10_000), 12 * (2 * 768 + 1 + 768)),
     ],
 )

@@ -178,6 +178,8 @@ def test_defaults_stay_out_and_come_back(small: Callable[..., Plan]) -> None:
         "kind": "bottleneck",
         "placement": "parallel",
         "reduction_factor": 2.0,
+        "width": None,
+        "budget": None,
         "activation": "relu",
         "scaling": 4.0,
         "dropout": 0.0,

@@ -1,0 +1,80 @@
+"""A budget comes to the largest adapter that is within it, on every backbone."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapterx.plan.capacity import sized
+from adapterx.plan.cost import adapter_parameters, encoder_parameters
+from adapterx.plan.identity import training_settings
+from adapterx.plan.stage import BackboneInfo, Training
+from adapterx.recipe import Backbone, Bottleneck, Lora, Method, Sampling, Train
+from tests.plan.conftest import Planner
+
+BASE = BackboneInfo("base", "xlm-roberta", 768, 12, 12, 3072, 250_002, 512)
+LARGE = BackboneInfo("large", "xlm-roberta", 1024, 24, 16, 4096, 250_002, 512)
+BUDGETS = [
+    {"kind": "lora", "budget": "0.5%"},
+    {"kind": "lora", "budget": "0.1%", "target_modules": ["intermediate", "query"], "layers": "top-4"},
+    {"kind": "bottleneck", "budget": "0.5%"},
+    {"kind": "bottleneck", "placement": "double", "budget": "1.5%"},
+    {"kind": "bottleneck", "placement": "parallel", "budget": "2%"},
+]
+
+
+def method(**settings: object) -> Method:
+    kind = {"lora": Lora, "bottleneck": Bottleneck}[str(settings["kind"])]
+    return kind.model_validate(settings)
+
+
+@pytest.mark.parametrize("settings", BUDGETS)
+@pytest.mark.parametrize("info", [BASE, LARGE], ids=["base", "large"])
+def test_the_largest_within_the_budget(settings: dict[str, object], info: BackboneInfo) -> None:
+    found = sized(method(**settings), info)
+    share = float(str(settings["budget"]).removesuffix("%")) / 100
+    allowed = share * encoder_parameters(info)
+    size = "rank" if isinstance(found, Lora) else "width"
+    larger = found.model_copy(update={size: getattr(found, size) + 1})
+    assert adapter_parameters(found, info) <= allowed < adapter_parameters(larger, info)
+    assert found.budget is None  # type: ignore[union-attr]
+
+
+def test_a_budget_has_the_identity_of_the_size_it_comes_to() -> None:
+    rank = sized(method(kind="lora", budget="0.5%"), BASE).rank  # type: ignore[union-attr]
+    work = Training((), Sampling(), Train().phase("target", "", "lora"), 1, "none")
+    chosen, plain = (
+        training_settings(Backbone(model="x"), BASE, one, work)
+        for one in (sized(method(kind="lora", budget="0.5%"), BASE), Lora(rank=rank, alpha=2.0 * rank))
+    )
+    assert chosen == plain
+
+
+def test_alpha_stays_as_it_is_given() -> None:
+    assert sized(method(kind="lora", budget="0.5%", alpha=7.0), BASE).alpha == 7.0  # type: ignore[union-attr]
+
+
+def test_what_has_no_budget_stays_as_it_is() -> None:
+    one = Lora(rank=3)
+    assert sized(one, BASE) is one
+
+
+def test_too_small_a_budget_is_refused_with_what_it_takes(planned: Planner) -> None:
+    plan = planned(methods={"tiny": {"kind": "lora", "budget": "0.00001%"}}, intermediates={"none": None})
+    reasons = set(plan.refused.values())
+    assert len(reasons) == 2 and all("the smallest adapter has" in reason for reason in reasons)
+
+
+def test_a_head_takes_nothing_from_an_intermediate(planned: Planner) -> None:
+    plan = planned(methods={"probe": {"kind": "head"}})
+    assert {cell.transfer for cell in plan.refused} == {"continue", "stack"}
+    assert {cell.transfer for cell in plan.cell_stages} == {"none"}
+
+
+def test_full_refuses_stack_rounding_and_races(planned: Planner) -> None:
+    plan = planned(methods={"full": {"kind": "full"}})
+    assert {cell.transfer for cell in plan.refused} == {"stack"}
+    rounded = planned(methods={"full": {"kind": "full"}}, backbones={"small": {"model": "e5@6", "load": "bfloat16"}})
+    assert all("loaded in bfloat16" in why or "stack upon" in why for why in rounded.refused.values())
+    assert not rounded.stages
+    races = planned(methods={"full": {"kind": "full"}}, train={"prune": {"learning_rates": [1e-4, 1e-5]}})
+    assert any("side by side" in why for why in races.refused.values()) and not races.stages
