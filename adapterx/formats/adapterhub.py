@@ -135,7 +135,8 @@ def _name_in_file(key: str, name: str) -> str:
 
 def _config(adapter: PortableAdapter, encoder: Encoder) -> dict[str, Any]:
     method = adapter.method
-    assert isinstance(method, Bottleneck)
+    if not isinstance(method, Bottleneck):
+        raise FormatError(f"a {type(method).__name__} is no adapter that adapters 1.3.0 has files for")
     return {
         **_BOTTLENECK,
         **_BOTTLENECK_REST,

@@ -77,7 +77,6 @@ _HARMLESS = {
     "auto_mapping",
     "base_model_name_or_path",
     "inference_mode",
-    "init_lora_weights",
     "ensure_weight_tying",
     "megatron_core",
     "peft_version",
@@ -90,6 +89,10 @@ _HARMLESS = {
     "lora_ga_config",
 }
 """Settings that change nothing about what stored weights compute: how they began, and for what library version."""
+
+_PLAIN_STARTS = (True, False, "gaussian", "orthogonal", "eva")
+"""Initialisations that leave the backbone as it is. Others (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA) take the adapter's
+start out of the backbone's weights, and the stored adapter means nothing without that."""
 
 _READ = {
     "exclude_modules",
@@ -211,6 +214,9 @@ def _check_config(path: Path, config: Mapping[str, Any]) -> None:
     for key, value in config.items():
         if key in _READ or key in _HARMLESS:
             continue
+        if key == "init_lora_weights":
+            _check_start(path, value)
+            continue
         if key == "modules_to_save" and isinstance(value, list) and set(value) <= _HEADS:
             continue
         if key not in _UNUSED:
@@ -223,6 +229,14 @@ def _check_config(path: Path, config: Mapping[str, Any]) -> None:
                 f"{path}: {key}: {value!r} is not supported; adapterx reads plain LoRA: merge the adapter into the "
                 "backbone with peft's merge_and_unload, or train it without that setting"
             )
+
+
+def _check_start(path: Path, value: object) -> None:
+    if value not in _PLAIN_STARTS:
+        raise FormatError(
+            f"{path}: init_lora_weights: {value!r} changes the backbone too: save the adapter again with peft's "
+            "path_initial_model_for_weight_conversion, which makes a plain LoRA of it"
+        )
 
 
 def _method(path: Path, config: Mapping[str, Any], encoder: Encoder) -> Lora:

@@ -30,6 +30,7 @@ METHODS = {
 CONFIGS = {
     "default": {"target_modules": ["query", "value"]},
     "rslora": {"target_modules": ["key"], "use_rslora": True},
+    "gaussian": {"target_modules": ["value"], "init_lora_weights": "gaussian"},
     "dense": {"target_modules": ["dense"]},
     "all-linear": {"target_modules": "all-linear"},
     "regex": {"target_modules": r".*layer\.[12]\.attention\.self\.(query|key)"},
@@ -141,6 +142,7 @@ def test_a_bottleneck_has_no_place_there(tmp_path: Path) -> None:
 
 REFUSED = {
     "dora": ({"use_dora": True}, "use_dora: True is not supported"),
+    "pissa": ({"init_lora_weights": "pissa"}, "'pissa' changes the backbone too: save .*path_initial_model"),
     "bias": ({"bias": "all"}, "bias: 'all' is not supported"),
     "ranks": ({"rank_pattern": {"query": 2}}, "rank_pattern: .* is not supported"),
     "kind": ({"peft_type": "IA3"}, "peft_type 'IA3' cannot be read"),
