@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import fields
 
 from adapterx.engine import settings as engine
 from adapterx.methods import config
-from adapterx.recipe import Full, Head, Lora, Method, TrainSettings, adapted_layers
+from adapterx.methods.merging import Merging
+from adapterx.methods.method import Slot
+from adapterx.recipe import Full, Fuse, Head, Lora, Merge, Method, TrainSettings, adapted_layers
 
 
 def method(chosen: Method, depth: int) -> config.Method:
@@ -24,6 +27,20 @@ def method(chosen: Method, depth: int) -> config.Method:
         values["alpha"] *= math.sqrt(chosen.rank) if chosen.use_rslora else 1.0
         return config.Lora(**values)
     return config.Bottleneck(**values)
+
+
+def combined(how: Fuse | Merge | None, members: Sequence[Slot]) -> config.Fusion | None:
+    """The method of a fusion over these members; None where nothing is fused."""
+    if not isinstance(how, Fuse):
+        return None
+    methods = tuple(slot.method for slot in members if isinstance(slot.method, config.Bottleneck))
+    return config.Fusion(methods, how.value_rank)
+
+
+def merging(how: Merge, method: config.Method) -> Merging:
+    """The arithmetic of a merger; the plain mean where none is named."""
+    named = how.method or ("linear" if isinstance(method, config.Lora) else "average")
+    return Merging(named, how.weights, how.density)
 
 
 def settings(train: TrainSettings) -> engine.TrainSettings:

@@ -36,7 +36,8 @@ def _cell(plan: Plan, cell: Cell) -> dict[str, JSON]:
     if stages is None:
         return {"cell": coordinates, "stages": None, "refused": plan.refused[cell]}
     refs = {kind: _stage(plan, getattr(stages, kind)) for kind in ("intermediate", "target", "evaluation")}
-    return {"cell": coordinates, "stages": refs, "refused": None}
+    members: list[JSON] = [_stage(plan, id) for id in stages.members]
+    return {"cell": coordinates, "stages": refs, "refused": None, **({"members": members} if members else {})}
 
 
 def _stage(plan: Plan, id: str | None) -> dict[str, JSON] | None:

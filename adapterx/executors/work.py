@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from adapterx.backbones.load import LoadedBackbone, load
 from adapterx.backbones.packed import PackedEncoder
+from adapterx.engine.bundle import shape_of
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.evaluate import LanguagePredictions, collapse, evaluate, summary, write_parquet
@@ -28,12 +29,15 @@ from adapterx.executors.provenance import gpu, peak_memory, surroundings
 from adapterx.executors.tuning import Chosen
 from adapterx.methods.config import Full
 from adapterx.methods.head import Head
+from adapterx.methods.merging import merge
 from adapterx.methods.method import Slot
 from adapterx.plan import Evaluation, Plan, Stage, TaskPart, Training
-from adapterx.recipe import Backbone
+from adapterx.recipe import Backbone, Merge
 from adapterx.store import JSON, Store
 from adapterx.tasks.sampling import pool_probabilities
 
+_FROZEN_BELOW = ("stack", "fuse")
+"""Transfers whose inputs stay frozen below what is trained."""
 ADAPTER, LOG, PREDICTIONS = (
     "adapter.safetensors",
     "training.jsonl",
@@ -149,22 +153,26 @@ class Worker:
         assert isinstance(work, Training)
         tasks = tuple(self._task(part, work, loaded) for part in work.tasks)
         sizes = [len(pool.data) for task in tasks for pool in task.train]
-        below = None if work.transfer == "none" else self._adapter(self.plan.stages[stage.inputs[0]])
+        below = [self._slot(self.plan.stages[id]) for id in stage.inputs]
         method = plain.method(stage.method, stage.info.layers)
-        initial = below if work.transfer == "continue" else None
-        if isinstance(method, Full) and initial is None:
+        initial: Mapping[str, Tensor] | None = None
+        if work.transfer == "continue":
+            initial = below[0].tensors
+        elif isinstance(work.combination, Merge):
+            initial = self._merged(work.combination, below, work.seed)
+        elif isinstance(method, Full):
             assert self._current is not None
             initial = self._current.encoder.weights()
         return TrainingCell(
             name=stage.slug,
             key=f"{stage.kind} {stage.id}",
             seed=work.seed,
-            method=method,
+            method=plain.combined(work.combination, below) or method,
             settings=plain.settings(work.train.candidates[0]),
             tasks=tasks,
             probabilities=pool_probabilities(sizes, work.sampling.temperature, work.sampling.cap),
             initial=initial,
-            lower=(Slot(method, below),) if below is not None and work.transfer == "stack" else (),
+            lower=tuple(below) if work.transfer in _FROZEN_BELOW else (),
         )
 
     def _task(self, part: TaskPart, work: Training, loaded: LoadedBackbone) -> TaskData:
@@ -250,16 +258,19 @@ class Worker:
         """The adapters of a finished training, the frozen ones below included, and its head."""
         assert isinstance(target.work, Training)
         tensors = self._tensors(target)
-        adapters = [_adapter_of(tensors)]
-        if target.work.transfer == "stack":
-            adapters.insert(0, self._adapter(self.plan.stages[target.inputs[0]]))
-        method = plain.method(target.method, target.info.layers)
-        return TrainedCell(tuple(Slot(method, one) for one in adapters), _under("head.", tensors)), _trained_head(
-            target
-        )
+        below = [self._slot(self.plan.stages[id]) for id in target.inputs if target.work.transfer in _FROZEN_BELOW]
+        method = plain.combined(target.work.combination, below) or plain.method(target.method, target.info.layers)
+        slots = (*below, Slot(method, _adapter_of(tensors)))
+        return TrainedCell(slots, _under("head.", tensors)), _trained_head(target)
 
-    def _adapter(self, stage: Stage) -> dict[str, Tensor]:
-        return _adapter_of(self._tensors(stage))
+    def _slot(self, stage: Stage) -> Slot:
+        """The adapter of a finished training."""
+        return Slot(plain.method(stage.method, stage.info.layers), _adapter_of(self._tensors(stage)))
+
+    def _merged(self, how: Merge, members: Sequence[Slot], seed: int) -> Mapping[str, Tensor]:
+        assert self._current is not None
+        method, shape = members[0].method, shape_of(self._current.encoder)
+        return merge(method, [slot.tensors for slot in members], plain.merging(how, method), shape, seed)
 
     def _tensors(self, stage: Stage) -> dict[str, Tensor]:
         from safetensors.torch import load_file

@@ -12,6 +12,7 @@ residuals and norms follows `adapters/methods/{bottleneck,modeling}.py` at 1.3.0
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -51,15 +52,16 @@ def parameters(method: Bottleneck, shape: Shape) -> list[Parameter]:
     found = []
     for layer in adapted_layers(method.layers, shape.layers):
         for place in places(method):
-            name = _name(layer, place)
-            found.append(Parameter(f"{name}.down.weight", (inside, shape.hidden), down))
-            found.append(Parameter(f"{name}.down.bias", (inside,), zeros, decays=False))
-            found.append(Parameter(f"{name}.up.weight", (shape.hidden, inside), up))
-            found.append(Parameter(f"{name}.up.bias", (shape.hidden,), zeros, decays=False))
+            start = name(layer, place)
+            found.append(Parameter(f"{start}.down.weight", (inside, shape.hidden), down))
+            found.append(Parameter(f"{start}.down.bias", (inside,), zeros, decays=False))
+            found.append(Parameter(f"{start}.up.weight", (shape.hidden, inside), up))
+            found.append(Parameter(f"{start}.up.bias", (shape.hidden,), zeros, decays=False))
     return found
 
 
-def _name(layer: int, place: Module | Place) -> str:
+def name(layer: int, place: Module | Place) -> str:
+    """What the tensors of the adapter at this place begin with."""
     module = {"attention": "attention.output", "output": "output"}.get(place, place)
     return f"encoder.layer.{layer}.{module}.adapter"
 
@@ -89,27 +91,29 @@ class BottleneckAdapters(Unadapted):
         for slot, (method, tensors) in enumerate(self.slots):
             if not _sits(tensors, layer, place):
                 continue
-            inputs = self._inputs(method, update, residual, norm)
-            change = _bottleneck(method, tensors, _name(layer, place), inputs, rows)
+            added = change(method, tensors, name(layer, place), inputs(method, update, residual, norm), rows)
             if slot == len(self.slots) - 1:
-                change = self.dropout(change, rows, f"{layer}.{place}")
-            update = update + change
+                added = self.dropout(added, rows, f"{layer}.{place}")
+            update = update + added
         return super().residual(layer, place, update, residual, norm, rows)
 
-    def _inputs(self, method: Bottleneck, update: Tensor, residual: Tensor, norm: nn.Module | None) -> Tensor:
-        if method.placement == "parallel":
-            return residual
-        if method.placement == "double":
-            return update
-        return Unadapted.residual(self, 0, "output", update, residual, norm, ())
+
+def inputs(method: Bottleneck, update: Tensor, residual: Tensor, norm: nn.Module | None) -> Tensor:
+    """What an adapter reads (N, d), of a sublayer's output and its residual input."""
+    if method.placement == "parallel":
+        return residual
+    if method.placement == "double":
+        return update
+    total = update + residual
+    return total if norm is None else cast(Tensor, norm(total))
 
 
 def _sits(tensors: Mapping[str, Tensor], layer: int, place: Module | Place) -> bool:
     """Whether an adapter with these tensors sits at this place."""
-    return f"{_name(layer, place)}.down.weight" in tensors
+    return f"{name(layer, place)}.down.weight" in tensors
 
 
-def _bottleneck(
+def change(
     method: Bottleneck, tensors: Mapping[str, Tensor], name: str, inputs: Tensor, rows: tuple[int, ...]
 ) -> Tensor:
     """What one adapter adds, (N, d)."""

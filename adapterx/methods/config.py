@@ -63,7 +63,23 @@ class HeadOnly:
     dropout: float = field(default=0.0, init=False)
 
 
-Method: TypeAlias = Lora | Bottleneck | Full | HeadOnly
+@dataclass(frozen=True)
+class Fusion:
+    """Attention over several frozen bottleneck adapters, which lie in the slots below."""
+
+    members: tuple[Bottleneck, ...]
+    """Of equal placements and layers; widths may differ."""
+    value_rank: int | None = None
+    """Rank of the value's difference from the identity; a full matrix where None."""
+    dropout: float = field(default=0.0, init=False)
+
+    @property
+    def layers(self) -> Layers:
+        """Those of the members."""
+        return self.members[0].layers
+
+
+Method: TypeAlias = Lora | Bottleneck | Full | HeadOnly | Fusion
 
 
 def adapted_layers(layers: Layers, depth: int) -> tuple[int, ...]:

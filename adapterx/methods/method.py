@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from adapterx.backbones.packed import Adapters, Unadapted
-from adapterx.methods import bottleneck, full, lora
-from adapterx.methods.config import Bottleneck, Full, HeadOnly, Lora, Method, adapted_layers
+from adapterx.methods import bottleneck, full, fusion, lora
+from adapterx.methods.config import Bottleneck, Full, Fusion, HeadOnly, Lora, Method, adapted_layers
 from adapterx.methods.parameters import Parameter
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
@@ -29,6 +29,8 @@ def parameters(method: Method, shape: Shape) -> list[Parameter]:
         return full.parameters(shape)
     if isinstance(method, HeadOnly):
         return []
+    if isinstance(method, Fusion):
+        return fusion.parameters(method, shape)
     return lora.parameters(method, shape) if isinstance(method, Lora) else bottleneck.parameters(method, shape)
 
 
@@ -42,9 +44,11 @@ def adapters(slots: Sequence[Slot], dropout: CellDropout) -> Adapters:
         return Unadapted()
     loras = [(slot.method, slot.tensors) for slot in slots if isinstance(slot.method, Lora)]
     bottlenecks = [(slot.method, slot.tensors) for slot in slots if isinstance(slot.method, Bottleneck)]
-    if not bottlenecks:
+    if len(loras) == len(slots):
         return lora.LoraAdapters(loras, dropout)
-    if not loras:
+    if isinstance(slots[-1].method, Fusion) and not loras:
+        return fusion.FusedAdapters(bottlenecks, slots[-1].tensors)
+    if len(bottlenecks) == len(slots):
         return bottleneck.BottleneckAdapters(bottlenecks, dropout)
     kinds = " and ".join(sorted({type(slot.method).__name__ for slot in slots}))
     raise ValueError(f"adapters of different kinds cannot be stacked: {kinds}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from adapterx.plan.graph import Plan
 from adapterx.plan.stage import Evaluation, Stage, Training
-from adapterx.recipe import Full, adapted_layers
+from adapterx.recipe import Full, Fuse, adapted_layers
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,10 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
         return ("training", stage.id)
     # A cell that draws its heads as it goes has no fixed shape: it would keep its neighbours from batched products.
     several = len(stage.work.tasks) > 1
-    return ("training", weights, stage.method, stage.work.transfer == "stack", several)
+    below = len(stage.inputs) if stage.work.transfer in ("stack", "fuse") else 0
+    combination = stage.work.combination
+    fusion = ("fuse", combination.value_rank) if isinstance(combination, Fuse) else None
+    return ("training", weights, stage.method, below, fusion, several)
 
 
 def _batches(stage: Stage) -> Hashable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-from adapterx.plan.stage import Coordinates, TransferKind
+from adapterx.plan.stage import Coordinates
 from adapterx.recipe import Recipe, Skip
 
 
@@ -16,7 +16,7 @@ class Cell:
     backbone: str
     method: str
     intermediate: str
-    transfer: TransferKind
+    transfer: str
     """`none` where the intermediate is null."""
     target: str
     seed: int
@@ -38,7 +38,7 @@ def expand(recipe: Recipe) -> list[Cell]:
     for backbone, method, (intermediate, learnt) in product(
         recipe.backbones, recipe.methods, recipe.intermediates.items()
     ):
-        transfers: tuple[TransferKind, ...] = recipe.transfers if learnt is not None else ("none",)
+        transfers = tuple(recipe.transfers) if learnt is not None else ("none",)
         for transfer, target, seed in product(transfers, recipe.targets, recipe.seeds):
             cell = Cell(backbone, method, intermediate, transfer, target, seed)
             if not any(_matches(cell, skip) for skip in recipe.skip):

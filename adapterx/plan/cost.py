@@ -7,7 +7,7 @@ their looks at the dev set; sharing a pass in a bundle makes it less.
 from __future__ import annotations
 
 from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, TaskPart, Training
-from adapterx.recipe import Backbone, Bottleneck, Full, Head, Lora, Method, adapted_layers
+from adapterx.recipe import Backbone, Bottleneck, Full, Fuse, Head, Lora, Method, adapted_layers
 
 FLOPS = 100e9
 """Floating-point operations per second behind the times: two laptop cores. Divide by 500 for a data-centre GPU."""
@@ -19,10 +19,18 @@ LINE_BYTES = 100
 """One line of a training log, or one row of stored predictions."""
 
 
-def training(backbone: Backbone, info: BackboneInfo, method: Method, work: Training, examples: int | None) -> Cost:
-    """Cost of a training. `examples` are those of one epoch, None where unknown."""
+def training(
+    backbone: Backbone, info: BackboneInfo, method: Method, work: Training, examples: int | None, members: int = 0
+) -> Cost:
+    """Cost of a training. `examples` are those of one epoch, None where unknown; `members` are fused."""
     heads = sum(head_parameters(part, info.hidden) for part in work.tasks)
     adapter = adapter_parameters(method, info)
+    lower = 0
+    if work.transfer == "stack":
+        lower = 4 * adapter
+    elif isinstance(work.combination, Fuse) and isinstance(method, Bottleneck):
+        lower = 4 * members * adapter
+        adapter = fusion_parameters(method, work.combination.value_rank, info)
     tokens = max(min(work.train.max_length, part.tokens) * _sequences(part) for part in work.tasks)
     batch = work.train.batch_size * tokens
     steps: float | None = work.train.steps
@@ -36,7 +44,6 @@ def training(backbone: Backbone, info: BackboneInfo, method: Method, work: Train
     adapted = info.layers - adapted_layers(method.layers, info.layers)[0]
     through = 2 * _layer_parameters(info) * (info.layers + adapted) // info.layers
     operations = 6 * _layer_parameters(info) if isinstance(method, Full) else through + 6 * adapter
-    lower = 4 * adapter if work.transfer == "stack" else 0
     activations = batch * _activations(info, backbone) * adapted
     return Cost(
         trainable_parameters=adapter + heads,
@@ -78,6 +85,13 @@ def adapter_parameters(method: Method, info: BackboneInfo) -> int:
     inside = bottleneck_width(method, hidden)
     places = 2 if method.placement == "double" else 1
     return layers * places * (2 * hidden * inside + inside + hidden)
+
+
+def fusion_parameters(method: Bottleneck, value_rank: int | None, info: BackboneInfo) -> int:
+    """Trainable parameters of an AdapterFusion: query and key with biases, and the value, at every place."""
+    d, places = info.hidden, 2 if method.placement == "double" else 1
+    value = d * d if value_rank is None else 2 * d * value_rank
+    return len(adapted_layers(method.layers, info.layers)) * places * (2 * d * (d + 1) + value)
 
 
 def encoder_parameters(info: BackboneInfo) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic
 
@@ -15,16 +16,22 @@ from adapterx.plan.identity import evaluation_settings, stage_id, training_setti
 from adapterx.plan.stage import BackboneInfo, Coordinates, Evaluation, Precision, Stage, TaskPart, Training
 from adapterx.recipe import (
     Backbone,
+    Bottleneck,
+    Continue,
     Finding,
     Full,
+    Fuse,
     Head,
     Intermediate,
+    Lora,
+    Merge,
     Method,
     Recipe,
     SettingError,
     Target,
     TrainSettings,
     adapted_layers,
+    did_you_mean,
 )
 from adapterx.recipe import Sampling as Proportions
 from adapterx.recipe.training import Phase
@@ -35,8 +42,11 @@ class CellStages:
     """The stages of one cell, by id."""
 
     intermediate: str | None
+    """None where there is none, or several."""
     target: str
     evaluation: str
+    members: tuple[str, ...] = ()
+    """The intermediates of a fusion or merger."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,7 @@ class Plan:
     @property
     def naive_trainings(self) -> int:
         """Trainings that a loop over the cells would run."""
-        return sum(2 if stages.intermediate else 1 for stages in self.cell_stages.values())
+        return sum(1 + bool(stages.intermediate) + len(stages.members) for stages in self.cell_stages.values())
 
 
 def build(
@@ -77,7 +87,7 @@ def build(
     if not cells:
         raise SettingError([Finding(("skip",), "leaves no cell of the grid", at_key=True)])
     facts = Facts(describe, tasks, recipe_dir)
-    if findings := list(_unknown_tasks(recipe, facts)):
+    if findings := [*_unknown_members(recipe), *_unknown_tasks(recipe, facts)]:
         raise SettingError(findings)
     builder = _Builder(recipe, facts)
     for cell in cells:
@@ -86,6 +96,19 @@ def build(
     ordered = sorted(builder.stages.values(), key=lambda stage: kinds.index(stage.kind))
     stages = {stage.id: stage for stage in ordered}
     return Plan(recipe, tuple(cells), stages, builder.cell_stages, builder.refused, builder.backbones)
+
+
+def _unknown_members(recipe: Recipe) -> Iterator[Finding]:
+    """Members that are no intermediates, or made of others themselves."""
+    single = [name for name, one in recipe.intermediates.items() if one is not None and one.members is None]
+    for name, intermediate in recipe.intermediates.items():
+        for index, member in enumerate((intermediate and intermediate.members) or ()):
+            if member not in single:
+                known = member in recipe.intermediates
+                why = "is no single adapter" if known else "is not among the intermediates"
+                yield Finding(
+                    ("intermediates", name, "members", index), f"'{member}' {why}", did_you_mean(member, single)
+                )
 
 
 def _unknown_tasks(recipe: Recipe, facts: Facts[Task]) -> Iterator[Finding]:
@@ -114,6 +137,37 @@ def _unknown(
         yield Finding((*entry, "source"), str(refusal))
 
 
+def _check_fusion(cell: Cell, method: Method) -> None:
+    """AdapterFusion mixes what bottlenecks add to a sublayer's output."""
+    if not isinstance(method, Bottleneck):
+        raise Refusal(
+            f"the transfer '{cell.transfer}' mixes what bottleneck adapters add to a layer, and the method"
+            f" '{cell.method}' is {method.kind}; merge its adapters instead"
+        )
+
+
+def _check_merging(cell: Cell, way: Merge, method: Method, members: int) -> None:
+    """Which arithmetic is defined for what."""
+    defined = ("average", "task_arithmetic")
+    if isinstance(method, Lora):
+        defined = ("linear", "ties", "dare_linear", "dare_ties", "svd", "cat")  # type: ignore[assignment]
+    if way.method is not None and way.method not in defined:
+        raise Refusal(
+            f"the transfer '{cell.transfer}' merges by {way.method}, which is not defined for the {method.kind}"
+            f" adapters of '{cell.method}'; {', '.join(defined)} are"
+        )
+    if way.weights is not None and len(way.weights) != members:
+        raise Refusal(
+            f"the transfer '{cell.transfer}' has {len(way.weights)} weights for the {members} members of"
+            f" '{cell.intermediate}'"
+        )
+
+
+def _grown_alpha(method: Lora, times: int) -> float:
+    """The alpha that leaves the scaling of a LoRA as it is when its rank grows so many times."""
+    return method.alpha * (math.sqrt(times) if method.use_rslora else times)
+
+
 class _Builder(Generic[Task]):
     """Makes the stages of cell after cell, each stage once."""
 
@@ -135,15 +189,20 @@ class _Builder(Generic[Task]):
             self._check_method(cell)
             settings = self._settings(cell, "target", info)
             self._check_target(self.recipe.targets[cell.target])
-            upstream = self._intermediate(cell, info)
+            self._check_transfer(cell)
+            upstream = self._intermediates(cell, info)
             target = self._target(cell, info, settings, upstream)
             evaluation = self._evaluation(cell, info, target)
         except Refusal as refusal:
             self.refused[cell] = str(refusal)
             return
         self.backbones[cell.backbone] = info
-        kept = [self.stages.setdefault(stage.id, stage).id for stage in (upstream, target, evaluation) if stage]
-        self.cell_stages[cell] = CellStages(upstream.id if upstream else None, kept[-2], kept[-1])
+        *below, trained, scored = (
+            self.stages.setdefault(stage.id, stage).id for stage in (*upstream, target, evaluation)
+        )
+        several = len(below) > 1
+        single = below[0] if below and not several else None
+        self.cell_stages[cell] = CellStages(single, trained, scored, tuple(below) if several else ())
 
     def _settings(self, cell: Cell, phase: Phase, info: BackboneInfo) -> TrainSettings:
         method = self.recipe.methods[cell.method]
@@ -183,9 +242,9 @@ class _Builder(Generic[Task]):
             )
         if not isinstance(self.recipe.methods[cell.method], Full):
             return
-        if cell.transfer == "stack":
+        if cell.transfer != "none" and not isinstance(self.recipe.transfers[cell.transfer], Continue):
             raise Refusal(
-                f"the method '{cell.method}' trains every weight, so nothing stays frozen below to stack upon;"
+                f"the method '{cell.method}' trains every weight, so there are no adapters to stack, fuse or merge;"
                 " use continue"
             )
         if (precision := self.recipe.backbones[cell.backbone].load) != "float32":
@@ -193,6 +252,27 @@ class _Builder(Generic[Task]):
                 f"the method '{cell.method}' trains every weight in float32, but the backbone '{cell.backbone}' is"
                 f" loaded in {precision}"
             )
+
+    def _check_transfer(self, cell: Cell) -> None:
+        """Some transfers take one adapter, others several; and not every combination is defined for every method."""
+        learnt = self.recipe.intermediates[cell.intermediate]
+        if learnt is None:
+            return
+        way, method = self.recipe.transfers[cell.transfer], self.recipe.methods[cell.method]
+        if way.several and learnt.members is None:
+            raise Refusal(
+                f"the transfer '{cell.transfer}' brings several adapters together, and '{cell.intermediate}' is one;"
+                " an intermediate with `members` is several"
+            )
+        if learnt.members is not None and not way.several:
+            raise Refusal(
+                f"the transfer '{cell.transfer}' takes one adapter, and '{cell.intermediate}' is"
+                f" {len(learnt.members)}; fuse or merge them"
+            )
+        if isinstance(way, Fuse):
+            _check_fusion(cell, method)
+        if isinstance(way, Merge) and learnt.members is not None:
+            _check_merging(cell, way, method, len(learnt.members))
 
     def _prefix(self, cell: Cell, info: BackboneInfo) -> Precision:
         """How hidden states below the adapters are rounded, if any are kept."""
@@ -216,16 +296,22 @@ class _Builder(Generic[Task]):
                 f" '{scored.name}' with {', '.join(scored.labels)}: one head cannot serve both"
             )
 
-    def _intermediate(self, cell: Cell, info: BackboneInfo) -> Stage | None:
+    def _intermediates(self, cell: Cell, info: BackboneInfo) -> list[Stage]:
+        """None, one, or those of every member."""
         learnt = self.recipe.intermediates[cell.intermediate]
         if learnt is None:
-            return None
-        key = (cell.backbone, cell.method, cell.intermediate, cell.seed)
+            return []
+        return [self._intermediate(cell, name, info) for name in learnt.members or (cell.intermediate,)]
+
+    def _intermediate(self, cell: Cell, name: str, info: BackboneInfo) -> Stage:
+        learnt = self.recipe.intermediates[name]
+        assert learnt is not None
+        key = (cell.backbone, cell.method, name, cell.seed)
         if key not in self.intermediates:
             settings = self._settings(cell, "intermediate", info)
             parts = self._parts(learnt, settings)
             work = Training(parts, learnt.sampling, settings, cell.seed, "none", self._prefix(cell, info))
-            place = Coordinates(cell.backbone, cell.method, cell.intermediate, cell.seed)
+            place = Coordinates(cell.backbone, cell.method, name, cell.seed)
             self.intermediates[key] = self._training("intermediate", place, info, work, ())
         return self.intermediates[key]
 
@@ -233,20 +319,28 @@ class _Builder(Generic[Task]):
         read = (learnt.source, learnt.languages, settings.splits)
         return tuple(self.facts.part(task, *read) for task in sorted(learnt.tasks))
 
-    def _target(self, cell: Cell, info: BackboneInfo, settings: TrainSettings, upstream: Stage | None) -> Stage:
+    def _target(self, cell: Cell, info: BackboneInfo, settings: TrainSettings, upstream: list[Stage]) -> Stage:
         target = self.recipe.targets[cell.target]
         learnt = target.train_task or target.task
         part = self.facts.part(learnt, target.source, target.train_languages, settings.splits)
-        work = Training((part,), Proportions(), settings, cell.seed, cell.transfer, self._prefix(cell, info))
-        inputs = (upstream.id,) if upstream else ()
-        return self._training("target", cell.coordinates, info, work, inputs)
+        way = self.recipe.transfers[cell.transfer] if upstream else None
+        combination = way if isinstance(way, Fuse | Merge) else None
+        if isinstance(way, Fuse) and way.learning_rate is not None:
+            settings = replace(settings, learning_rate=way.learning_rate, prune=None)
+        kind = "none" if way is None else way.kind
+        work = Training((part,), Proportions(), settings, cell.seed, kind, self._prefix(cell, info), combination)
+        return self._training("target", cell.coordinates, info, work, tuple(stage.id for stage in upstream))
 
     def _training(
         self, kind: Phase, place: Coordinates, info: BackboneInfo, work: Training, inputs: tuple[str, ...]
     ) -> Stage:
         backbone, method = self._trained(place, info)
+        if isinstance(method, Lora) and isinstance(work.combination, Merge) and work.combination.method == "cat":
+            # The ranks add up; so does alpha, which leaves the scaling as it is.
+            grown = {"rank": len(inputs) * method.rank, "alpha": _grown_alpha(method, len(inputs))}
+            method = method.model_copy(update=grown)
         settings = training_settings(backbone, info, method, work)
-        price = cost.training(backbone, info, method, work, self._examples(work))
+        price = cost.training(backbone, info, method, work, self._examples(work), len(inputs))
         id = stage_id(kind, settings, inputs)
         return Stage(kind, id, settings, inputs, place, backbone, info, method, work, price)
 
@@ -255,7 +349,7 @@ class _Builder(Generic[Task]):
         part = self.facts.part(chosen.task, chosen.source, chosen.languages, ("test",))
         work = Evaluation(part, limit, self._prefix(cell, info))
         settings, inputs = evaluation_settings(work), (target.id,)
-        backbone, method = self._trained(target.coordinates, info)
+        backbone, method = target.backbone, target.method
         price = cost.evaluation(backbone, info, method, work, self._count((work.task,), "test", limit))
         id = stage_id("evaluation", settings, inputs)
         return Stage("evaluation", id, settings, inputs, cell.coordinates, backbone, info, method, work, price)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from adapterx.plan.stage import BackboneInfo, Evaluation, StageKind, TaskPart, Training
-from adapterx.recipe import Backbone, Bottleneck, Full, Head, Lora, Method, Prune, Sampling, Train, TrainSettings
+from adapterx.recipe import Backbone, Bottleneck, Full, Head, Lora, Merge, Method, Prune, Sampling, Train, TrainSettings
 from adapterx.store import JSON, fingerprint
 
 VERSIONS: Mapping[StageKind, int] = {"intermediate": 1, "target": 1, "evaluation": 1}
@@ -37,7 +37,7 @@ def training_settings(backbone: Backbone, info: BackboneInfo, method: Method, wo
     if method.dropout > 0:
         settings["masks"] = "counted"  # results of masks that were drawn from a running generator are other ones
     if work.transfer != "none":
-        settings["transfer"] = work.transfer
+        settings["transfer"] = _transfer(work)
     if work.prefix != "exact":
         settings["prefix"] = work.prefix
     if sum(len(part.languages) for part in work.tasks) > 1:
@@ -79,6 +79,19 @@ def _backbone(backbone: Backbone, info: BackboneInfo) -> Settings:
 
 def _part(part: TaskPart) -> Settings:
     return {"languages": list(part.languages), "data": part.data}
+
+
+def _transfer(work: Training) -> JSON:
+    """The kind alone, or with what is not at its default; a learning rate of its own is the training's."""
+    if work.combination is None:
+        return work.transfer
+    given = work.combination.model_dump(mode="json", exclude={"kind", "learning_rate"}, exclude_defaults=True)
+    if isinstance(work.combination, Merge):
+        if given.get("method") in ("linear", "average"):  # what a method is merged by where none is named
+            del given["method"]
+        if work.combination.method not in ("ties", "dare_linear", "dare_ties"):
+            given.pop("density", None)
+    return {"kind": work.transfer, **given}
 
 
 def _train(train: TrainSettings) -> Settings:

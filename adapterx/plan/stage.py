@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from adapterx.recipe import Backbone, Method, Sampling, TrainSettings
+from adapterx.recipe import Backbone, Fuse, Merge, Method, Sampling, TrainSettings
 from adapterx.store import JSON
 
 StageKind = Literal["intermediate", "target", "evaluation"]
-TransferKind = Literal["none", "continue", "stack"]
+TransferKind = Literal["none", "continue", "stack", "fuse", "merge"]
 Precision = Literal["exact", "float16", "bfloat16"]
 
 
@@ -57,9 +57,11 @@ class Training:
     train: TrainSettings
     seed: int
     transfer: TransferKind
-    """How the adapter of the stage's input is used; `none` where there is no input."""
+    """How the adapters of the stage's inputs are used; `none` where there are no inputs."""
     prefix: Precision = "exact"
     """How hidden states below the lowest adapter are rounded."""
+    combination: Fuse | Merge | None = None
+    """How several inputs come together."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Coordinates:
     method: str
     intermediate: str
     seed: int
-    transfer: TransferKind = "none"
+    transfer: str = "none"
     target: str | None = None
 
     @property

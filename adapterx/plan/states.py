@@ -89,10 +89,13 @@ def _changes(old: Record, stage: Stage, plan: Plan, store: Store) -> list[Change
 def _upstream(old: Record, stage: Stage, plan: Plan, store: Store) -> list[Change]:
     if not (old.inputs and stage.inputs):
         return [Change("intermediate", _short(old.inputs), _short(stage.inputs))]
-    upstream = plan.stages[stage.inputs[0]]
-    before = next((r for r in store.siblings(upstream.kind, upstream.slug) if r.id == old.inputs[0]), None)
+    if len(old.inputs) != len(stage.inputs):
+        return [Change("inputs", str(len(old.inputs)), str(len(stage.inputs)))]
+    was, now = next(pair for pair in zip(old.inputs, stage.inputs, strict=True) if pair[0] != pair[1])
+    upstream = plan.stages[now]
+    before = next((record for record in store.siblings(upstream.kind, upstream.slug) if record.id == was), None)
     if before is None:
-        return [Change(upstream.kind, _short(old.inputs), _short(stage.inputs))]
+        return [Change(upstream.kind, was[:12], now[:12])]
     inner = _changes(before, upstream, plan, store)
     return [Change(f"{upstream.kind}: {change.key}", change.old, change.new) for change in inner]
 

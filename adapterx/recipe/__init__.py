@@ -18,6 +18,7 @@ from adapterx.recipe.schema import (
     Target,
 )
 from adapterx.recipe.training import EarlyStopping, Train, TrainSettings
+from adapterx.recipe.transfers import Continue, Fuse, Merge, Stack, Transfer
 
 __all__ = [
     "ALL_LANGUAGES",
@@ -25,13 +26,16 @@ __all__ = [
     "Backbone",
     "Bottleneck",
     "Compare",
+    "Continue",
     "EarlyStopping",
     "Evaluate",
     "Finding",
     "Full",
+    "Fuse",
     "Head",
     "Intermediate",
     "Lora",
+    "Merge",
     "Method",
     "PrefixCache",
     "Problem",
@@ -42,9 +46,11 @@ __all__ = [
     "Sampling",
     "SettingError",
     "Skip",
+    "Stack",
     "Target",
     "Train",
     "TrainSettings",
+    "Transfer",
     "adapted_layers",
     "did_you_mean",
     "locate",

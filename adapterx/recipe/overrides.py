@@ -72,6 +72,13 @@ def _with(node: Node, keys: list[str], value: Node, whole: list[str]) -> Node:
 
 def _expanded(node: Node, path: tuple[str, ...]) -> Node:
     """A shorthand in its long form, so that an override can reach into it."""
+    if path == ("transfers",) and isinstance(node, Sequence):
+        kinds = [item for item in node.items if isinstance(item, Scalar)]
+        named = {
+            item.text: Entry(item.position, Mapping(item.position, {"kind": Entry(item.position, item)}))
+            for item in kinds
+        }
+        return Mapping(node.position, named)
     if path == ("targets",) and isinstance(node, Sequence):
         named = {item.text: Entry(item.position, item) for item in node.items if isinstance(item, Scalar)}
         return Mapping(node.position, named)

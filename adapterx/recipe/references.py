@@ -18,7 +18,7 @@ def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
     axes = {axis: _names(data.get(axis)) for axis in NAMED_AXES}
     if "intermediates" not in data:
         axes["intermediates"] = ["none"]
-    axes["transfers"] = ["continue", "stack", "none"]
+    axes["transfers"] = [*dict.fromkeys([*_names(data.get("transfers")), "continue", "stack", "none"])]
     found: list[Finding] = []
     for index, skip in enumerate(_list(data.get("skip"))):
         for axis, value in _mapping(skip).items():
@@ -45,7 +45,7 @@ def _rates(location: Location, rates: object, data: Mapping[str, Any]) -> Iterat
     if not isinstance(rates, dict):
         return
     kinds = {name: str(_mapping(method).get("kind")) for name, method in _mapping(data.get("methods")).items()}
-    known = dict.fromkeys([*kinds, "lora", "bottleneck"])
+    known = dict.fromkeys([*kinds, "lora", "bottleneck", "full", "head"])
     for key in rates:
         if key not in known:
             message = f"no method is named '{key}', nor is it a kind of method"

@@ -22,9 +22,9 @@ from pydantic import (
 from adapterx.recipe.fields import Languages, Model, Name, Seeds, Strings, shorthand
 from adapterx.recipe.methods import Method
 from adapterx.recipe.training import Train
+from adapterx.recipe.transfers import Continue, Transfer
 
 Axis = Literal["backbones", "methods", "intermediates", "transfers", "targets", "seeds"]
-Transfer = Literal["continue", "stack"]
 Temperature = Annotated[
     float,
     Field(gt=0.0, allow_inf_nan=True),
@@ -74,14 +74,32 @@ class Sampling(Model):
 class Intermediate(Model):
     """What the adapter learns before it meets a target."""
 
-    tasks: Strings
+    tasks: Strings = ()
     """One task or several."""
+    members: Strings | None = None
+    """Other intermediates, each trained alone, whose adapters `fuse` and `merge` bring together. Excludes all else."""
     languages: Languages = ("en",)
     """The training languages: a code, a list, or `all`."""
     source: str | None = None
     """Where the data comes from, for tasks that have several sources; the task's first by default."""
     sampling: Sampling = Sampling()
     """How examples are drawn where there are several tasks or languages."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tasks_or_members(cls, data: object) -> object:
+        if isinstance(data, dict) and data.get("members") is not None and len(data) > 1:
+            other = next(key for key in data if key != "members")
+            raise ValueError(f"gives both members and {other}: what is learnt is up to each member")
+        return data
+
+    @model_validator(mode="after")
+    def _learns_something(self) -> Self:
+        if not self.tasks and self.members is None:
+            raise ValueError("has neither tasks nor members")
+        if self.members is not None and len(self.members) < 2:
+            raise ValueError("has a single member: name it directly, or give two or more")
+        return self
 
 
 class Target(Model):
@@ -171,8 +189,10 @@ class Recipe(Model):
         default_factory=lambda: dict[str, Intermediate | None](none=None)
     )
     """What is learnt first; a null entry goes straight to the target."""
-    transfers: Annotated[tuple[Transfer, ...], Field(strict=False, min_length=1)] = ("continue",)
-    """How an intermediate adapter reaches the target: trained on with a new head, or frozen below a new adapter."""
+    transfers: Annotated[dict[Name, Transfer], Field(min_length=1)] = Field(
+        default_factory=lambda: dict[str, Transfer]({"continue": Continue()})
+    )
+    """How an intermediate adapter reaches the target. A list of kinds is short for transfers named after them."""
     targets: Annotated[dict[Name, Target], Field(min_length=1)]
     """A list of task names is short for targets named after their tasks."""
     seeds: Seeds = (1,)
@@ -196,11 +216,24 @@ class Recipe(Model):
             return {task: {"task": task} for task in value}
         return value
 
+    @field_validator("transfers", mode="before")
+    @classmethod
+    def _transfers_by_kind(cls, value: object) -> object:
+        if isinstance(value, list | tuple):
+            if not all(isinstance(kind, str) for kind in value):
+                raise ValueError(
+                    "should be a list of kinds, or a mapping of named transfers: {ties: {kind: merge, method: ties}}"
+                )
+            if len(set(value)) < len(value):
+                raise ValueError("lists a transfer more than once")
+            return {kind: {"kind": kind} for kind in value}
+        return value
+
     @field_validator("transfers", mode="after")
     @classmethod
-    def _transfers_once(cls, value: tuple[Transfer, ...]) -> tuple[Transfer, ...]:
-        if len(set(value)) < len(value):
-            raise ValueError("lists a transfer more than once")
+    def _none_is_taken(cls, value: dict[str, Transfer]) -> dict[str, Transfer]:
+        if "none" in value:
+            raise ValueError("'none' already names the cells without an intermediate: choose another name")
         return value
 
     @field_validator("intermediates", mode="after")

@@ -23,6 +23,7 @@ from adapterx.recipe.schema import (
     Target,
 )
 from adapterx.recipe.training import EarlyStopping, Train, TrainFields
+from adapterx.recipe.transfers import Continue, Fuse, Merge, Stack
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -35,6 +36,10 @@ _KEYS: dict[tuple[str, ...], type[BaseModel]] = {
     ("methods", "*", "full"): Full,
     ("methods", "*", "head"): Head,
     ("intermediates", "*"): Intermediate,
+    ("transfers", "*", "continue"): Continue,
+    ("transfers", "*", "stack"): Stack,
+    ("transfers", "*", "fuse"): Fuse,
+    ("transfers", "*", "merge"): Merge,
     ("intermediates", "*", "sampling"): Sampling,
     ("targets", "*"): Target,
     ("train",): Train,
@@ -54,7 +59,8 @@ _KEYS: dict[tuple[str, ...], type[BaseModel]] = {
 """The model at each mapping of a recipe, for the keys it knows."""
 
 NAME_RULE = "names are letters, digits, '-' and '_', beginning with a letter or digit, at most 64"
-KINDS = ("lora", "bottleneck")
+KINDS = ("lora", "bottleneck", "full", "head")
+TRANSFER_KINDS = ("continue", "stack", "fuse", "merge")
 
 
 def findings(errors: Iterable[ErrorDetails]) -> list[Finding]:
@@ -95,12 +101,16 @@ def _bad_text(error: ErrorDetails) -> Finding:
 
 
 def _no_kind(error: ErrorDetails) -> Finding:
-    return Finding((*error["loc"], "kind"), "is missing", f"known: {', '.join(KINDS)}")
+    return Finding((*error["loc"], "kind"), "is missing", f"known: {', '.join(_kinds(error))}")
 
 
 def _unknown_kind(error: ErrorDetails) -> Finding:
     tag = str(error["ctx"]["tag"])
-    return Finding((*error["loc"], "kind"), f"unknown kind '{tag}'", did_you_mean(tag, KINDS))
+    return Finding((*error["loc"], "kind"), f"unknown kind '{tag}'", did_you_mean(tag, _kinds(error)))
+
+
+def _kinds(error: ErrorDetails) -> tuple[str, ...]:
+    return TRANSFER_KINDS if error["loc"][0] == "transfers" else KINDS
 
 
 def _literal(error: ErrorDetails) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,8 +13,17 @@ from adapterx.report.drawing import Figure, Key, plot
 from adapterx.report.run import PlannedCell, StageRef
 from adapterx.report.statistics import Array
 
-DASHES: Mapping[str, tuple[float, ...]] = {"none": (1.0, 1.5), "continue": (), "stack": (4.0, 1.5)}
-"""Lengths of strokes and gaps by transfer; solid when empty."""
+DOTS = (1.0, 1.5)
+"""Lengths of strokes and gaps where nothing was transferred."""
+DASHES: tuple[tuple[float, ...], ...] = (
+    (),
+    (4.0, 1.5),
+    (6.0, 1.5, 1.0, 1.5),
+    (2.0, 1.0),
+    (8.0, 2.0),
+    (4.0, 1.0, 1.0, 1.0),
+)
+"""Those of the transfers of a run, in its order, over and over; solid when empty."""
 BLOCKS = 60
 """Points per curve: means over this many blocks of steps."""
 
@@ -35,7 +44,11 @@ def _figure(analysis: Analysis, target: str | None) -> Figure | None:
     if not trainings:
         return None
     name = "intermediate" if target is None else target
-    names = dict.fromkeys(one.cell.intermediate for one in cells)
+    names = dict.fromkeys(
+        [*(one.cell.intermediate for one in cells), *(_learnt(*pair, None) for pair in trainings.items())]
+    )
+    ways = [way for way in dict.fromkeys(one.cell.transfer for one in cells) if way != "none"]
+    dashes = {"none": DOTS, "": (), **{way: DASHES[at % len(DASHES)] for at, way in enumerate(ways)}}
     colours = {intermediate: line(index) for index, intermediate in enumerate(names)}
     top = 1.05 * max(curves[ref][1].max() for ref in trainings)
     methods = {one.cell.method for one in cells}
@@ -45,15 +58,15 @@ def _figure(analysis: Analysis, target: str | None) -> Figure | None:
         with plot(f"loss-{name}-{len(panels)}", title, f"Training loss of {name} with {title}") as panel:
             for ref, one in trainings.items():
                 if (one.cell.backbone, one.cell.method) == (backbone, method):
-                    colour, dash = colours[one.cell.intermediate], DASHES[_way(one, target)]
+                    colour, dash = colours[_learnt(ref, one, target)], dashes[_way(one, target)]
                     style = (0, dash) if dash else "solid"
                     panel.axes.plot(*curves[ref], color=colour, linestyle=style, linewidth=0.9, alpha=0.85)
             panel.axes.set_ylim(0, top)
             panel.axes.set_xlabel("step")
             panel.axes.set_ylabel("loss")
         panels.append(panel.svg)
-    pairs = dict.fromkeys((one.cell.intermediate, _way(one, target)) for one in trainings.values())
-    keys = tuple(_key(intermediate, way, colours[intermediate], target) for intermediate, way in pairs)
+    pairs = dict.fromkeys((_learnt(ref, one, target), _way(one, target)) for ref, one in trainings.items())
+    keys = tuple(_key(learnt, way, colours[learnt], dashes[way]) for learnt, way in pairs)
     what = "the intermediates" if target is None else target
     caption = f"Training loss of {what}, one line per seed; means over blocks of steps."
     return Figure(f"loss-{name}", caption, tuple(panels), keys)
@@ -72,12 +85,17 @@ def _trainings(analysis: Analysis, target: str | None, curves: Mapping[StageRef,
 
 def _way(one: PlannedCell, target: str | None) -> str:
     """The transfer, which matters in target trainings only."""
-    return "continue" if target is None else one.cell.transfer
+    return "" if target is None else one.cell.transfer
 
 
-def _key(intermediate: str, way: str, colour: str, target: str | None) -> Key:
-    label = intermediate if target is None or way == "none" else f"{intermediate} · {way}"
-    return Key(label, colour, dash=" ".join(str(2 * length) for length in DASHES[way]))
+def _learnt(ref: StageRef, one: PlannedCell, target: str | None) -> str:
+    """The cell's intermediate; of an intermediate training its own name, which a member's cells do not bear."""
+    return ref.slug.split(".")[2] if target is None and ref.kind == "intermediate" else one.cell.intermediate
+
+
+def _key(learnt: str, way: str, colour: str, dash: Sequence[float]) -> Key:
+    label = learnt if way in ("", "none") else f"{learnt} · {way}"
+    return Key(label, colour, dash=" ".join(str(2 * length) for length in dash))
 
 
 def _smooth(curve: Curve) -> tuple[Array, Array]:

@@ -103,7 +103,8 @@ def read(run_dir: Path) -> Run:
 
 def _planned(entry: Mapping[str, Any]) -> PlannedCell:
     stages: Mapping[str, Mapping[str, str] | None] = entry["stages"] or {}
-    ordered = (stages.get(kind) for kind in ("intermediate", "target", "evaluation"))
+    members: Sequence[Mapping[str, str]] = entry.get("members", ())
+    ordered = (*members, *(stages.get(kind) for kind in ("intermediate", "target", "evaluation")))
     refs = tuple(StageRef(ref["kind"], ref["slug"], ref["id"]) for ref in ordered if ref is not None)
     return PlannedCell(Cell(**entry["cell"]), refs, entry["refused"])
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from adapterx.plan.cells import Cell
 from adapterx.report.collect import Results
 from adapterx.report.run import StageRef
 from adapterx.report.table import DASH, Column, Entry, Table, fold
@@ -52,7 +53,7 @@ def tuned(results: Results) -> list[Tuned]:
                 continue
             cell = planned.cell
             upper = (cell.transfer, cell.target) if ref.kind == "target" else (DASH, DASH)
-            place = (ref.kind, cell.backbone, cell.method, cell.intermediate, *upper)
+            place = (ref.kind, cell.backbone, cell.method, _learnt(ref, cell), *upper)
             rates = sorted(float(one["learning_rate"]) for one in _candidates(record))
             groups.setdefault((place, tuple(rates)), {})[ref] = record
     return [_tuned(place, rates, list(records.values())) for (place, rates), records in groups.items()]
@@ -143,3 +144,8 @@ def _note(found: Sequence[Tuned]) -> str:
     if tied := sum(one.tied for one in found):
         note += f" {tied} of {choices} had the same dev score as a candidate that left, and came before it in the list."
     return note
+
+
+def _learnt(ref: StageRef, cell: Cell) -> str:
+    """The cell's intermediate; of an intermediate training its own name, which a member's cells do not bear."""
+    return ref.slug.split(".")[2] if ref.kind == "intermediate" else cell.intermediate

@@ -14,8 +14,20 @@ METHODS: dict[str, dict[str, Any]] = {
     "full": {"kind": "full"},
     "head": {"kind": "head"},
 }
-INTERMEDIATES: dict[str, Any] = {"none": None, "one": {"tasks": "time-order"}}
-TRANSFERS: list[Any] = ["continue", "stack"]
+INTERMEDIATES: dict[str, Any] = {
+    "none": None,
+    "one": {"tasks": "time-order"},
+    "two": {"tasks": "place-match"},
+    "several": {"members": ["one", "two"]},
+}
+ARITHMETIC = ("linear", "ties", "dare_linear", "dare_ties", "svd", "cat", "average", "task_arithmetic")
+TRANSFERS: dict[str, Any] = {
+    "continue": {"kind": "continue"},
+    "stack": {"kind": "stack"},
+    "fuse": {"kind": "fuse"},
+    "fuse-low-rank": {"kind": "fuse", "value_rank": 2},
+    **{f"merge-{name}": {"kind": "merge", "method": name} for name in ARITHMETIC},
+}
 
 
 def recipe(backbones: dict[str, Path]) -> dict[str, Any]:
@@ -27,6 +39,11 @@ def recipe(backbones: dict[str, Path]) -> dict[str, Any]:
         "methods": METHODS,
         "intermediates": INTERMEDIATES,
         "transfers": TRANSFERS,
+        "skip": [
+            {"intermediates": ["two"]},
+            {"intermediates": ["one"], "transfers": [*TRANSFERS][3:]},
+            {"intermediates": ["several"], "transfers": ["stack"]},
+        ],
         "targets": {"latest": {"task": "time-latest", "languages": ["en", "de"]}},
         "train": {"learning_rate": 1e-2, "batch_size": 4, "steps": 2},
         "evaluate": {"limit": 4, "bootstrap": 100},
@@ -34,7 +51,7 @@ def recipe(backbones: dict[str, Path]) -> dict[str, Any]:
 
 
 def table(cells: list[dict[str, Any]]) -> str:
-    """Markdown: a row per method, a column per way of transfer, each with both architectures; reasons below.
+    """Markdown: a row per way of transfer, a column per method, each with both architectures; reasons below.
 
     Args:
         cells: of a plan's JSON.
@@ -42,16 +59,18 @@ def table(cells: list[dict[str, Any]]) -> str:
     ways = list(dict.fromkeys(_way(cell["cell"]) for cell in cells))
     reasons: list[str] = []
     lines = [
-        f"| method | {' | '.join(ways)} |",
-        f"|---|{'---|' * len(ways)}",
-        *(f"| `{method}` | {' | '.join(_entry(cells, method, way, reasons) for way in ways)} |" for method in METHODS),
+        f"| transfer | {' | '.join(f'`{method}`' for method in METHODS)} |",
+        f"|---|{'---|' * len(METHODS)}",
+        *(f"| {way} | {' | '.join(_entry(cells, method, way, reasons) for method in METHODS)} |" for way in ways),
     ]
     notes = [f"{number}. {reason}" for number, reason in enumerate(reasons, start=1)]
     return "\n".join([*lines, "", *notes]).rstrip() + "\n"
 
 
 def _way(cell: dict[str, Any]) -> str:
-    return str(cell["transfer"]) if cell["intermediate"] in ("none", "one") else f"{cell['transfer']} over several"
+    if cell["transfer"] == "none":
+        return "none"
+    return f"`{cell['transfer']}` of {'several' if cell['intermediate'] == 'several' else 'one'}"
 
 
 def _entry(cells: list[dict[str, Any]], method: str, way: str, reasons: list[str]) -> str:
@@ -67,8 +86,10 @@ def _entry(cells: list[dict[str, Any]], method: str, way: str, reasons: list[str
 def _mark(refused: str | None, reasons: list[str]) -> str:
     if refused is None:
         return "yes"
-    for name in (*METHODS, *ARCHITECTURES):
+    for name in (*METHODS, *ARCHITECTURES, *TRANSFERS, *INTERMEDIATES):
         refused = refused.replace(f"'{name}'", "…")
+    for name in ARITHMETIC:
+        refused = refused.replace(f"merges by {name},", "merges by an arithmetic")
     if refused not in reasons:
         reasons.append(refused)
     return f"no ({reasons.index(refused) + 1})"

