@@ -94,15 +94,18 @@ def ours(model, cells: list[list[Slot]]) -> tuple[Tensor, list[dict[str, Tensor]
 @pytest.mark.parametrize("architecture", ["xlm-roberta", "xlm-roberta-xl"])
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_alone_as_beside_others(placement: str, architecture: str) -> None:
-    model = encoder(architecture)
-    cells = [slots_of(placement, 2, seed) for seed in range(3)]
+    model = encoder(architecture).double()
+    cells = [
+        [replace(slot, tensors={name: tensor.double() for name, tensor in slot.tensors.items()}) for slot in slots]
+        for slots in (slots_of(placement, 2, seed) for seed in range(3))
+    ]
     together, stacked = ours(model, cells)
     for at, part in enumerate(together.split(sum(LENGTHS))):
         alone, own = ours(model, [cells[at]])
-        torch.testing.assert_close(part, alone, atol=5e-6, rtol=1e-5)
+        torch.testing.assert_close(part, alone, atol=1e-9, rtol=1e-9)
         for key, tensor in own[-1].items():
             if tensor.grad is not None:
-                torch.testing.assert_close(stacked[-1][key].grad[at], tensor.grad[0], atol=1e-5, rtol=1e-4)
+                torch.testing.assert_close(stacked[-1][key].grad[at], tensor.grad[0], atol=1e-9, rtol=1e-9)
 
 
 @pytest.mark.parametrize("rows", [(5,), (2, 3), (3, 3)], ids=str)
