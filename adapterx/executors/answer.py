@@ -53,16 +53,14 @@ def prepare(name: str, revision: str | None, task: str, backbone: str | None, be
     """
     directory = fetch.locate(name, revision)
     known = metadata.read(directory)
-    chosen = _backbone(directory, known, backbone)
+    chosen = backbone_of(directory, known, backbone)
     info = describe(chosen)
     if known is not None:
-        _check(directory, known, info, given=backbone is not None)
+        check(directory, known, info, given=backbone is not None)
     encoder = Encoder(info.architecture, Shape(info.layers, info.hidden, info.intermediate), chosen.model)
     adapters, head = _read(directory, known, encoder)
     length = known.max_length if known is not None else Train.model_fields["max_length"].default
-    return Answering(
-        chosen, info, adapters, _for_task(head, task, known, beside), task, min(length, info.max_positions)
-    )
+    return Answering(chosen, info, adapters, for_task(head, task, known, beside), task, min(length, info.max_positions))
 
 
 def _read(
@@ -89,7 +87,8 @@ def _read(
     return adapters, head
 
 
-def _backbone(directory: Path, known: Metadata | None, given: str | None) -> Backbone:
+def backbone_of(directory: Path, known: Metadata | None, given: str | None) -> Backbone:
+    """The backbone that the user names, or else the one in adapterx.json."""
     if given is not None:
         load = "float32" if known is None else known.load
         whole = given.startswith(PREFIX) or Path(given).expanduser().is_dir()
@@ -102,7 +101,7 @@ def _backbone(directory: Path, known: Metadata | None, given: str | None) -> Bac
     return Backbone.model_validate({"model": known.model, "revision": known.revision, "load": known.load})
 
 
-def _check(directory: Path, known: Metadata, info: BackboneInfo, given: bool) -> None:
+def check(directory: Path, known: Metadata, info: BackboneInfo, given: bool) -> None:
     """The backbone must be the one in adapterx.json; one that the user names may be another copy of it."""
     sizes = (info.architecture, info.layers, info.hidden)
     wanted = (known.architecture, known.layers, known.hidden)
@@ -122,7 +121,7 @@ def _words(architecture: str, layers: int, hidden: int) -> str:
     return f"{architecture} with {layers} layers of {hidden} features"
 
 
-def _for_task(head: PortableHead, task: str, known: Metadata | None, beside: Path) -> PortableHead:
+def for_task(head: PortableHead, task: str, known: Metadata | None, beside: Path) -> PortableHead:
     """The head with the task's labels, if it can serve the task."""
     if task == (head.task or (known.task if known is not None else "")):
         return head

@@ -1,0 +1,108 @@
+"""Adapters one already has become one, through the real command line, and are scored against each of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from adapterx.cli import main
+from tests.support.command import adapterx
+
+CELLS = {"one": "small.lora.none.order.seed1", "two": "small.lora.none.order.seed2"}
+
+
+@pytest.fixture(scope="module")
+def adapters(tmp_path_factory: pytest.TempPathFactory, checkpoints: dict[str, Path]) -> Path:
+    """A directory with two LoRA adapters of one task, one of another backbone, a bottleneck and one of another task."""
+    root = tmp_path_factory.mktemp("fuse")
+    content = {
+        "adapterx": 1,
+        "name": "grid",
+        "backbones": {"small": str(checkpoints["small"]), "other": str(checkpoints["other"])},
+        "methods": {"lora": {"kind": "lora", "rank": 2}, "seq": {"kind": "bottleneck", "reduction_factor": 4}},
+        "targets": {"order": {"task": "time-order", "languages": ["en", "de"]}, "mentions": "time-mentions"},
+        "seeds": [1, 2],
+        "train": {"learning_rate": 1e-2, "batch_size": 4, "steps": 3, "limit": 12, "max_length": 32},
+        "evaluate": {"limit": 4, "bootstrap": 100},
+        "skip": [{"targets": "mentions", "seeds": 2}, {"targets": "mentions", "methods": "seq"}],
+    }
+    path, store = root / "grid.yaml", root / "store"
+    path.write_text(json.dumps(content))
+    done = adapterx("run", path, "--store", store)
+    assert "Traceback" not in done.stderr, done.stderr
+    exported = {
+        **CELLS,
+        "elsewhere": "other.lora.none.order.seed1",
+        "bottleneck": "small.seq.none.order.seed1",
+        "tagger": "small.lora.none.mentions.seed1",
+    }
+    for name, cell in exported.items():
+        layout = "adapterhub" if name == "bottleneck" else "peft"
+        assert main(["export", cell, "--format", layout, "--out", str(root / name), "--store", str(store)]) == 0
+    return root
+
+
+def tensors(directory: Path) -> dict[str, torch.Tensor]:
+    return load_file(directory / "adapter_model.safetensors")
+
+
+def test_the_exact_sum_is_scored_beside_its_parts(
+    adapters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "merged"
+    parts = [str(adapters / name) for name in CELLS]
+    command = ["fuse", *parts, "--method", "cat", "--weights", "0.25,0.75", "--format", "peft", "--out", str(out)]
+    assert main([*command, "--task", "time-order", "--limit", "6"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[-1] == str(out)
+    rows = [line.split() for line in printed.splitlines()[:-1]]
+    assert rows[0] == ["language", "one", "two", "merged"] and [rows[1][0], len(rows)] == ["mean", 26]
+    members, merged = [tensors(Path(part)) for part in parts], tensors(out)
+    config = json.loads((out / "adapter_config.json").read_text())
+    assert (config["r"], config["lora_alpha"]) == (4, 32)
+    for name in members[0]:
+        if "lora_A" in name:
+            other = name.replace("lora_A", "lora_B")
+            expected = sum(w * one[other] @ one[name] for w, one in zip((0.25, 0.75), members, strict=True))
+            torch.testing.assert_close(merged[other] @ merged[name], expected)
+    heads = [load_file(Path(part) / "head.safetensors") for part in (*parts, str(out))]
+    for name, tensor in heads[-1].items():
+        torch.testing.assert_close(tensor, 0.25 * heads[0][name] + 0.75 * heads[1][name])
+    item = {"id": "a", "text": "the cat", "text_pair": "a cat"}
+    (tmp_path / "items.jsonl").write_text(json.dumps(item) + "\n")
+    assert main(["predict", str(out), "--task", "time-order", str(tmp_path / "items.jsonl")]) == 0
+    assert json.loads(capsys.readouterr().out)["id"] == "a"
+
+
+def test_adapters_of_several_tasks_have_no_head_in_common(
+    adapters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "merged"
+    assert main(["fuse", str(adapters / "one"), str(adapters / "tagger"), "--format", "peft", "--out", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("names", "more", "reason"),
+    [
+        (["one"], [], "a single adapter is what it is"),
+        (["one", "elsewhere"], [], "adapters of different backbones have nothing in common"),
+        (["one", "bottleneck"], [], "only adapters of one kind, size and place can be merged"),
+        (["bottleneck", "bottleneck"], ["--method", "ties"], "'ties' is not defined for Bottleneck"),
+        (["one", "two"], ["--weights", "1,2,3"], "3 weights for 2 members"),
+        (["one", "two"], ["--density", "2"], "--density should be more than 0 and at most 1"),
+        (["one", "nowhere/at/all"], [], "there is no directory"),
+    ],
+)
+def test_what_cannot_be_merged_is_refused(
+    adapters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], names: list[str], more: list[str], reason: str
+) -> None:
+    out = tmp_path / "merged"
+    paths = [name if "/" in name else str(adapters / name) for name in names]
+    assert main(["fuse", *paths, *more, "--format", "peft", "--out", str(out)]) == 2
+    assert reason in capsys.readouterr().err
+    assert not out.exists()
