@@ -57,7 +57,9 @@ def answer(analysis: Analysis) -> str:
     overall = analysis.overall
     if overall is None:
         done = sum(cell.status == "done" for cell in analysis.results.cells)
-        return f"{done} of {count(len(analysis.results.cells), 'cell')} finished; the recipe names no comparison."
+        compared = analysis.results.run.compare is not None
+        why = "no cells of the comparison share a transfer" if compared else "the recipe names no comparison"
+        return f"{done} of {count(len(analysis.results.cells), 'cell')} finished; {why}."
     if overall.change is not None and analysis.ends is not None:
         return _change(overall.change, *analysis.ends)
     if isinstance(overall.gap, Missing):

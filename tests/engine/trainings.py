@@ -15,7 +15,7 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.bundle import shape_of
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.train import Outcome, train
-from adapterx.methods.config import Bottleneck, Lora, Method
+from adapterx.methods.config import Bottleneck, Fusion, Lora, Method
 from adapterx.methods.head import Head
 from adapterx.methods.method import Slot, parameters
 from adapterx.tasks.metrics import Accuracy
@@ -41,6 +41,7 @@ CASES = {
     "lora-stacked": Case(Lora(rank=2, alpha=4.0, dropout=0.3, layers=(1, 2)), stacked=True),
     "sequential-dropout": Case(Bottleneck(reduction_factor=4.0, dropout=0.3)),
     "double-upper": Case(Bottleneck("double", reduction_factor=4.0, activation="swish", layers=(1, 2))),
+    "fusion-upper": Case(Fusion((Bottleneck("double", reduction_factor=4.0, activation="swish", layers=(1, 2)),) * 2)),
     "parallel-stacked-top": Case(Bottleneck("parallel", reduction_factor=4.0, layers=(2,)), stacked=True),
 }
 
@@ -92,7 +93,14 @@ def company(case: Case, enc: PackedEncoder, steps: int = STEPS, several: bool = 
         cells.append(mixed(method, steps=steps, learning_rate=1e-2))
     if case.stacked:
         cells = [replace(one, lower=(Slot(method, slot(method, 50 + at, enc)),)) for at, one in enumerate(cells)]
+    if isinstance(method, Fusion):
+        cells = [replace(one, lower=fused(method, 60 + 2 * at, enc)) for at, one in enumerate(cells)]
     return cells
+
+
+def fused(method: Fusion, seed: int, enc: PackedEncoder) -> tuple[Slot, ...]:
+    """The members of a fusion."""
+    return tuple(Slot(member, slot(member, seed + at, enc)) for at, member in enumerate(method.members))
 
 
 @cache

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from adapterx.plan import Plan, bundles
+from adapterx.plan import Plan, bundles, states
 from adapterx.recipe import Lora
+from adapterx.store import Store
 from tests.plan.conftest import Planner
+from tests.plan.test_states import commit
 
 INTERMEDIATES = {
     "none": None,
@@ -138,3 +142,16 @@ def test_a_rate_of_its_own_stands_in_for_pruning(planned: Planner) -> None:
     plan = small(planned, transfers={"fast": {"kind": "fuse", "learning_rate": 1e-2}}, methods=methods, train=train)
     (fused,) = [plan.stages[one.target] for cell, one in plan.cell_stages.items() if cell.intermediate == "both"]
     assert fused.settings["train"] == {"learning_rate": 1e-2} and fused.candidates == 1
+
+
+def test_a_stale_target_tells_which_member_changed(planned: Planner, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    merged = {"transfers": ["merge"], "methods": {"lora": {"kind": "lora"}}}
+    for stage in small(planned, **merged).stages.values():
+        commit(store, stage)
+    changed = small(
+        planned, **merged, intermediates={**INTERMEDIATES, "multi": {"tasks": ["units"], "languages": ["en", "de"]}}
+    )
+    (target,) = [stages.target for cell, stages in changed.cell_stages.items() if cell.intermediate == "both"]
+    reasons = [change.key for change in states(changed, store)[target].stale]
+    assert reasons and all(key.startswith("intermediate: ") for key in reasons)
