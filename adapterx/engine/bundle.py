@@ -27,7 +27,7 @@ from adapterx.engine.options import Options
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import MOMENTS, CellState, Rows, head_parameters
-from adapterx.methods.config import Full
+from adapterx.methods.config import Bottleneck, Full, Lora
 from adapterx.methods.method import Slot, adapters, lowest_layer, parameters
 from adapterx.methods.parameters import Parameter, ParameterBank, unflatten
 from adapterx.methods.rows import CellDropout
@@ -86,14 +86,15 @@ class Bundle:
         slots = [*lower, Slot(method, self.adapter.bank.views)]
         self.depth = lowest_layer(slots, shape.layers)
         self.prefix = prefix if self.depth else None
-        self.dropout = CellDropout(method.dropout, [cell.seed for cell in cells])
+        drop = method.adapter_drop if isinstance(method, Lora | Bottleneck) else 0
+        self.dropout = CellDropout(method.dropout, [cell.seed for cell in cells], drop)
         self.adapters = adapters(slots, self.dropout)
         self.alive = torch.ones(len(cells), dtype=torch.bool, device=device)
         self.rows: tuple[int, ...] = (0,) * len(cells)
         """Token rows of each cell in the steps that `book` last booked."""
         self._ahead: list[_Taken] = []
         # Masks are keyed by numbers of the host, which a recording would repeat.
-        replays = options.graphs and self.aligned and encoder.spans and method.dropout == 0.0
+        replays = options.graphs and self.aligned and encoder.spans and method.dropout == 0.0 and drop == 0
         self._captured = CapturedSteps(self._compute, self.alive) if replays else None
         self._drawing = threading.Lock()
         self._start_loader()

@@ -88,12 +88,15 @@ class BottleneckAdapters(Unadapted):
     def residual(
         self, layer: int, place: Place, update: Tensor, residual: Tensor, norm: nn.Module | None, rows: tuple[int, ...]
     ) -> Tensor:
+        left_out = self.dropout.left_out(layer)
         for slot, (method, tensors) in enumerate(self.slots):
-            if not _sits(tensors, layer, place):
+            trained = slot == len(self.slots) - 1
+            if not _sits(tensors, layer, place) or (trained and all(left_out)):
                 continue
             added = change(method, tensors, name(layer, place), inputs(method, update, residual, norm), rows)
-            if slot == len(self.slots) - 1:
+            if trained:
                 added = self.dropout(added, rows, f"{layer}.{place}")
+                added = self.dropout.without(left_out, added, rows)
             update = update + added
         return super().residual(layer, place, update, residual, norm, rows)
 

@@ -26,6 +26,8 @@ class Lora:
     """On the input of A."""
     target_modules: tuple[Module, ...] = ("query", "value")
     layers: Layers = None
+    adapter_drop: int = 0
+    """At each training step the adapters of up to this many of the lowest layers are left out, a random number."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Bottleneck:
     dropout: float = 0.0
     """On the adapter's output."""
     layers: Layers = None
+    adapter_drop: int = 0
+    """At each training step the adapters of up to this many of the lowest layers are left out, a random number."""
 
 
 @dataclass(frozen=True)

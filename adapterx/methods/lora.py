@@ -72,18 +72,21 @@ class LoraAdapters(Unadapted):
         self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
     ) -> Tensor:
         width = outputs.shape[1] // len(modules)
+        left_out = self.dropout.left_out(layer)
         for place, module in enumerate(modules):
             if not self._adapts(layer, module):
                 continue
             columns = (place * width, (place + 1) * width)
             for slot, (method, tensors) in enumerate(self.slots):
-                if _name(layer, module, "A") not in tensors:
+                trained = slot == len(self.slots) - 1
+                if _name(layer, module, "A") not in tensors or (trained and all(left_out)):
                     continue
                 # A backbone in bfloat16 is adapted in bfloat16; the numbers trained stay float32.
                 a, b = (tensors[_name(layer, module, matrix)].to(inputs.dtype) for matrix in ("A", "B"))
                 dropped = inputs
-                if slot == len(self.slots) - 1:
+                if trained:
                     dropped = self.dropout(inputs, rows, f"{layer}.{module}")
+                    dropped = self.dropout.without(left_out, dropped, rows)
                 outputs = _AddDelta.apply(outputs, dropped, a, b, method.alpha / method.rank, columns, rows)  # type: ignore[no-untyped-call]
         return outputs
 

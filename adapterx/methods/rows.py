@@ -47,10 +47,15 @@ class CellDropout:
 
     Masks are counted, not drawn from a running generator: neighbours, the packing of the batch, the device and the
     cutting of a batch into parts leave them as they are. Off until `begin`.
+
+    Args:
+        layers: at each step a cell leaves out the adapters of its lowest n layers, n uniform from 0 to this
+            (AdapterDrop, Rücklé et al. 2021, arXiv 2010.11918, section 3.1).
     """
 
-    def __init__(self, probability: float, seeds: Sequence[int]) -> None:
+    def __init__(self, probability: float, seeds: Sequence[int], layers: int = 0) -> None:
         self.probability = probability
+        self.layers = layers
         self.seeds = tuple(seeds)
         self.steps: tuple[int, ...] | None = None
         self.starts: Mapping[tuple[int, ...], Sequence[int]] = {}
@@ -65,6 +70,21 @@ class CellDropout:
         """
         self.steps = None if steps is None else tuple(steps)
         self.starts = starts
+
+    def left_out(self, layer: int) -> tuple[bool, ...]:
+        """Of each cell, whether its adapters in this layer are left out in this step."""
+        if self.steps is None or layer >= self.layers:
+            return (False,) * len(self.seeds)
+        drawn = (stream("adapter drop", *key) for key in zip(self.seeds, self.steps, strict=True))
+        return tuple(layer < number % (self.layers + 1) for number in drawn)
+
+    def without(self, left_out: Sequence[bool], changes: Tensor, rows: tuple[int, ...]) -> Tensor:
+        """Changes (N, d), zero in the rows of cells whose adapters are left out."""
+        if not any(left_out):
+            return changes
+        kept = torch.tensor([not one for one in left_out], dtype=changes.dtype, device=changes.device)
+        counts = torch.tensor(rows, device=changes.device)
+        return changes * torch.repeat_interleave(kept, counts, output_size=sum(rows))[:, None]
 
     def __call__(self, inputs: Tensor, rows: tuple[int, ...], place: str) -> Tensor:
         """Inputs (N, d) with entries zeroed and the rest scaled by 1 / (1 - p)."""

@@ -185,6 +185,7 @@ class _Builder(Generic[Task]):
         try:
             info = self.facts.backbone(self.recipe.backbones[cell.backbone])
             self._check_layers(cell, info)
+            self._check_drop(cell, info)
             self._sized(cell.backbone, cell.method, info)
             self._check_method(cell)
             settings = self._settings(cell, "target", info)
@@ -225,6 +226,17 @@ class _Builder(Generic[Task]):
             adapted_layers(self.recipe.methods[cell.method].layers, info.layers)
         except ValueError as error:
             raise Refusal(f"the method '{cell.method}' {error}, the backbone '{cell.backbone}'") from None
+
+    def _check_drop(self, cell: Cell, info: BackboneInfo) -> None:
+        """AdapterDrop leaves something to train."""
+        method = self.recipe.methods[cell.method]
+        if isinstance(method, Lora | Bottleneck) and method.adapter_drop:
+            highest = adapted_layers(method.layers, info.layers)[-1]
+            if method.adapter_drop > highest:
+                raise Refusal(
+                    f"the method '{cell.method}' leaves out the adapters of up to {method.adapter_drop} layers, and the"
+                    f" highest on the backbone '{cell.backbone}' is in layer {highest} (counted from 0)"
+                )
 
     def _sized(self, backbone: str, method: str, info: BackboneInfo) -> Method:
         """The method as it is on this backbone: its rank or width, where it has a budget."""

@@ -9,6 +9,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    NonNegativeInt,
     PlainSerializer,
     PositiveFloat,
     PositiveInt,
@@ -83,6 +84,8 @@ class Lora(Model):
     """The linear layers to update, in any order."""
     layers: Layers = "all"
     """The encoder layers that carry adapters: all, the highest few, or a list."""
+    adapter_drop: NonNegativeInt = 0
+    """AdapterDrop: at each step the adapters of the lowest n layers are left out, n uniform from 0 to this."""
 
     @model_validator(mode="after")
     def _one_size(self) -> Self:
@@ -115,6 +118,8 @@ class Bottleneck(Model):
     """Dropout on the adapter's output."""
     layers: Layers = "all"
     """The encoder layers that carry adapters: all, the highest few, or a list."""
+    adapter_drop: NonNegativeInt = 0
+    """AdapterDrop: at each step the adapters of the lowest n layers are left out, n uniform from 0 to this."""
 
     @model_validator(mode="before")
     @classmethod

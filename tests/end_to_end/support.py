@@ -11,6 +11,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "sequential": {"kind": "bottleneck", "reduction_factor": 4},
     "double": {"kind": "bottleneck", "placement": "double", "reduction_factor": 4},
     "parallel": {"kind": "bottleneck", "placement": "parallel"},
+    "adapter-drop": {"kind": "bottleneck", "reduction_factor": 4, "adapter_drop": 2},
     "full": {"kind": "full"},
     "head": {"kind": "head"},
 }

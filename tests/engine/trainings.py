@@ -41,6 +41,8 @@ CASES = {
     "lora-stacked": Case(Lora(rank=2, alpha=4.0, dropout=0.3, layers=(1, 2)), stacked=True),
     "sequential-dropout": Case(Bottleneck(reduction_factor=4.0, dropout=0.3)),
     "double-upper": Case(Bottleneck("double", reduction_factor=4.0, activation="swish", layers=(1, 2))),
+    "lora-adapter-drop": Case(Lora(rank=2, adapter_drop=2)),
+    "double-adapter-drop": Case(Bottleneck("double", reduction_factor=4.0, adapter_drop=2)),
     "fusion-upper": Case(Fusion((Bottleneck("double", reduction_factor=4.0, activation="swish", layers=(1, 2)),) * 2)),
     "parallel-stacked-top": Case(Bottleneck("parallel", reduction_factor=4.0, layers=(2,)), stacked=True),
 }

@@ -6,8 +6,18 @@ from adapterx.methods.config import Bottleneck, Lora
 
 
 def test_every_setting_of_a_method_is_translated() -> None:
-    """A setting that a method gains must be written and read by `peft_lora` and `adapterhub`, or refused there."""
-    assert {field.name for field in fields(Lora)} == {"rank", "alpha", "dropout", "target_modules", "layers"}
+    """A setting that a method gains must be written and read by `peft_lora` and `adapterhub`, or refused there.
+
+    What concerns training alone, as `adapter_drop` does, has no place in files.
+    """
+    assert {field.name for field in fields(Lora)} == {
+        "rank",
+        "alpha",
+        "dropout",
+        "target_modules",
+        "layers",
+        "adapter_drop",
+    }
     assert {field.name for field in fields(Bottleneck)} == {
         "placement",
         "reduction_factor",
@@ -16,4 +26,5 @@ def test_every_setting_of_a_method_is_translated() -> None:
         "scaling",
         "dropout",
         "layers",
+        "adapter_drop",
     }

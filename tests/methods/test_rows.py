@@ -126,3 +126,26 @@ def test_the_number_format_of_inputs_does_not_matter() -> None:
     exact = dropout(torch.ones(9, 16), (9,), "0.output")
     half = dropout(torch.ones(9, 16, dtype=torch.bfloat16), (9,), "0.output")
     assert half.dtype == torch.bfloat16 and torch.equal(half.float(), exact)
+
+
+def test_adapter_drop_is_uniform_and_a_matter_of_seed_and_step() -> None:
+    drop = CellDropout(0.0, (1, 2), layers=3)
+    assert drop.left_out(0) == (False, False), "off until a step begins"
+    counts = []
+    for step in range(400):
+        drop.begin((step, step))
+        left = [drop.left_out(layer) for layer in range(5)]
+        assert left[3] == left[4] == (False, False)
+        alone = CellDropout(0.0, (2,), layers=3)
+        alone.begin((step,))
+        assert [alone.left_out(layer)[0] for layer in range(5)] == [both[1] for both in left]
+        counts.append(sum(both[0] for both in left))
+        assert [both[0] for both in left[:3]] == [layer < counts[-1] for layer in range(3)]
+    assert all(70 < counts.count(number) < 130 for number in range(4))
+
+
+def test_what_is_left_out_is_zero_in_its_rows_alone() -> None:
+    drop = CellDropout(0.0, (1, 2))
+    changes = torch.ones(5, 2)
+    assert drop.without((False, False), changes, (2, 3)) is changes
+    assert drop.without((True, False), changes, (2, 3)).sum(1).tolist() == [0, 0, 2, 2, 2]

@@ -184,6 +184,7 @@ def test_defaults_stay_out_and_come_back(small: Callable[..., Plan]) -> None:
         "scaling": 4.0,
         "dropout": 0.0,
         "layers": "all",
+        "adapter_drop": 0,
     }
     train = full["train"]
     assert isinstance(train, dict)
