@@ -228,15 +228,18 @@ class _Builder(Generic[Task]):
             raise Refusal(f"the method '{cell.method}' {error}, the backbone '{cell.backbone}'") from None
 
     def _check_drop(self, cell: Cell, info: BackboneInfo) -> None:
-        """AdapterDrop leaves something to train."""
+        """AdapterDrop leaves something to train, and something out."""
         method = self.recipe.methods[cell.method]
-        if isinstance(method, Lora | Bottleneck) and method.adapter_drop:
-            highest = adapted_layers(method.layers, info.layers)[-1]
-            if method.adapter_drop > highest:
-                raise Refusal(
-                    f"the method '{cell.method}' leaves out the adapters of up to {method.adapter_drop} layers, and the"
-                    f" highest on the backbone '{cell.backbone}' is in layer {highest} (counted from 0)"
-                )
+        if not isinstance(method, Lora | Bottleneck) or not method.adapter_drop:
+            return
+        layers = adapted_layers(method.layers, info.layers)
+        lowest, highest = layers[0], layers[-1]
+        if not lowest < method.adapter_drop <= highest:
+            end, layer = ("lowest", lowest) if method.adapter_drop <= lowest else ("highest", highest)
+            raise Refusal(
+                f"the method '{cell.method}' leaves out the adapters of up to {method.adapter_drop} layers, and the"
+                f" {end} on the backbone '{cell.backbone}' is in layer {layer} (counted from 0)"
+            )
 
     def _sized(self, backbone: str, method: str, info: BackboneInfo) -> Method:
         """The method as it is on this backbone: its rank or width, where it has a budget."""

@@ -78,3 +78,33 @@ def test_full_refuses_stack_rounding_and_races(planned: Planner) -> None:
     assert not rounded.stages
     races = planned(methods={"full": {"kind": "full"}}, train={"prune": {"learning_rates": [1e-4, 1e-5]}})
     assert any("side by side" in why for why in races.refused.values()) and not races.stages
+
+
+@pytest.mark.parametrize(
+    ("layers", "drop", "reason"),
+    [
+        ("all", 5, None),
+        ("all", 6, "the highest on the backbone 'small' is in layer 5"),
+        ("top-2", 4, "the lowest on the backbone 'small' is in layer 4"),
+        ("top-2", 5, None),
+    ],
+)
+def test_adapter_drop_leaves_out_some_adapters_and_not_all(
+    planned: Planner, layers: str, drop: int, reason: str | None
+) -> None:
+    methods = {"one": {"kind": "lora", "layers": layers, "adapter_drop": drop}}
+    plan = planned(methods=methods, backbones={"small": "e5@6"}, intermediates={"none": None})
+    assert bool(plan.cell_stages) == (reason is None)
+    assert all(reason is not None and reason in why for why in plan.refused.values())
+
+
+def test_learning_rates_by_kind_reach_a_probe(planned: Planner) -> None:
+    kinds = {"probe": {"kind": "head"}, "lora": {"kind": "lora"}}
+    plan = planned(methods=kinds, train={"learning_rate": {"head": 0.01, "lora": 2e-4}}, intermediates={"none": None})
+    assert {cell.method for cell in plan.cell_stages} == {"probe", "lora"}
+    rates = {
+        stage.method.kind: stage.work.train.learning_rate
+        for stage in plan.stages.values()
+        if isinstance(stage.work, Training)
+    }
+    assert rates == {"head": 0.01, "lora": 2e-4}
