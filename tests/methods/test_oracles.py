@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from adapterx import recipe
 from adapterx.backbones.layout import Sequences, pack
 from adapterx.backbones.packed import PackedEncoder
-from adapterx.methods.config import Lora, Method
+from adapterx.executors import plain
+from adapterx.methods.config import Bottleneck, Lora, Method
 from adapterx.methods.method import Slot, adapters, parameters
 from adapterx.methods.parameters import initial
 from adapterx.methods.rows import CellDropout
@@ -94,6 +96,25 @@ def test_lora_equals_peft(architecture: str, slots: int) -> None:
             torch.testing.assert_close(tensor.grad[0], gradient, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("architecture", ["xlm-roberta", "xlm-roberta-xl"])
+def test_rank_stabilised_lora_equals_peft(architecture: str) -> None:
+    peft = pytest.importorskip("peft")
+    model = encoder(architecture)
+    method = plain.method(recipe.Lora(rank=9, alpha=6.0, use_rslora=True), SHAPE.layers)
+    settings = {"r": 9, "lora_alpha": 6, "use_rslora": True, "target_modules": ["query", "value"]}
+    library = peft.get_peft_model(deepcopy(model), peft.LoraConfig(task_type="FEATURE_EXTRACTION", **settings))
+    modules = dict(library.base_model.model.named_modules())
+    tensors = tensors_of(method, 0)
+    pairs = {key: getattr(modules[key.rsplit(".", 1)[0]], key.rsplit(".", 1)[1])["default"].weight for key in tensors}
+    for key, tensor in tensors.items():
+        pairs[key].data.copy_(tensor)
+    expected = theirs(library)
+    hidden, (stacked,) = ours(model, method, [tensors])
+    torch.testing.assert_close(hidden, expected, atol=1e-5, rtol=1e-5)
+    for key, tensor in stacked.items():
+        torch.testing.assert_close(tensor.grad[0], pairs[key].grad, atol=1e-4, rtol=1e-4)
+
+
 # Of several parallel adapters `adapters` lets only the last one act; ours add, as tested below.
 @pytest.mark.parametrize(
     ("placement", "slots"), [("sequential", 1), ("sequential", 2), ("double", 1), ("double", 2), ("parallel", 1)]
@@ -120,6 +141,24 @@ def test_bottlenecks_equal_adapterhub(placement, slots: int) -> None:
         for key, tensor in slot.items():
             gradient = adapterhub_tensor(with_adapters, key, name).grad
             torch.testing.assert_close(tensor.grad[0], gradient, atol=1e-4, rtol=1e-4)
+
+
+def test_a_width_equals_the_factor_that_gives_it() -> None:
+    """`adapters` knows factors alone: of 32 features a tenth, rounded down, is 3."""
+    library = pytest.importorskip("adapters")
+    model = encoder("xlm-roberta")
+    method = Bottleneck(width=3)
+    with_adapters = deepcopy(model)
+    library.init(with_adapters)
+    with_adapters.add_adapter("only", config=library.AdapterConfig.load("seq_bn", reduction_factor=10))
+    with_adapters.set_active_adapters("only")
+    tensors = tensors_of(method, 0)
+    for key, tensor in tensors.items():
+        own = adapterhub_tensor(with_adapters, key, "only")
+        assert own.shape == tensor.shape
+        own.data.copy_(tensor)
+    hidden, _ = ours(model, method, [tensors])
+    torch.testing.assert_close(hidden, theirs(with_adapters.requires_grad_(True).eval()), atol=1e-5, rtol=1e-5)
 
 
 def adapterhub_tensor(model, key: str, name: str) -> torch.nn.Parameter:
