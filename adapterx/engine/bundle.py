@@ -73,6 +73,7 @@ class Bundle:
         self.aligned = options.aligned_on(device.type)
         self.lag = options.lag_on(device.type)
         self.adapter = _optimiser(parameters(method, shape), [state.adapter for state in states], device)
+        self.backbone = encoder
         self.encoder = _own(encoder, cells, self.adapter) if isinstance(method, Full) else encoder
         self.heads = [
             HeadGroup(
@@ -151,7 +152,7 @@ class Bundle:
         return state
 
     def trained(self, cell: int) -> TrainedCell:
-        """The cell as it stands, for predicting."""
+        """The cell as it stands, for predicting with the `backbone`."""
         return as_trained(self.cells[cell], self.state(cell), self.shape)
 
     # Batches

@@ -208,7 +208,7 @@ def _look_at_dev(bundle: Bundle, position: int, prefix: PrefixCache | None) -> N
     stopping = cell.settings.early_stopping
     if stopping is None or (state.step % stopping.every and state.step < cell.total_steps):
         return
-    score = dev_score(bundle.encoder, cell, bundle.trained(position), prefix)
+    score = dev_score(bundle.backbone, cell, bundle.trained(position), prefix)
     state.looks.append((state.step, score))
     if state.best is None or score > state.best.score:
         current = bundle.state(position)
@@ -220,7 +220,7 @@ def _look_at_rung(bundle: Bundle, position: int, race: Race, prefix: PrefixCache
     cell, state = bundle.cells[position], bundle.states[position]
     if _finished(cell, state) or any(state.step == rung.step for rung in race.rungs):
         kept = as_trained(cell, bundle.state(position), bundle.shape, best=True)
-        state.rungs.append((state.step, dev_score(bundle.encoder, replace(cell, tasks=race.tasks), kept, prefix)))
+        state.rungs.append((state.step, dev_score(bundle.backbone, replace(cell, tasks=race.tasks), kept, prefix)))
 
 
 def dev_score(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +12,13 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from adapterx.backbones.packed import PackedEncoder
-from adapterx.engine.bundle import shape_of
+from adapterx.engine import train as train_module
+from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.cell import TrainingCell
+from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.predict import predict
-from adapterx.engine.state import head_parameters
+from adapterx.engine.settings import EarlyStopping
+from adapterx.engine.state import CellState, head_parameters
 from adapterx.engine.train import train
 from adapterx.methods.config import Full, Lora
 from adapterx.methods.parameters import initial
@@ -137,3 +141,55 @@ def test_weights_that_do_not_fit_are_refused() -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     with pytest.raises(ValueError, match="do not fit"):
         packed.with_weights({"encoder.layer.0.output.dense.weight": torch.zeros(1)})
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_resumed_with_looks_equals_uninterrupted(architecture: str, checkpointing: bool, tmp_path: Path) -> None:
+    packed = PackedEncoder(encoder(architecture))
+    stopping = EarlyStopping(every=2, patience=9)
+    one = full(packed, checkpointing, steps=8, early_stopping=stopping)
+    checkpoints = Checkpoints(tmp_path, seconds=0.0)
+
+    def kill(progress: train_module.Progress) -> None:
+        if progress.cells[0][1] == 5:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(packed, [one], checkpoints, observe=kill)
+    (resumed,), (straight,) = train(packed, [one], checkpoints), train(packed, [one])
+    assert resumed.state.losses == straight.state.losses and resumed.state.looks == straight.state.looks
+    assert torch.equal(resumed.state.adapter.values, straight.state.adapter.values)
+    assert torch.equal(resumed.state.adapter.second, straight.state.adapter.second)
+    assert torch.equal(resumed.state.head.values, straight.state.head.values)
+
+
+def test_the_best_step_is_what_is_kept() -> None:
+    packed = PackedEncoder(encoder("xlm-roberta"))
+    one = full(packed, steps=12, early_stopping=EarlyStopping(every=3, patience=9))
+    (outcome,) = train(packed, [one])
+    best = outcome.state.best
+    assert best is not None and len(outcome.state.looks) == 4
+    assert best.score == max(score for _, score in outcome.state.looks)
+    task = one.tasks[0]
+    (scores,) = predict(packed, [(outcome.trained, task.head)], [task.dev[0].data])
+    chosen = np.array([scores_of.argmax() for scores_of in scores[0]])
+    assert best.score == pytest.approx((chosen == task.dev[0].data.labels).mean())
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_parts_change_nothing(checkpointing: bool) -> None:
+    packed = PackedEncoder(encoder("xlm-roberta"))
+    one = full(packed, checkpointing, steps=4)
+    losses = []
+    for parts in (1, 4):
+        bundle = Bundle(packed, [one], [CellState.start(one, shape_of(packed))], parts=parts)
+        for _ in range(4):
+            bundle.step()
+        losses.append(np.array(bundle.book())[:, 0])
+        bundle.close()
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
