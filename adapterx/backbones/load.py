@@ -64,6 +64,15 @@ _SPECIAL_TOKENS = {
 """XLM-R's, the same in every size."""
 
 
+_MASKED_LM = {
+    "lm_head.dense.weight": "dense.weight",
+    "lm_head.dense.bias": "dense.bias",
+    "lm_head.layer_norm.weight": "norm.weight",
+    "lm_head.layer_norm.bias": "norm.bias",
+    "lm_head.bias": "output.bias",
+}
+
+
 @dataclass(frozen=True)
 class LoadedBackbone:
     """A frozen encoder in evaluation mode, without pooler, and its fast tokenizer."""
@@ -73,6 +82,8 @@ class LoadedBackbone:
     tokenizer: PreTrainedTokenizerFast
     tokenizer_key: str
     """Names the tokenizer's content: equal keys, equal tokens."""
+    masked_lm: Mapping[str, Tensor]
+    """The checkpoint's own masked-LM head, named as `methods.masked_lm` names it; empty where it has none."""
 
 
 def load(
@@ -93,6 +104,7 @@ def load(
         model=model,
         tokenizer=tokenizer,
         tokenizer_key=hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+        masked_lm=_masked_lm(weight_files(directory, backbone.model), described),
     )
 
 
@@ -148,6 +160,19 @@ def _weights(paths: list[Path], layers: int) -> Mapping[str, Tensor]:
                 if match and int(match[2] or 0) < layers:
                     tensors[match[1]] = file.get_tensor(key)
     return tensors
+
+
+def _masked_lm(paths: list[Path], described: BackboneInfo) -> Mapping[str, Tensor]:
+    """The masked-LM head of a checkpoint that has a whole one of this encoder's size, in float32."""
+    wide, tokens = described.hidden, described.vocabulary
+    shapes = {"dense.weight": (wide, wide), "output.bias": (tokens,)}
+    tensors: dict[str, Tensor] = {}
+    for path in paths:
+        with safe_open(path, framework="pt") as file:
+            for key in set(file.keys()) & _MASKED_LM.keys():
+                tensors[_MASKED_LM[key]] = file.get_tensor(key).float()
+    whole = all(name in tensors and tensors[name].shape == shapes.get(name, (wide,)) for name in _MASKED_LM.values())
+    return tensors if whole else {}
 
 
 def _tokenizer(path: Path, vocabulary: int, name: str) -> PreTrainedTokenizerFast:

@@ -48,6 +48,19 @@ class Adapters(Protocol):
         """norm(update + residual), both (N, d), with whatever adapter sits there. A pre-LN layer has no norm here."""
         ...
 
+    @property
+    def embeds(self) -> bool:
+        """Whether what the embeddings give is changed."""
+        ...
+
+    def embedding(self, hidden: Tensor, rows: tuple[int, ...]) -> Tensor:
+        """Embeddings (N, d) as the layers are to see them."""
+        ...
+
+    def unembedding(self, hidden: Tensor, rows: tuple[int, ...]) -> Tensor:
+        """What `embedding` makes `hidden` (N, d) of."""
+        ...
+
 
 class Unadapted:
     """The frozen backbone as it is."""
@@ -65,6 +78,16 @@ class Unadapted:
     ) -> Tensor:
         total = update + residual
         return total if norm is None else cast(Tensor, norm(total))
+
+    @property
+    def embeds(self) -> bool:
+        return False
+
+    def embedding(self, hidden: Tensor, rows: tuple[int, ...]) -> Tensor:
+        return hidden
+
+    def unembedding(self, hidden: Tensor, rows: tuple[int, ...]) -> Tensor:
+        return hidden
 
 
 class Walk:
@@ -155,6 +178,11 @@ class PackedEncoder:
         return other
 
     @property
+    def token_embeddings(self) -> Tensor:
+        """(V, d)."""
+        return cast(Tensor, self.model.embeddings.word_embeddings.weight)
+
+    @property
     def device(self) -> torch.device:
         return cast(torch.device, self.model.embeddings.word_embeddings.weight.device)
 
@@ -187,9 +215,14 @@ class PackedEncoder:
             hidden: what `below` gives at this depth for the batch's trunk.
             projected: what `project` gives for this `hidden`. It is left as it is.
         """
-        walk = Walk(batch, adapters or Unadapted(), projected)
+        adapters = adapters or Unadapted()
+        walk = Walk(batch, adapters, None if adapters.embeds else projected)
         if hidden is None:
             depth, hidden = 0, self.embed(walk.layout)
+        if adapters.embeds:
+            assert depth == 0, "an adapter at the embeddings leaves nothing below it"
+            (hidden,) = walk.leave_trunk(rows=[hidden])
+            hidden = adapters.embedding(hidden, walk.layout.rows)
         for index in range(depth, len(self.layers)):
             if self.checkpointing and torch.is_grad_enabled():
                 hidden = checkpoint(self.layer, index, hidden, walk, use_reentrant=False)

@@ -15,12 +15,13 @@ from torch import Tensor
 
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import heads
-from adapterx.engine.batches import Batch, Selection, cut, placed, weighed
+from adapterx.engine.batches import Batch, Integers, Selection, cut, placed, weighed
 from adapterx.engine.capture import CapturedSteps
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.collate import collate
 from adapterx.engine.heads import HeadGroup
 from adapterx.engine.loader import Loader
+from adapterx.engine.masking import masked
 from adapterx.engine.memory import is_out_of_memory
 from adapterx.engine.optimiser import RowAdamW, Step
 from adapterx.engine.options import Options
@@ -29,7 +30,7 @@ from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import MOMENTS, CellState, Rows, head_parameters
 from adapterx.methods.config import Bottleneck, Full, Lora
 from adapterx.methods.method import Slot, adapters, lowest_layer, parameters
-from adapterx.methods.parameters import Parameter, ParameterBank, unflatten
+from adapterx.methods.parameters import Parameter, ParameterBank, stream, unflatten
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
 
@@ -86,7 +87,9 @@ class Bundle:
         lower = [_stacked(slots, device) for slots in zip(*(cell.lower for cell in cells), strict=True)]
         slots = [*lower, Slot(method, self.adapter.bank.views)]
         self.depth = lowest_layer(slots, shape.layers)
-        self.prefix = prefix if self.depth else None
+        # What is masked differs from step to step, so nothing below the adapters comes again.
+        masks = any(task.vocabulary is not None for cell in cells for task in cell.tasks)
+        self.prefix = prefix if self.depth and not masks else None
         drop = method.adapter_drop if isinstance(method, Lora | Bottleneck) else 0
         self.dropout = CellDropout(method.dropout, [cell.seed for cell in cells], drop)
         self.adapters = adapters(slots, self.dropout)
@@ -194,8 +197,18 @@ class Bundle:
         chosen: dict[int, list[int]] = {}
         for pool, example in self.cells[cell].sampler.batch(step):
             chosen.setdefault(pool, []).append(example)
-        pools = self.cells[cell].pools
-        return [Selection(pools[pool][0], pools[pool][1].data, np.array(chosen[pool])) for pool in sorted(chosen)]
+        return [
+            self._selection(self.cells[cell], step, pool, np.array(chosen[pool], dtype=np.int64))
+            for pool in sorted(chosen)
+        ]
+
+    def _selection(self, cell: TrainingCell, step: int, number: int, chosen: Integers) -> Selection:
+        head, pool = cell.pools[number]
+        vocabulary = cell.tasks[head].vocabulary
+        if vocabulary is None:
+            return Selection(head, pool.data, chosen)
+        shown = masked(pool.data, chosen, vocabulary, stream("mask", cell.seed, step, number))
+        return Selection(head, shown, np.arange(len(chosen)))
 
     # Steps
 
@@ -258,7 +271,8 @@ class Bundle:
     def _differentiate(self, batch: Batch, add: bool) -> Tensor:
         """Losses (K,) of a batch; their gradients go to the banks."""
         hidden = self.encoder(batch.packed, self.adapters, self.depth, batch.hidden).float()
-        losses = heads.losses(self.cells, self.heads, batch, hidden)
+        embeddings = self.encoder.token_embeddings
+        losses = heads.losses(self.cells, self.heads, batch, hidden, self.adapters, embeddings)
         banks = [optimiser.bank for optimiser in (self.adapter, *(group.optimiser for group in self.heads))]
         leaves = [leaf for bank in banks for leaf in bank.views.values()]
         gradients = list(torch.autograd.grad(losses.sum(), leaves, allow_unused=True))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adapterx.engine.masking import Vocabulary
 from adapterx.engine.settings import TrainSettings
 from adapterx.methods.config import Method
 from adapterx.methods.head import Head
@@ -32,11 +33,15 @@ class TaskData:
     """One task of a training."""
 
     head: Head
-    metric: Metric
-    """Judges the dev set."""
+    metric: Metric | None
+    """Judges the dev set, where there is one."""
     train: tuple[Pool, ...]
     dev: tuple[Pool, ...] = ()
     """In the training languages only; used by early stopping."""
+    vocabulary: Vocabulary | None = None
+    """Of a masked-LM task: what its tokens are masked with."""
+    initial: Mapping[str, Tensor] = field(default_factory=dict)
+    """Tensors of the head to start from; those that are not here start from the seed."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from adapterx.backbones.packed import Adapters
 from adapterx.engine.batches import Aligned, Batch
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.optimiser import RowAdamW
+from adapterx.methods import masked_lm
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,31 @@ def groups(cells: Sequence[TrainingCell]) -> list[tuple[int, ...]]:
 
 
 def fit(cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], aligned: Aligned | None) -> bool:
-    """Whether `losses` can serve the cells of each group together: each with one task, all with as many choices."""
+    """Whether `losses` can serve the cells of each group together: each with one task, all with as many choices.
+
+    Masked-LM heads go one by one: the scores of one cell's rows over a whole vocabulary are plenty.
+    """
     return aligned is None or (
-        all(len(cell.tasks) == 1 for cell in cells)
+        all([task.head.format for task in cell.tasks] not in ([], ["masked-lm"]) for cell in cells)
+        and all(len(cell.tasks) == 1 for cell in cells)
         and all(len({aligned.choices[place] for place in group.members} - {0}) <= 1 for group in heads)
     )
 
 
-def losses(cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], batch: Batch, hidden: Tensor) -> Tensor:
-    """(K,) losses of the cells from the (R, d) float32 rows that they read. What is aligned must `fit`."""
+def losses(
+    cells: Sequence[TrainingCell],
+    heads: Sequence[HeadGroup],
+    batch: Batch,
+    hidden: Tensor,
+    adapters: Adapters,
+    embeddings: Tensor,
+) -> Tensor:
+    """(K,) losses of the cells from the (R, d) float32 rows that they read. What is aligned must `fit`.
+
+    Args:
+        adapters: of the cells; a masked-LM head undoes what they do to embeddings.
+        embeddings: (V, d) of the tokens.
+    """
     if batch.aligned is not None:
         return _together(cells, heads, batch.aligned, hidden)
     found: dict[int, Tensor] = {}
@@ -51,9 +69,14 @@ def losses(cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], batch: Bat
             tensors = {name: view[row] for name, view in views.items()}
             loss = hidden.new_zeros(())
             for rows in batch.cells[place]:
-                head = cells[place].tasks[rows.head].head
-                scores = head.scores(tensors, hidden[rows.start : rows.stop])
-                loss = loss + head.loss(scores, rows.reads, rows.labels, rows.weights)
+                head, own = cells[place].tasks[rows.head].head, hidden[rows.start : rows.stop]
+                if head.format == "masked-lm":
+                    counts = tuple(len(own) if cell == place else 0 for cell in range(len(cells)))
+                    states = adapters.unembedding(masked_lm.transform(head.prefix, tensors, own), counts)
+                    bias = tensors[f"{head.prefix}output.bias"]
+                    loss = loss + masked_lm.loss(states, embeddings, bias, rows.labels, rows.weights)
+                else:
+                    loss = loss + head.loss(head.scores(tensors, own), rows.reads, rows.labels, rows.weights)
             found[place] = loss
     return torch.stack([found[place] for place in range(len(cells))])
 

@@ -72,9 +72,10 @@ class CellState:
         # A new adapter above a frozen one of the same seed must not start as that one did.
         tensors = initial(adapter, cell.seed, len(cell.lower)) if cell.initial is None else cell.initial
         heads = head_parameters(cell, shape)
+        given = {name: tensor for task in cell.tasks for name, tensor in task.initial.items()}
         return cls(
             adapter=Rows.fresh(flatten(adapter, tensors)),
-            head=Rows.fresh(flatten(heads, initial(heads, cell.seed))),
+            head=Rows.fresh(flatten(heads, {**initial(heads, cell.seed), **given})),
         )
 
 

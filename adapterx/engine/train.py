@@ -234,6 +234,7 @@ def dev_score(
         for pool, predicted in zip(task.dev, found, strict=True):
             data = pool.data
             gold = np.split(data.labels, data.example_labels[1:-1])
+            assert task.metric is not None, "a plan looks at the dev sets of scored tasks only"
             statistics = task.metric.statistics(gold, [example.argmax(axis=1) for example in predicted])
             scores.append(float(task.metric.value(statistics.sum(axis=0))))
         tasks.append(float(np.mean(scores)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from adapterx.engine.memory import keep
+from adapterx.engine.memory import flush_denormals, keep
 from adapterx.engine.options import BUNDLE_CELLS, BUNDLE_ROWS, Options
 from adapterx.plan import Capacity
 
@@ -36,6 +36,7 @@ def choose(workers: int = 1, memory: float | None = None, deterministic: bool = 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
         keep()
+        flush_denormals()
     elif deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
         torch.use_deterministic_algorithms(True)

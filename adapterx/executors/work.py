@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.evaluate import LanguagePredictions, collapse, evaluate, summary, write_parquet
 from adapterx.engine.halving import Race
+from adapterx.engine.masking import Vocabulary
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import Outcome, Progress, train
@@ -31,13 +33,15 @@ from adapterx.methods.config import Full
 from adapterx.methods.head import Head
 from adapterx.methods.merging import merge
 from adapterx.methods.method import Slot
-from adapterx.plan import Evaluation, Plan, Stage, TaskPart, Training
+from adapterx.plan import BackboneInfo, Evaluation, Plan, Stage, TaskPart, Training
+from adapterx.plan.stage import FROZEN_BELOW
 from adapterx.recipe import Backbone, Merge
 from adapterx.store import JSON, Store
 from adapterx.tasks.sampling import pool_probabilities
 
-_FROZEN_BELOW = ("stack", "fuse")
-"""Transfers whose inputs stay frozen below what is trained."""
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
 ADAPTER, LOG, PREDICTIONS = (
     "adapter.safetensors",
     "training.jsonl",
@@ -172,16 +176,20 @@ class Worker:
             tasks=tasks,
             probabilities=pool_probabilities(sizes, work.sampling.temperature, work.sampling.cap),
             initial=initial,
-            lower=tuple(below) if work.transfer in _FROZEN_BELOW else (),
+            lower=tuple(below) if work.transfer in FROZEN_BELOW else (),
         )
 
     def _task(self, part: TaskPart, work: Training, loaded: LoadedBackbone) -> TaskData:
         stopping = work.train.early_stopping
+        head, text = _head(part, loaded.info), part.format == "masked-lm"
+        initial = {f"{head.prefix}{name}": tensor for name, tensor in loaded.masked_lm.items()} if text else {}
         return TaskData(
-            head=_head(part),
-            metric=self.data.metrics(part)[0],
+            head=head,
+            metric=None if text else self.data.metrics(part)[0],
             train=self._tokenised(part, work, loaded, "train", work.train.limit),
             dev=self._tokenised(part, work, loaded, "dev", stopping.limit) if stopping else (),
+            vocabulary=_vocabulary(loaded.tokenizer) if text else None,
+            initial=initial,
         )
 
     def _tokenised(
@@ -230,12 +238,34 @@ class Worker:
         tokenizer, key = current.loaded.tokenizer, current.loaded.tokenizer_key
         pools = self.data.pools(work.task, "test", work.limit, tokenizer, key, length)
         cells = [self.trained(target) for target in targets]
-        predictions = evaluate(current.encoder, cells, pools, current.prefix)
+        predictions: list[list[LanguagePredictions]] = [[] for _ in stages]
+        for part, of_part in self._as_read(stages, cells, pools):
+            found = evaluate(current.encoder, of_part, part, current.prefix)
+            for of_stage, languages in zip(predictions, found, strict=True):
+                of_stage.extend(languages)
         if current.prefix is not None:
             current.prefix.flush()
         seconds = (time.monotonic() - started) / len(stages)
         for stage, of_stage in zip(stages, predictions, strict=True):
             self._commit_evaluation(stage, work.task, of_stage, seconds)
+
+    def _as_read(
+        self, stages: Sequence[Stage], cells: Sequence[tuple[TrainedCell, Head]], pools: Sequence[Pool]
+    ) -> Iterator[tuple[Sequence[Pool], Sequence[tuple[TrainedCell, Head]]]]:
+        """Languages with the cells as they are to read them: each with its own adapter below, where it has one."""
+        assert isinstance(stages[0].work, Evaluation)
+        if not stages[0].work.swapped:
+            yield pools, cells
+            return
+        for place, language in enumerate(stages[0].work.swapped, start=1):
+            own = [self._slot(self.plan.stages[stage.inputs[place]]) for stage in stages]
+            yield (
+                [pool for pool in pools if pool.language == language],
+                [
+                    (replace(cell, slots=(slot, *cell.slots[1:])), head)
+                    for slot, (cell, head) in zip(own, cells, strict=True)
+                ],
+            )
 
     def _commit_evaluation(
         self, stage: Stage, part: TaskPart, predictions: Sequence[LanguagePredictions], seconds: float
@@ -258,7 +288,7 @@ class Worker:
         """The adapters of a finished training, the frozen ones below included, and its head."""
         assert isinstance(target.work, Training)
         tensors = self._tensors(target)
-        below = [self._slot(self.plan.stages[id]) for id in target.inputs if target.work.transfer in _FROZEN_BELOW]
+        below = [self._slot(self.plan.stages[id]) for id in target.inputs if target.work.transfer in FROZEN_BELOW]
         method = plain.combined(target.work.combination, below) or plain.method(target.method, target.info.layers)
         slots = (*below, Slot(method, _adapter_of(tensors)))
         return TrainedCell(slots, _under("head.", tensors)), _trained_head(target)
@@ -291,15 +321,24 @@ class Worker:
         }
 
 
-def _head(part: TaskPart) -> Head:
-    return Head(part.task, part.format, len(part.labels))  # type: ignore[arg-type]  # the catalog knows formats only
+def _head(part: TaskPart, info: BackboneInfo) -> Head:
+    outputs = info.vocabulary if part.format == "masked-lm" else len(part.labels)
+    return Head(part.task, part.format, outputs)  # type: ignore[arg-type]  # the catalog knows formats only
+
+
+def _vocabulary(tokenizer: PreTrainedTokenizerFast) -> Vocabulary:
+    """What can be masked, and with what."""
+    mask = tokenizer.convert_tokens_to_ids("<mask>")
+    if not isinstance(mask, int) or mask == tokenizer.unk_token_id:
+        raise ValueError("the backbone's tokenizer has no <mask>, so there is no masked language modelling with it")
+    return Vocabulary(len(tokenizer), mask, tuple(sorted({*tokenizer.all_special_ids, mask})))
 
 
 def _trained_head(target: Stage) -> Head:
     """The head bears the name of the task it was trained on, which need not be the one evaluated."""
     assert isinstance(target.work, Training)
     (trained_on,) = target.work.tasks
-    return _head(trained_on)
+    return _head(trained_on, target.info)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -11,22 +11,18 @@ residuals and norms follows `adapters/methods/{bottleneck,modeling}.py` at 1.3.0
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from torch import Tensor, nn
 
 from adapterx.backbones.packed import Module, Place, Unadapted
+from adapterx.methods import invertible
+from adapterx.methods.activations import ACTIVATIONS
 from adapterx.methods.config import Bottleneck, adapted_layers
 from adapterx.methods.parameters import Initialiser, Parameter, kaiming_uniform, normal, zeros
 from adapterx.methods.rows import CellDropout, linear_by_cell
 from adapterx.methods.shape import Shape
-
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": nn.functional.relu,
-    "gelu": nn.functional.gelu,
-    "swish": nn.functional.silu,
-}
 
 
 def places(method: Bottleneck) -> tuple[Place, ...]:
@@ -40,7 +36,7 @@ def width(method: Bottleneck, hidden: int) -> int:
 
 
 def parameters(method: Bottleneck, shape: Shape) -> list[Parameter]:
-    """Down (b, d), up (d, b) and their biases for every place.
+    """Down (b, d), up (d, b) and their biases for every place, and the invertible adapter's if it has one.
 
     The parallel placement starts at the backbone (up = 0), the others near it (standard deviation 0.02).
     """
@@ -49,7 +45,7 @@ def parameters(method: Bottleneck, shape: Shape) -> list[Parameter]:
     up: Initialiser = normal(0.02)
     if method.placement == "parallel":
         down, up = kaiming_uniform, zeros
-    found = []
+    found = invertible.parameters(method, shape)
     for layer in adapted_layers(method.layers, shape.layers):
         for place in places(method):
             start = name(layer, place)
@@ -84,6 +80,22 @@ class BottleneckAdapters(Unadapted):
 
     def _adapts(self, layer: int, place: Module | Place) -> bool:
         return any(_sits(tensors, layer, place) for _, tensors in self.slots)
+
+    @property
+    def embeds(self) -> bool:
+        return any(method.invertible is not None for method, _ in self.slots)
+
+    def embedding(self, hidden: Tensor, rows: tuple[int, ...]) -> Tensor:
+        for method, tensors in self.slots:
+            if method.invertible is not None:
+                hidden = invertible.forward(method, tensors, hidden, rows)
+        return hidden
+
+    def unembedding(self, hidden: Tensor, rows: tuple[int, ...]) -> Tensor:
+        for method, tensors in reversed(self.slots):
+            if method.invertible is not None:
+                hidden = invertible.inverse(method, tensors, hidden, rows)
+        return hidden
 
     def residual(
         self, layer: int, place: Place, update: Tensor, residual: Tensor, norm: nn.Module | None, rows: tuple[int, ...]
@@ -121,6 +133,6 @@ def change(
 ) -> Tensor:
     """What one adapter adds, (N, d)."""
     inner = linear_by_cell(inputs, tensors[f"{name}.down.weight"], tensors[f"{name}.down.bias"], rows)
-    inner = _ACTIVATIONS[method.activation](inner)
+    inner = ACTIVATIONS[method.activation](inner)
     outer = linear_by_cell(inner, tensors[f"{name}.up.weight"], tensors[f"{name}.up.bias"], rows)
     return outer if method.scaling == 1.0 else outer * method.scaling

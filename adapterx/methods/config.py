@@ -46,6 +46,8 @@ class Bottleneck:
     layers: Layers = None
     adapter_drop: int = 0
     """At each training step the adapters of up to this many of the lowest layers are left out, a random number."""
+    invertible: Literal["nice"] | None = None
+    """An invertible adapter at the embeddings too."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,13 @@ class Fusion:
 
 
 Method: TypeAlias = Lora | Bottleneck | Full | HeadOnly | Fusion
+
+
+def lowest_adapted(method: Method, depth: int) -> int:
+    """The lowest layer of an encoder `depth` layers deep that a method changes; 0 where it changes what enters it."""
+    if isinstance(method, Bottleneck) and method.invertible is not None:
+        return 0
+    return adapted_layers(method.layers, depth)[0]
 
 
 def adapted_layers(layers: Layers, depth: int) -> tuple[int, ...]:

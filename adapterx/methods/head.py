@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
 
+from adapterx.methods import masked_lm
 from adapterx.methods.parameters import Parameter, normal, zeros
 from adapterx.tasks.examples import Format
 
@@ -27,10 +28,15 @@ class Head:
     task: str
     format: Format
     labels: int
-    """Classes of a classification or tagging task; multiple choice scores each choice with one output."""
+    """Classes of a classification or tagging task; multiple choice scores each choice with one output.
+
+    Of masked language modelling, the tokens of the vocabulary; such a head's tensors and loss are `masked_lm`'s.
+    """
 
     def parameters(self, hidden: int) -> list[Parameter]:
         """The head's tensors for an encoder of this width."""
+        if self.format == "masked-lm":
+            return masked_lm.parameters(self.prefix, hidden, self.labels)
         outputs = 1 if self.format == "multiple-choice" else self.labels
         found = []
         if self.format != "tagging":

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from adapterx.backbones.packed import Adapters, Unadapted
 from adapterx.methods import bottleneck, full, fusion, lora
-from adapterx.methods.config import Bottleneck, Full, Fusion, HeadOnly, Lora, Method, adapted_layers
+from adapterx.methods.config import Bottleneck, Full, Fusion, HeadOnly, Lora, Method, lowest_adapted
 from adapterx.methods.parameters import Parameter
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
@@ -56,4 +56,4 @@ def adapters(slots: Sequence[Slot], dropout: CellDropout) -> Adapters:
 
 def lowest_layer(slots: Sequence[Slot], depth: int) -> int:
     """The lowest layer of an encoder `depth` deep that any of the adapters changes."""
-    return min((adapted_layers(slot.method.layers, depth)[0] for slot in slots), default=0)
+    return min((lowest_adapted(slot.method, depth) for slot in slots), default=0)

@@ -24,6 +24,11 @@ def kaiming_uniform(tensor: Tensor, generator: torch.Generator) -> object:
     return tensor.uniform_(-bound, bound, generator=generator)
 
 
+def ones(tensor: Tensor, generator: torch.Generator) -> object:
+    """All one."""
+    return tensor.fill_(1.0)
+
+
 def zeros(tensor: Tensor, generator: torch.Generator) -> object:
     """All zero."""
     return tensor.zero_()

@@ -6,8 +6,8 @@ from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 
 from adapterx.plan.graph import Plan
-from adapterx.plan.stage import Evaluation, Stage, Training
-from adapterx.recipe import Full, Fuse, adapted_layers
+from adapterx.plan.stage import FROZEN_BELOW, Evaluation, Stage, Training
+from adapterx.recipe import Full, Fuse, Method, lowest_layer
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,24 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
         assert isinstance(target, Training)
         if isinstance(stage.method, Full):
             return ("evaluation", stage.id)  # each has an encoder of its own
-        lowest = adapted_layers(stage.method.layers, stage.info.layers)[0]
+        methods = (stage.method, *_below(plan.stages[stage.inputs[0]], plan))
+        lowest = min(lowest_layer(method, stage.info.layers) for method in methods)
         return ("evaluation", weights, stage.work, target.train.max_length, lowest)
     if isinstance(stage.method, Full):
         return ("training", stage.id)
     # A cell that draws its heads as it goes has no fixed shape: it would keep its neighbours from batched products.
-    several = len(stage.work.tasks) > 1
-    below = len(stage.inputs) if stage.work.transfer in ("stack", "fuse") else 0
+    several = len(stage.work.tasks) > 1 or stage.work.tasks[0].format == "masked-lm"
+    below = _below(stage, plan)
     combination = stage.work.combination
     fusion = ("fuse", combination.value_rank) if isinstance(combination, Fuse) else None
     return ("training", weights, stage.method, below, fusion, several)
+
+
+def _below(stage: Stage, plan: Plan) -> tuple[Method, ...]:
+    """The methods of the frozen adapters below a training's own."""
+    assert isinstance(stage.work, Training)
+    frozen = stage.inputs if stage.work.transfer in FROZEN_BELOW else ()
+    return tuple(plan.stages[id].method for id in frozen)
 
 
 def _batches(stage: Stage) -> Hashable:

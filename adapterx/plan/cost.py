@@ -6,8 +6,10 @@ their looks at the dev set; sharing a pass in a bundle makes it less.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, TaskPart, Training
-from adapterx.recipe import Backbone, Bottleneck, Full, Fuse, Head, Lora, Method, adapted_layers
+from adapterx.recipe import Backbone, Bottleneck, Full, Fuse, Head, Lora, Method, adapted_layers, lowest_layer
 
 FLOPS = 100e9
 """Floating-point operations per second behind the times: two laptop cores. Divide by 500 for a data-centre GPU."""
@@ -15,21 +17,25 @@ STATE_BYTES = 16
 """Per trainable parameter: value, gradient and AdamW's two moments, in float32."""
 REORDERED_BYTES = 4 << 30
 """Frozen layers up to this size have copies in another order, one per direction (`backbones.products`)."""
+_GUESSED, _GUESSES = 0.15, 256
+"""Tokens guessed in masked language modelling, of all tokens, and at once."""
 LINE_BYTES = 100
 """One line of a training log, or one row of stored predictions."""
 
 
 def training(
-    backbone: Backbone, info: BackboneInfo, method: Method, work: Training, examples: int | None, members: int = 0
+    backbone: Backbone,
+    info: BackboneInfo,
+    method: Method,
+    work: Training,
+    examples: int | None,
+    below: Sequence[Method] = (),
 ) -> Cost:
-    """Cost of a training. `examples` are those of one epoch, None where unknown; `members` are fused."""
-    heads = sum(head_parameters(part, info.hidden) for part in work.tasks)
+    """Cost of a training. `examples` are those of one epoch, None where unknown; adapters `below` stay frozen."""
+    heads = sum(head_parameters(part, info) for part in work.tasks)
     adapter = adapter_parameters(method, info)
-    lower = 0
-    if work.transfer == "stack":
-        lower = 4 * adapter
-    elif isinstance(work.combination, Fuse) and isinstance(method, Bottleneck):
-        lower = 4 * members * adapter
+    lower = 4 * sum(adapter_parameters(one, info) for one in below)
+    if isinstance(work.combination, Fuse) and isinstance(method, Bottleneck):
         adapter = fusion_parameters(method, work.combination.value_rank, info)
     tokens = max(min(work.train.max_length, part.tokens) * _sequences(part) for part in work.tasks)
     batch = work.train.batch_size * tokens
@@ -41,10 +47,14 @@ def training(
         candidates, trainings = len(work.train.candidates), work.train.prune.trainings
     # Per token, forward and backward through the frozen layers (2 + 2), none backward below the lowest adapter, and
     # three passes over what is trained. What a prefix cache spares is not counted.
-    adapted = info.layers - adapted_layers(method.layers, info.layers)[0]
+    adapted = info.layers - min(lowest_layer(one, info.layers) for one in (method, *below))
     through = 2 * _layer_parameters(info) * (info.layers + adapted) // info.layers
     operations = 6 * _layer_parameters(info) if isinstance(method, Full) else through + 6 * adapter
     activations = batch * _activations(info, backbone) * adapted
+    if any(part.format == "masked-lm" for part in work.tasks):
+        # Guesses are compared with every token of the vocabulary: there and back, a block of them at a time.
+        operations += int(_GUESSED * 4 * info.hidden * info.vocabulary)
+        activations += int(min(_GUESSES, _GUESSED * batch) * 12 * info.vocabulary)
     return Cost(
         trainable_parameters=adapter + heads,
         shared_bytes=_weights(backbone, info),
@@ -84,7 +94,8 @@ def adapter_parameters(method: Method, info: BackboneInfo) -> int:
         return layers * method.rank * sum(sizes.get(module, 2 * hidden) for module in method.target_modules)
     inside = bottleneck_width(method, hidden)
     places = 2 if method.placement == "double" else 1
-    return layers * places * (2 * hidden * inside + inside + hidden)
+    own = layers * places * (2 * hidden * inside + inside + hidden)
+    return own + (0 if method.invertible is None else invertible_parameters(hidden))
 
 
 def fusion_parameters(method: Bottleneck, value_rank: int | None, info: BackboneInfo) -> int:
@@ -92,6 +103,12 @@ def fusion_parameters(method: Bottleneck, value_rank: int | None, info: Backbone
     d, places = info.hidden, 2 if method.placement == "double" else 1
     value = d * d if value_rank is None else 2 * d * value_rank
     return len(adapted_layers(method.layers, info.layers)) * places * (2 * d * (d + 1) + value)
+
+
+def invertible_parameters(hidden: int) -> int:
+    """Trainable parameters of an invertible adapter: a bottleneck of half its input's width for each half of a row."""
+    first, second = hidden // 2, hidden - hidden // 2
+    return sum(i // 2 * (i + 1) + o * (i // 2 + 1) for i, o in ((second, first), (first, second)))
 
 
 def encoder_parameters(info: BackboneInfo) -> int:
@@ -104,8 +121,14 @@ def bottleneck_width(method: Bottleneck, hidden: int) -> int:
     return method.width or max(1, int(hidden // method.reduction_factor))
 
 
-def head_parameters(part: TaskPart, hidden: int) -> int:
-    """Parameters of a task's head: a dense layer and an output layer, or the output layer alone for tagging."""
+def head_parameters(part: TaskPart, info: BackboneInfo) -> int:
+    """Parameters of a task's head: a dense layer and an output layer, or the output layer alone for tagging.
+
+    Of masked language modelling, a dense layer, a norm and a bias per token.
+    """
+    hidden = info.hidden
+    if part.format == "masked-lm":
+        return hidden * (hidden + 1) + 2 * hidden + info.vocabulary
     dense = 0 if part.format == "tagging" else hidden * hidden + hidden
     outputs = 1 if part.format == "multiple-choice" else len(part.labels)
     return dense + hidden * outputs + outputs

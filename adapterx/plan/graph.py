@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic
@@ -13,8 +13,18 @@ from adapterx.plan.capacity import sized
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.facts import Facts, Refusal, Task, TaskFacts
 from adapterx.plan.identity import evaluation_settings, stage_id, training_settings
-from adapterx.plan.stage import BackboneInfo, Coordinates, Evaluation, Precision, Stage, TaskPart, Training
+from adapterx.plan.stage import (
+    FROZEN_BELOW,
+    BackboneInfo,
+    Coordinates,
+    Evaluation,
+    Precision,
+    Stage,
+    TaskPart,
+    Training,
+)
 from adapterx.recipe import (
+    ALL_LANGUAGES,
     Backbone,
     Bottleneck,
     Continue,
@@ -28,10 +38,13 @@ from adapterx.recipe import (
     Method,
     Recipe,
     SettingError,
+    Stack,
     Target,
     TrainSettings,
+    Transfer,
     adapted_layers,
     did_you_mean,
+    lowest_layer,
 )
 from adapterx.recipe import Sampling as Proportions
 from adapterx.recipe.training import Phase
@@ -46,7 +59,7 @@ class CellStages:
     target: str
     evaluation: str
     members: tuple[str, ...] = ()
-    """The intermediates of a fusion or merger."""
+    """The intermediates of a fusion or merger; or adapters of other languages that are swapped in at evaluation."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +157,43 @@ def _check_fusion(cell: Cell, method: Method) -> None:
             f"the transfer '{cell.transfer}' mixes what bottleneck adapters add to a layer, and the method"
             f" '{cell.method}' is {method.kind}; merge its adapters instead"
         )
+    if method.invertible is not None:
+        raise Refusal(
+            f"the transfer '{cell.transfer}' mixes what adapters add to a layer, and those of '{cell.method}' have an"
+            " invertible part at the embeddings; merge them instead"
+        )
+
+
+def _check_below(cell: Cell, learnt: Intermediate, way: Transfer, method: Method, target: Target) -> None:
+    """Adapters of another method, or one per language, can only lie below; a stack has one place at the embeddings."""
+    lower = learnt.method or method
+    if not isinstance(way, Stack):
+        if learnt.per_language:
+            raise Refusal(
+                f"'{cell.intermediate}' has an adapter for each language, which take turns below the target's: the"
+                f" transfer is stack, not '{cell.transfer}'"
+            )
+        if learnt.method is not None:
+            raise Refusal(
+                f"'{cell.intermediate}' has a method of its own, so its adapter can only be stacked below the target's,"
+                f" not reach it by '{cell.transfer}'"
+            )
+        return
+    if learnt.per_language and (len(target.train_languages) > 1 or target.train_languages == ALL_LANGUAGES):
+        raise Refusal(
+            f"'{cell.intermediate}' has an adapter for each language, and a training lies upon one of them, but the"
+            f" target '{cell.target}' is trained in several languages"
+        )
+    if lower.kind != method.kind or not isinstance(method, Lora | Bottleneck):
+        raise Refusal(
+            f"the method '{cell.method}' is {method.kind} and that of '{cell.intermediate}' {lower.kind}: adapters of"
+            " one kind can be stacked"
+        )
+    if isinstance(method, Bottleneck) and method.invertible and isinstance(lower, Bottleneck) and lower.invertible:
+        raise Refusal(
+            f"both the method '{cell.method}' and the adapter below it have an invertible part, and there is one place"
+            f" for it; give '{cell.intermediate}' a method of its own"
+        )
 
 
 def _check_merging(cell: Cell, way: Merge, method: Method, members: int) -> None:
@@ -168,6 +218,21 @@ def _grown_alpha(method: Lora, times: int) -> float:
     return method.alpha * (math.sqrt(times) if method.use_rslora else times)
 
 
+def asked(recipe: Recipe, place: Coordinates) -> tuple[str, Method]:
+    """The method of a training as the recipe has it, and what it is called there."""
+    learnt = recipe.intermediates[place.intermediate]
+    if place.target is None and learnt is not None and learnt.method is not None:
+        return f"of '{place.intermediate}'", learnt.method
+    return f"'{place.method}'", recipe.methods[place.method]
+
+
+def _sized(method: Method, named: str, backbone: str, info: BackboneInfo) -> Method:
+    try:
+        return sized(method, info)
+    except ValueError as error:
+        raise Refusal(f"the method {named} {error}, the backbone '{backbone}'") from None
+
+
 class _Builder(Generic[Task]):
     """Makes the stages of cell after cell, each stage once."""
 
@@ -178,7 +243,7 @@ class _Builder(Generic[Task]):
         self.cell_stages: dict[Cell, CellStages] = {}
         self.refused: dict[Cell, str] = {}
         self.backbones: dict[str, BackboneInfo] = {}
-        self.intermediates: dict[tuple[str, str, str, int], Stage] = {}
+        self.intermediates: dict[tuple[str, str, str, int, str | None], Stage] = {}
 
     def add(self, cell: Cell) -> None:
         """Add a cell's stages, or its refusal and none of them."""
@@ -191,19 +256,20 @@ class _Builder(Generic[Task]):
             settings = self._settings(cell, "target", info)
             self._check_target(self.recipe.targets[cell.target])
             self._check_transfer(cell)
-            upstream = self._intermediates(cell, info)
+            upstream, swapped = self._upstream(cell, info)
             target = self._target(cell, info, settings, upstream)
-            evaluation = self._evaluation(cell, info, target)
+            evaluation = self._evaluation(cell, info, target, swapped)
         except Refusal as refusal:
             self.refused[cell] = str(refusal)
             return
         self.backbones[cell.backbone] = info
+        own = {stage.id: stage for stage in (*upstream, *swapped.values())}
         *below, trained, scored = (
-            self.stages.setdefault(stage.id, stage).id for stage in (*upstream, target, evaluation)
+            self.stages.setdefault(stage.id, stage).id for stage in (*own.values(), target, evaluation)
         )
-        several = len(below) > 1
+        several = len(upstream) > 1
         single = below[0] if below and not several else None
-        self.cell_stages[cell] = CellStages(single, trained, scored, tuple(below) if several else ())
+        self.cell_stages[cell] = CellStages(single, trained, scored, tuple(id for id in below if id != single))
 
     def _settings(self, cell: Cell, phase: Phase, info: BackboneInfo) -> TrainSettings:
         method = self.recipe.methods[cell.method]
@@ -222,10 +288,15 @@ class _Builder(Generic[Task]):
 
     def _check_layers(self, cell: Cell, info: BackboneInfo) -> None:
         """Adapters need layers to sit in."""
-        try:
-            adapted_layers(self.recipe.methods[cell.method].layers, info.layers)
-        except ValueError as error:
-            raise Refusal(f"the method '{cell.method}' {error}, the backbone '{cell.backbone}'") from None
+        learnt = self.recipe.intermediates[cell.intermediate]
+        methods = {f"'{cell.method}'": self.recipe.methods[cell.method]}
+        if learnt is not None and learnt.method is not None:
+            methods[f"of '{cell.intermediate}'"] = learnt.method
+        for named, method in methods.items():
+            try:
+                adapted_layers(method.layers, info.layers)
+            except ValueError as error:
+                raise Refusal(f"the method {named} {error}, the backbone '{cell.backbone}'") from None
 
     def _check_drop(self, cell: Cell, info: BackboneInfo) -> None:
         """AdapterDrop leaves something to train, and something out."""
@@ -243,10 +314,7 @@ class _Builder(Generic[Task]):
 
     def _sized(self, backbone: str, method: str, info: BackboneInfo) -> Method:
         """The method as it is on this backbone: its rank or width, where it has a budget."""
-        try:
-            return sized(self.recipe.methods[method], info)
-        except ValueError as error:
-            raise Refusal(f"the method '{method}' {error}, the backbone '{backbone}'") from None
+        return _sized(self.recipe.methods[method], f"'{method}'", backbone, info)
 
     def _check_method(self, cell: Cell) -> None:
         """A probe has nothing to hand on; full fine-tuning leaves nothing frozen, and steps in float32."""
@@ -284,6 +352,7 @@ class _Builder(Generic[Task]):
                 f"the transfer '{cell.transfer}' takes one adapter, and '{cell.intermediate}' is"
                 f" {len(learnt.members)}; fuse or merge them"
             )
+        _check_below(cell, learnt, way, method, self.recipe.targets[cell.target])
         if isinstance(way, Fuse):
             _check_fusion(cell, method)
         if isinstance(way, Merge) and learnt.members is not None:
@@ -291,12 +360,18 @@ class _Builder(Generic[Task]):
 
     def _prefix(self, cell: Cell, info: BackboneInfo) -> Precision:
         """How hidden states below the adapters are rounded, if any are kept."""
-        cache = self.recipe.prefix_cache
-        lowest = adapted_layers(self.recipe.methods[cell.method].layers, info.layers)[0]
+        cache, learnt = self.recipe.prefix_cache, self.recipe.intermediates[cell.intermediate]
+        methods = [self.recipe.methods[cell.method], *([learnt.method] if learnt and learnt.method else [])]
+        lowest = min(lowest_layer(method, info.layers) for method in methods)
         return "exact" if cache.where == "none" or lowest == 0 else cache.precision
 
     def _check_target(self, target: Target) -> None:
-        """A head trained on one task must fit the other."""
+        """A head trained on one task must fit the other, and its answers must be such as can be scored."""
+        for name in (target.task, target.train_task or target.task):
+            if self.facts.task(name).format == "masked-lm":
+                raise Refusal(
+                    f"'{name}' is text to learn a language from, and is not scored; name it as an intermediate"
+                )
         if target.train_task is None:
             return
         trained, scored = self.facts.task(target.train_task), self.facts.task(target.task)
@@ -311,28 +386,67 @@ class _Builder(Generic[Task]):
                 f" '{scored.name}' with {', '.join(scored.labels)}: one head cannot serve both"
             )
 
-    def _intermediates(self, cell: Cell, info: BackboneInfo) -> list[Stage]:
-        """None, one, or those of every member."""
+    def _upstream(self, cell: Cell, info: BackboneInfo) -> tuple[list[Stage], dict[str, Stage]]:
+        """What a target starts from or lies upon: nothing, one stage, or those of every member.
+
+        And, where each language has an adapter of its own, those of the languages that are evaluated.
+        """
         learnt = self.recipe.intermediates[cell.intermediate]
         if learnt is None:
-            return []
-        return [self._intermediate(cell, name, info) for name in learnt.members or (cell.intermediate,)]
+            return [], {}
+        if not learnt.per_language:
+            return [self._intermediate(cell, name, info) for name in learnt.members or (cell.intermediate,)], {}
+        chosen = self.recipe.targets[cell.target]
+        read = self._scored(chosen).languages
+        own = self._languages(learnt, self._settings(cell, "intermediate", info))
+        if lacking := sorted({*chosen.train_languages, *read} - set(own)):
+            raise Refusal(
+                f"'{cell.intermediate}' has no adapter for {', '.join(lacking)}, which the target '{cell.target}' is"
+                " trained or evaluated in: give it these languages, or the target fewer"
+            )
+        stages = {code: self._intermediate(cell, cell.intermediate, info, code) for code in own if code in read}
+        (trained,) = chosen.train_languages
+        below = stages.get(trained) or self._intermediate(cell, cell.intermediate, info, trained)
+        return [below], stages
 
-    def _intermediate(self, cell: Cell, name: str, info: BackboneInfo) -> Stage:
+    def _intermediate(self, cell: Cell, name: str, info: BackboneInfo, language: str | None = None) -> Stage:
+        """The training of an intermediate, or of its adapter for one language."""
         learnt = self.recipe.intermediates[name]
         assert learnt is not None
-        key = (cell.backbone, cell.method, name, cell.seed)
+        method = cell.method if learnt.method is None else learnt.method.kind
+        key = (cell.backbone, method, name, cell.seed, language)
         if key not in self.intermediates:
             settings = self._settings(cell, "intermediate", info)
-            parts = self._parts(learnt, settings)
+            languages = learnt.languages if language is None else (language,)
+            read = (learnt.source, languages, settings.splits)
+            parts = tuple(self.facts.part(task, *read) for task in sorted(learnt.tasks))
+            self._check_text(parts, settings)
             work = Training(parts, learnt.sampling, settings, cell.seed, "none", self._prefix(cell, info))
-            place = Coordinates(cell.backbone, cell.method, name, cell.seed)
+            place = Coordinates(cell.backbone, method, name, cell.seed, language=language)
             self.intermediates[key] = self._training("intermediate", place, info, work, ())
         return self.intermediates[key]
 
-    def _parts(self, learnt: Intermediate, settings: TrainSettings) -> tuple[TaskPart, ...]:
-        read = (learnt.source, learnt.languages, settings.splits)
-        return tuple(self.facts.part(task, *read) for task in sorted(learnt.tasks))
+    def _languages(self, learnt: Intermediate, settings: TrainSettings) -> tuple[str, ...]:
+        """Those in which all tasks of an intermediate have data."""
+        known = [
+            self.facts.part(task, learnt.source, learnt.languages, settings.splits).languages for task in learnt.tasks
+        ]
+        return tuple(code for code in known[0] if all(code in languages for languages in known))
+
+    def _check_text(self, parts: Sequence[TaskPart], settings: TrainSettings) -> None:
+        """Text has no dev scores by which to choose a step or a learning rate."""
+        if settings.early_stopping is None and settings.prune is None:
+            return
+        for part in parts:
+            if part.format == "masked-lm":
+                setting = "prune" if settings.early_stopping is None else "early_stopping"
+                raise Refusal(
+                    f"{setting} judges by scores on a dev set, and '{part.task}' is text that is not scored; leave it"
+                    " to the target phase"
+                )
+
+    def _scored(self, target: Target) -> TaskPart:
+        return self.facts.part(target.task, target.source, target.languages, ("test",))
 
     def _target(self, cell: Cell, info: BackboneInfo, settings: TrainSettings, upstream: list[Stage]) -> Stage:
         target = self.recipe.targets[cell.target]
@@ -355,22 +469,28 @@ class _Builder(Generic[Task]):
             grown = {"rank": len(inputs) * method.rank, "alpha": _grown_alpha(method, len(inputs))}
             method = method.model_copy(update=grown)
         settings = training_settings(backbone, info, method, work)
-        price = cost.training(backbone, info, method, work, self._examples(work), len(inputs))
+        below = [self._known(id).method for id in inputs] if work.transfer in FROZEN_BELOW else []
+        price = cost.training(backbone, info, method, work, self._examples(work), below)
         id = stage_id(kind, settings, inputs)
         return Stage(kind, id, settings, inputs, place, backbone, info, method, work, price)
 
-    def _evaluation(self, cell: Cell, info: BackboneInfo, target: Stage) -> Stage:
-        chosen, limit = self.recipe.targets[cell.target], self.recipe.evaluate.limit
-        part = self.facts.part(chosen.task, chosen.source, chosen.languages, ("test",))
-        work = Evaluation(part, limit, self._prefix(cell, info))
-        settings, inputs = evaluation_settings(work), (target.id,)
+    def _evaluation(self, cell: Cell, info: BackboneInfo, target: Stage, swapped: Mapping[str, Stage]) -> Stage:
+        limit = self.recipe.evaluate.limit
+        part = self._scored(self.recipe.targets[cell.target])
+        work = Evaluation(part, limit, self._prefix(cell, info), tuple(swapped))
+        settings, inputs = evaluation_settings(work), (target.id, *(stage.id for stage in swapped.values()))
         backbone, method = target.backbone, target.method
         price = cost.evaluation(backbone, info, method, work, self._count((work.task,), "test", limit))
         id = stage_id("evaluation", settings, inputs)
         return Stage("evaluation", id, settings, inputs, cell.coordinates, backbone, info, method, work, price)
 
     def _trained(self, place: Coordinates, info: BackboneInfo) -> tuple[Backbone, Method]:
-        return self.recipe.backbones[place.backbone], self._sized(place.backbone, place.method, info)
+        name, method = asked(self.recipe, place)
+        return self.recipe.backbones[place.backbone], _sized(method, name, place.backbone, info)
+
+    def _known(self, id: str) -> Stage:
+        """A stage that was made before."""
+        return next(stage for stage in self.intermediates.values() if stage.id == id)
 
     def _examples(self, work: Training) -> int | None:
         return self._count(work.tasks, "train", work.train.limit)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adapterx.plan import cost
-from adapterx.plan.graph import Plan
+from adapterx.plan.graph import Plan, asked
 from adapterx.plan.stage import Coordinates, Stage, Training
 from adapterx.plan.states import State, StateName
 from adapterx.recipe import Bottleneck, Lora
@@ -168,11 +168,11 @@ def _budgets(plan: Plan) -> Iterator[Text]:
     found = {}
     for stage in plan.stages.values():
         place, method = stage.coordinates, stage.method
-        asked = plan.recipe.methods[place.method]
-        if isinstance(asked, Lora | Bottleneck) and asked.budget is not None:
+        name, wanted = asked(plan.recipe, place)
+        if isinstance(wanted, Lora | Bottleneck) and wanted.budget is not None:
             came = f"rank {method.rank}" if isinstance(method, Lora) else f"width {getattr(method, 'width', None)}"
             trained = cost.adapter_parameters(method, stage.info)
-            found[place.method, place.backbone] = f"{100 * asked.budget:g}% is {came}, {trained:,} parameters"
+            found[name.strip("'"), place.backbone] = f"{100 * wanted.budget:g}% is {came}, {trained:,} parameters"
     for (name, backbone), text in found.items():
         yield Text.assemble(("budget: ", "yellow"), f"{name} on {backbone}: {text} and the head")
 

@@ -11,6 +11,8 @@ from adapterx.store import JSON
 
 StageKind = Literal["intermediate", "target", "evaluation"]
 TransferKind = Literal["none", "continue", "stack", "fuse", "merge"]
+FROZEN_BELOW: tuple[TransferKind, ...] = ("stack", "fuse")
+"""Transfers whose inputs stay frozen below what is trained."""
 Precision = Literal["exact", "float16", "bfloat16"]
 
 
@@ -73,6 +75,8 @@ class Evaluation:
     """Items per language; the same items in every language."""
     prefix: Precision = "exact"
     """How hidden states below the lowest adapter are rounded."""
+    swapped: tuple[str, ...] = ()
+    """The languages whose own adapters, the stage's inputs after the first, take the place of the frozen one below."""
 
 
 @dataclass(frozen=True)
@@ -106,13 +110,15 @@ class Coordinates:
     seed: int
     transfer: str = "none"
     target: str | None = None
+    language: str | None = None
+    """Of an adapter for one language."""
 
     @property
     def slug(self) -> str:
-        """The readable name: the coordinates joined by dots, transfer and target where there are any."""
+        """The readable name: the coordinates joined by dots, transfer, target and language where there are any."""
         transfer = [] if self.transfer == "none" else [self.transfer]
-        target = [] if self.target is None else [self.target]
-        return ".".join([self.backbone, self.method, self.intermediate, *transfer, *target, f"seed{self.seed}"])
+        rest = [part for part in (self.target, self.language) if part is not None]
+        return ".".join([self.backbone, self.method, self.intermediate, *transfer, *rest, f"seed{self.seed}"])
 
 
 @dataclass(frozen=True, eq=False)

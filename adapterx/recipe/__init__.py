@@ -1,7 +1,7 @@
 """YAML → a validated Recipe."""
 
 from adapterx.recipe.fields import ALL_LANGUAGES
-from adapterx.recipe.methods import Bottleneck, Full, Head, Lora, Method, adapted_layers
+from adapterx.recipe.methods import Bottleneck, Full, Head, Lora, Method, adapted_layers, lowest_layer
 from adapterx.recipe.problems import Finding, Problem, RecipeError, SettingError, did_you_mean
 from adapterx.recipe.prune import Prune, PruneSettings
 from adapterx.recipe.reader import locate, read
@@ -54,5 +54,6 @@ __all__ = [
     "adapted_layers",
     "did_you_mean",
     "locate",
+    "lowest_layer",
     "read",
 ]

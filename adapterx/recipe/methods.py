@@ -120,6 +120,8 @@ class Bottleneck(Model):
     """The encoder layers that carry adapters: all, the highest few, or a list."""
     adapter_drop: NonNegativeInt = 0
     """AdapterDrop: at each step the adapters of the lowest n layers are left out, n uniform from 0 to this."""
+    invertible: Literal["nice"] | None = None
+    """An invertible adapter at the embeddings too, as MAD-X gives its language adapters (`seq_bn_inv`)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -155,5 +157,13 @@ _PLACEMENT_DEFAULTS: dict[str, dict[str, object]] = {
     "double": {"activation": "swish"},
     "parallel": {"reduction_factor": 2.0, "scaling": 4.0},
 }
+
+
+def lowest_layer(method: Lora | Bottleneck | Full | Head, depth: int) -> int:
+    """The lowest layer, of an encoder `depth` deep, that a method changes; 0 where it changes what enters it."""
+    if isinstance(method, Bottleneck) and method.invertible is not None:
+        return 0
+    return adapted_layers(method.layers, depth)[0]
+
 
 Method = Annotated[Lora | Bottleneck | Full | Head, Field(discriminator="kind")]

@@ -84,6 +84,10 @@ class Intermediate(Model):
     """Where the data comes from, for tasks that have several sources; the task's first by default."""
     sampling: Sampling = Sampling()
     """How examples are drawn where there are several tasks or languages."""
+    per_language: bool = False
+    """One adapter for each language instead of one for all, swapped at evaluation (MAD-X)."""
+    method: Method | None = None
+    """What is trained, where it is not the cell's method: for what is stacked below."""
 
     @model_validator(mode="before")
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Format: TypeAlias = Literal["pair-classification", "tagging", "multiple-choice"]
+Format: TypeAlias = Literal["pair-classification", "tagging", "multiple-choice", "masked-lm"]
 Split: TypeAlias = Literal["train", "dev", "test"]
 
 
@@ -65,4 +65,17 @@ class ChoiceExample:
         return (self.label,)
 
 
-Example: TypeAlias = PairExample | TaggingExample | ChoiceExample
+@dataclass(frozen=True, slots=True)
+class TextExample:
+    """A text, which is its own answer."""
+
+    id: str
+    text: str
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """None: what is to be guessed is drawn whenever the text is seen."""
+        return ()
+
+
+Example: TypeAlias = PairExample | TaggingExample | ChoiceExample | TextExample

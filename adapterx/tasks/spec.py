@@ -17,6 +17,7 @@ FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "pair-classification": (("text", "label"), ("text_pair",)),
     "tagging": (("words", "tags"), ()),
     "multiple-choice": (("context", "choices", "label"), ()),
+    "masked-lm": (("text",), ()),
 }
 """Per format, the fields a file must give and those it may."""
 
@@ -97,10 +98,10 @@ class TaskSpec(Model):
     name: Name
     description: str
     format: Format
-    labels: Strings
-    """Class names in the order of the head's outputs; for multiple choice the names of the positions."""
-    metrics: Strings
-    """The first is the main one."""
+    labels: Strings | tuple[()] = ()
+    """Class names in the order of the head's outputs; for multiple choice the names of the positions; none of text."""
+    metrics: Strings | tuple[()] = ()
+    """The first is the main one. Text to learn from has none: it is not scored."""
     languages: Annotated[tuple[LanguageCode, ...], Field(strict=False, min_length=1)]
     """In the order a table shows them."""
     tokens: PositiveInt = 32
@@ -116,11 +117,14 @@ class TaskSpec(Model):
 
     @property
     def metric(self) -> str:
-        """The main metric."""
-        return self.metrics[0]
+        """The main metric, empty where the task is not scored."""
+        return self.metrics[0] if self.metrics else ""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        for name, given in (("labels", self.labels), ("metrics", self.metrics)):
+            if bool(given) == (self.format == "masked-lm"):
+                raise ValueError(f"{name}: the format {self.format} {'has none' if given else 'needs some'}")
         if unknown := [metric for metric in self.metrics if metric not in METRICS]:
             raise ValueError(f"unknown metric '{unknown[0]}'; known: {', '.join(METRICS)}")
         if "span_f1" in self.metrics and self.format != "tagging":

@@ -26,6 +26,7 @@ TASKS = (
     FakeTask("months", "multiple-choice", ("0", "1", "2", "3")),
     FakeTask("numbers", "tagging", ("O", "B-NUM", "I-NUM")),
     FakeTask("units-large"),
+    FakeTask("text", "masked-lm", (), ("en", "de", "fi", "sw")),
     FakeTask("nli", labels=("entailment", "neutral", "contradiction")),
 )
 

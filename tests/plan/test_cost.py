@@ -32,6 +32,7 @@ def part(format: str, labels: int) -> TaskPart:
         (Bottleneck(placement="double"), 2 * 894_528),
         (Bottleneck(placement="parallel"), 12 * (2 * 768 * 384 + 384 + 768)),
         (Bottleneck(width=48), 894_528),
+        (Bottleneck(invertible="nice"), 894_528 + 2 * (192 * 384 + 192 + 384 * 192 + 384)),
         (Probe(), 0),
         (Bottleneck(reduction_factor=10_000), 12 * (2 * 768 + 1 + 768)),
     ],
@@ -46,10 +47,11 @@ def test_adapters(method: Method, parameters: int) -> None:
         ("pair-classification", 3, 768 * 768 + 768 + 768 * 3 + 3),
         ("multiple-choice", 4, 768 * 768 + 768 + 768 + 1),
         ("tagging", 7, 768 * 7 + 7),
+        ("masked-lm", 0, 768 * 768 + 3 * 768 + 250_002),
     ],
 )
 def test_heads(format: str, labels: int, parameters: int) -> None:
-    assert head_parameters(part(format, labels), 768) == parameters
+    assert head_parameters(part(format, labels), BASE) == parameters
 
 
 def test_the_plan_counts_the_copies_that_the_encoder_makes() -> None:
@@ -65,12 +67,13 @@ def test_the_engine_trains_what_the_plan_counts() -> None:
         Bottleneck(placement="double", reduction_factor=7),
         Lora(layers="top-4"),
         Bottleneck(layers=(0, 5)),
+        Bottleneck(invertible="nice"),
     ):
         counted = sum(p.numel for p in parameters(plain.method(method, BASE.layers), shape))
         assert counted == adapter_parameters(method, BASE)
-    for format, labels in (("pair-classification", 3), ("tagging", 9), ("multiple-choice", 2)):
-        head = Head("t", format, labels)
-        assert sum(p.numel for p in head.parameters(BASE.hidden)) == head_parameters(part(format, labels), BASE.hidden)
+    for format, labels in (("pair-classification", 3), ("tagging", 9), ("multiple-choice", 2), ("masked-lm", 0)):
+        head = Head("t", format, labels or BASE.vocabulary)
+        assert sum(p.numel for p in head.parameters(BASE.hidden)) == head_parameters(part(format, labels), BASE)
 
 
 def test_estimates_move_with_the_work(planned: Planner) -> None:

@@ -185,6 +185,7 @@ def test_defaults_stay_out_and_come_back(small: Callable[..., Plan]) -> None:
         "dropout": 0.0,
         "layers": "all",
         "adapter_drop": 0,
+        "invertible": None,
     }
     train = full["train"]
     assert isinstance(train, dict)

@@ -18,11 +18,12 @@ from adapterx.tasks.cldr.moments import Moment, lengths
 from adapterx.tasks.cldr.places import RELATIONS, places
 from adapterx.tasks.cldr.time_mentions import words
 from adapterx.tasks.data import fingerprint, load, sizes
-from adapterx.tasks.examples import ChoiceExample, Example, PairExample, Split, TaggingExample
+from adapterx.tasks.examples import ChoiceExample, Example, PairExample, Split, TaggingExample, TextExample
 from adapterx.tasks.spec import Embedded, TaskSpec
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
-TASKS = tuple(name for name in names() if isinstance(next(iter(find(name).sources.values())), Embedded))
+EMBEDDED = tuple(name for name in names() if isinstance(next(iter(find(name).sources.values())), Embedded))
+TASKS = tuple(name for name in EMBEDDED if find(name).labels)
 SCRIPTS = {
     "LATIN": ("en", "de", "fr", "es", "pl", "fi", "hu", "tr", "id", "vi", "sw"),
     "CYRILLIC": ("ru", "uk"),
@@ -313,3 +314,20 @@ def test_all_splits_in_all_languages_take_seconds() -> None:
         for split in SPLITS:
             assert examples("time-order", language, split)
     assert time.process_time() - start < 5
+
+
+def test_text_is_of_training_items_in_every_language() -> None:
+    """What a language adapter reads names no territory, and no length of time, that a task tests."""
+    spec = find("cldr-text")
+    tested = {cldr.territory("en", fact.territory) for fact in places("test").facts}
+    for language in spec.languages:
+        found = load(spec, "embedded", language, "train", 50)
+        assert all(isinstance(example, TextExample) and "{" not in example.text for example in found)
+        assert len({example.text for example in found}) == 50
+    for example in load(spec, "embedded", "en", "train"):
+        assert isinstance(example, TextExample)
+        named = {part.partition(": ")[0] for part in example.text.split("; ")[:-1]}
+        assert len(named) >= 1 and not named & tested
+    assert sizes(spec, "embedded", "en", "test") == sizes(spec, "embedded", "en", "dev") == 0
+    assert load(spec, "embedded", "en", "train", 5) == load(spec, "embedded", "en", "train")[:5]
+    assert load(spec, "embedded", "en", "train", 5) != load(spec, "embedded", "de", "train", 5)

@@ -8,7 +8,7 @@ import pytest
 
 from adapterx.tasks.catalog import find
 from adapterx.tasks.encoded import Encoded
-from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample
+from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample, TextExample
 from adapterx.tasks.formats import encode
 from tests.arrays import same
 
@@ -172,3 +172,16 @@ def test_the_size_of_chunks_changes_nothing(tokenizer: Any, chunk: int, monkeypa
     whole = encode(examples, find("time-order"), tokenizer, 16)
     monkeypatch.setattr("adapterx.tasks.formats.sequences.CHUNK", chunk)
     assert same(encode(examples, find("time-order"), tokenizer, 16), whole)
+
+
+def test_running_text_becomes_examples_of_one_sequence_each(tokenizer: Any) -> None:
+    """Nothing is cut away: a long text goes on in the next example."""
+    texts = ["the days", " ".join(["the", "days", "ago"] * 5), "", "x"]
+    encoded = encode([TextExample(str(n), text) for n, text in enumerate(texts)], find("cldr-text"), tokenizer, 8)
+    assert encoded.ids == ("0", "1+0", "1+1", "1+2", "3")
+    found = sequences(encoded)
+    assert all(one[0] == BOS and one[-1] == EOS and len(one) <= 8 for one in found)
+    whole = tokenizer(texts[1], add_special_tokens=False)["input_ids"]
+    assert [token for one in found[1:4] for token in one[1:-1]] == whole
+    assert len(encoded.read_tokens) == len(encoded.labels) == 0
+    assert encoded.example_reads.tolist() == encoded.example_labels.tolist() == [0] * 6

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adapterx.tasks.data import fingerprint, load, sizes
-from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample
+from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample, TextExample
 from adapterx.tasks.sources import local
 from adapterx.tasks.sources.local import DataError, MissingData
 from adapterx.tasks.spec import TaskSpec
@@ -225,3 +225,19 @@ def test_an_id_that_two_test_items_share_is_refused(data: Path) -> None:
     assert len(load(spec, "local", "en", "train")) == 2
     with pytest.raises(DataError, match=r"a\.tsv: the id '1' stands at more than one item"):
         load(spec, "local", "en", "test")
+
+
+def test_text_to_learn_a_language_from(data: Path) -> None:
+    (data / "wiki-th.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n', encoding="utf-8")
+    columns, splits = {"text": "text"}, {"train": {"paths": "wiki-{language}.jsonl"}}
+    with pytest.raises(ValueError, match="labels: the format masked-lm has none"):
+        task("masked-lm", "jsonl", columns, splits)
+    spec = TaskSpec.model_validate(
+        {
+            **pairs().model_dump(exclude={"labels", "metrics", "sources"}),
+            "format": "masked-lm",
+            "sources": {"local": {"kind": "local", "reader": "jsonl", "columns": columns, "splits": splits}},
+        }
+    )
+    assert load(spec, "local", "th", "train") == [TextExample("train-0", "one"), TextExample("train-1", "two")]
+    assert len(fingerprint(spec, "local", {"train": ["th"]})) == 64

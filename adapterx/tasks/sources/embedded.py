@@ -21,6 +21,7 @@ _MODULES: Mapping[str, str] = {
     "time-mentions": "adapterx.tasks.cldr.time_mentions",
     "place-match": "adapterx.tasks.cldr.place_match",
     "place-choice": "adapterx.tasks.cldr.place_choice",
+    "cldr-text": "adapterx.tasks.cldr.text",
 }
 
 

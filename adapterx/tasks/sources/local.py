@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adapterx.recipe.problems import did_you_mean
-from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample
+from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample, TextExample
 from adapterx.tasks.spec import Column, Files, Fold, Local, TaskSpec
 
 ENVIRONMENT = "ADAPTERX_DATA"
@@ -199,6 +199,8 @@ def _example(spec: TaskSpec, source: Local, name: str, place: str, row: Row, giv
     if spec.format == "tagging":
         words, tags = reading.cell(columns["words"]), reading.cell(columns["tags"])
         return TaggingExample(identity, tuple(words), tuple(reading.label(tag) for tag in tags))
+    if spec.format == "masked-lm":
+        return TextExample(identity, reading.text(columns["text"]))
     label = reading.label(given if given is not None else reading.cell(columns["label"]))
     if spec.format == "multiple-choice":
         choices = columns["choices"]

@@ -1,0 +1,15 @@
+"""The non-linearities of bottlenecks, by the names a recipe gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor, nn
+
+from adapterx.methods.config import Activation
+
+ACTIVATIONS: Mapping[Activation, Callable[[Tensor], Tensor]] = {
+    "relu": nn.functional.relu,
+    "gelu": nn.functional.gelu,
+    "swish": nn.functional.silu,
+}

@@ -1,0 +1,88 @@
+"""MAD-X from the command line: language adapters below a task adapter, each language read through its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from pyarrow import parquet
+from safetensors.torch import load_file, save_file
+
+from tests.support.command import adapterx
+
+LANGUAGES = ["en", "de", "ru"]
+
+
+def predictions(store: Path, cell: str) -> dict[str, list[list[float]]]:
+    """Logits of each language."""
+    (file,) = (store / "stages" / "evaluation").glob(f"{cell}-*/predictions.parquet")
+    rows = parquet.read_table(file).to_pylist()
+    return {code: [row["logits"] for row in rows if row["language"] == code] for code in LANGUAGES}
+
+
+def test_language_adapters_take_turns(recipe: Callable[..., Path], tmp_path: Path) -> None:
+    path, store = (
+        recipe(
+            backbones={"small": str(json.loads(recipe().read_text())["backbones"]["small"])},
+            methods={"task": {"kind": "bottleneck", "reduction_factor": 4}},
+            intermediates={
+                "languages": {
+                    "tasks": "cldr-text",
+                    "languages": LANGUAGES,
+                    "per_language": True,
+                    "method": {"kind": "bottleneck", "reduction_factor": 4, "invertible": "nice"},
+                }
+            },
+            transfers=["stack"],
+            targets={"latest": {"task": "time-latest", "languages": LANGUAGES}},
+            seeds=[1],
+            train={"learning_rate": 1e-2, "batch_size": 4, "steps": 4},
+            compare=None,
+        ),
+        tmp_path / "store",
+    )
+    planned = adapterx("plan", path, "--store", store)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert "1 cell → 4 trainings (3 intermediate, 1 target) and 1 evaluation" in planned.stdout
+    run = adapterx("run", path, "--store", store)
+    assert "trained 4 stages, evaluated 1" in run.stdout, run.stdout + run.stderr
+    before = predictions(store, "small.task.languages.stack.latest.seed1")
+    text = (store / "runs" / "grid" / "report" / "results.csv").read_text()
+    assert all(f",{code}," in text for code in LANGUAGES)
+    own = {code: _adapter(store, f"small.bottleneck.languages.{code}.seed1") for code in LANGUAGES}
+    tensors = {code: load_file(file) for code, file in own.items()}
+    assert any(name.startswith("embeddings.invertible.") for name in tensors["en"])
+    assert any((tensors["en"][name] != tensors["de"][name]).any() for name in tensors["en"])
+    target = load_file(_adapter(store, "small.task.languages.stack.latest.seed1", "target"))
+    assert not any("invertible" in name for name in target)
+    # Another German adapter changes what is read in German, and nothing else.
+    _forge(own["de"], {name: tensor + 0.5 for name, tensor in tensors["de"].items()})
+    for directory in (store / "stages" / "evaluation").iterdir():
+        for file in directory.iterdir():
+            file.unlink()
+        directory.rmdir()
+    again = adapterx("run", path, "--store", store)
+    assert "trained 0 stages, evaluated 1" in again.stdout, again.stdout + again.stderr
+    after = predictions(store, "small.task.languages.stack.latest.seed1")
+    assert after["de"] != before["de"]
+    assert (after["en"], after["ru"]) == (before["en"], before["ru"])
+
+
+def _adapter(store: Path, slug: str, kind: str = "intermediate") -> Path:
+    (file,) = (store / "stages" / kind).glob(f"{slug}-*/adapter.safetensors")
+    return file
+
+
+def _forge(file: Path, tensors: dict) -> None:
+    """Put other tensors in a stage's place, and its record right."""
+    import hashlib
+
+    old = hashlib.sha256(file.read_bytes()).hexdigest()
+    file.chmod(0o644)
+    save_file(tensors, file, metadata={"format": "pt"})
+    record = file.parent / "record.json"
+    text = record.read_text()
+    assert old in text
+    record.chmod(0o644)
+    record.write_text(text.replace(old, hashlib.sha256(file.read_bytes()).hexdigest()))
