@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from adapterx.backbones.load import LoadedBackbone, load
@@ -34,7 +36,7 @@ from adapterx.methods.method import Slot
 from adapterx.plan import Evaluation, Plan, Stage, TaskPart, Training
 from adapterx.recipe import Backbone, Merge
 from adapterx.store import JSON, Store
-from adapterx.tasks.sampling import pool_probabilities
+from adapterx.tasks.sampling import pool_probabilities, weighted_probabilities
 
 _FROZEN_BELOW = ("stack", "fuse")
 """Transfers whose inputs stay frozen below what is trained."""
@@ -152,7 +154,6 @@ class Worker:
         work = stage.work
         assert isinstance(work, Training)
         tasks = tuple(self._task(part, work, loaded) for part in work.tasks)
-        sizes = [len(pool.data) for task in tasks for pool in task.train]
         below = [self._slot(self.plan.stages[id]) for id in stage.inputs]
         method = plain.method(stage.method, stage.info.layers)
         initial: Mapping[str, Tensor] | None = None
@@ -170,7 +171,7 @@ class Worker:
             method=plain.combined(work.combination, below) or method,
             settings=plain.settings(work.train.candidates[0]),
             tasks=tasks,
-            probabilities=pool_probabilities(sizes, work.sampling.temperature, work.sampling.cap),
+            probabilities=_probabilities(tasks, work),
             initial=initial,
             lower=tuple(below) if work.transfer in _FROZEN_BELOW else (),
         )
@@ -289,6 +290,14 @@ class Worker:
             "peak_memory_bytes": peak_memory(),
             **more,
         }
+
+
+def _probabilities(tasks: Sequence[TaskData], work: Training) -> NDArray[np.float64]:
+    """How often each training pool is drawn, over the pools of all tasks in order."""
+    sizes, sampling = [[len(pool.data) for pool in task.train] for task in tasks], work.sampling
+    if sampling.weights is not None:
+        return weighted_probabilities(sizes, [sampling.weights[part.task] for part in work.tasks])
+    return pool_probabilities([size for of_task in sizes for size in of_task], sampling.temperature, sampling.cap)
 
 
 def _head(part: TaskPart) -> Head:

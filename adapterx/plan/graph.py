@@ -325,7 +325,7 @@ class _Builder(Generic[Task]):
         if key not in self.intermediates:
             settings = self._settings(cell, "intermediate", info)
             parts = self._parts(learnt, settings)
-            work = Training(parts, learnt.sampling, settings, cell.seed, "none", self._prefix(cell, info))
+            work = Training(parts, learnt.sampling.normalised, settings, cell.seed, "none", self._prefix(cell, info))
             place = Coordinates(cell.backbone, cell.method, name, cell.seed)
             self.intermediates[key] = self._training("intermediate", place, info, work, ())
         return self.intermediates[key]

@@ -69,7 +69,7 @@ def with_defaults(settings: Mapping[str, JSON]) -> Settings:
     if isinstance(backbone, Mapping):
         full["backbone"] = {"load": Backbone.model_fields["load"].default, **backbone}
     if isinstance(sampling, Mapping):
-        full["sampling"] = {**Sampling().model_dump(mode="json"), **sampling}
+        full["sampling"] = {**({} if "weights" in sampling else Sampling().model_dump(mode="json")), **sampling}
     return full
 
 

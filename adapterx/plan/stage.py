@@ -54,6 +54,7 @@ class Training:
     tasks: tuple[TaskPart, ...]
     """Sorted by name."""
     sampling: Sampling
+    """Normalised."""
     train: TrainSettings
     seed: int
     transfer: TransferKind
