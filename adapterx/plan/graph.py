@@ -30,6 +30,7 @@ from adapterx.recipe import (
     SettingError,
     Target,
     TrainSettings,
+    Transfer,
     adapted_layers,
     did_you_mean,
 )
@@ -156,7 +157,7 @@ def _check_merging(cell: Cell, way: Merge, method: Method, members: int) -> None
             f"the transfer '{cell.transfer}' merges by {way.method}, which is not defined for the {method.kind}"
             f" adapters of '{cell.method}'; {', '.join(defined)} are"
         )
-    if way.weights is not None and len(way.weights) != members:
+    if isinstance(way.weights, tuple) and len(way.weights) != members:
         raise Refusal(
             f"the transfer '{cell.transfer}' has {len(way.weights)} weights for the {members} members of"
             f" '{cell.intermediate}'"
@@ -324,15 +325,28 @@ class _Builder(Generic[Task]):
         key = (cell.backbone, cell.method, name, cell.seed)
         if key not in self.intermediates:
             settings = self._settings(cell, "intermediate", info)
-            parts = self._parts(learnt, settings)
+            parts = self._parts(learnt, settings.splits)
             work = Training(parts, learnt.sampling.normalised, settings, cell.seed, "none", self._prefix(cell, info))
             place = Coordinates(cell.backbone, cell.method, name, cell.seed)
             self.intermediates[key] = self._training("intermediate", place, info, work, ())
         return self.intermediates[key]
 
-    def _parts(self, learnt: Intermediate, settings: TrainSettings) -> tuple[TaskPart, ...]:
-        read = (learnt.source, learnt.languages, settings.splits)
+    def _parts(self, learnt: Intermediate, splits: tuple[str, ...]) -> tuple[TaskPart, ...]:
+        read = (learnt.source, learnt.languages, splits)
         return tuple(self.facts.part(task, *read) for task in sorted(learnt.tasks))
+
+    def _member_dev(self, cell: Cell, way: Transfer | None) -> tuple[tuple[TaskPart, ...], ...]:
+        """The training languages of what each member learnt, dev data included, where merge weights are tuned."""
+        learnt = self.recipe.intermediates[cell.intermediate]
+        if not isinstance(way, Merge) or way.weights != "tuned" or learnt is None:
+            return ()
+        members = [self.recipe.intermediates[name] for name in learnt.members or ()]
+        try:
+            return tuple(self._parts(member, ("dev", "train")) for member in members if member is not None)
+        except Refusal as refusal:
+            raise Refusal(
+                f"the transfer '{cell.transfer}' tunes its weights on dev data of what the members learnt: {refusal}"
+            ) from None
 
     def _target(self, cell: Cell, info: BackboneInfo, settings: TrainSettings, upstream: list[Stage]) -> Stage:
         target = self.recipe.targets[cell.target]
@@ -343,7 +357,8 @@ class _Builder(Generic[Task]):
         if isinstance(way, Fuse) and way.learning_rate is not None:
             settings = replace(settings, learning_rate=way.learning_rate, prune=None)
         kind = "none" if way is None else way.kind
-        work = Training((part,), Proportions(), settings, cell.seed, kind, self._prefix(cell, info), combination)
+        prefix, dev = self._prefix(cell, info), self._member_dev(cell, way)
+        work = Training((part,), Proportions(), settings, cell.seed, kind, prefix, combination, dev)
         return self._training("target", cell.coordinates, info, work, tuple(stage.id for stage in upstream))
 
     def _training(
