@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from adapterx.cli import main
 from tests.end_to_end.test_run import records
-from tests.support.command import adapterx
 
 
 def test_a_weighted_mixture_is_merged_by_tuned_weights(
-    recipe: Callable[..., Path], tmp_path: Path, checkpoints: dict[str, Path]
+    recipe: Callable[..., Path], tmp_path: Path, checkpoints: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     mix = {"tasks": ["time-order", "place-choice"], "sampling": {"weights": {"time-order": 1e-9, "place-choice": 1}}}
     sections = {
         "backbones": {"small": str(checkpoints["small"])},
         "methods": {"lora": {"kind": "lora", "rank": 2}, "bottleneck": {"kind": "bottleneck", "reduction_factor": 4}},
         "intermediates": {
-            "mix": {
-                "tasks": ["time-order", "place-choice"],
-                "sampling": {"weights": {"time-order": 1e-9, "place-choice": 1}},
-            },
+            "mix": mix,
             "order": {"tasks": "time-order", "languages": ["en", "de"]},
             "both": {"members": ["mix", "order"]},
         },
@@ -38,8 +36,8 @@ def test_a_weighted_mixture_is_merged_by_tuned_weights(
     }
     path = recipe(**sections)
     store = tmp_path / "store"
-    run = adapterx("run", path, "--store", store)
-    assert "trained 7 stages, evaluated 3" in run.stdout, run.stdout + run.stderr
+    main(["run", str(path), "--store", str(store)])
+    assert "trained 7 stages, evaluated 3" in capsys.readouterr().out
     targets = {key: one for key, one in records(store).items() if one["kind"] == "target"}
     assert len(targets) == 3
     for record in targets.values():
@@ -61,8 +59,8 @@ def test_a_weighted_mixture_is_merged_by_tuned_weights(
         shutil.rmtree(directory)
     scaled = {**mix, "sampling": {"weights": {"time-order": 2e-9, "place-choice": 2}}}
     path = recipe(**{**sections, "intermediates": {**sections["intermediates"], "mix": scaled}})
-    again = adapterx("run", path, "--store", store)
-    assert "trained 2 stages, evaluated 0" in again.stdout, again.stdout + again.stderr
+    main(["run", str(path), "--store", str(store)])
+    assert "trained 2 stages, evaluated 0" in capsys.readouterr().out
     assert {key: one["result"]["weights_tried"] for key, one in records(store).items() if key in targets} == {
         key: one["result"]["weights_tried"] for key, one in targets.items()
     }
