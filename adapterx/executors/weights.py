@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -39,6 +40,8 @@ class Weighed:
     """With the weights chosen."""
     trials: tuple[Trial, ...]
     """In the order tried."""
+    seconds: float = field(compare=False)
+    """What it took."""
 
 
 def choose(
@@ -53,6 +56,7 @@ def choose(
         merging: its weights are set aside.
         seed: of the members, and of DARE's masks.
     """
+    started = time.monotonic()
     method, shape = members[0].slot.method, shape_of(encoder)
     tensors = [member.slot.tensors for member in members]
 
@@ -62,7 +66,7 @@ def choose(
         return tuple(_score(encoder, slot, member, prefix) for member in members)
 
     trials = merge_weights.search(len(members), merging.arithmetic, scored)
-    return Weighed(_with(merging, merge_weights.best(trials).weights), trials)
+    return Weighed(_with(merging, merge_weights.best(trials).weights), trials, time.monotonic() - started)
 
 
 def record(weighed: Weighed) -> dict[str, JSON]:

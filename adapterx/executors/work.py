@@ -208,8 +208,10 @@ class Worker:
         if stage.work.train.prune is not None:
             result |= tuning.record(chosen)
             more |= {"candidates": len(chosen.candidates), "examples": chosen.examples}
+        seconds = chosen.seconds
         if stage.id in self._weighed:
             result |= weights.record(self._weighed[stage.id])
+            seconds += self._weighed[stage.id].seconds
         if outcome.status == "diverged":
             every = "" if len(chosen.candidates) == 1 else "with every learning rate, at the latest: "
             result["message"] = f"{every}the loss or its gradient was not finite at step {state.step + 1}"
@@ -221,7 +223,7 @@ class Worker:
             inputs=stage.inputs,
             files={ADAPTER: partial(_save, outcome.trained), LOG: _log(outcome)},
             result=result,
-            provenance=self._provenance(chosen.seconds, more),
+            provenance=self._provenance(seconds, more),
             status="diverged" if outcome.status == "diverged" else "done",
         )
 
