@@ -54,6 +54,9 @@ def test_a_weighted_mixture_is_merged_by_tuned_weights(
     mixture = records(store)["intermediate small.lora.mix.seed1"]
     assert mixture["settings"]["sampling"]["weights"] == pytest.approx({"place-choice": 1.0, "time-order": 1e-9})
 
+    report = (store / "runs" / "grid" / "report" / "report.md").read_text()
+    assert "## Tuning" in report and "Merge weights" in report
+
     # The same mixture in another unit is stored; weights that are chosen again are the same.
     for directory in store.glob("stages/target/*.tuned.*"):
         shutil.rmtree(directory)
