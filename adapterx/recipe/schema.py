@@ -76,10 +76,15 @@ class Sampling(Model):
                     "should be 'proportional', 'uniform', or a mapping with temperature and cap, or with weights"
                 )
             return {"temperature": "uniform" if data == "uniform" else 1.0}
-        if isinstance(data, dict) and data.get("weights") is not None and len(data) > 1:
-            other = next(key for key in data if key != "weights")
-            raise ValueError(f"gives both weights and {other}: keep one of them")
         return data
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        others = {"temperature": self.temperature != 1.0, "cap": self.cap is not None}
+        if self.weights is not None and any(others.values()):
+            other = next(name for name, given in others.items() if given)
+            raise ValueError(f"gives both weights and {other}: keep one of them")
+        return self
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())  # a mapping has none of its own

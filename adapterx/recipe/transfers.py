@@ -70,7 +70,7 @@ class Merge(Model):
 
     @model_validator(mode="after")
     def _limit_of_something(self) -> Self:
-        if "tuning_limit" in self.model_fields_set and self.weights != "tuned":
+        if self.tuning_limit != type(self).model_fields["tuning_limit"].default and self.weights != "tuned":
             raise ValueError("gives tuning_limit, which only `weights: tuned` reads")
         return self
 
