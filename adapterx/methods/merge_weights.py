@@ -28,11 +28,11 @@ class Trial:
 
     weights: Vector
     scores: tuple[float, ...]
-    """On each member's dev data."""
+    """Of equal importance: on each member's dev data, say."""
 
     @property
     def score(self) -> float:
-        """Mean over the members, which is what decides."""
+        """Their mean, which is what decides."""
         return math.fsum(self.scores) / len(self.scores)
 
 
