@@ -87,7 +87,8 @@ class Sampling(Model):
         return self
 
     def __hash__(self) -> int:
-        return hash(self.model_dump_json())  # a mapping has none of its own
+        # A mapping has none of its own, and equal ones may differ in their order.
+        return hash((self.temperature, self.cap, frozenset((self.weights or {}).items())))
 
     @property
     def normalised(self) -> Self:

@@ -53,6 +53,7 @@ def test_mixtures_and_mergers_survive_json(weights: str, write: Write) -> None:
     intermediate = recipe.intermediates["en"]
     assert intermediate is not None
     assert intermediate.sampling.normalised == Sampling(weights={"a": 0.8, "b": 0.2})
+    assert hash(intermediate.sampling) == hash(Sampling(weights={"b": 0.5, "a": 2.0}))
 
 
 @pytest.mark.parametrize(
