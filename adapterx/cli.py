@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from adapterx import __version__
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from adapterx.methods.merge_weights import Trial
     from adapterx.plan import BackboneInfo, Plan, TaskFacts
     from adapterx.recipe import Backbone
     from adapterx.tasks.spec import TaskSpec
@@ -129,7 +130,18 @@ def _fuse_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("linear", "ties", "dare_linear", "dare_ties", "svd", "cat", "average"),
         help="the arithmetic (default: linear for LoRA, average for bottlenecks)",
     )
-    parser.add_argument("--weights", type=_weights, metavar="W,W", help="one per adapter (default: equal)")
+    parser.add_argument(
+        "--weights",
+        type=_weights,
+        metavar="W,W",
+        help="one per adapter (default: equal), or 'tuned': those that are best on the dev items of --task",
+    )
+    parser.add_argument(
+        "--dev-languages",
+        type=_codes,
+        metavar="L,L",
+        help="whose dev items tune weights (default: en), such as those trained in",
+    )
     parser.add_argument("--density", type=float, default=0.5, help="share that ties and dare_* keep (default 0.5)")
     parser.add_argument(
         "--backbone", metavar="MODEL", help="the model they were trained on (MODEL@REVISION on the Hub)"
@@ -170,10 +182,16 @@ def _count(text: str) -> int:
     return number
 
 
-def _weights(text: str) -> tuple[float, ...]:
-    numbers = tuple(float(part) for part in text.split(","))
+def _weights(text: str) -> tuple[float, ...] | Literal["tuned"]:
+    if text == "tuned":
+        return "tuned"
+    wrong = argparse.ArgumentTypeError(f"should be numbers joined by commas, or 'tuned', not {text!r}")
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise wrong from None
     if not all(math.isfinite(number) for number in numbers):
-        raise argparse.ArgumentTypeError(f"should be numbers joined by commas, not {text}")
+        raise wrong
     return numbers
 
 
@@ -181,6 +199,10 @@ def _language(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*", text):
         raise argparse.ArgumentTypeError(f"should be a language code such as 'de', not {text!r}")
     return text
+
+
+def _codes(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_language(code) for code in text.split(",")))
 
 
 def _gigabytes(text: str) -> float:
@@ -279,17 +301,20 @@ def _predict(args: argparse.Namespace) -> int:
 
 def _fuse(args: argparse.Namespace) -> int:
     from adapterx.executors import fuse
+    from adapterx.formats.files import check_empty
     from adapterx.methods.config import Lora
-    from adapterx.methods.merging import Merging
+    from adapterx.methods.merging import Arithmetic, Merging
 
-    if len(args.adapters) < 2:
-        raise CommandError("a single adapter is what it is: name two or more")
-    if not 0 < args.density <= 1:
-        raise CommandError(f"--density should be more than 0 and at most 1, not {args.density:g}")
+    _check_fuse(args)
+    tune = args.weights == "tuned"
     with _readable(), _worded():
+        check_empty(args.out)
         parts = fuse.read(args.adapters, args.backbone)
-        lora = isinstance(parts.parts[0].adapter.method, Lora)
-        merging = Merging(args.method or ("linear" if lora else "average"), args.weights, args.density)
+        usual: Arithmetic = "linear" if isinstance(parts.parts[0].adapter.method, Lora) else "average"
+        merging = Merging(args.method or usual, None if tune else args.weights, args.density)
+        if tune:
+            merging, tried = fuse.tuned(parts, merging, args.task, args.dev_languages or ("en",), Path.cwd())
+            _console().print(_trials_table(tried))
         adapter = fuse.merged(parts, merging)
         fuse.write(parts, adapter, args.format, args.out)
         if args.task is not None:
@@ -299,6 +324,31 @@ def _fuse(args: argparse.Namespace) -> int:
                 sys.stderr.write("the heads are of different tasks, so the merged adapter has none and is not scored\n")
     sys.stdout.write(f"{args.out}\n")
     return 0
+
+
+def _check_fuse(args: argparse.Namespace) -> None:
+    """What argparse cannot see: options that need one another."""
+    if len(args.adapters) < 2:
+        raise CommandError("a single adapter is what it is: name two or more")
+    if not 0 < args.density <= 1:
+        raise CommandError(f"--density should be more than 0 and at most 1, not {args.density:g}")
+    if args.weights == "tuned" and args.task is None:
+        raise CommandError("--weights tuned chooses on the dev items of a task: name it with --task")
+    if args.dev_languages is not None and args.weights != "tuned":
+        raise CommandError("--dev-languages says where weights are tuned: use it with --weights tuned")
+
+
+def _trials_table(tried: Sequence[Trial]) -> Table:
+    """A row per vector of weights that was tried, the best first."""
+    from rich.table import Table
+
+    from adapterx.methods.merge_weights import best
+
+    table = Table("weights", "dev", box=None)
+    winner = best(tried)
+    for one in (winner, *(trial for trial in tried if trial is not winner)):
+        table.add_row(" : ".join(f"{float(weight):.3g}" for weight in one.weights), f"{one.score:.1f}")
+    return table
 
 
 def _scores_table(found: Mapping[str, Mapping[str, float]]) -> Table:

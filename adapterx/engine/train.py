@@ -12,7 +12,7 @@ import numpy as np
 
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.bundle import Bundle, as_trained, shape_of
-from adapterx.engine.cell import TrainingCell
+from adapterx.engine.cell import TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.halving import Race, Standing, held
 from adapterx.engine.options import Options
@@ -227,18 +227,22 @@ def dev_score(
     encoder: PackedEncoder, cell: TrainingCell, trained: TrainedCell, prefix: PrefixCache | None = None
 ) -> float:
     """Mean over tasks of the mean over the training languages of the task's main metric."""
-    tasks = []
-    for task in cell.tasks:
-        (found,) = predict(encoder, [(trained, task.head)], [pool.data for pool in task.dev], prefix)
-        scores = []
-        for pool, predicted in zip(task.dev, found, strict=True):
-            data = pool.data
-            gold = np.split(data.labels, data.example_labels[1:-1])
-            assert task.metric is not None, "a plan looks at the dev sets of scored tasks only"
-            statistics = task.metric.statistics(gold, [example.argmax(axis=1) for example in predicted])
-            scores.append(float(task.metric.value(statistics.sum(axis=0))))
-        tasks.append(float(np.mean(scores)))
-    return float(np.mean(tasks))
+    return float(np.mean([task_score(encoder, task, trained, prefix) for task in cell.tasks]))
+
+
+def task_score(
+    encoder: PackedEncoder, task: TaskData, trained: TrainedCell, prefix: PrefixCache | None = None
+) -> float:
+    """Mean over the languages of a task's dev set of its main metric."""
+    (found,) = predict(encoder, [(trained, task.head)], [pool.data for pool in task.dev], prefix)
+    assert task.metric is not None, "a plan looks at the dev sets of scored tasks only"
+    scores = []
+    for pool, predicted in zip(task.dev, found, strict=True):
+        data = pool.data
+        gold = np.split(data.labels, data.example_labels[1:-1])
+        statistics = task.metric.statistics(gold, [example.argmax(axis=1) for example in predicted])
+        scores.append(float(task.metric.value(statistics.sum(axis=0))))
+    return float(np.mean(scores))
 
 
 def _progress(bundle: Bundle, losses: Sequence[float]) -> Progress:

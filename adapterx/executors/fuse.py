@@ -20,14 +20,18 @@ from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import check_empty
 from adapterx.formats.metadata import Metadata
+from adapterx.methods import merge_weights
+from adapterx.methods.merge_weights import Trial, Vector
 from adapterx.methods.merging import Merging, member_weights, merge, merged_method
 from adapterx.methods.shape import Shape
 from adapterx.plan import BackboneInfo
-from adapterx.plan.facts import Facts
+from adapterx.plan.facts import Facts, Refusal
 from adapterx.recipe import ALL_LANGUAGES, Backbone
 from adapterx.tasks import data as catalog
 
 _MERGED = "merged"
+DEV_ITEMS = 200
+"""Per language, for tuned weights."""
 
 
 @dataclass(frozen=True)
@@ -146,36 +150,72 @@ def write(parts: Parts, adapter: PortableAdapter, layout: formats.Layout, out: P
         shutil.move(new, out)
 
 
+def tuned(
+    parts: Parts, merging: Merging, task: str, languages: tuple[str, ...], beside: Path
+) -> tuple[Merging, tuple[Trial, ...]]:
+    """The weights with which the merged adapter and head are best on the task's dev items, and all that were tried.
+
+    `methods.merge_weights` says which those are. The mean over the languages decides, of DEV_ITEMS items each.
+    Raises FormatError where the parts have no heads of one task, or the task no dev items in these languages.
+    """
+    if merged(parts, merging).head is None:
+        raise FormatError("tuned weights are judged by the answers of a head, and these adapters have none in common")
+    judge = _Judge(parts, task, "dev", languages, DEV_ITEMS, beside)
+
+    def scored(vector: Vector) -> tuple[float, ...]:
+        adapter = merged(parts, replace(merging, weights=tuple(map(float, vector))))
+        return tuple(judge.scores([(adapter, None)])[0].values())
+
+    trials = merge_weights.search(len(parts.parts), merging.arithmetic, scored)
+    return replace(merging, weights=tuple(map(float, merge_weights.best(trials).weights))), trials
+
+
 def scores(
     parts: Parts, adapter: PortableAdapter, task: str, limit: int | None, beside: Path
 ) -> dict[str, dict[str, float]]:
     """The task's first metric on its test items, in per cent, by language: of every part with a head, and `merged`."""
-    from adapterx.backbones.load import load
-    from adapterx.backbones.packed import PackedEncoder
-    from adapterx.engine.evaluate import evaluate, summary
-    from adapterx.engine.predict import TrainedCell
-    from adapterx.executors.device import choose
-    from adapterx.methods.method import Slot
+    judge = _Judge(parts, task, "test", ALL_LANGUAGES, limit, beside)
+    every = [*((p.name, p.adapter, p.known) for p in parts.parts), (_MERGED, adapter, None)]
+    headed = [(name, one, known) for name, one, known in every if one.head is not None]
+    found = judge.scores([(one, known) for _, one, known in headed])
+    return {name: scored for (name, _, _), scored in zip(headed, found, strict=True)}
 
-    facts = Facts(describe, catalog, beside)
-    asked = facts.part(task, None, ALL_LANGUAGES, ("test",))
-    length = next((part.known.max_length for part in parts.parts if part.known is not None), 128)
-    loaded = load(parts.backbone, parts.info, choose().device)
-    source = Data(beside)
-    pools = source.pools(asked, "test", limit, loaded.tokenizer, loaded.tokenizer_key, length)
-    cells, names = [], []
-    for name, one, known in [*((p.name, p.adapter, p.known) for p in parts.parts), (_MERGED, adapter, None)]:
-        if one.head is not None:
-            head, tensors = for_task(one.head, task, known, beside).named(task)
+
+class _Judge:
+    """The items of one split of a task, and the backbone that reads them."""
+
+    def __init__(
+        self, parts: Parts, task: str, split: str, languages: tuple[str, ...], limit: int | None, beside: Path
+    ) -> None:
+        from adapterx.backbones.load import load
+        from adapterx.backbones.packed import PackedEncoder
+        from adapterx.executors.device import choose
+
+        self._task, self._beside = task, beside
+        try:
+            asked = Facts(describe, catalog, beside).part(task, None, languages, (split,))
+        except Refusal as refusal:
+            raise FormatError(str(refusal)) from None
+        length = next((part.known.max_length for part in parts.parts if part.known is not None), 128)
+        loaded = load(parts.backbone, parts.info, choose().device)
+        source = Data(beside)
+        self._pools = source.pools(asked, split, limit, loaded.tokenizer, loaded.tokenizer_key, length)
+        self._metric = source.metrics(asked)[0]
+        self._encoder = PackedEncoder(loaded.model, parts.info.key)
+
+    def scores(self, adapters: Sequence[tuple[PortableAdapter, Metadata | None]]) -> list[dict[str, float]]:
+        """The first metric of each adapter, all of which have heads, in per cent by language."""
+        from adapterx.engine.evaluate import evaluate, score
+        from adapterx.engine.predict import TrainedCell
+        from adapterx.methods.method import Slot
+
+        cells = []
+        for one, known in adapters:
+            assert one.head is not None
+            head, tensors = for_task(one.head, self._task, known, self._beside).named(self._task)
             cells.append((TrainedCell((Slot(one.method, one.tensors),), tensors), head))
-            names.append(name)
-    metrics = source.metrics(asked)
-    found: dict[str, dict[str, float]] = {}
-    encoder = PackedEncoder(loaded.model, parts.info.key)
-    for name, predictions in zip(names, evaluate(encoder, cells, pools), strict=True):
-        languages = summary(predictions, metrics)
-        found[name] = {code: 100 * values[metrics[0].name] for code, values in languages.items()}
-    return found
+        found = evaluate(self._encoder, cells, self._pools)
+        return [{one.language: 100 * score(self._metric, one) for one in of_cell} for of_cell in found]
 
 
 def _shape(info: BackboneInfo) -> Shape:

@@ -38,9 +38,9 @@ def combined(how: Fuse | Merge | None, members: Sequence[Slot]) -> config.Fusion
 
 
 def merging(how: Merge, method: config.Method) -> Merging:
-    """The arithmetic of a merger; the plain mean where none is named."""
+    """The arithmetic of a merger; the plain mean where none is named. Weights yet to be tuned are left open."""
     named = how.method or ("linear" if isinstance(method, config.Lora) else "average")
-    return Merging(named, how.weights, how.density)
+    return Merging(named, how.weights if isinstance(how.weights, tuple) else None, how.density)
 
 
 def settings(train: TrainSettings) -> engine.TrainSettings:

@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from adapterx.backbones.load import LoadedBackbone, load
@@ -24,20 +26,20 @@ from adapterx.engine.masking import Vocabulary
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import Outcome, Progress, train
-from adapterx.executors import plain, tuning
+from adapterx.executors import plain, tuning, weights
 from adapterx.executors.data import Data
 from adapterx.executors.device import Machine, free_memory
 from adapterx.executors.provenance import gpu, peak_memory, surroundings
 from adapterx.executors.tuning import Chosen
 from adapterx.methods.config import Full
 from adapterx.methods.head import Head
-from adapterx.methods.merging import merge
+from adapterx.methods.merging import Merging, merge
 from adapterx.methods.method import Slot
 from adapterx.plan import BackboneInfo, Evaluation, Plan, Stage, TaskPart, Training
 from adapterx.plan.stage import FROZEN_BELOW
 from adapterx.recipe import Backbone, Merge
 from adapterx.store import JSON, Store
-from adapterx.tasks.sampling import pool_probabilities
+from adapterx.tasks.sampling import pool_probabilities, weighted_probabilities
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -83,6 +85,8 @@ class Worker:
         self.checkpoints = Checkpoints(store.root / "checkpoints", checkpoint_seconds)
         self.observe = observe
         self._current: _Loaded | None = None
+        self._weighed: dict[str, weights.Weighed] = {}
+        """By stage: the weights tuned for it, which halves of a bundle that failed need not choose again."""
 
     def holds(self, stage: Stage) -> bool:
         """Whether the stage's backbone is the one in memory."""
@@ -156,14 +160,13 @@ class Worker:
         work = stage.work
         assert isinstance(work, Training)
         tasks = tuple(self._task(part, work, loaded) for part in work.tasks)
-        sizes = [len(pool.data) for task in tasks for pool in task.train]
         below = [self._slot(self.plan.stages[id]) for id in stage.inputs]
         method = plain.method(stage.method, stage.info.layers)
         initial: Mapping[str, Tensor] | None = None
         if work.transfer == "continue":
             initial = below[0].tensors
         elif isinstance(work.combination, Merge):
-            initial = self._merged(work.combination, below, work.seed)
+            initial = self._merged(stage, work.combination, below)
         elif isinstance(method, Full):
             assert self._current is not None
             initial = self._current.encoder.weights()
@@ -174,7 +177,7 @@ class Worker:
             method=plain.combined(work.combination, below) or method,
             settings=plain.settings(work.train.candidates[0]),
             tasks=tasks,
-            probabilities=pool_probabilities(sizes, work.sampling.temperature, work.sampling.cap),
+            probabilities=_probabilities(tasks, work),
             initial=initial,
             lower=tuple(below) if work.transfer in FROZEN_BELOW else (),
         )
@@ -213,6 +216,10 @@ class Worker:
         if stage.work.train.prune is not None:
             result |= tuning.record(chosen)
             more |= {"candidates": len(chosen.candidates), "examples": chosen.examples}
+        seconds = chosen.seconds
+        if stage.id in self._weighed:
+            result |= weights.record(self._weighed[stage.id])
+            seconds += self._weighed[stage.id].seconds
         if outcome.status == "diverged":
             every = "" if len(chosen.candidates) == 1 else "with every learning rate, at the latest: "
             result["message"] = f"{every}the loss or its gradient was not finite at step {state.step + 1}"
@@ -224,7 +231,7 @@ class Worker:
             inputs=stage.inputs,
             files={ADAPTER: partial(_save, outcome.trained), LOG: _log(outcome)},
             result=result,
-            provenance=self._provenance(chosen.seconds, more),
+            provenance=self._provenance(seconds, more),
             status="diverged" if outcome.status == "diverged" else "done",
         )
 
@@ -297,10 +304,32 @@ class Worker:
         """The adapter of a finished training."""
         return Slot(plain.method(stage.method, stage.info.layers), _adapter_of(self._tensors(stage)))
 
-    def _merged(self, how: Merge, members: Sequence[Slot], seed: int) -> Mapping[str, Tensor]:
-        assert self._current is not None
+    def _merged(self, stage: Stage, how: Merge, members: Sequence[Slot]) -> Mapping[str, Tensor]:
+        assert self._current is not None and isinstance(stage.work, Training)
         method, shape = members[0].method, shape_of(self._current.encoder)
-        return merge(method, [slot.tensors for slot in members], plain.merging(how, method), shape, seed)
+        merging = plain.merging(how, method)
+        if how.weights == "tuned":
+            merging = self._tuned(stage, how, members, merging).merging
+        return merge(method, [slot.tensors for slot in members], merging, shape, stage.work.seed)
+
+    def _tuned(self, stage: Stage, how: Merge, slots: Sequence[Slot], merging: Merging) -> weights.Weighed:
+        """The weights chosen on the dev data of the stage's inputs."""
+        current, work = self._current, stage.work
+        assert current is not None and isinstance(work, Training)
+        if stage.id not in self._weighed:
+            members = []
+            for id, slot, parts in zip(stage.inputs, slots, work.member_dev, strict=True):
+                member = self.plan.stages[id]
+                assert isinstance(member.work, Training)
+                tasks = tuple(self._judged(part, member.work, current.loaded, how.tuning_limit) for part in parts)
+                members.append(weights.Member(slot, _under("head.", self._tensors(member)), tasks))
+            self._weighed[stage.id] = weights.choose(current.encoder, members, merging, work.seed, current.prefix)
+        return self._weighed[stage.id]
+
+    def _judged(self, part: TaskPart, work: Training, loaded: LoadedBackbone, limit: int | None) -> TaskData:
+        """A task with nothing but its dev set, cut as the training cut its texts."""
+        dev = self._tokenised(part, work, loaded, "dev", limit)
+        return TaskData(_head(part, loaded.info), self.data.metrics(part)[0], train=(), dev=dev)
 
     def _tensors(self, stage: Stage) -> dict[str, Tensor]:
         from safetensors.torch import load_file
@@ -319,6 +348,14 @@ class Worker:
             "peak_memory_bytes": peak_memory(),
             **more,
         }
+
+
+def _probabilities(tasks: Sequence[TaskData], work: Training) -> NDArray[np.float64]:
+    """How often each training pool is drawn, over the pools of all tasks in order."""
+    sizes, sampling = [[len(pool.data) for pool in task.train] for task in tasks], work.sampling
+    if sampling.weights is not None:
+        return weighted_probabilities(sizes, [sampling.weights[part.task] for part in work.tasks])
+    return pool_probabilities([size for of_task in sizes for size in of_task], sampling.temperature, sampling.cap)
 
 
 def _head(part: TaskPart, info: BackboneInfo) -> Head:

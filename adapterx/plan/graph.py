@@ -206,7 +206,7 @@ def _check_merging(cell: Cell, way: Merge, method: Method, members: int) -> None
             f"the transfer '{cell.transfer}' merges by {way.method}, which is not defined for the {method.kind}"
             f" adapters of '{cell.method}'; {', '.join(defined)} are"
         )
-    if way.weights is not None and len(way.weights) != members:
+    if isinstance(way.weights, tuple) and len(way.weights) != members:
         raise Refusal(
             f"the transfer '{cell.transfer}' has {len(way.weights)} weights for the {members} members of"
             f" '{cell.intermediate}'"
@@ -418,19 +418,20 @@ class _Builder(Generic[Task]):
         if key not in self.intermediates:
             settings = self._settings(cell, "intermediate", info)
             languages = learnt.languages if language is None else (language,)
-            read = (learnt.source, languages, settings.splits)
-            parts = tuple(self.facts.part(task, *read) for task in sorted(learnt.tasks))
+            parts = self._parts(learnt, settings.splits, languages)
             self._check_text(parts, settings)
-            work = Training(parts, learnt.sampling, settings, cell.seed, "none", self._prefix(cell, info))
+            sampling = learnt.sampling.normalised
+            work = Training(parts, sampling, settings, cell.seed, "none", self._prefix(cell, info))
             place = Coordinates(cell.backbone, method, name, cell.seed, language=language)
             self.intermediates[key] = self._training("intermediate", place, info, work, ())
         return self.intermediates[key]
 
+    def _parts(self, learnt: Intermediate, splits: tuple[str, ...], languages: tuple[str, ...]) -> tuple[TaskPart, ...]:
+        return tuple(self.facts.part(task, learnt.source, languages, splits) for task in sorted(learnt.tasks))
+
     def _languages(self, learnt: Intermediate, settings: TrainSettings) -> tuple[str, ...]:
         """Those in which all tasks of an intermediate have data."""
-        known = [
-            self.facts.part(task, learnt.source, learnt.languages, settings.splits).languages for task in learnt.tasks
-        ]
+        known = [part.languages for part in self._parts(learnt, settings.splits, learnt.languages)]
         return tuple(code for code in known[0] if all(code in languages for languages in known))
 
     def _check_text(self, parts: Sequence[TaskPart], settings: TrainSettings) -> None:
@@ -448,6 +449,20 @@ class _Builder(Generic[Task]):
     def _scored(self, target: Target) -> TaskPart:
         return self.facts.part(target.task, target.source, target.languages, ("test",))
 
+    def _member_dev(self, cell: Cell, way: Transfer | None) -> tuple[tuple[TaskPart, ...], ...]:
+        """The training languages of what each member learnt, dev data included, where merge weights are tuned."""
+        learnt = self.recipe.intermediates[cell.intermediate]
+        if not isinstance(way, Merge) or way.weights != "tuned" or learnt is None:
+            return ()
+        members = [self.recipe.intermediates[name] for name in learnt.members or ()]
+        try:
+            known = [member for member in members if member is not None]
+            return tuple(self._parts(member, ("dev", "train"), member.languages) for member in known)
+        except Refusal as refusal:
+            raise Refusal(
+                f"the transfer '{cell.transfer}' tunes its weights on dev data of what the members learnt: {refusal}"
+            ) from None
+
     def _target(self, cell: Cell, info: BackboneInfo, settings: TrainSettings, upstream: list[Stage]) -> Stage:
         target = self.recipe.targets[cell.target]
         learnt = target.train_task or target.task
@@ -457,7 +472,8 @@ class _Builder(Generic[Task]):
         if isinstance(way, Fuse) and way.learning_rate is not None:
             settings = replace(settings, learning_rate=way.learning_rate, prune=None)
         kind = "none" if way is None else way.kind
-        work = Training((part,), Proportions(), settings, cell.seed, kind, self._prefix(cell, info), combination)
+        prefix, dev = self._prefix(cell, info), self._member_dev(cell, way)
+        work = Training((part,), Proportions(), settings, cell.seed, kind, prefix, combination, dev)
         return self._training("target", cell.coordinates, info, work, tuple(stage.id for stage in upstream))
 
     def _training(

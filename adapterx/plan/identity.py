@@ -38,6 +38,10 @@ def training_settings(backbone: Backbone, info: BackboneInfo, method: Method, wo
         settings["masks"] = "counted"  # results of masks that were drawn from a running generator are other ones
     if work.transfer != "none":
         settings["transfer"] = _transfer(work)
+    if work.member_dev:
+        assert isinstance(work.combination, Merge)
+        dev = {str(place): {part.task: _part(part) for part in of} for place, of in enumerate(work.member_dev, start=1)}
+        settings["tuning"] = {"limit": work.combination.tuning_limit, "dev": dev}
     if work.prefix != "exact":
         settings["prefix"] = work.prefix
     if sum(len(part.languages) for part in work.tasks) > 1:
@@ -69,7 +73,7 @@ def with_defaults(settings: Mapping[str, JSON]) -> Settings:
     if isinstance(backbone, Mapping):
         full["backbone"] = {"load": Backbone.model_fields["load"].default, **backbone}
     if isinstance(sampling, Mapping):
-        full["sampling"] = {**Sampling().model_dump(mode="json"), **sampling}
+        full["sampling"] = {**({} if "weights" in sampling else Sampling().model_dump(mode="json")), **sampling}
     return full
 
 
@@ -82,10 +86,12 @@ def _part(part: TaskPart) -> Settings:
 
 
 def _transfer(work: Training) -> JSON:
-    """The kind alone, or with what is not at its default; a learning rate of its own is the training's."""
+    """The kind alone, or with what is not at its default; a learning rate is the training's, a limit the tuning's."""
     if work.combination is None:
         return work.transfer
-    given = work.combination.model_dump(mode="json", exclude={"kind", "learning_rate"}, exclude_defaults=True)
+    given = work.combination.model_dump(
+        mode="json", exclude={"kind", "learning_rate", "tuning_limit"}, exclude_defaults=True
+    )
     if isinstance(work.combination, Merge):
         if given.get("method") in ("linear", "average"):  # what a method is merged by where none is named
             del given["method"]

@@ -56,6 +56,7 @@ class Training:
     tasks: tuple[TaskPart, ...]
     """Sorted by name."""
     sampling: Sampling
+    """Normalised."""
     train: TrainSettings
     seed: int
     transfer: TransferKind
@@ -64,6 +65,8 @@ class Training:
     """How hidden states below the lowest adapter are rounded."""
     combination: Fuse | Merge | None = None
     """How several inputs come together."""
+    member_dev: tuple[tuple[TaskPart, ...], ...] = ()
+    """What each input learnt, dev data included, where the weights of a merger are chosen on those."""
 
 
 @dataclass(frozen=True)

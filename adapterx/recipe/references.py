@@ -14,7 +14,7 @@ NAMED_AXES = ("backbones", "methods", "intermediates", "targets")
 
 
 def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
-    """Every name in skip, compare and learning rates that the recipe does not define."""
+    """Every name in skip, compare, sampling weights and learning rates that the recipe does not define."""
     axes = {axis: _names(data.get(axis)) for axis in NAMED_AXES}
     if "intermediates" not in data:
         axes["intermediates"] = ["none"]
@@ -26,6 +26,8 @@ def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
                 found += _unknown(("skip", index, axis), value, axes[axis], axis)
             elif axis == "seeds" and isinstance(data.get("seeds"), list):
                 found += _unknown_seeds(("skip", index, axis), value, data["seeds"])
+    for name, intermediate in _mapping(data.get("intermediates")).items():
+        found += _weights(("intermediates", name), _mapping(intermediate))
     for side in ("arm", "baseline"):
         value = _mapping(data.get("compare")).get(side)
         found += _unknown(("compare", side), value, axes["intermediates"], "intermediates")
@@ -54,6 +56,21 @@ def _rates(location: Location, rates: object, data: Mapping[str, Any]) -> Iterat
     if missing and all(key in known for key in rates):
         what = str(location[-1]).replace("_", " ")
         yield Finding(location, f"has no {what} for the method {_quoted(missing)}", at_key=True)
+
+
+def _weights(location: Location, intermediate: Mapping[str, Any]) -> Iterator[Finding]:
+    """Sampling weights by task: each key must be a task of the intermediate, and every task must have one."""
+    weights = _mapping(_mapping(intermediate.get("sampling")).get("weights"))
+    tasks = [task for _, task in _each((), intermediate.get("tasks")) if isinstance(task, str)]
+    if not weights or not tasks:
+        return
+    at = (*location, "sampling", "weights")
+    for key in weights:
+        if key not in tasks:
+            yield Finding((*at, key), f"no '{key}' among the tasks", did_you_mean(key, tasks), at_key=True)
+    missing = [task for task in dict.fromkeys(tasks) if task not in weights]
+    if missing and all(key in tasks for key in weights):
+        yield Finding(at, f"has no weight for the task {_quoted(missing)}", at_key=True)
 
 
 def _unknown(location: Location, value: object, names: list[str], axis: str) -> Iterator[Finding]:

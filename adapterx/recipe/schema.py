@@ -7,6 +7,7 @@ inside one value.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -53,22 +54,54 @@ class Sampling(Model):
     """How training examples are drawn from the pools of an intermediate, one pool per task and language.
 
     p_i ∝ min(n_i, cap)^(1 / temperature), jiant's formula (Phang et al. 2020). A bare `proportional` is
-    temperature 1; `uniform` is an infinite one, all pools alike.
+    temperature 1; `uniform` is an infinite one, all pools alike. Or fixed weights, task by task.
     """
 
     temperature: Temperature = 1.0
     """1 draws in proportion to size; larger values favour small pools; `uniform` treats all alike."""
     cap: PositiveInt | None = None
     """Sizes above this count as this."""
+    weights: Annotated[dict[str, PositiveFloat], Field(min_length=1)] | None = None
+    """Relative share of each task, whatever its size; its languages divide it in proportion to their sizes.
+
+    One for every task. Excludes temperature and cap.
+    """
 
     @model_validator(mode="before")
     @classmethod
     def _by_name(cls, data: object) -> object:
         if isinstance(data, str):
             if data not in ("proportional", "uniform"):
-                raise ValueError("should be 'proportional', 'uniform', or a mapping with temperature and cap")
+                raise ValueError(
+                    "should be 'proportional', 'uniform', or a mapping with temperature and cap, or with weights"
+                )
             return {"temperature": "uniform" if data == "uniform" else 1.0}
         return data
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        others = {"temperature": self.temperature != 1.0, "cap": self.cap is not None}
+        if self.weights is not None and any(others.values()):
+            other = next(name for name, given in others.items() if given)
+            raise ValueError(f"gives both weights and {other}: keep one of them")
+        return self
+
+    def __hash__(self) -> int:
+        # A mapping has none of its own, and equal ones may differ in their order.
+        return hash((self.temperature, self.cap, frozenset((self.weights or {}).items())))
+
+    @property
+    def normalised(self) -> Self:
+        """The same with weights that sum to 1, in the order of the tasks' names: equal mixtures, equal values.
+
+        A single task has all of it, however much its weight. Weights count as they are written in decimals, so that
+        0.1 and 0.2 are the shares that 1 and 2 are.
+        """
+        if self.weights is None:
+            return self
+        exact = {task: Fraction(repr(weight)) for task, weight in sorted(self.weights.items())}
+        shares = {task: float(weight / sum(exact.values())) for task, weight in exact.items()}
+        return self.model_copy(update={"weights": shares if len(shares) > 1 else None})
 
 
 class Intermediate(Model):

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Discriminator, Field, PositiveFloat, PositiveInt, Tag, model_validator
 
 from adapterx.recipe.fields import Model
 
 Arithmetic = Literal["linear", "ties", "dare_linear", "dare_ties", "svd", "cat", "average", "task_arithmetic"]
+
+
+def _tuned_or_numbers(value: object) -> object:
+    if isinstance(value, str) and value != "tuned":
+        raise ValueError(f"should be 'tuned', or a list of numbers, one per member, not '{value}'")
+    return value
+
+
+MergeWeights = Annotated[
+    Annotated[Literal["tuned"], Tag("tuned")]
+    | Annotated[tuple[float, ...], Field(strict=False, min_length=2), Tag("a list")],
+    Discriminator(lambda value: "tuned" if isinstance(value, str) else "a list"),
+    BeforeValidator(_tuned_or_numbers),
+]
 
 
 class Continue(Model):
@@ -42,11 +56,23 @@ class Merge(Model):
     kind: Literal["merge"] = "merge"
     method: Arithmetic | None = None
     """LoRA: linear (the default), ties, dare_linear, dare_ties, svd, cat. Bottlenecks: average, task_arithmetic."""
-    weights: Annotated[tuple[float, ...], Field(strict=False, min_length=2)] | None = None
-    """One per member, in their order; equal ones when null."""
+    weights: MergeWeights | None = None
+    """One per member, in their order; equal ones when null; `tuned` ones are chosen on dev data.
+
+    Tuned: before the target is trained, several weights are tried, and those are taken whose adapter is best on the
+    dev sets of what the members learnt, each with the member's own head.
+    """
     density: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
     """Share of the entries that ties and dare_* keep."""
+    tuning_limit: PositiveInt | None = 200
+    """Dev examples per task and language on which `weights: tuned` decides; all of them when null."""
     several: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _limit_of_something(self) -> Self:
+        if self.tuning_limit != type(self).model_fields["tuning_limit"].default and self.weights != "tuned":
+            raise ValueError("gives tuning_limit, which only `weights: tuned` reads")
+        return self
 
 
 Transfer = Annotated[Continue | Stack | Fuse | Merge, Field(discriminator="kind")]

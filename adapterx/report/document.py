@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapterx.report import provenance, tables, tuning, wording
+from adapterx.report import merge_weights, provenance, tables, tuning, wording
 from adapterx.report.analysis import Analysis
 from adapterx.report.curve_figure import curve_figures
 from adapterx.report.drawing import Figure
@@ -33,8 +33,8 @@ class Document:
     score_note: str
     unfinished: Table | None
     cells: str
-    tuning: Table | None
-    """None where every learning rate was given."""
+    tuning: list[Table]
+    """Empty where every learning rate and merge weight was given."""
     curves: list[Figure]
     method: tuple[str, ...]
     languages: str
@@ -47,7 +47,7 @@ def document(analysis: Analysis) -> Document:
     """Lay out an analysis."""
     results, run = analysis.results, analysis.results.run
     codes = sorted({code for facts in results.targets.values() for code in facts.languages})
-    tuned = tuning.tuned(results)
+    tuned, weighed = tuning.tuned(results), merge_weights.weighed(results)
     gaps = [one for gap in analysis.gaps for one in gap.summary.languages.values() if isinstance(one, Estimate)]
     return Document(
         title=run.name,
@@ -65,9 +65,9 @@ def document(analysis: Analysis) -> Document:
         score_note=tables.score_note(analysis),
         unfinished=tables.unfinished(results.cells),
         cells=wording.count(len(results.cells), "cell"),
-        tuning=tuning.table(tuned),
+        tuning=[one for one in (tuning.table(tuned), merge_weights.table(weighed)) if one is not None],
         curves=curve_figures(analysis),
-        method=(*wording.method(analysis), *tuning.method(tuned)),
+        method=(*wording.method(analysis), *tuning.method(tuned), *merge_weights.method(weighed)),
         languages=", ".join(f"{tables.language_name(code)} ({code})" for code in codes),
         provenance=provenance.tables(analysis),
         recipe=provenance.recipe(run),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from io import StringIO
 
-from adapterx.report import tuning
+from adapterx.report import merge_weights, tuning
 from adapterx.report.analysis import Analysis
 from adapterx.report.document import Document
 from adapterx.report.gaps import Change, transfer
@@ -78,6 +78,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
             for name, facts in analysis.results.targets.items()
         },
         "tuning": tuning.export(tuning.tuned(analysis.results)),
+        "merge_weights": merge_weights.export(merge_weights.weighed(analysis.results)),
         "stages": [
             {**asdict(ref), "status": record.status, "provenance": record.provenance}
             for ref, record in analysis.results.stages.items()
@@ -110,7 +111,7 @@ def _markdown(document: Document) -> Iterator[str]:
     yield markdown(document.unfinished) if document.unfinished else f"None: all {document.cells} finished.\n"
     if document.tuning:
         yield "## Tuning\n"
-        yield markdown(document.tuning)
+        yield from map(markdown, document.tuning)
     yield "## Method\n"
     yield from (f"{paragraph}\n" for paragraph in document.method)
     yield f"Languages: {document.languages}.\n" if document.languages else ""

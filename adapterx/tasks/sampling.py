@@ -33,6 +33,26 @@ def pool_probabilities(sizes: Sequence[int], temperature: float = 1.0, cap: int 
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
+def weighted_probabilities(sizes: Sequence[Sequence[int]], weights: Sequence[float]) -> NDArray[np.float64]:
+    """How often each pool is drawn where tasks have fixed weights, (pools,), task after task.
+
+    p = w / Σ w · n / Σ n, the second sum over the pools (languages) of the same task.
+
+    Args:
+        sizes: examples by task and pool.
+        weights: one per task, in any unit.
+
+    Raises ValueError for empty pools and for weights that are not above 0 and finite, or not one per task.
+    """
+    if not sizes or min(min(pools, default=0) for pools in sizes) < 1:
+        raise ValueError("every pool needs at least one example")
+    if len(weights) != len(sizes) or not all(0 < weight < math.inf for weight in weights):
+        raise ValueError(f"{len(sizes)} tasks need as many weights above 0, not {list(weights)}")
+    shares = np.asarray(weights, dtype=np.float64) / math.fsum(weights)
+    within = [np.asarray(pools, dtype=np.float64) / sum(pools) for pools in sizes]
+    return np.concatenate([share * of_task for share, of_task in zip(shares, within, strict=True)])
+
+
 class Sampler:
     """Batches of (pool, example index) for every step.
 

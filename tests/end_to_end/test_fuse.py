@@ -78,6 +78,38 @@ def test_the_exact_sum_is_scored_beside_its_parts(
     assert json.loads(capsys.readouterr().out)["id"] == "a"
 
 
+def test_weights_are_tuned_on_dev_items(adapters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = [str(adapters / name) for name in CELLS]
+    command = [
+        "fuse",
+        *parts,
+        "--weights",
+        "tuned",
+        "--task",
+        "time-order",
+        "--limit",
+        "2",
+        "--format",
+        "peft",
+        "--out",
+    ]
+    printed = []
+    for name in ("merged", "again"):
+        assert main([*command, str(tmp_path / name)]) == 0
+        printed.append(capsys.readouterr().out.splitlines()[:-1])
+    assert printed[0] == printed[1]
+    rows = [line.split() for line in printed[0]]
+    tried = {" ".join(row[:-1]): float(row[-1]) for row in rows[1:6]}
+    assert set(tried) == {"0.5 : 0.5", "1 : 0", "0.75 : 0.25", "0.25 : 0.75", "0 : 1"}
+    assert rows[0] == ["weights", "dev"] and rows[6] == ["language", "one", "two", "merged"]
+    chosen = next(iter(tried))
+    assert tried[chosen] == max(tried.values())
+    given = ["--weights", chosen.replace(" : ", ","), "--format", "peft", "--out", str(tmp_path / "given")]
+    assert main(["fuse", *parts, *given]) == 0
+    for name, tensor in tensors(tmp_path / "given").items():
+        assert torch.equal(tensor, tensors(tmp_path / "merged")[name])
+
+
 def test_adapters_of_several_tasks_have_no_head_in_common(
     adapters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,6 +126,14 @@ def test_adapters_of_several_tasks_have_no_head_in_common(
         (["one", "bottleneck"], [], "only adapters of one kind, size and place can be merged"),
         (["bottleneck", "bottleneck"], ["--method", "ties"], "'ties' is not defined for Bottleneck"),
         (["one", "two"], ["--weights", "1,2,3"], "3 weights for 2 members"),
+        (["one", "two"], ["--weights", "tuned"], "tuned chooses on the dev items of a task: name it with --task"),
+        (["one", "two"], ["--dev-languages", "de"], "use it with --weights tuned"),
+        (["one", "tagger"], ["--weights", "tuned", "--task", "time-order"], "these adapters have none in common"),
+        (
+            ["one", "two"],
+            ["--weights", "tuned", "--task", "time-order", "--dev-languages", "xx"],
+            "the task 'time-order' has no language 'xx'",
+        ),
         (["one", "two"], ["--density", "2"], "--density should be more than 0 and at most 1"),
         (["one", "nowhere/at/all"], [], "there is no directory"),
     ],

@@ -161,6 +161,29 @@ def test_sampling_says_nothing_over_a_single_pool(small: Callable[..., Plan]) ->
     assert ids(uniform) == ids(small(intermediates={"multi": one}))
 
 
+def mixture(**weights: float) -> dict[str, object]:
+    entry = {"tasks": ["units", "numbers"], "languages": ["en", "de"], "sampling": {"weights": weights}}
+    return {"intermediates": {"multi": entry}}
+
+
+@pytest.mark.parametrize("same", [{"units": 4, "numbers": 2}, {"numbers": 0.1, "units": 0.2}])
+def test_weights_count_relative_to_one_another(same: dict[str, float], small: Callable[..., Plan]) -> None:
+    plan = small(**mixture(units=2, numbers=1))
+    assert ids(small(**mixture(**same))) == ids(plan)
+    assert plan.stages[ids(plan)[0]].settings["sampling"] == {"weights": {"numbers": 1 / 3, "units": 2 / 3}}
+    assert with_defaults(plan.stages[ids(plan)[0]].settings)["sampling"] == {
+        "weights": {"numbers": 1 / 3, "units": 2 / 3}
+    }
+    for other in (small(), small(**mixture(units=1, numbers=1)), small(**mixture(units=1, numbers=2))):
+        assert all(a != b for a, b in zip(ids(other), ids(plan), strict=True))
+
+
+def test_the_weight_of_a_single_task_says_nothing(small: Callable[..., Plan]) -> None:
+    one: dict[str, object] = {"tasks": "units", "languages": ["en", "de"]}
+    weighted = small(intermediates={"multi": {**one, "sampling": {"weights": {"units": 3}}}})
+    assert ids(weighted) == ids(small(intermediates={"multi": one}))
+
+
 def test_entries_of_equal_content_share_their_stages(small: Callable[..., Plan]) -> None:
     entry = {"tasks": ["units"]}
     plan = small(intermediates={"a": entry, "b": entry})

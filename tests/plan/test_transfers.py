@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from adapterx.plan import Plan, bundles, states
+from adapterx.plan import Plan, Stage, bundles, states
 from adapterx.recipe import Lora
 from adapterx.store import Store
 from tests.plan.conftest import Planner
+from tests.plan.fakes import FakeTasks
 from tests.plan.test_states import commit
 
 INTERMEDIATES = {
@@ -101,6 +102,48 @@ def test_what_a_merge_does_is_part_of_its_id(planned: Planner) -> None:
     assert len(set(found.values())) == 4
     settings = plan.stages[found["fifth"]].settings
     assert settings["transfer"] == {"kind": "merge", "method": "ties", "density": 0.2}
+
+
+def test_tuned_weights_read_the_dev_data_of_what_the_members_learnt(planned: Planner, tasks: FakeTasks) -> None:
+    def target(**changes: object) -> Stage:
+        transfers = {"way": {"kind": "merge", "weights": "tuned", **changes}}
+        plan = small(planned, transfers=transfers, methods={"lora": {"kind": "lora"}})
+        (found,) = [plan.stages[stages.target] for cell, stages in plan.cell_stages.items() if stages.members]
+        return found
+
+    stage = target()
+    assert stage.settings["transfer"] == {"kind": "merge", "weights": "tuned"}
+    data = "units embedded [('dev', ('en',)), ('train', ('en',))] 1"
+    assert stage.settings["tuning"] == {
+        "limit": 200,
+        "dev": {
+            "1": {"units": {"languages": ["en"], "data": data}},
+            "2": {
+                "numbers": {"languages": ["en"], "data": data.replace("units", "numbers")},
+                "units": {"languages": ["en"], "data": data},
+            },
+        },
+    }
+    same = [target(tuning_limit=200), target(method="linear")]
+    assert {one.id for one in same} == {stage.id}
+    others = [target(tuning_limit=50), target(tuning_limit=None), target(method="cat"), target(weights=[0.5, 0.5])]
+    assert len({stage.id, *(one.id for one in others)}) == 5
+    assert "tuning" not in others[-1].settings
+    inputs = stage.inputs
+    tasks.dev_revision = "2"
+    assert target().inputs == inputs and target().id != stage.id
+
+
+def test_tuned_weights_need_dev_data(planned: Planner) -> None:
+    entries = {**INTERMEDIATES, "far": {"tasks": ["units"], "languages": ["fi"], "source": "local"}}
+    entries["both"] = {"members": ["en", "far"]}
+    transfers = {"tuned": {"kind": "merge", "weights": "tuned"}, "merge": {"kind": "merge"}}
+    plan = small(planned, transfers=transfers, intermediates=entries, methods={"lora": {"kind": "lora"}})
+    refused = {cell.transfer: reason for cell, reason in plan.refused.items() if cell.intermediate == "both"}
+    assert refused == {
+        "tuned": "the transfer 'tuned' tunes its weights on dev data of what the members learnt:"
+        " the task 'units' (local) has no dev data in 'fi'"
+    }
 
 
 def test_a_wider_adapter_costs_more_and_has_its_own_bundle(planned: Planner) -> None:

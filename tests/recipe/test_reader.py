@@ -44,6 +44,18 @@ def test_a_recipe_survives_json(write: Write) -> None:
     assert again.train.phase("target", "lora", "lora").learning_rate == 2e-3
 
 
+@pytest.mark.parametrize("weights", ["", ", weights: [1, 2]", ", weights: tuned", ", weights: tuned, tuning_limit: 5"])
+def test_mixtures_and_mergers_survive_json(weights: str, write: Write) -> None:
+    mixture = "{tasks: [a, b], sampling: {weights: {a: 2, b: 0.5}}}"
+    text = GOOD.replace("{tasks: cldr}", mixture) + f"transfers: {{t: {{kind: merge{weights}}}}}\n"
+    recipe = read(write(text))
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+    intermediate = recipe.intermediates["en"]
+    assert intermediate is not None
+    assert intermediate.sampling.normalised == Sampling(weights={"a": 0.8, "b": 0.2})
+    assert hash(intermediate.sampling) == hash(Sampling(weights={"b": 0.5, "a": 2.0}))
+
+
 @pytest.mark.parametrize(
     ("written", "value"),
     [

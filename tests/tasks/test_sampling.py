@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adapterx.tasks.sampling import Sampler, pool_probabilities
+from adapterx.tasks.sampling import Sampler, pool_probabilities, weighted_probabilities
 
 
 def test_temperature_and_cap_follow_the_formula() -> None:
@@ -84,3 +84,20 @@ def test_seeds_differ_and_a_seed_is_what_it_always_was() -> None:
 def test_a_pool_of_probability_zero_is_never_drawn() -> None:
     sampler = Sampler([5, 5, 5], np.array([0.5, 0.0, 0.5]), 64, seed=1)
     assert {pool for step in range(50) for pool, _ in sampler.batch(step)} == {0, 2}
+
+
+def test_weights_divide_the_draws_by_task_and_sizes_those_of_a_task_by_language() -> None:
+    assert weighted_probabilities([[1000], [10]], [1, 3]).tolist() == [0.25, 0.75]
+    assert weighted_probabilities([[30, 10], [7]], [2, 2]).tolist() == [0.375, 0.125, 0.5]
+
+
+@pytest.mark.parametrize("weights", [[1], [1, 0], [1, -1], [1, float("inf")], [1, float("nan")]])
+def test_every_task_needs_a_weight_above_zero(weights: list[float]) -> None:
+    with pytest.raises(ValueError, match="2 tasks need as many weights above 0"):
+        weighted_probabilities([[3], [4]], weights)
+
+
+@pytest.mark.parametrize("sizes", [[], [[3], []], [[3], [0]]])
+def test_weights_fill_no_empty_pool(sizes: list[list[int]]) -> None:
+    with pytest.raises(ValueError, match="at least one example"):
+        weighted_probabilities(sizes, [1.0] * len(sizes))

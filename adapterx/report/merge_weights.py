@@ -1,0 +1,94 @@
+"""How merge weights were chosen: what each merged target took, and how it scored beside the default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from adapterx.plan.cells import Cell
+from adapterx.report.collect import Results
+from adapterx.report.table import Column, Entry, Table, fold
+from adapterx.store import JSON
+
+PLACE = ("backbone", "method", "intermediate", "transfer", "target", "seed")
+CAPTION = (
+    "Merge weights, in the order of the members, and the mean over members of their dev scores (main metric, %) when"
+    " merged so, before the target was trained"
+)
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The choice of one merged target."""
+
+    cell: Cell
+    weights: tuple[float, ...]
+    dev: float
+    """From 0 to 1, as is the next."""
+    default: float
+    """With the arithmetic's default weights."""
+    tried: int
+
+
+def weighed(results: Results) -> list[Weighed]:
+    """The merged targets whose weights were tuned, in the order of the cells."""
+    found = {}
+    for planned in results.run.cells:
+        for ref in planned.stages:
+            result = results.stages[ref].result if ref in results.stages else {}
+            tried = cast(Sequence[Mapping[str, Any]], result.get("weights_tried") or ())
+            if tried:
+                weights = tuple(cast(list[float], result["weights"]))
+                dev = next(one["dev"] for one in tried if tuple(one["weights"]) == weights)
+                found[ref] = Weighed(planned.cell, weights, dev, tried[0]["dev"], len(tried))
+    return list(found.values())
+
+
+def table(found: Sequence[Weighed]) -> Table | None:
+    """One row per target; None where no weights were tuned."""
+    if not found:
+        return None
+    columns = [
+        *(Column(title, label=True) for title in PLACE),
+        Column("weights", rule=True),
+        Column("dev"),
+        Column("default", note="dev score with the default weights, which are equal"),
+        Column("candidates", size=True),
+    ]
+    rows = [
+        [
+            *(Entry(str(getattr(one.cell, key))) for key in PLACE),
+            Entry(" : ".join(f"{weight:.3g}" for weight in one.weights)),
+            *(Entry(f"{100 * score:.1f}") for score in (one.dev, one.default)),
+            Entry(str(one.tried)),
+        ]
+        for one in found
+    ]
+    kept, entries, constant = fold(columns, rows)
+    return Table("merge-weights", f"{CAPTION}{constant}.", kept, entries)
+
+
+def method(found: Sequence[Weighed]) -> tuple[str, ...]:
+    """How weights were chosen, as paragraphs of the report's method; none where they were given."""
+    if not found:
+        return ()
+    return (
+        "Where merge weights were tuned, each candidate’s merged adapter answered the dev items of what its members"
+        " had learnt, with every member’s own heads, and the best mean over members was taken, of equal ones the most"
+        " even weights. The target’s data had no part in it.",
+    )
+
+
+def export(found: Iterable[Weighed]) -> JSON:
+    """The same for programs."""
+    return [
+        {
+            **{key: getattr(one.cell, key) for key in PLACE},
+            "weights": list(one.weights),
+            "dev": round(one.dev, 6),
+            "dev_default": round(one.default, 6),
+            "candidates": one.tried,
+        }
+        for one in found
+    ]
