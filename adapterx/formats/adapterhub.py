@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from adapterx.formats import adapterhub_head
 from adapterx.formats.adapter import Encoder, PortableAdapter, expected
@@ -25,7 +25,7 @@ from adapterx.formats.files import (
     write_config,
     write_tensors,
 )
-from adapterx.methods import bottleneck
+from adapterx.methods import bottleneck, invertible
 from adapterx.methods.config import Activation, Bottleneck, Lora, Method, Placement, adapted_layers
 
 VERSION = "adapters.1.3.0"
@@ -40,7 +40,6 @@ _PLACEMENTS: dict[Placement, dict[str, Any]] = {
 _BOTTLENECK: dict[str, Any] = {
     "adapter_residual_before_ln": False,
     "cross_adapter": False,
-    "inv_adapter": None,
     "ln_after": False,
     "ln_before": False,
     "original_ln_after": True,
@@ -55,7 +54,6 @@ _BOTTLENECK_REST: dict[str, Any] = {
     "factorized_phm_rule": False,
     "hypercomplex_nonlinearity": "glorot-uniform",
     "init_weights_seed": None,
-    "inv_adapter_reduction_factor": None,
     "learn_phm": True,
     "phm_bias": True,
     "phm_c_init": "normal",
@@ -124,6 +122,9 @@ def _check_tensors(adapter: PortableAdapter, encoder: Encoder) -> None:
 
 def _name_in_file(key: str, name: str) -> str:
     """`….adapter.down.weight` → `….adapters.NAME.adapter_down.0.weight`; `….query.lora_A` → `….loras.NAME.lora_A`."""
+    if key.startswith(invertible.PREFIX):
+        part, direction, kind = key.removeprefix(invertible.PREFIX).split(".")
+        return f"invertible_adapters.{name}.{part}.{0 if direction == 'down' else 2}.{kind}"
     if ".adapter." in key:
         place, end = key.split(".adapter.")
         direction, kind = end.split(".")
@@ -142,6 +143,8 @@ def _config(adapter: PortableAdapter, encoder: Encoder) -> dict[str, Any]:
         **_BOTTLENECK_REST,
         **_PLACEMENTS[method.placement],
         "dropout": method.dropout,
+        "inv_adapter": method.invertible,
+        "inv_adapter_reduction_factor": invertible.REDUCTION if method.invertible else None,
         "init_weights": "mam_adapter" if method.placement == "parallel" else "bert",
         "leave_out": _left_out(method, encoder),
         "non_linearity": method.activation,
@@ -247,14 +250,38 @@ def _method(path: Path, config: Mapping[str, Any], encoder: Encoder) -> Bottlene
         scaling=_positive(path, config, "scaling", 1.0),
         dropout=_dropout(path, config),
         layers=_layers(path, config, encoder),
+        invertible=_invertible(path, config),
     )
+
+
+def _invertible(path: Path, config: Mapping[str, Any]) -> Literal["nice"] | None:
+    kind, factor = config.get("inv_adapter"), config.get("inv_adapter_reduction_factor")
+    if kind is None:
+        return None
+    if kind != "nice" or factor != invertible.REDUCTION:
+        raise FormatError(
+            f"{path}: the invertible adapter is {kind!r} with a reduction factor of {factor!r}; adapterx reads 'nice'"
+            f" with {invertible.REDUCTION}"
+        )
+    return "nice"
 
 
 def _check_known(
     path: Path, config: Mapping[str, Any], fixed: Mapping[str, Any], rest: Mapping[str, Any], kind: str
 ) -> None:
     """What changes the result must be as adapterx computes it, and what is not known must be off."""
-    read = {"non_linearity", "reduction_factor", "scaling", "dropout", "leave_out", "init_weights", "alpha", "r"}
+    read = {
+        "inv_adapter",
+        "inv_adapter_reduction_factor",
+        "non_linearity",
+        "reduction_factor",
+        "scaling",
+        "dropout",
+        "leave_out",
+        "init_weights",
+        "alpha",
+        "r",
+    }
     read |= {"attn_matrices", "intermediate_lora", "output_lora", "selfattn_lora", *_PLACEMENTS["sequential"], *rest}
     for key, value in config.items():
         if key in fixed:

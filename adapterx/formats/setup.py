@@ -69,6 +69,8 @@ def check(methods: Sequence[Method], where: str) -> None:
             f"{where}: of several parallel adapters adapters 1.3.0 lets only the last one act, here they add: "
             "neither library's files hold such a stack"
         )
+    if any(isinstance(method, Bottleneck) and method.invertible for method in methods[1:]):
+        raise FormatError(f"{where}: adapters 1.3.0 knows an invertible adapter in the lowest adapter of a stack only")
 
 
 def _single(block: Any) -> str | None:

@@ -11,6 +11,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "sequential": {"kind": "bottleneck", "reduction_factor": 4},
     "double": {"kind": "bottleneck", "placement": "double", "reduction_factor": 4},
     "parallel": {"kind": "bottleneck", "placement": "parallel"},
+    "invertible": {"kind": "bottleneck", "reduction_factor": 4, "invertible": "nice"},
     "adapter-drop": {"kind": "bottleneck", "reduction_factor": 4, "adapter_drop": 2},
     "full": {"kind": "full"},
     "head": {"kind": "head"},
@@ -20,6 +21,12 @@ INTERMEDIATES: dict[str, Any] = {
     "one": {"tasks": "time-order"},
     "two": {"tasks": "place-match"},
     "several": {"members": ["one", "two"]},
+    "languages": {
+        "tasks": "cldr-text",
+        "languages": ["en", "de"],
+        "per_language": True,
+        "method": {"kind": "bottleneck", "reduction_factor": 4, "invertible": "nice"},
+    },
 }
 ARITHMETIC = ("linear", "ties", "dare_linear", "dare_ties", "svd", "cat", "average", "task_arithmetic")
 TRANSFERS: dict[str, Any] = {
@@ -44,6 +51,7 @@ def recipe(backbones: dict[str, Path]) -> dict[str, Any]:
             {"intermediates": ["two"]},
             {"intermediates": ["one"], "transfers": [*TRANSFERS][3:]},
             {"intermediates": ["several"], "transfers": ["stack"]},
+            {"intermediates": ["languages"], "transfers": [*TRANSFERS][2:]},
         ],
         "targets": {"latest": {"task": "time-latest", "languages": ["en", "de"]}},
         "train": {"learning_rate": 1e-2, "batch_size": 4, "steps": 2},
@@ -71,7 +79,8 @@ def table(cells: list[dict[str, Any]]) -> str:
 def _way(cell: dict[str, Any]) -> str:
     if cell["transfer"] == "none":
         return "none"
-    return f"`{cell['transfer']}` of {'several' if cell['intermediate'] == 'several' else 'one'}"
+    what = {"several": "several", "languages": "one per language"}.get(cell["intermediate"], "one")
+    return f"`{cell['transfer']}` of {what}"
 
 
 def _entry(cells: list[dict[str, Any]], method: str, way: str, reasons: list[str]) -> str:

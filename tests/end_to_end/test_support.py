@@ -101,7 +101,7 @@ def test_a_fusion_moves_only_itself_and_its_head(run) -> None:
     fusions = [
         stage for stage in plan.stages.values() if isinstance(stage.work, Training) and stage.work.transfer == "fuse"
     ]
-    assert len(fusions) == 16  # four bottlenecks, two ranks of value, two architectures
+    assert len(fusions) == 16  # four bottlenecks (not the invertible one), two ranks of value, two architectures
     for stage in fusions:
         names = set(tensors(store, stage))
         assert names and all(".fusion." in name or name.startswith("head.") for name in names)

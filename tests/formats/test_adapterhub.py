@@ -26,6 +26,7 @@ METHODS = {
     "sequential-odd": Bottleneck(reduction_factor=5.0, scaling=2.0),
     "double": Bottleneck(placement="double", reduction_factor=16.0, activation="swish"),
     "double-one": Bottleneck(placement="double", reduction_factor=2.0, activation="swish", layers=(1,)),
+    "invertible": Bottleneck(reduction_factor=4.0, invertible="nice"),
     "parallel": Bottleneck(placement="parallel", reduction_factor=2.0, scaling=4.0),
     "lora": Lora(rank=4, alpha=6.0),
     "lora-all": Lora(rank=3, alpha=2.5, target_modules=("intermediate", "key", "output", "query", "value")),
@@ -35,6 +36,7 @@ CONFIGS: dict[str, Any] = {
     "seq_bn": library.SeqBnConfig(),
     "seq_bn-wide": library.SeqBnConfig(reduction_factor=0.5, leave_out=[0]),
     "double_seq_bn": library.DoubleSeqBnConfig(reduction_factor=4, leave_out=[1]),
+    "seq_bn_inv": library.SeqBnInvConfig(reduction_factor=4),
     "par_bn": library.ParBnConfig(scaling=2.0),
     "lora": library.LoRAConfig(r=4, alpha=8),
     "lora-everywhere": library.LoRAConfig(
@@ -203,7 +205,7 @@ def test_what_the_library_cannot_hold_is_not_written(tmp_path: Path) -> None:
 
 REFUSED = {
     "residual": ("sequential", {"original_ln_after": False}, "original_ln_after: False is not supported"),
-    "invertible": ("sequential", {"inv_adapter": "nice"}, "inv_adapter: 'nice' is not supported"),
+    "invertible": ("sequential", {"inv_adapter": "glow"}, "the invertible adapter is 'glow' with a reduction"),
     "hypercomplex": ("sequential", {"phm_layer": True}, "phm_layer: True is not supported"),
     "placement": ("sequential", {"mh_adapter": True}, "none of seq_bn, double_seq_bn and par_bn"),
     "activation": ("sequential", {"non_linearity": "leakyrelu"}, "'leakyrelu' is not supported"),
