@@ -56,6 +56,23 @@ def test_saved_there_read_here(tmp_path: Path) -> None:
     torch.testing.assert_close(head.tensors["output.weight"], there.heads["tags"][1].weight.data)
 
 
+def test_a_language_adapter_below_a_task_adapter(tmp_path: Path) -> None:
+    """MAD-X's stack, whose lowest adapter has an invertible part; anywhere else the library would leave it out."""
+    model, where = encoder("xlm-roberta"), place()
+    language, task = Bottleneck(reduction_factor=4.0, invertible="nice"), Bottleneck(reduction_factor=8.0)
+    parts = [adapter(language, where, None, 0), adapter(task, where, "tagging", 1)]
+    for name, part in zip(("de", "tags"), parts, strict=True):
+        (tmp_path / name).mkdir()
+        formats.write(tmp_path / name, "adapterhub", part, where, name)
+    setup.write(tmp_path, Setup(("de", "tags"), "tags"))
+    there = flexible(model)
+    there.load_adapter_setup(str(tmp_path), use_safetensors=True, set_active=True)
+    torch.testing.assert_close(hidden(model, *parts), theirs(there.roberta), atol=1e-5, rtol=1e-5)
+    setup.check([language, task], "here")
+    with pytest.raises(FormatError, match="in the lowest adapter of a stack only"):
+        setup.check([task, language], "here")
+
+
 SINGLE = {"type": "single", "children": ["one"]}
 REFUSED: dict[str, tuple[Any, Any, str]] = {
     "parallel": ({"type": "Parallel", "children": [SINGLE, SINGLE]}, None, "type 'Parallel' cannot be read"),
