@@ -9,7 +9,7 @@ from torch import Tensor
 
 from adapterx.methods.config import Method
 from adapterx.methods.head import Head
-from adapterx.methods.method import parameters
+from adapterx.methods.method import Slot, parameters
 from adapterx.methods.parameters import Parameter
 from adapterx.methods.shape import Shape
 from adapterx.tasks.examples import Format
@@ -55,6 +55,11 @@ class PortableAdapter:
     method: Method
     tensors: Mapping[str, Tensor]
     head: PortableHead | None = None
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The adapter as the encoder takes it."""
+        return (Slot(self.method, self.tensors),)
 
 
 def head_shapes(format_: Format, labels: int, hidden: int) -> dict[str, tuple[int, ...]]:
