@@ -10,16 +10,15 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapterx import __version__
+from adapterx import __version__, fuse_command
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from adapterx.plan import BackboneInfo, Plan, TaskFacts
     from adapterx.recipe import Backbone
@@ -34,7 +33,8 @@ examples:
   adapterx report quickstart
   adapterx export CELL --format adapterhub --out my-adapter
   adapterx predict my-adapter --task xnli items.jsonl
-  adapterx fuse one-adapter another --format peft --out merged --task xnli
+  adapterx fuse one-adapter another --out merged --task xnli
+  adapterx fuse one-adapter another --method fusion --train lingnli --task xnli --out fused
 """
 
 
@@ -106,7 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     _store_argument(report)
     _export_arguments(commands.add_parser("export", help="write a trained cell as peft or AdapterHub adapters"))
     _predict_arguments(commands.add_parser("predict", help="answer new items with an adapter"))
-    _fuse_arguments(commands.add_parser("fuse", help="merge adapters into one, and score it against each of them"))
+    fuse_command.arguments(
+        commands.add_parser("fuse", help="bring adapters together, with or without training, and score them all")
+    )
     return parser
 
 
@@ -118,26 +120,6 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
         "--run", metavar="RUN", help="a run's name, its directory, or its recipe (default: the only run)"
     )
     _store_argument(parser)
-
-
-def _fuse_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "adapters", nargs="+", metavar="DIR", help="adapters' directories, or ids on the Hub (id@commit)"
-    )
-    parser.add_argument(
-        "--method",
-        choices=("linear", "ties", "dare_linear", "dare_ties", "svd", "cat", "average"),
-        help="the arithmetic (default: linear for LoRA, average for bottlenecks)",
-    )
-    parser.add_argument("--weights", type=_weights, metavar="W,W", help="one per adapter (default: equal)")
-    parser.add_argument("--density", type=float, default=0.5, help="share that ties and dare_* keep (default 0.5)")
-    parser.add_argument(
-        "--backbone", metavar="MODEL", help="the model they were trained on (MODEL@REVISION on the Hub)"
-    )
-    parser.add_argument("--format", required=True, choices=("peft", "adapterhub"), help="whose files to write")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new directory")
-    parser.add_argument("--task", help="score the result and each adapter that has a head on this task's test items")
-    parser.add_argument("--limit", type=_count, metavar="N", help="test items per language (default: all)")
 
 
 def _predict_arguments(parser: argparse.ArgumentParser) -> None:
@@ -168,13 +150,6 @@ def _count(text: str) -> int:
     if number < 0:
         raise argparse.ArgumentTypeError(f"should be 0 or more, not {number}")
     return number
-
-
-def _weights(text: str) -> tuple[float, ...]:
-    numbers = tuple(float(part) for part in text.split(","))
-    if not all(math.isfinite(number) for number in numbers):
-        raise argparse.ArgumentTypeError(f"should be numbers joined by commas, not {text}")
-    return numbers
 
 
 def _language(text: str) -> str:
@@ -278,38 +253,11 @@ def _predict(args: argparse.Namespace) -> int:
 
 
 def _fuse(args: argparse.Namespace) -> int:
-    from adapterx.executors import fuse
-    from adapterx.methods.config import Lora
-    from adapterx.methods.merging import Merging
-
-    if len(args.adapters) < 2:
-        raise CommandError("a single adapter is what it is: name two or more")
-    if not 0 < args.density <= 1:
-        raise CommandError(f"--density should be more than 0 and at most 1, not {args.density:g}")
+    if wrong := fuse_command.mistake(args):
+        raise CommandError(wrong)
     with _readable(), _worded():
-        parts = fuse.read(args.adapters, args.backbone)
-        lora = isinstance(parts.parts[0].adapter.method, Lora)
-        merging = Merging(args.method or ("linear" if lora else "average"), args.weights, args.density)
-        adapter = fuse.merged(parts, merging)
-        fuse.write(parts, adapter, args.format, args.out)
-        if args.task is not None:
-            found = fuse.scores(parts, adapter, args.task, args.limit or None, Path.cwd())
-            _console().print(_scores_table(found))
-            if "merged" not in found:
-                sys.stderr.write("the heads are of different tasks, so the merged adapter has none and is not scored\n")
-    sys.stdout.write(f"{args.out}\n")
+        fuse_command.run(args, _console())
     return 0
-
-
-def _scores_table(found: Mapping[str, Mapping[str, float]]) -> Table:
-    """A row per language after their mean, a column per adapter."""
-    from rich.table import Table
-
-    table = Table("language", *(Path(name).name for name in found), box=None)
-    table.add_row("mean", *(f"{sum(scores.values()) / len(scores):.1f}" for scores in found.values()))
-    for language in next(iter(found.values()), {}):
-        table.add_row(language, *(f"{scores[language]:.1f}" for scores in found.values()))
-    return table
 
 
 def _lines(file: str | None) -> list[str]:
@@ -399,6 +347,7 @@ def _worded() -> Iterator[None]:
     """What is refused with a reason is told by that reason alone."""
     from adapterx.backbones.errors import BackboneError
     from adapterx.executors.export import ExportError
+    from adapterx.executors.fuse import FuseError
     from adapterx.formats.errors import FormatError
     from adapterx.store import DamagedFile
     from adapterx.tasks.catalog import TaskError, UnknownTask
@@ -406,7 +355,16 @@ def _worded() -> Iterator[None]:
 
     try:
         yield
-    except (BackboneError, DamagedFile, ExportError, FormatError, ItemError, TaskError, UnknownTask) as error:
+    except (
+        BackboneError,
+        DamagedFile,
+        ExportError,
+        FormatError,
+        FuseError,
+        ItemError,
+        TaskError,
+        UnknownTask,
+    ) as error:
         raise CommandError(str(error)) from error
 
 

@@ -57,7 +57,9 @@ class TrainingCell:
     """Adapter tensors to go on from (transfer `continue`); fresh ones from the seed where None. A `full` cell always
     has them: the backbone's own, or those of its intermediate."""
     lower: tuple[Slot, ...] = ()
-    """Frozen adapters below the trained one, the lowest first (transfer `stack`)."""
+    """Frozen adapters below the trained one, the lowest first (transfers `stack` and `fuse`)."""
+    heads: Mapping[str, Tensor] | None = None
+    """Head tensors of all tasks to go on from; fresh ones from the seed where None."""
 
     @cached_property
     def pools(self) -> tuple[tuple[int, Pool], ...]:

@@ -74,7 +74,7 @@ class CellState:
         heads = head_parameters(cell, shape)
         return cls(
             adapter=Rows.fresh(flatten(adapter, tensors)),
-            head=Rows.fresh(flatten(heads, initial(heads, cell.seed))),
+            head=Rows.fresh(flatten(heads, initial(heads, cell.seed) if cell.heads is None else cell.heads)),
         )
 
 

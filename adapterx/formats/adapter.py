@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from torch import Tensor
 
@@ -41,6 +42,12 @@ class PortableHead:
     """`dense.{weight,bias}` and `output.{weight,bias}`, float32."""
     task: str = ""
     """What it was trained on, where that is known."""
+
+    @classmethod
+    def of(cls, head: Head, labels: Sequence[str], tensors: Mapping[str, Tensor]) -> Self:
+        """A trained head, of tensors that bear its task's name."""
+        own = {name.removeprefix(head.prefix): tensor for name, tensor in tensors.items()}
+        return cls(head.format, tuple(labels), own, head.task)
 
     def named(self, task: str) -> tuple[Head, dict[str, Tensor]]:
         """The head of a task as methods and engine know it, with its tensors."""

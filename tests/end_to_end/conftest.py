@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tests.backbones.checkpoints import save
+from tests.end_to_end import fused
+from tests.support.command import adapterx
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +49,14 @@ def recipe(tmp_path: Path, checkpoints: dict[str, Path]) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def fused_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of the run in `fused`."""
+    root = tmp_path_factory.mktemp("fused")
+    path = root / "fused.yaml"
+    path.write_text(json.dumps(fused.RECIPE))
+    done = adapterx("run", path, "--store", root / "store")
+    assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done.stdout + done.stderr
+    return root / "store"

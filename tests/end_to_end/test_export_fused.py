@@ -17,42 +17,10 @@ from adapterx.cli import main
 from adapterx.recipe import Backbone
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find
+from tests.end_to_end.fused import MODEL
 from tests.end_to_end.test_export import command, compare, line, probabilities
-from tests.support.command import adapterx
 
-MODEL = "embedded/e5-small@1"
 CELLS = {"fusion": "e5.seq.both.fusion.order.seed1", "low": "e5.seq.both.low.order.seed1"}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store of a run that fuses two intermediates in two ways, and stacks one."""
-    root = tmp_path_factory.mktemp("fused")
-    content = {
-        "adapterx": 1,
-        "name": "fused",
-        "backbones": {"e5": MODEL},
-        "methods": {"seq": {"kind": "bottleneck", "reduction_factor": 32}},
-        "intermediates": {
-            "time": {"tasks": "time-latest"},
-            "items": {"tasks": "place-match"},
-            "both": {"members": ["time", "items"]},
-        },
-        "transfers": {"fusion": {"kind": "fuse"}, "low": {"kind": "fuse", "value_rank": 4}, "above": {"kind": "stack"}},
-        "targets": {"order": {"task": "time-order", "languages": ["de"]}},
-        "train": {"learning_rate": 1e-2, "batch_size": 4, "steps": 2, "limit": 12, "max_length": 32},
-        "evaluate": {"limit": 4, "bootstrap": 100},
-        "skip": [
-            {"intermediates": "items"},
-            {"intermediates": "time", "transfers": ["fusion", "low"]},
-            {"intermediates": "both", "transfers": "above"},
-        ],
-    }
-    path = root / "fused.yaml"
-    path.write_text(json.dumps(content))
-    done = adapterx("run", path, "--store", root / "store")
-    assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done.stdout + done.stderr
-    return root / "store"
 
 
 def stored(store: Path, cell: str) -> list[dict]:
@@ -62,10 +30,10 @@ def stored(store: Path, cell: str) -> list[dict]:
 
 @pytest.mark.parametrize("kind", CELLS)
 def test_an_exported_fusion_answers_as_it_did_in_the_run(
-    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+    fused_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     out, cell = tmp_path / "out", CELLS[kind]
-    exported = command(capsys, "export", cell, "--format", "adapterhub", "--out", out, "--store", store)
+    exported = command(capsys, "export", cell, "--format", "adapterhub", "--out", out, "--store", fused_store)
     # A module of the library's cannot be called `items`.
     assert exported == (0, f"{out / 'time'}\n{out / 'items-1'}\n", "")
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
@@ -85,13 +53,15 @@ def test_an_exported_fusion_answers_as_it_did_in_the_run(
     code, printed, complaints = command(capsys, "predict", out, items, "--task", "time-order")
     assert (code, complaints) == (0, "")
     answers = [json.loads(one) for one in printed.splitlines()]
-    compare(answers, stored(store, cell), spec.labels, tagging=False)
+    compare(answers, stored(fused_store, cell), spec.labels, tagging=False)
 
 
-def test_the_library_gives_the_run_s_logits(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_library_gives_the_run_s_logits(
+    fused_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     library = pytest.importorskip("adapters")
     out, cell = tmp_path / "out", CELLS["low"]
-    assert command(capsys, "export", cell, "--format", "adapterhub", "--out", out, "--store", store)[0] == 0
+    assert command(capsys, "export", cell, "--format", "adapterhub", "--out", out, "--store", fused_store)[0] == 0
     backbone = Backbone(model=MODEL)
     loaded = load(backbone, describe(backbone), "cpu")
     there = library.XLMRobertaAdapterModel(loaded.model.config)
@@ -99,7 +69,7 @@ def test_the_library_gives_the_run_s_logits(store: Path, tmp_path: Path, capsys:
     composed, head = there.load_adapter_setup(str(out), use_safetensors=True, set_active=True)
     assert (list(composed), head) == (["time", "items-1"], "head")
     spec = find("time-order")
-    rows = stored(store, cell)
+    rows = stored(fused_store, cell)
     for example, row in zip(data.load(spec, next(iter(spec.sources)), "de", "test", 4), rows, strict=True):
         given = loaded.tokenizer(example.text, example.text_pair, truncation=True, max_length=32, return_tensors="pt")
         with torch.no_grad():
@@ -108,9 +78,9 @@ def test_the_library_gives_the_run_s_logits(store: Path, tmp_path: Path, capsys:
     assert not np.allclose(probabilities(np.array([rows[0]["logits"]])), 1 / 3, atol=1e-3)
 
 
-def test_what_does_not_fit_is_refused(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_does_not_fit_is_refused(fused_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    export = ["export", CELLS["fusion"], "--store", store, "--out", out, "--format"]
+    export = ["export", CELLS["fusion"], "--store", fused_store, "--out", out, "--format"]
     code, _, complaints = command(capsys, *export, "peft")
     assert code == 2 and "peft has no AdapterFusion" in complaints and not list(tmp_path.iterdir())
     assert command(capsys, *export, "adapterhub")[0] == 0
@@ -132,9 +102,9 @@ def test_what_does_not_fit_is_refused(store: Path, tmp_path: Path, capsys: pytes
     assert "there is no directory" in refused()
 
 
-def test_a_stack_of_another_name_is_still_two_adapters(store: Path, tmp_path: Path) -> None:
+def test_a_stack_of_another_name_is_still_two_adapters(fused_store: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    export = ["export", "e5.seq.time.above", "--format", "adapterhub", "--out", str(out), "--store", str(store)]
+    export = ["export", "e5.seq.time.above", "--format", "adapterhub", "--out", str(out), "--store", str(fused_store)]
     assert main(export) == 0
     for part in ("intermediate", "target"):
         with safe_open(out / part / "adapter.safetensors", "pt") as file:
