@@ -20,7 +20,7 @@ from adapterx.tasks.catalog import find
 from tests.end_to_end.fused import MODEL
 from tests.end_to_end.test_export import command, compare, line, probabilities
 
-CELLS = {"fusion": "e5.seq.both.fusion.order.seed1", "low": "e5.seq.both.low.order.seed1"}
+CELLS = {"fusion": "small.seq.both.fusion.order.seed1", "low": "e5.seq.both.low.order.seed1"}
 
 
 def stored(store: Path, cell: str) -> list[dict]:
@@ -104,8 +104,17 @@ def test_what_does_not_fit_is_refused(fused_store: Path, tmp_path: Path, capsys:
 
 def test_a_stack_of_another_name_is_still_two_adapters(fused_store: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    export = ["export", "e5.seq.time.above", "--format", "adapterhub", "--out", str(out), "--store", str(fused_store)]
+    export = [
+        "export",
+        "small.seq.time.above",
+        "--format",
+        "adapterhub",
+        "--out",
+        str(out),
+        "--store",
+        str(fused_store),
+    ]
     assert main(export) == 0
     for part in ("intermediate", "target"):
         with safe_open(out / part / "adapter.safetensors", "pt") as file:
-            assert len(list(file.keys())) == 4
+            assert len(list(file.keys())) == 12

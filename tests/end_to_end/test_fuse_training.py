@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from adapterx.cli import main
-from tests.end_to_end.fused import MODEL, TRAIN
+from tests.backbones.checkpoints import tokenizer
+from tests.end_to_end.fused import TRAIN
 from tests.end_to_end.test_export import command
 
 SETTINGS = [
@@ -24,15 +25,16 @@ def parts(fused_store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     """What the run's fusion and merger were made of and what they became, exported."""
     root = tmp_path_factory.mktemp("parts")
     cells = {
-        "latest": "e5.seq.none.latest.seed1",
-        "match": "e5.seq.none.match.seed1",
-        "fusion": "e5.seq.both.fusion.order.seed1",
-        "mean": "e5.seq.both.mean.order.seed1",
+        "latest": "none.latest.seed1",
+        "match": "none.match.seed1",
+        "fusion": "both.fusion.order.seed1",
+        "mean": "both.mean.order.seed1",
     }
     for name, cell in cells.items():
-        export = ["export", cell, "--format", "adapterhub", "--out", str(root / name), "--store", str(fused_store)]
-        assert main(export) == 0
-    return {name: root / name for name in cells}
+        for backbone in ("e5", "small"):
+            export = ["export", f"{backbone}.seq.{cell}", "--format", "adapterhub", "--store", str(fused_store)]
+            assert main([*export, "--out", str(root / backbone / name)]) == 0
+    return {f"{backbone}/{name}": root / backbone / name for name in cells for backbone in ("e5", "small")}
 
 
 def same(ours: Path, theirs: Path) -> None:
@@ -41,13 +43,14 @@ def same(ours: Path, theirs: Path) -> None:
         torch.testing.assert_close(one[1], other[1], atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["fusion", "average"])
+@pytest.mark.parametrize(("backbone", "method"), [("e5", "fusion"), ("small", "fusion"), ("small", "average")])
 def test_what_comes_out_is_what_a_recipe_makes_of_them(
-    parts: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], method: str
+    parts: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], backbone: str, method: str
 ) -> None:
     """The same members, task, settings and seed give the same weights: it is one engine."""
     out = tmp_path / "out"
-    given = [parts["latest"], parts["match"], "--method", method, "--train", "time-order", *SETTINGS]
+    own = {name: parts[f"{backbone}/{name}"] for name in ("latest", "match", "fusion", "mean")}
+    given = [own["latest"], own["match"], "--method", method, "--train", "time-order", *SETTINGS]
     code, printed, complaints = command(capsys, "fuse", *given, "--out", out)
     assert code == 0, complaints
     name = "fused" if method == "fusion" else "merged"
@@ -56,17 +59,18 @@ def test_what_comes_out_is_what_a_recipe_makes_of_them(
     assert "latest is not scored: the head answers multiple-choice" in complaints
     assert "match is not scored: the head's labels are" in complaints
     if method == "average":
-        same(out / "adapter.safetensors", parts["mean"] / "adapter.safetensors")
-        same(out / "model_head.safetensors", parts["mean"] / "model_head.safetensors")
+        same(out / "adapter.safetensors", own["mean"] / "adapter.safetensors")
+        same(out / "model_head.safetensors", own["mean"] / "model_head.safetensors")
     else:
-        recipe = parts["fusion"]
-        same(out / "head" / "model_head.safetensors", recipe / "head" / "model_head.safetensors")
-        pair = [path / "model_adapter_fusion.safetensors" for path in (out / "latest,match", recipe / "time,items-1")]
-        same(*pair)
+        for part, theirs in (("head", "head"), ("latest,match", "time,items-1")):
+            (name,) = (path.name for path in (out / part).glob("*.safetensors"))
+            same(out / part / name, own["fusion"] / theirs / name)
         for part in ("latest", "match"):
-            same(out / part / "adapter.safetensors", parts[part] / "adapter.safetensors")
+            same(out / part / "adapter.safetensors", own[part] / "adapter.safetensors")
     known = json.loads((out / "adapterx.json").read_text())
-    assert (known["model"], known["task"], known["max_length"]) == (MODEL, "time-order", TRAIN["max_length"])
+    recipe = json.loads((own["mean"] / "adapterx.json").read_text())
+    told = ("model", "backbone", "task", "labels", "max_length")
+    assert [known[key] for key in told] == [recipe[key] for key in told]
     items = tmp_path / "items.jsonl"
     items.write_text('{"text": "heute", "text_pair": "gestern"}\n')
     code, printed, complaints = command(capsys, "predict", out, items, "--task", "time-order")
@@ -80,16 +84,16 @@ def test_heads_of_one_task_are_gone_on_with(
     other = tmp_path / "other"
     settings = ["--train", "place-match", "--train-languages", "en,de", "--limit-train", "4", "--steps", "1"]
     tiny = ["--learning-rate", "1e-12", "--batch-size", "2", "--limit", "2"]
-    first = [parts["match"], parts["latest"], *settings, *tiny, "--out", other]
+    first = [parts["small/match"], parts["small/latest"], *settings, *tiny, "--out", other]
     code, printed, complaints = command(capsys, "fuse", *first)
     assert code == 0, complaints
     assert printed.splitlines()[0].split() == ["language", "match", "merged"]
-    heads = [load_file(path / "model_head.safetensors") for path in (parts["match"], other)]
+    heads = [load_file(path / "model_head.safetensors") for path in (parts["small/match"], other)]
     fresh = [next(tensor for name, tensor in head.items() if ".1.weight" in name) for head in heads]
     assert not torch.allclose(*fresh, atol=1e-3)
     out = tmp_path / "out"
     code, printed, complaints = command(
-        capsys, "fuse", parts["match"], other, *settings, *tiny, "--weights", "0.25,0.75", "--out", out
+        capsys, "fuse", parts["small/match"], other, *settings, *tiny, "--weights", "0.25,0.75", "--out", out
     )
     assert code == 0, complaints
     assert printed.splitlines()[0].split() == ["language", "match", "other", "merged"]
@@ -100,32 +104,26 @@ def test_heads_of_one_task_are_gone_on_with(
 
 
 def test_an_adapter_from_elsewhere_is_fused_and_the_library_loads_it(
-    parts: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    parts: dict[str, Path], checkpoints: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Saved by the library, of another width; what comes out gives the same logits there."""
     library = pytest.importorskip("adapters")
-    from adapterx.backbones.describe import describe
-    from adapterx.backbones.load import load
-    from adapterx.recipe import Backbone
-
-    backbone = Backbone(model=MODEL)
-    loaded = load(backbone, describe(backbone), "cpu")
-    there = library.XLMRobertaAdapterModel(loaded.model.config)
-    there.roberta.load_state_dict(loaded.model.state_dict(), strict=False)
-    there.add_adapter("mine", config=library.SeqBnConfig(reduction_factor=64))
+    backbone = str(checkpoints["small"])
+    there = library.XLMRobertaAdapterModel.from_pretrained(backbone)
+    there.add_adapter("mine", config=library.SeqBnConfig(reduction_factor=4))
     there.save_adapter(str(tmp_path / "mine"), "mine", with_head=False, use_safetensors=True)
     out = tmp_path / "out"
-    fuse = ["fuse", tmp_path / "mine", parts["match"], "--method", "fusion", "--train", "place-match", *SETTINGS]
-    code, printed, complaints = command(capsys, *fuse, "--backbone", MODEL, "--out", out)
+    fuse = ["fuse", tmp_path / "mine", parts["small/match"], "--method", "fusion", "--train", "place-match", *SETTINGS]
+    code, printed, complaints = command(capsys, *fuse, "--backbone", backbone, "--out", out)
     assert code == 0, complaints
     assert printed.splitlines()[0].split() == ["language", "match", "fused"]
     assert "mine is not scored: it has no prediction head" in complaints
     there.delete_adapter("mine")
     there.load_adapter_setup(str(out), use_safetensors=True, set_active=True)
-    given = loaded.tokenizer("Berlin", "Paris", return_tensors="pt")
+    given = tokenizer()("the cat", "a", return_tensors="pt")
     with torch.no_grad():
         logits = there.eval()(input_ids=given["input_ids"], attention_mask=given["attention_mask"]).logits[0]
-    (tmp_path / "items.jsonl").write_text('{"text": "Berlin", "text_pair": "Paris"}\n')
+    (tmp_path / "items.jsonl").write_text('{"text": "the cat", "text_pair": "a"}\n')
     capsys.readouterr()
     code, printed, complaints = command(capsys, "predict", out, tmp_path / "items.jsonl", "--task", "place-match")
     assert (code, complaints) == (0, "")
@@ -155,7 +153,7 @@ def test_what_cannot_be_done(
 ) -> None:
     more, reason = REFUSED[name]
     code, printed, complaints = command(
-        capsys, "fuse", parts["latest"], parts["match"], *more, "--out", tmp_path / "out"
+        capsys, "fuse", parts["small/latest"], parts["small/match"], *more, "--out", tmp_path / "out"
     )
     assert (code, printed) == (2, "")
     assert reason in complaints
@@ -165,5 +163,7 @@ def test_what_cannot_be_done(
 def test_what_is_composed_already_has_no_place_in_another(
     parts: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, _, complaints = command(capsys, "fuse", parts["latest"], parts["fusion"], "--out", tmp_path / "out")
+    code, _, complaints = command(
+        capsys, "fuse", parts["small/latest"], parts["small/fusion"], "--out", tmp_path / "out"
+    )
     assert code == 2 and "is a fusion of 2 adapters (adapter_setup.json); name single ones" in complaints

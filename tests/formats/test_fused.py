@@ -20,7 +20,6 @@ from adapterx.methods.config import Bottleneck, Fusion, Lora
 from adapterx.methods.fusion import with_full_value
 from adapterx.methods.method import parameters
 from adapterx.tasks.encoded import Encoded
-from tests.formats.test_adapterhub import flexible, randomised
 from tests.formats.worked import LENGTH, TOKENS, adapter, place
 from tests.models import encoder
 
@@ -72,6 +71,8 @@ def answers(there: Any) -> Tensor:
 @pytest.mark.parametrize("kind", MEMBERS)
 def test_written_here_loaded_there(kind: str, rank: int | None, tmp_path: Path) -> None:
     pytest.importorskip("adapters")
+    from tests.formats.test_adapterhub import flexible
+
     model, content = encoder("xlm-roberta"), fusion_of(MEMBERS[kind], rank)
     fused.write(tmp_path, content, place())
     there = flexible(model)
@@ -89,6 +90,8 @@ def test_written_here_loaded_there(kind: str, rank: int | None, tmp_path: Path) 
 @pytest.mark.parametrize("kind", ["seq_bn", "double_seq_bn", "par_bn"])
 def test_saved_there_read_here(kind: str, tmp_path: Path) -> None:
     library = pytest.importorskip("adapters")
+    from tests.formats.test_adapterhub import flexible, randomised
+
     model = encoder("xlm-roberta")
     there = flexible(model)
     for name in ("one", "two"):
