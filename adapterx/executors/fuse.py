@@ -21,6 +21,7 @@ from adapterx.formats.errors import FormatError
 from adapterx.formats.files import SETUP, check_empty
 from adapterx.formats.fused import PortableFusion
 from adapterx.formats.metadata import Metadata
+from adapterx.methods.config import Lora
 from adapterx.methods.merging import Merging, member_weights, merge, merged_method
 from adapterx.methods.shape import Shape
 from adapterx.plan import BackboneInfo
@@ -179,7 +180,12 @@ def _mean_head(heads: Sequence[PortableHead | None], weights: Tensor) -> Portabl
 
 
 def under_fusion(parts: Parts) -> PortableFusion:
-    """The parts under a fusion that has no tensors yet. FormatError for adapters that cannot be fused."""
+    """The parts under a fusion that has no tensors yet. FuseError or FormatError for adapters that cannot be fused."""
+    if lora := next((part.name for part in parts.parts if isinstance(part.adapter.method, Lora)), None):
+        raise FuseError(
+            f"{lora} is a LoRA, and a fusion mixes what bottleneck adapters add to a layer: merge LoRA instead, with "
+            "--method linear, say"
+        )
     fused.check([adapter.method for adapter in parts.adapters], ", ".join(part.name for part in parts.parts))
     return PortableFusion(fused.distinct([part.label for part in parts.parts]), parts.adapters, {})
 

@@ -116,6 +116,11 @@ def test_a_merged_adapter_is_trained_on(adapters: Path, tmp_path: Path, capsys: 
         (["bottleneck", "bottleneck"], ["--method", "ties"], "'ties' is not defined for Bottleneck"),
         (["one", "two"], ["--weights", "1,2,3"], "3 weights for 2 members"),
         (["one", "two"], ["--density", "2"], "--density should be more than 0 and at most 1"),
+        (
+            ["one", "two"],
+            ["--method", "fusion", "--train", "time-order"],
+            "is a LoRA, and a fusion mixes what bottleneck",
+        ),
         (["one", "nowhere/at/all"], [], "there is no directory"),
     ],
 )
@@ -124,6 +129,7 @@ def test_what_cannot_be_merged_is_refused(
 ) -> None:
     out = tmp_path / "merged"
     paths = [name if "/" in name else str(adapters / name) for name in names]
-    assert main(["fuse", *paths, *more, "--format", "peft", "--out", str(out)]) == 2
+    layout = [] if "fusion" in more else ["--format", "peft"]
+    assert main(["fuse", *paths, *more, *layout, "--out", str(out)]) == 2
     assert reason in capsys.readouterr().err
     assert not out.exists()
