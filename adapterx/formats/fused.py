@@ -96,7 +96,8 @@ def write(directory: Path, fusion: PortableFusion, encoder: Encoder) -> None:
     joined.mkdir()
     tensors = with_full_value(fusion.tensors)
     _check_tensors(tensors, methods, encoder)
-    whole = {name: tensors.get(name, torch.zeros(shape)) for name, shape in fusion_shapes(encoder, sites).items()}
+    shapes = fusion_shapes(encoder, sites)
+    whole = {name: tensors[name] if name in tensors else torch.zeros(shape) for name, shape in shapes.items()}
     adapterhub_fusion.write(joined, adapterhub_fusion.Fusion(fusion.names, whole), encoder, sites)
     if fusion.head is not None:
         (directory / HEAD).mkdir()
