@@ -10,18 +10,16 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from adapterx import __version__
+from adapterx import __version__, fuse_command
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
-    from adapterx.methods.merge_weights import Trial
     from adapterx.plan import BackboneInfo, Plan, TaskFacts
     from adapterx.recipe import Backbone
     from adapterx.tasks.spec import TaskSpec
@@ -35,7 +33,8 @@ examples:
   adapterx report quickstart
   adapterx export CELL --format adapterhub --out my-adapter
   adapterx predict my-adapter --task xnli items.jsonl
-  adapterx fuse one-adapter another --format peft --out merged --task xnli
+  adapterx fuse one-adapter another --out merged --task xnli
+  adapterx fuse one-adapter another --method fusion --train lingnli --task xnli --out fused
 """
 
 
@@ -107,7 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     _store_argument(report)
     _export_arguments(commands.add_parser("export", help="write a trained cell as peft or AdapterHub adapters"))
     _predict_arguments(commands.add_parser("predict", help="answer new items with an adapter"))
-    _fuse_arguments(commands.add_parser("fuse", help="merge adapters into one, and score it against each of them"))
+    fuse_command.arguments(
+        commands.add_parser("fuse", help="bring adapters together, with or without training, and score them all")
+    )
     return parser
 
 
@@ -119,37 +120,6 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
         "--run", metavar="RUN", help="a run's name, its directory, or its recipe (default: the only run)"
     )
     _store_argument(parser)
-
-
-def _fuse_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "adapters", nargs="+", metavar="DIR", help="adapters' directories, or ids on the Hub (id@commit)"
-    )
-    parser.add_argument(
-        "--method",
-        choices=("linear", "ties", "dare_linear", "dare_ties", "svd", "cat", "average"),
-        help="the arithmetic (default: linear for LoRA, average for bottlenecks)",
-    )
-    parser.add_argument(
-        "--weights",
-        type=_weights,
-        metavar="W,W",
-        help="one per adapter (default: equal), or 'tuned': those that are best on the dev items of --task",
-    )
-    parser.add_argument(
-        "--dev-languages",
-        type=_codes,
-        metavar="L,L",
-        help="whose dev items tune weights (default: en), such as those trained in",
-    )
-    parser.add_argument("--density", type=float, default=0.5, help="share that ties and dare_* keep (default 0.5)")
-    parser.add_argument(
-        "--backbone", metavar="MODEL", help="the model they were trained on (MODEL@REVISION on the Hub)"
-    )
-    parser.add_argument("--format", required=True, choices=("peft", "adapterhub"), help="whose files to write")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new directory")
-    parser.add_argument("--task", help="score the result and each adapter that has a head on this task's test items")
-    parser.add_argument("--limit", type=_count, metavar="N", help="test items per language (default: all)")
 
 
 def _predict_arguments(parser: argparse.ArgumentParser) -> None:
@@ -182,27 +152,10 @@ def _count(text: str) -> int:
     return number
 
 
-def _weights(text: str) -> tuple[float, ...] | Literal["tuned"]:
-    if text == "tuned":
-        return "tuned"
-    wrong = argparse.ArgumentTypeError(f"should be numbers joined by commas, or 'tuned', not {text!r}")
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise wrong from None
-    if not all(math.isfinite(number) for number in numbers):
-        raise wrong
-    return numbers
-
-
 def _language(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*", text):
         raise argparse.ArgumentTypeError(f"should be a language code such as 'de', not {text!r}")
     return text
-
-
-def _codes(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_language(code) for code in text.split(",")))
 
 
 def _gigabytes(text: str) -> float:
@@ -300,66 +253,11 @@ def _predict(args: argparse.Namespace) -> int:
 
 
 def _fuse(args: argparse.Namespace) -> int:
-    from adapterx.executors import fuse
-    from adapterx.formats.files import check_empty
-    from adapterx.methods.config import Lora
-    from adapterx.methods.merging import Arithmetic, Merging
-
-    _check_fuse(args)
-    tune = args.weights == "tuned"
+    if wrong := fuse_command.mistake(args):
+        raise CommandError(wrong)
     with _readable(), _worded():
-        check_empty(args.out)
-        parts = fuse.read(args.adapters, args.backbone)
-        usual: Arithmetic = "linear" if isinstance(parts.parts[0].adapter.method, Lora) else "average"
-        merging = Merging(args.method or usual, None if tune else args.weights, args.density)
-        if tune:
-            merging, tried = fuse.tuned(parts, merging, args.task, args.dev_languages or ("en",), Path.cwd())
-            _console().print(_trials_table(tried))
-        adapter = fuse.merged(parts, merging)
-        fuse.write(parts, adapter, args.format, args.out)
-        if args.task is not None:
-            found = fuse.scores(parts, adapter, args.task, args.limit or None, Path.cwd())
-            _console().print(_scores_table(found))
-            if "merged" not in found:
-                sys.stderr.write("the heads are of different tasks, so the merged adapter has none and is not scored\n")
-    sys.stdout.write(f"{args.out}\n")
+        fuse_command.run(args, _console())
     return 0
-
-
-def _check_fuse(args: argparse.Namespace) -> None:
-    """What argparse cannot see: options that need one another."""
-    if len(args.adapters) < 2:
-        raise CommandError("a single adapter is what it is: name two or more")
-    if not 0 < args.density <= 1:
-        raise CommandError(f"--density should be more than 0 and at most 1, not {args.density:g}")
-    if args.weights == "tuned" and args.task is None:
-        raise CommandError("--weights tuned chooses on the dev items of a task: name it with --task")
-    if args.dev_languages is not None and args.weights != "tuned":
-        raise CommandError("--dev-languages says where weights are tuned: use it with --weights tuned")
-
-
-def _trials_table(tried: Sequence[Trial]) -> Table:
-    """A row per vector of weights that was tried, the best first."""
-    from rich.table import Table
-
-    from adapterx.methods.merge_weights import best
-
-    table = Table("weights", "dev", box=None)
-    winner = best(tried)
-    for one in (winner, *(trial for trial in tried if trial is not winner)):
-        table.add_row(" : ".join(f"{float(weight):.3g}" for weight in one.weights), f"{one.score:.1f}")
-    return table
-
-
-def _scores_table(found: Mapping[str, Mapping[str, float]]) -> Table:
-    """A row per language after their mean, a column per adapter."""
-    from rich.table import Table
-
-    table = Table("language", *(Path(name).name for name in found), box=None)
-    table.add_row("mean", *(f"{sum(scores.values()) / len(scores):.1f}" for scores in found.values()))
-    for language in next(iter(found.values()), {}):
-        table.add_row(language, *(f"{scores[language]:.1f}" for scores in found.values()))
-    return table
 
 
 def _lines(file: str | None) -> list[str]:
@@ -449,6 +347,7 @@ def _worded() -> Iterator[None]:
     """What is refused with a reason is told by that reason alone."""
     from adapterx.backbones.errors import BackboneError
     from adapterx.executors.export import ExportError
+    from adapterx.executors.fuse import FuseError
     from adapterx.formats.errors import FormatError
     from adapterx.store import DamagedFile
     from adapterx.tasks.catalog import TaskError, UnknownTask
@@ -456,7 +355,16 @@ def _worded() -> Iterator[None]:
 
     try:
         yield
-    except (BackboneError, DamagedFile, ExportError, FormatError, ItemError, TaskError, UnknownTask) as error:
+    except (
+        BackboneError,
+        DamagedFile,
+        ExportError,
+        FormatError,
+        FuseError,
+        ItemError,
+        TaskError,
+        UnknownTask,
+    ) as error:
         raise CommandError(str(error)) from error
 
 

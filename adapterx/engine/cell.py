@@ -62,7 +62,7 @@ class TrainingCell:
     """Adapter tensors to go on from (transfer `continue`); fresh ones from the seed where None. A `full` cell always
     has them: the backbone's own, or those of its intermediate."""
     lower: tuple[Slot, ...] = ()
-    """Frozen adapters below the trained one, the lowest first (transfer `stack`)."""
+    """Frozen adapters below the trained one, the lowest first (transfers `stack` and `fuse`)."""
 
     @cached_property
     def pools(self) -> tuple[tuple[int, Pool], ...]:

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from adapterx.backbones.describe import describe
 from adapterx.backbones.embedded import PREFIX
-from adapterx.formats import adapterhub_head, fetch, metadata, setup
+from adapterx.formats import adapterhub_head, fetch, fused, metadata, setup
 from adapterx.formats import directory as formats
-from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead, unnamed
+from adapterx.formats.adapter import Encoder, PortableHead, unnamed
 from adapterx.formats.errors import FormatError
-from adapterx.formats.files import METADATA
+from adapterx.formats.files import METADATA, SETUP
 from adapterx.formats.metadata import Metadata
+from adapterx.methods.method import Slot
 from adapterx.methods.shape import Shape
 from adapterx.plan import BackboneInfo
 from adapterx.recipe import Backbone
@@ -34,8 +35,8 @@ class Answering:
 
     backbone: Backbone
     info: BackboneInfo
-    adapters: tuple[PortableAdapter, ...]
-    """The lowest first."""
+    slots: tuple[Slot, ...]
+    """The lowest first; a fusion above its members."""
     head: PortableHead
     """Its labels are the task's."""
     task: str
@@ -58,33 +59,40 @@ def prepare(name: str, revision: str | None, task: str, backbone: str | None, be
     if known is not None:
         check(directory, known, info, given=backbone is not None)
     encoder = Encoder(info.architecture, Shape(info.layers, info.hidden, info.intermediate), chosen.model)
-    adapters, head = _read(directory, known, encoder)
+    slots, head = _read(directory, known, encoder)
     length = known.max_length if known is not None else Train.model_fields["max_length"].default
-    return Answering(chosen, info, adapters, for_task(head, task, known, beside), task, min(length, info.max_positions))
+    return Answering(chosen, info, slots, for_task(head, task, known, beside), task, min(length, info.max_positions))
 
 
-def _read(
-    directory: Path, known: Metadata | None, encoder: Encoder
-) -> tuple[tuple[PortableAdapter, ...], PortableHead]:
+def _read(directory: Path, known: Metadata | None, encoder: Encoder) -> tuple[tuple[Slot, ...], PortableHead]:
     """The adapters of a directory, the lowest first, and their head."""
     composed = setup.read(directory)
-    parts = (".",) if composed is None else composed.adapters
-    if known is not None:
-        parts = known.adapters
+    if composed is not None and known is not None and known.adapters != composed.adapters:
+        raise FormatError(
+            f"{directory / METADATA} names the adapters {', '.join(known.adapters)}, {SETUP} beside it "
+            f"{', '.join(composed.adapters)}: export the cell again, or delete {METADATA}"
+        )
+    if composed is not None and composed.kind == "Fuse":
+        fusion = fused.read(directory, composed, encoder)
+        return fusion.slots, _found(fusion.head, directory)
+    parts = known.adapters if known is not None else (".",) if composed is None else composed.adapters
     adapters = tuple(formats.read(directory / part, encoder) for part in parts)
-    if composed is not None and composed.kind != "Stack":
-        raise FormatError(f"{directory} holds fused adapters, which `adapterx predict` does not run")
     if composed is not None:
         setup.check([adapter.method for adapter in adapters], str(directory))
     head = adapters[-1].head
     if composed is not None and composed.head not in (None, parts[-1]):
         head = adapterhub_head.read(directory / str(composed.head), encoder)
+    return tuple(slot for adapter in adapters for slot in adapter.slots), _found(head, directory / parts[-1])
+
+
+def _found(head: PortableHead | None, where: Path) -> PortableHead:
     if head is None:
         raise FormatError(
-            f"{directory / parts[-1]} has no prediction head: export the cell with `adapterx export`, or save the "
-            "adapter together with its head (adapters: save_adapter(…, with_head=True, use_safetensors=True))"
+            f"{where} has no prediction head: export the cell with `adapterx export`, or save the adapter together "
+            "with its head (adapters: save_adapter(…, with_head=True, use_safetensors=True), or save_adapter_setup(…, "
+            "head_setup=NAME, use_safetensors=True))"
         )
-    return adapters, head
+    return head
 
 
 def backbone_of(directory: Path, known: Metadata | None, given: str | None) -> Backbone:
@@ -167,15 +175,13 @@ def _scores(answering: Answering, examples: Sequence[Example]) -> list[NDArray[n
     from adapterx.backbones.packed import PackedEncoder
     from adapterx.engine.predict import TrainedCell, predict
     from adapterx.executors.device import choose
-    from adapterx.methods.method import Slot
     from adapterx.tasks.formats import encode_as
 
     loaded = load(answering.backbone, answering.info, choose().device)
     head, tensors = answering.head.named(answering.task)
-    slots = tuple(Slot(adapter.method, adapter.tensors) for adapter in answering.adapters)
     encoded = encode_as(answering.head.format, examples, loaded.tokenizer, answering.max_length)
     encoder = PackedEncoder(loaded.model, answering.info.key)
-    ((scores,),) = predict(encoder, [(TrainedCell(slots, tensors), head)], [encoded])
+    ((scores,),) = predict(encoder, [(TrainedCell(answering.slots, tensors), head)], [encoded])
     return scores
 
 

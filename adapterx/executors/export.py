@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,9 +16,10 @@ from torch import Tensor
 from adapterx.executors import plain
 from adapterx.executors.work import ADAPTER, PREDICTIONS
 from adapterx.formats import directory as formats
-from adapterx.formats import metadata, setup
+from adapterx.formats import fused, metadata, setup
 from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead
 from adapterx.formats.files import check_empty
+from adapterx.formats.fused import PortableFusion
 from adapterx.formats.metadata import Metadata
 from adapterx.methods.config import Full, HeadOnly
 from adapterx.methods.shape import Shape
@@ -37,11 +39,11 @@ class ExportError(ValueError):
 
 @dataclass(frozen=True)
 class _Trained:
-    """A stored training with its adapter."""
+    """A stored training: its adapter, or its fusion with the members."""
 
     name: str
     record: Record
-    adapter: PortableAdapter
+    content: PortableAdapter | PortableFusion
 
 
 def find(run: Run, wanted: str) -> PlannedCell:
@@ -62,32 +64,46 @@ def find(run: Run, wanted: str) -> PlannedCell:
 def export(store: Store, run: Run, wanted: str, layout: formats.Layout, out: Path) -> Metadata:
     """Write the adapters and the head of a cell into a new directory, whole or not at all.
 
-    A `stack` gives two directories, `intermediate` and `target`, the head in the latter. Raises ExportError,
-    FormatError for what the format cannot hold, and DamagedFile.
+    A `stack` gives two directories, `intermediate` and `target`, the head in the latter; a `fuse` gives one per
+    member, named as in the recipe, one of the fusion and one of the head. Raises ExportError, FormatError for what the
+    format cannot hold, and DamagedFile.
     """
     planned = find(run, wanted)
     size = run.backbones[planned.cell.backbone] if planned.refused is None else None
     if size is None:
         raise ExportError(f"the cell {planned.cell.slug} is refused, so there is nothing to export: {planned.refused}")
     check_empty(out)
-    trained = _trained(store, planned, size)
-    made = _metadata(store, run, planned, size, trained)
-    if layout == "adapterhub":
-        setup.check([one.adapter.method for one in trained], planned.cell.slug)
+    trained = _trained(store, run, planned, size)
+    made = _metadata(run, planned, size, trained)
     encoder = Encoder(made.architecture, _shape(size), made.model, made.revision)
     with tempfile.TemporaryDirectory(dir=_parent(out), prefix=".export-") as scratch:
         new = Path(scratch) / "new"
-        for part, one in zip(made.adapters, trained, strict=True):
-            (new / part).mkdir(parents=True, exist_ok=True)
-            # In a setup of AdapterHub's a directory bears the name of its adapter.
-            formats.write(new / part, layout, one.adapter, encoder, one.name if part == "." else part)
-        if layout == "adapterhub" and len(trained) > 1:
-            setup.write(new, setup.Setup(made.adapters, head=made.adapters[-1]))
+        new.mkdir()
+        _write(new, layout, trained, made, encoder)
         metadata.write(new, made)
         if out.is_dir():
             out.rmdir()
         shutil.move(new, out)
     return made
+
+
+def _write(new: Path, layout: formats.Layout, trained: list[_Trained], made: Metadata, encoder: Encoder) -> None:
+    """Everything but adapterx.json."""
+    content = trained[-1].content
+    if isinstance(content, PortableFusion):
+        if layout != "adapterhub":
+            raise ExportError(f"{layout} has no AdapterFusion: export {made.cell} with --format adapterhub")
+        fused.write(new, content, encoder)
+        return
+    adapters = [one.content for one in trained if isinstance(one.content, PortableAdapter)]
+    if layout == "adapterhub":
+        setup.check([adapter.method for adapter in adapters], made.cell)
+    for part, one, adapter in zip(made.adapters, trained, adapters, strict=True):
+        (new / part).mkdir(exist_ok=True)
+        # In a setup of AdapterHub's a directory bears the name of its adapter.
+        formats.write(new / part, layout, adapter, encoder, one.name if part == "." else part)
+    if layout == "adapterhub" and len(trained) > 1:
+        setup.write(new, setup.Setup(made.adapters, head=made.adapters[-1]))
 
 
 def _parent(out: Path) -> Path:
@@ -99,30 +115,63 @@ def _shape(size: BackboneSize) -> Shape:
     return Shape(size.layers, size.hidden, size.intermediate)
 
 
-def _trained(store: Store, planned: PlannedCell, size: BackboneSize) -> list[_Trained]:
-    """The adapters of a cell, the lowest first."""
+def _trained(store: Store, run: Run, planned: PlannedCell, size: BackboneSize) -> list[_Trained]:
+    """The trainings that act in a cell, the lowest first; members of a fusion stand inside it."""
     refs = {ref.kind: ref for ref in planned.stages}
-    target = _training(store, refs["target"], size, _read_labels(store, refs["evaluation"]))
-    if planned.cell.transfer != "stack":
-        return [target]
-    return [_training(store, refs["intermediate"], size, None), target]
+    labels = _read_labels(store, refs["evaluation"])
+    record = _done(store, refs["target"])
+    transfer = record.settings.get("transfer")
+    kind = transfer["kind"] if isinstance(transfer, Mapping) else transfer
+    if kind == "fuse":
+        return [_fusion(store, run, planned, size, record, labels)]
+    target = _training(store, refs["target"], size, labels)
+    return [_training(store, refs["intermediate"], size, None), target] if kind == "stack" else [target]
+
+
+def _fusion(
+    store: Store, run: Run, planned: PlannedCell, size: BackboneSize, record: Record, labels: tuple[str, ...]
+) -> _Trained:
+    """A fusion over the members of the cell's intermediate, in the order in which it was trained."""
+    *members, target, _ = planned.stages
+    if record.inputs != tuple(ref.id for ref in members):
+        raise ExportError(f"the target {target.slug} was trained over other members: `adapterx run` the recipe again")
+    below = [_training(store, ref, size, None).content for ref in members]
+    adapters = tuple(one for one in below if isinstance(one, PortableAdapter))
+    learnt = cast(dict[str, Any], run.recipe["intermediates"])[planned.cell.intermediate]
+    tensors = _tensors(store, record)
+    fusion = PortableFusion(
+        fused.distinct(learnt["members"]), adapters, _encoder_part(tensors), _head(record, tensors, labels)
+    )
+    return _Trained(_name(target), record, fusion)
 
 
 def _training(store: Store, ref: StageRef, size: BackboneSize, labels: tuple[str, ...] | None) -> _Trained:
-    from safetensors.torch import load_file
-
-    record = _record(store, ref)
-    if record.status != "done":
-        raise ExportError(f"the {ref.kind} {ref.slug} has diverged: {record.result.get('message')}")
-    tensors = load_file(store.read(record, ADAPTER))
+    record = _done(store, ref)
+    tensors = _tensors(store, record)
     chosen: Any = TypeAdapter(Method).validate_python(record.settings["method"])
     method = plain.method(chosen, size.layers)
     if isinstance(method, Full | HeadOnly):
         trains = "every weight" if isinstance(method, Full) else "a head alone"
         raise ExportError(f"the cell {ref.slug} trains {trains}, so there is no adapter to export")
-    encoder = {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
     head = None if labels is None else _head(record, tensors, labels)
-    return _Trained(_name(ref), record, PortableAdapter(method, encoder, head))
+    return _Trained(_name(ref), record, PortableAdapter(method, _encoder_part(tensors), head))
+
+
+def _tensors(store: Store, record: Record) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(store.read(record, ADAPTER))
+
+
+def _encoder_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
+
+
+def _done(store: Store, ref: StageRef) -> Record:
+    record = _record(store, ref)
+    if record.status != "done":
+        raise ExportError(f"the {ref.kind} {ref.slug} has diverged: {record.result.get('message')}")
+    return record
 
 
 def _record(store: Store, ref: StageRef) -> Record:
@@ -157,11 +206,13 @@ def _head(record: Record, tensors: dict[str, Tensor], labels: tuple[str, ...]) -
     return PortableHead(format_, labels, own, task)
 
 
-def _metadata(store: Store, run: Run, planned: PlannedCell, size: BackboneSize, trained: list[_Trained]) -> Metadata:
+def _metadata(run: Run, planned: PlannedCell, size: BackboneSize, trained: list[_Trained]) -> Metadata:
     target = trained[-1]
+    content = target.content
+    adapters = content.names if isinstance(content, PortableFusion) else (".",) if len(trained) == 1 else (BELOW, ABOVE)
     settings = with_defaults(target.record.settings)
     train, backbone = (cast(dict[str, Any], settings[key]) for key in ("train", "backbone"))
-    head = target.adapter.head
+    head = content.head
     assert head is not None, "a target has a head"
     pinned = size.key.rsplit("@", 1)[1] if size.key.startswith("hub:") else size.revision
     return Metadata(
@@ -179,5 +230,5 @@ def _metadata(store: Store, run: Run, planned: PlannedCell, size: BackboneSize, 
         format=head.format,
         labels=head.labels,
         max_length=train["max_length"],
-        adapters=(".",) if len(trained) == 1 else (BELOW, ABOVE),
+        adapters=adapters,
     )

@@ -1,4 +1,4 @@
-"""Adapters one already has, made into one by arithmetic on their weights, and scored against each of them."""
+"""Adapters one already has, made into one: what they are, what they become, and its directory."""
 
 from __future__ import annotations
 
@@ -7,31 +7,33 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from adapterx.backbones.describe import describe
-from adapterx.executors.answer import backbone_of, check, for_task
-from adapterx.executors.data import Data
+from adapterx.executors.answer import backbone_of, check
 from adapterx.formats import directory as formats
-from adapterx.formats import fetch, metadata
+from adapterx.formats import fetch, fused, metadata, setup
 from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead
 from adapterx.formats.errors import FormatError
-from adapterx.formats.files import check_empty
+from adapterx.formats.files import SETUP, check_empty
+from adapterx.formats.fused import PortableFusion
 from adapterx.formats.metadata import Metadata
-from adapterx.methods import merge_weights
-from adapterx.methods.merge_weights import Trial, Vector
+from adapterx.methods.config import Lora
 from adapterx.methods.merging import Merging, member_weights, merge, merged_method
 from adapterx.methods.shape import Shape
 from adapterx.plan import BackboneInfo
-from adapterx.plan.facts import Facts, Refusal
-from adapterx.recipe import ALL_LANGUAGES, Backbone
-from adapterx.tasks import data as catalog
+from adapterx.recipe import Backbone
+from adapterx.recipe.training import Train
 
-_MERGED = "merged"
-DEV_ITEMS = 200
-"""Per language, for tuned weights."""
+Whole: TypeAlias = PortableAdapter | PortableFusion
+"""What several adapters become: one by arithmetic, or themselves under a fusion."""
+
+
+class FuseError(ValueError):
+    """Adapters that cannot be brought together as asked, worded for the user."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,16 @@ class Part:
     """One of the adapters that are brought together."""
 
     name: str
+    """As the user gave it."""
     adapter: PortableAdapter
+    """Its head knows its task, where head or adapterx.json says."""
     known: Metadata | None
+    layout: formats.Layout
+
+    @property
+    def label(self) -> str:
+        """The last part of its name, without the commit."""
+        return Path(self.name.partition("@")[0]).name or self.name
 
 
 @dataclass(frozen=True)
@@ -51,9 +61,27 @@ class Parts:
     info: BackboneInfo
     parts: tuple[Part, ...]
 
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.info.layers, self.info.hidden, self.info.intermediate)
+
+    @property
+    def encoder(self) -> Encoder:
+        return Encoder(self.info.architecture, self.shape, self.backbone.model, self.backbone.revision)
+
+    @property
+    def adapters(self) -> tuple[PortableAdapter, ...]:
+        return tuple(part.adapter for part in self.parts)
+
+    @property
+    def max_length(self) -> int:
+        """Tokens to which texts are cut: as in the training of those that say so, the longest."""
+        known = [part.known.max_length for part in self.parts if part.known is not None]
+        return min(max(known, default=Train.model_fields["max_length"].default), self.info.max_positions)
+
 
 def read(names: Sequence[str], backbone: str | None) -> Parts:
-    """Read adapter directories, local or on the Hub (`id` or `id@revision`), and check that they go together.
+    """Read adapter directories, local or on the Hub (`id` or `id@revision`), and check that they share a backbone.
 
     Args:
         backbone: the model they were trained on, where adapterx.json does not say, or another copy of it.
@@ -77,14 +105,51 @@ def read(names: Sequence[str], backbone: str | None) -> Parts:
                 " have nothing in common to merge"
             )
         first = first or (chosen, info)
-        inside = known.adapters if known is not None else (".",)
-        if len(inside) > 1:
-            raise FormatError(f"{name} is a stack of {len(inside)} adapters; merge single ones")
-        encoder = Encoder(info.architecture, _shape(info), chosen.model)
-        found.append(Part(name, formats.read(directory / inside[0], encoder), known))
+        where = directory / _inside(name, directory, known)
+        encoder = Encoder(info.architecture, Shape(info.layers, info.hidden, info.intermediate), chosen.model)
+        found.append(Part(name, _told(formats.read(where, encoder), known), known, formats.layout(where)))
     assert first is not None, "the command line asks for two or more"
-    _check_alike(found)
     return Parts(*first, tuple(found))
+
+
+def _inside(name: str, directory: Path, known: Metadata | None) -> str:
+    """The directory of the only adapter; several act together, and have no place in a merger or under a fusion."""
+    composed = setup.read(directory)
+    inside = known.adapters if known is not None else (".",) if composed is None else composed.adapters
+    if len(inside) > 1:
+        what = "a fusion" if composed is not None and composed.kind == "Fuse" else "a stack"
+        raise FormatError(f"{name} is {what} of {len(inside)} adapters ({SETUP}); name single ones")
+    return inside[0]
+
+
+def _told(adapter: PortableAdapter, known: Metadata | None) -> PortableAdapter:
+    """With the head's task: AdapterHub's files do not say it, adapterx.json does."""
+    head = adapter.head
+    if head is None or head.task or known is None or head.labels != known.labels:
+        return adapter
+    return replace(adapter, head=replace(head, task=known.task))
+
+
+def merged(parts: Parts, merging: Merging, seed: int) -> PortableAdapter:
+    """The adapter that all parts make together, with the weighted mean of their heads where these are of one task.
+
+    Args:
+        seed: of DARE's masks.
+
+    Raises FormatError for adapters that differ, and for arithmetic that is not defined for them.
+    """
+    _check_alike(parts.parts)
+    adapters = parts.adapters
+    method = adapters[0].method
+    if merging.arithmetic == "task_arithmetic":
+        raise FormatError("task_arithmetic needs what the adapters started from, which a recipe knows: use average")
+    try:
+        tensors = merge(method, [one.tensors for one in adapters], merging, parts.shape, seed)
+        shares = torch.tensor(member_weights(merging, len(adapters)))
+    except ValueError as error:
+        raise FormatError(str(error)) from None
+    heads = [one.head for one in adapters]
+    return PortableAdapter(merged_method(method, merging, len(adapters)), tensors, _mean_head(heads, shares))
 
 
 def _check_alike(parts: Sequence[Part]) -> None:
@@ -95,24 +160,6 @@ def _check_alike(parts: Sequence[Part]) -> None:
                 f"{part.name} is {part.adapter.method}, {parts[0].name} is {parts[0].adapter.method}: only adapters of"
                 " one kind, size and place can be merged"
             )
-
-
-def merged(parts: Parts, merging: Merging) -> PortableAdapter:
-    """The adapter that all parts make together, with the weighted mean of their heads where these are of one task.
-
-    Raises FormatError for arithmetic that is not defined for these adapters.
-    """
-    adapters = [part.adapter for part in parts.parts]
-    method = adapters[0].method
-    if merging.arithmetic == "task_arithmetic":
-        raise FormatError("task_arithmetic needs what the adapters started from, which a recipe knows: use average")
-    try:
-        tensors = merge(method, [one.tensors for one in adapters], merging, _shape(parts.info), seed=0)
-        shares = torch.tensor(member_weights(merging, len(adapters)))
-    except ValueError as error:
-        raise FormatError(str(error)) from None
-    heads = [one.head for one in adapters]
-    return PortableAdapter(merged_method(method, merging, len(adapters)), tensors, _mean_head(heads, shares))
 
 
 def _mean_head(heads: Sequence[PortableHead | None], weights: Tensor) -> PortableHead | None:
@@ -132,91 +179,65 @@ def _mean_head(heads: Sequence[PortableHead | None], weights: Tensor) -> Portabl
     return replace(first, tensors=tensors)
 
 
-def write(parts: Parts, adapter: PortableAdapter, layout: formats.Layout, out: Path) -> None:
-    """Write the merged adapter into a new directory, whole or not at all."""
+def under_fusion(parts: Parts) -> PortableFusion:
+    """The parts under a fusion that has no tensors yet. FuseError or FormatError for adapters that cannot be fused."""
+    if lora := next((part.name for part in parts.parts if isinstance(part.adapter.method, Lora)), None):
+        raise FuseError(
+            f"{lora} is a LoRA, and a fusion mixes what bottleneck adapters add to a layer: merge LoRA instead, with "
+            "--method linear, say"
+        )
+    fused.check([adapter.method for adapter in parts.adapters], ", ".join(part.name for part in parts.parts))
+    return PortableFusion(fused.distinct([part.label for part in parts.parts]), parts.adapters, {})
+
+
+def check_writable(parts: Parts, whole: Whole, layout: formats.Layout, out: Path) -> None:
+    """Raise FormatError or FuseError now for what could not be written after an hour of training."""
     check_empty(out)
-    encoder = Encoder(parts.info.architecture, _shape(parts.info), parts.backbone.model, parts.backbone.revision)
+    if isinstance(whole, PortableFusion) and layout != "adapterhub":
+        raise FuseError(f"{layout} has no AdapterFusion: write it with --format adapterhub")
+    with tempfile.TemporaryDirectory(prefix="adapterx-fuse-") as scratch:
+        for place, adapter in enumerate(whole.members if isinstance(whole, PortableFusion) else (whole,)):
+            formats.write(Path(scratch), layout, adapter, parts.encoder, f"adapter{place}")
+
+
+def write(parts: Parts, whole: Whole, layout: formats.Layout, out: Path) -> None:
+    """Write the result into a new directory, whole or not at all: an adapter, or a composed setup of a fusion."""
+    check_empty(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".fuse-") as scratch:
         new = Path(scratch) / "new"
         new.mkdir()
-        formats.write(new, layout, adapter, encoder, _MERGED)
-        known = parts.parts[0].known
-        if known is not None and adapter.head is not None:
-            names = ", ".join(part.name for part in parts.parts)
-            metadata.write(new, replace(known, recipe="fuse", cell=names, stage="", adapters=(".",)))
+        _fill(new, parts, whole, layout)
         if out.is_dir():
             out.rmdir()
         shutil.move(new, out)
 
 
-def tuned(
-    parts: Parts, merging: Merging, task: str, languages: tuple[str, ...], beside: Path
-) -> tuple[Merging, tuple[Trial, ...]]:
-    """The weights with which the merged adapter and head are best on the task's dev items, and all that were tried.
-
-    `methods.merge_weights` says which those are. The mean over the languages decides, of DEV_ITEMS items each.
-    Raises FormatError where the parts have no heads of one task, or the task no dev items in these languages.
-    """
-    if merged(parts, merging).head is None:
-        raise FormatError("tuned weights are judged by the answers of a head, and these adapters have none in common")
-    judge = _Judge(parts, task, "dev", languages, DEV_ITEMS, beside)
-
-    def scored(vector: Vector) -> tuple[float, ...]:
-        adapter = merged(parts, replace(merging, weights=tuple(map(float, vector))))
-        return tuple(judge.scores([(adapter, None)])[0].values())
-
-    trials = merge_weights.search(len(parts.parts), merging.arithmetic, scored)
-    return replace(merging, weights=tuple(map(float, merge_weights.best(trials).weights))), trials
+def _fill(new: Path, parts: Parts, whole: Whole, layout: formats.Layout) -> None:
+    if isinstance(whole, PortableFusion):
+        fused.write(new, whole, parts.encoder)
+    else:
+        formats.write(new, layout, whole, parts.encoder, "merged")
+    if whole.head is not None:
+        metadata.write(new, _metadata(parts, whole, whole.head))
 
 
-def scores(
-    parts: Parts, adapter: PortableAdapter, task: str, limit: int | None, beside: Path
-) -> dict[str, dict[str, float]]:
-    """The task's first metric on its test items, in per cent, by language: of every part with a head, and `merged`."""
-    judge = _Judge(parts, task, "test", ALL_LANGUAGES, limit, beside)
-    every = [*((p.name, p.adapter, p.known) for p in parts.parts), (_MERGED, adapter, None)]
-    headed = [(name, one, known) for name, one, known in every if one.head is not None]
-    found = judge.scores([(one, known) for _, one, known in headed])
-    return {name: scored for (name, _, _), scored in zip(headed, found, strict=True)}
-
-
-class _Judge:
-    """The items of one split of a task, and the backbone that reads them."""
-
-    def __init__(
-        self, parts: Parts, task: str, split: str, languages: tuple[str, ...], limit: int | None, beside: Path
-    ) -> None:
-        from adapterx.backbones.load import load
-        from adapterx.backbones.packed import PackedEncoder
-        from adapterx.executors.device import choose
-
-        self._task, self._beside = task, beside
-        try:
-            asked = Facts(describe, catalog, beside).part(task, None, languages, (split,))
-        except Refusal as refusal:
-            raise FormatError(str(refusal)) from None
-        length = next((part.known.max_length for part in parts.parts if part.known is not None), 128)
-        loaded = load(parts.backbone, parts.info, choose().device)
-        source = Data(beside)
-        self._pools = source.pools(asked, split, limit, loaded.tokenizer, loaded.tokenizer_key, length)
-        self._metric = source.metrics(asked)[0]
-        self._encoder = PackedEncoder(loaded.model, parts.info.key)
-
-    def scores(self, adapters: Sequence[tuple[PortableAdapter, Metadata | None]]) -> list[dict[str, float]]:
-        """The first metric of each adapter, all of which have heads, in per cent by language."""
-        from adapterx.engine.evaluate import evaluate, score
-        from adapterx.engine.predict import TrainedCell
-        from adapterx.methods.method import Slot
-
-        cells = []
-        for one, known in adapters:
-            assert one.head is not None
-            head, tensors = for_task(one.head, self._task, known, self._beside).named(self._task)
-            cells.append((TrainedCell((Slot(one.method, one.tensors),), tensors), head))
-        found = evaluate(self._encoder, cells, self._pools)
-        return [{one.language: 100 * score(self._metric, one) for one in of_cell} for of_cell in found]
-
-
-def _shape(info: BackboneInfo) -> Shape:
-    return Shape(info.layers, info.hidden, info.intermediate)
+def _metadata(parts: Parts, whole: Whole, head: PortableHead) -> Metadata:
+    info, backbone = parts.info, parts.backbone
+    return Metadata(
+        recipe="fuse",
+        cell=", ".join(part.name for part in parts.parts),
+        stage="",
+        model=backbone.model,
+        revision=info.key.rsplit("@", 1)[1] if info.key.startswith("hub:") else backbone.revision,
+        backbone=info.key,
+        load=backbone.load,
+        architecture=info.architecture,
+        layers=info.layers,
+        hidden=info.hidden,
+        task=head.task,
+        format=head.format,
+        labels=head.labels,
+        max_length=parts.max_length,
+        adapters=whole.names if isinstance(whole, PortableFusion) else (".",),
+    )

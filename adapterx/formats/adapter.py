@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from torch import Tensor
 
 from adapterx.methods.config import Method
 from adapterx.methods.head import Head
-from adapterx.methods.method import parameters
+from adapterx.methods.method import Slot, parameters
 from adapterx.methods.parameters import Parameter
 from adapterx.methods.shape import Shape
 from adapterx.tasks.examples import Format
@@ -42,6 +43,12 @@ class PortableHead:
     task: str = ""
     """What it was trained on, where that is known."""
 
+    @classmethod
+    def of(cls, head: Head, labels: Sequence[str], tensors: Mapping[str, Tensor]) -> Self:
+        """A trained head, of tensors that bear its task's name."""
+        own = {name.removeprefix(head.prefix): tensor for name, tensor in tensors.items()}
+        return cls(head.format, tuple(labels), own, head.task)
+
     def named(self, task: str) -> tuple[Head, dict[str, Tensor]]:
         """The head of a task as methods and engine know it, with its tensors."""
         head = Head(task, self.format, len(self.labels))
@@ -55,6 +62,11 @@ class PortableAdapter:
     method: Method
     tensors: Mapping[str, Tensor]
     head: PortableHead | None = None
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The adapter as the encoder takes it."""
+        return (Slot(self.method, self.tensors),)
 
 
 def head_shapes(format_: Format, labels: int, hidden: int) -> dict[str, tuple[int, ...]]:

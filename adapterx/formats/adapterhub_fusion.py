@@ -17,10 +17,19 @@ from adapterx.backbones.packed import Place
 from adapterx.formats.adapter import Encoder
 from adapterx.formats.adapterhub import check_model, facts
 from adapterx.formats.errors import FormatError
-from adapterx.formats.files import read_config, read_tensors, tensor_names, write_config, write_tensors
+from adapterx.formats.files import (
+    FUSION_CONFIG,
+    FUSION_WEIGHTS,
+    read_config,
+    read_tensors,
+    tensor_names,
+    write_config,
+    write_tensors,
+)
 
-CONFIG, WEIGHTS = "adapter_fusion_config.json", "model_adapter_fusion.safetensors"
 _PREFIX = "roberta."
+"""Of names in a file saved from a model with heads. A fusion without it would be left out, silently, when it is loaded
+into such a model: `AdapterFusionLoader.load` adds no prefix. With it both kinds of model load the fusion."""
 _DYNAMIC = {
     "dropout_prob": None,
     "key": True,
@@ -81,8 +90,11 @@ def write(directory: Path, fusion: Fusion, encoder: Encoder, places: Sequence[Pl
         )
     name = ",".join(fusion.adapters)
     config = {"adapter_names": list(fusion.adapters), "config": _DYNAMIC, **facts(encoder, name)}
-    write_config(directory / CONFIG, config)
-    write_tensors(directory / WEIGHTS, {_in_file(key, name): tensor for key, tensor in fusion.tensors.items()})
+    write_config(directory / FUSION_CONFIG, config)
+    write_tensors(
+        directory / FUSION_WEIGHTS,
+        {f"{_PREFIX}{_in_file(key, name)}": tensor for key, tensor in fusion.tensors.items()},
+    )
 
 
 def _in_file(key: str, name: str) -> str:
@@ -91,7 +103,7 @@ def _in_file(key: str, name: str) -> str:
 
 def read(directory: Path, encoder: Encoder, places: Sequence[Place]) -> Fusion:
     """Read a fusion over adapters at these places; FormatError for whatever does not fit completely."""
-    path = directory / CONFIG
+    path = directory / FUSION_CONFIG
     whole = read_config(path)
     name = check_model(path, whole, encoder)
     config = whole.get("config")
@@ -104,7 +116,7 @@ def read(directory: Path, encoder: Encoder, places: Sequence[Place]) -> Fusion:
     adapters = whole.get("adapter_names", name.split(","))
     if not isinstance(adapters, list) or len(adapters) < 2 or ",".join(map(str, adapters)) != name:
         raise FormatError(f"{path}: adapter_names {adapters!r} are not those of the fusion '{name}'")
-    weights = directory / WEIGHTS
+    weights = directory / FUSION_WEIGHTS
     prefix = _PREFIX if any(key.startswith(_PREFIX) for key in tensor_names(weights)) else ""
     shapes = fusion_shapes(encoder, places)
     names = {f"{prefix}{_in_file(key, name)}": key for key in shapes}

@@ -9,6 +9,8 @@ from adapterx.backbones import hub
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import (
     CONFIG,
+    FUSION_CONFIG,
+    FUSION_WEIGHTS,
     HEAD_CONFIG,
     HUB_HEAD,
     HUB_WEIGHTS,
@@ -18,6 +20,9 @@ from adapterx.formats.files import (
     SETUP,
     check_names,
 )
+
+_BESIDE = (HEAD_CONFIG, HUB_HEAD, FUSION_CONFIG, FUSION_WEIGHTS)
+"""Files of the directories of a composed setup that hold no adapter: its head's and its fusion's."""
 
 
 def locate(name: str, revision: str | None = None) -> Path:
@@ -51,10 +56,10 @@ def locate(name: str, revision: str | None = None) -> Path:
 def _wanted(name: str, found: Collection[str]) -> list[str]:
     """Which files of a repository make its adapters, in its root or in directories there; weights last."""
     parts = {file.rpartition("/")[0] for file in found if file.count("/") <= 1 and file.rpartition("/")[2] == CONFIG}
-    heads = [file for file in found if file.count("/") == 1 and file.rpartition("/")[2] in (HEAD_CONFIG, HUB_HEAD)]
+    beside = [file for file in found if file.count("/") == 1 and file.rpartition("/")[2] in _BESIDE]
     if not parts:
         check_names(found, f"{name} on the Hub")
-    wanted = [file for file in heads if file.rpartition("/")[0] not in parts]
+    wanted = [file for file in beside if file.rpartition("/")[0] not in parts]
     for part in sorted(parts, reverse=True):
         inside = {file.rpartition("/")[2] for file in found if file.rpartition("/")[0] == part}
         check_names(inside, f"{part} of {name} on the Hub" if part else f"{name} on the Hub")

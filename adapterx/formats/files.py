@@ -23,6 +23,8 @@ OWN_HEAD = "head.safetensors"
 """Beside a `peft` adapter, which has no place for a head on a bare encoder."""
 METADATA = "adapterx.json"
 SETUP = "adapter_setup.json"
+FUSION_CONFIG = "adapter_fusion_config.json"
+FUSION_WEIGHTS = "model_adapter_fusion.safetensors"
 
 NAMES = (METADATA, CONFIG, HEAD_CONFIG, OWN_HEAD, HUB_HEAD, PEFT_WEIGHTS, HUB_WEIGHTS)
 """Every file that is ever read, the adapter's weights last."""

@@ -47,6 +47,19 @@ def parameters(method: Fusion, shape: Shape) -> list[Parameter]:
     return found
 
 
+def with_full_value(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same fusion of one cell with each low-rank value I + B A written out as `value.weight` (d, d)."""
+    found = {}
+    for name, tensor in tensors.items():
+        if name.endswith(".value.lora_A"):
+            start = name.removesuffix("lora_A")
+            product = tensors[f"{start}lora_B"] @ tensor
+            found[f"{start}weight"] = torch.eye(len(product), dtype=product.dtype) + product
+        elif not name.endswith(".value.lora_B"):
+            found[name] = tensor
+    return found
+
+
 def _near_identity(tensor: Tensor, generator: torch.Generator) -> object:
     """1 on the diagonal and 1e-6 elsewhere, as upstream starts it."""
     return tensor.fill_(_NOISE).fill_diagonal_(1.0)

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from adapterx.cli import main
 from tests.backbones.checkpoints import save
+from tests.end_to_end import fused
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +49,14 @@ def recipe(tmp_path: Path, checkpoints: dict[str, Path]) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def fused_store(tmp_path_factory: pytest.TempPathFactory, checkpoints: dict[str, Path]) -> Path:
+    """The store of the run in `fused`."""
+    root = tmp_path_factory.mktemp("fused")
+    path = root / "fused.yaml"
+    path.write_text(json.dumps(fused.recipe(checkpoints["small"])))
+    assert main(["run", str(path), "--store", str(root / "store")]) in (0, 1)  # two steps teach little
+    assert not list(root.rglob("failure*.json"))
+    return root / "store"

@@ -217,10 +217,19 @@ def test_adapters_of_the_library_answer_too(
     expected = probabilities(library_logits(there.eval(), batch, out / "orders"))
     np.testing.assert_allclose([list(json.loads(printed)["scores"].values())], expected, atol=2e-6)
 
-    there.add_adapter_fusion(["below", "above"])
-    there.save_adapter_setup(str(out), library.Fuse("below", "above"), head_setup="orders", use_safetensors=True)
-    code, _, complaints = command(capsys, *ask)
-    assert code == 2 and "holds fused adapters" in complaints
+    fuse = library.Fuse("below", "above")
+    there.add_adapter_fusion(fuse, set_active=True)
+    there.active_head = "orders"
+    for parameter in (parameter for key, parameter in there.named_parameters() if "fusion" in key):
+        parameter.data.normal_(0.0, 0.3)
+    out = tmp_path / "fused"
+    there.save_adapter_setup(str(out), fuse, head_setup="orders", use_safetensors=True)
+    ask[1] = out
+    code, printed, complaints = command(capsys, *ask)
+    assert (code, complaints) == (0, "")
+    fused = probabilities(library_logits(there.eval(), batch, out / "orders"))
+    np.testing.assert_allclose([list(json.loads(printed)["scores"].values())], fused, atol=2e-6)
+    assert not np.allclose(fused, expected, atol=1e-3)
 
 
 def test_items_come_through_standard_input_of_the_real_command(exported: Callable[[str, str], Path]) -> None:

@@ -114,8 +114,29 @@ def test_adapters_of_several_tasks_have_no_head_in_common(
     adapters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "merged"
-    assert main(["fuse", str(adapters / "one"), str(adapters / "tagger"), "--format", "peft", "--out", str(out)]) == 0
+    pair = [str(adapters / "one"), str(adapters / "tagger")]
+    assert main(["fuse", *pair, "--out", str(out), "--task", "time-mentions", "--limit", "2"]) == 0
+    printed, complaints = capsys.readouterr()
+    assert printed.splitlines()[0].split() == ["language", "tagger"]
+    assert "one is not scored: the head answers pair-classification" in complaints
+    assert "merged is not scored: it has no prediction head; --train TASK would give it one" in complaints
     assert sorted(path.name for path in out.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+
+
+def test_a_merged_adapter_is_trained_on(adapters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """At a rate next to nothing it stays the exact sum, under the mean of the heads; at a real one both move."""
+    parts = [str(adapters / name) for name in CELLS]
+    found = {}
+    for rate in ("none", "1e-12", "1e-2"):
+        out = tmp_path / rate
+        command = ["fuse", *parts, "--method", "cat", "--out", str(out)]
+        training = ["--train", "time-order", "--steps", "3", "--batch-size", "4", "--limit-train", "8", "--limit", "2"]
+        assert main(command if rate == "none" else [*command, *training, "--learning-rate", rate]) == 0
+        found[rate] = {**tensors(out), **load_file(out / "head.safetensors")}
+    assert json.loads((out / "adapter_config.json").read_text())["r"] == 4
+    for name, tensor in found["none"].items():
+        torch.testing.assert_close(found["1e-12"][name], tensor)
+        assert not torch.allclose(found["1e-2"][name], tensor, atol=1e-4), name
 
 
 @pytest.mark.parametrize(
@@ -135,6 +156,11 @@ def test_adapters_of_several_tasks_have_no_head_in_common(
             "the task 'time-order' has no language 'xx'",
         ),
         (["one", "two"], ["--density", "2"], "--density should be more than 0 and at most 1"),
+        (
+            ["one", "two"],
+            ["--method", "fusion", "--train", "time-order"],
+            "is a LoRA, and a fusion mixes what bottleneck",
+        ),
         (["one", "nowhere/at/all"], [], "there is no directory"),
     ],
 )
@@ -143,6 +169,7 @@ def test_what_cannot_be_merged_is_refused(
 ) -> None:
     out = tmp_path / "merged"
     paths = [name if "/" in name else str(adapters / name) for name in names]
-    assert main(["fuse", *paths, *more, "--format", "peft", "--out", str(out)]) == 2
+    layout = [] if "fusion" in more else ["--format", "peft"]
+    assert main(["fuse", *paths, *more, *layout, "--out", str(out)]) == 2
     assert reason in capsys.readouterr().err
     assert not out.exists()

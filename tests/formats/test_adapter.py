@@ -27,4 +27,5 @@ def test_every_setting_of_a_method_is_translated() -> None:
         "dropout",
         "layers",
         "adapter_drop",
+        "invertible",
     }

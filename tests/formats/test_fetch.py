@@ -60,17 +60,35 @@ def test_a_revision_pins_what_is_fetched(tmp_path: Path) -> None:
         first = hub.commit(NAME, {**files, **company})
         hub.commit(NAME, written(tmp_path / "second", 3, head=False))
         hub.commit("someone/stack", {f"{part}/{name}": path for part in "ab" for name, path in files.items()})
+        fusion = dict.fromkeys(("adapter_fusion_config.json", "model_adapter_fusion.safetensors"), b"read by others")
+        members = {f"{part}/{name}": path for part in "ab" for name, path in files.items()}
+        hub.commit("someone/fused", {**members, **{f"a,b/{name}": content for name, content in fusion.items()}})
         hub.commit("someone/pickled", {"adapter_config.json": files["adapter_config.json"], "adapter_model.bin": b""})
         hub.commit("someone/else", {"config.json": b"{}"})
         lines = client(
-            hub, NAME, first, NAME, "", "someone/stack", "", "someone/pickled", "", "someone/else", "", "no/one", ""
+            hub,
+            NAME,
+            first,
+            NAME,
+            "",
+            "someone/stack",
+            "",
+            "someone/fused",
+            "",
+            "someone/pickled",
+            "",
+            "someone/else",
+            "",
+            "no/one",
+            "",
         )
         fetched = hub.fetched()
     assert [line.rsplit(" ", 1)[0] for line in lines[:4]] == [". 2 True", ". 3 False", "a 2 True", "b 2 True"]
+    del lines[4:6]
     assert "FormatError" in lines[4] and "only adapter_model.bin; pickled weights are never loaded" in lines[4]
     assert lines[5].startswith("FormatError: someone/else on the Hub has no adapter_config.json")
     assert lines[6].startswith("BackboneError: there is neither a directory 'no/one' here nor a model of that name")
-    assert {name.rpartition("/")[2] for name in fetched} == set(files)
+    assert {name.rpartition("/")[2] for name in fetched} == {*files, *fusion}
     # The server is down now.
     again = client(hub, NAME, first, NAME, "")
     assert again[0] == lines[0]

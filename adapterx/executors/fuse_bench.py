@@ -1,0 +1,218 @@
+"""What several adapters become, trained on a task by the fused engine and scored beside each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from adapterx.backbones.describe import describe
+from adapterx.backbones.load import LoadedBackbone, load
+from adapterx.backbones.packed import PackedEncoder
+from adapterx.engine.cell import Pool, TaskData, TrainingCell
+from adapterx.engine.evaluate import evaluate, summary
+from adapterx.engine.predict import TrainedCell
+from adapterx.engine.prefix import PrefixCache
+from adapterx.engine.train import Progress, task_score, train
+from adapterx.executors import plain
+from adapterx.executors.answer import for_task
+from adapterx.executors.data import Data
+from adapterx.executors.device import choose, free_memory
+from adapterx.executors.fuse import FuseError, Parts, Whole, merged
+from adapterx.formats.adapter import PortableAdapter, PortableHead
+from adapterx.formats.errors import FormatError
+from adapterx.formats.fused import PortableFusion
+from adapterx.methods import merge_weights
+from adapterx.methods.head import Head
+from adapterx.methods.merge_weights import Trial, Vector
+from adapterx.methods.merging import Merging
+from adapterx.plan import TaskPart
+from adapterx.plan.facts import Facts, Refusal
+from adapterx.recipe import ALL_LANGUAGES, TrainSettings
+from adapterx.tasks import data as catalog
+from adapterx.tasks.sampling import pool_probabilities
+from adapterx.tasks.spec import TaskSpec
+
+DEV_ITEMS = 200
+"""Per language, by which weights are tuned."""
+_PREFIX_BYTES = 8e9
+"""What hidden states below the adapters may take at most, as a recipe has it by default."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A training, as the command line asks for it."""
+
+    task: str
+    languages: tuple[str, ...]
+    settings: TrainSettings
+    seed: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How the result and its parts do on a task."""
+
+    metric: str
+    by_language: Mapping[str, Mapping[str, float]]
+    """In per cent: adapter → language → score."""
+    left_out: Mapping[str, str]
+    """Adapter → why it has no score."""
+
+
+class Bench:
+    """The parts' backbone and the tasks' data. Tasks are looked up at once, the backbone is loaded when it is needed.
+
+    Args:
+        beside: where tasks of the user's own are found.
+    """
+
+    def __init__(self, parts: Parts, beside: Path) -> None:
+        self.parts = parts
+        self.beside = beside
+        self.data = Data(beside)
+        self.facts: Facts[TaskSpec] = Facts(describe, catalog, beside)
+        self._machine = choose()
+
+    @cached_property
+    def _loaded(self) -> LoadedBackbone:
+        return load(self.parts.backbone, self.parts.info, self._machine.device)
+
+    @cached_property
+    def _encoder(self) -> PackedEncoder:
+        return PackedEncoder(self._loaded.model, f"{self.parts.info.key} {self.parts.backbone.load}")
+
+    @cached_property
+    def _prefix(self) -> PrefixCache:
+        return PrefixCache(self._encoder, min(int(_PREFIX_BYTES), free_memory("cpu") // 2))
+
+    def check(self, asked: Asked | None, scored: str) -> None:
+        """Raise FuseError for a training or a scoring that has no data, and for a trained head that could not score."""
+        test = self._to_score(scored)
+        if asked is None:
+            return
+        part = self._to_train(asked)
+        if (part.format, part.labels) != (test.format, test.labels):
+            raise FuseError(
+                f"the result is trained on '{part.task}' ({part.format}: {', '.join(part.labels)}) and cannot be scored"
+                f" on '{test.task}' ({test.format}: {', '.join(test.labels)})"
+            )
+
+    def _to_train(self, asked: Asked) -> TaskPart:
+        try:
+            return self.facts.part(asked.task, None, asked.languages, ("train",))
+        except Refusal as refusal:
+            reason, _, recipe_only = str(refusal).partition("; a target can")
+            cure = "; --train another task with the same labels, and score on this one with --task"
+            raise FuseError(reason + (cure if recipe_only else "")) from None
+
+    def _to_score(self, task: str) -> TaskPart:
+        """The test items, in every language that has some."""
+        try:
+            return self.facts.part(task, None, ALL_LANGUAGES, ("test",))
+        except Refusal as refusal:
+            raise FuseError(str(refusal)) from None
+
+    def tuned(
+        self, merging: Merging, task: str, languages: tuple[str, ...], seed: int
+    ) -> tuple[Merging, tuple[Trial, ...]]:
+        """The weights with which the merged adapter and head are best on the task's dev items, and all that were tried.
+
+        `methods.merge_weights` says which those are. The mean over the languages decides, of DEV_ITEMS items each.
+        Raises FuseError where the parts have no heads of one task, or the task no dev items in these languages.
+        """
+        first = merged(self.parts, merging, seed).head
+        if first is None:
+            raise FuseError("tuned weights are judged by the answers of a head, and these adapters have none in common")
+        head, _ = for_task(first, task, None, self.beside).named(task)
+        try:
+            asked = self.facts.part(task, None, languages, ("dev",))
+        except Refusal as refusal:
+            raise FuseError(str(refusal)) from None
+        judged = TaskData(head, self.data.metrics(asked)[0], (), self._pools(asked, "dev", DEV_ITEMS))
+
+        def scored(vector: Vector) -> tuple[float, ...]:
+            whole = merged(self.parts, replace(merging, weights=tuple(map(float, vector))), seed)
+            assert whole.head is not None, "it has one with any weights"
+            tensors = for_task(whole.head, task, None, self.beside).named(task)[1]
+            return (100 * task_score(self._encoder, judged, TrainedCell(whole.slots, tensors), self._prefix),)
+
+        trials = merge_weights.search(len(self.parts.parts), merging.arithmetic, scored)
+        return replace(merging, weights=tuple(map(float, merge_weights.best(trials).weights))), trials
+
+    def trained(self, start: Whole, asked: Asked, observe: Callable[[Progress], None]) -> Whole:
+        """The result with its head, after training: a fusion over frozen members, or a merged adapter itself.
+
+        A merged adapter whose head is of the task goes on from that head. Raises FuseError where it diverges.
+        """
+        part = self._to_train(asked)
+        head = Head(part.task, part.format, len(part.labels))  # type: ignore[arg-type]  # the catalog knows formats only
+        cell = self._cell(start, asked, part, head)
+        (outcome,) = train(self._encoder, [cell], observe=observe, options=self._machine.options, prefix=self._prefix)
+        if outcome.status == "diverged":
+            raise FuseError(
+                f"the loss or its gradient was not finite at step {outcome.state.step + 1}, and nothing was written: "
+                f"try a smaller --learning-rate than {asked.settings.learning_rate:g}"
+            )
+        tensors = outcome.trained.slots[-1].tensors
+        return replace(start, tensors=tensors, head=PortableHead.of(head, part.labels, outcome.trained.heads))
+
+    def _cell(self, start: Whole, asked: Asked, part: TaskPart, head: Head) -> TrainingCell:
+        pools = self._pools(part, "train", asked.settings.limit)
+        known = start.head
+        goes_on = known is not None and (known.task, known.labels) == (part.task, part.labels)
+        initial = known.named(part.task)[1] if known is not None and goes_on else {}
+        alone = isinstance(start, PortableAdapter)
+        return TrainingCell(
+            name="fusion" if isinstance(start, PortableFusion) else "merged",
+            key="fuse",
+            seed=asked.seed,
+            method=start.method,
+            settings=plain.settings(asked.settings),
+            tasks=(TaskData(head, self.data.metrics(part)[0], pools, initial=initial),),
+            probabilities=pool_probabilities([len(pool.data) for pool in pools]),
+            initial=start.tensors if alone else None,
+            lower=start.slots[:-1],
+        )
+
+    def _pools(self, part: TaskPart, split: str, limit: int | None) -> tuple[Pool, ...]:
+        loaded = self._loaded
+        return self.data.pools(part, split, limit, loaded.tokenizer, loaded.tokenizer_key, self.parts.max_length)
+
+    def scores(self, result: Whole, name: str, task: str, limit: int | None) -> Scores:
+        """The task's first metric on its test items, of the result and of every part with a head for it.
+
+        Args:
+            name: what the result is called.
+            limit: test items per language.
+        """
+        asked = self._to_score(task)
+        labels = [part.label for part in self.parts.parts]
+        names = labels if len({*labels, name}) > len(labels) else [part.name for part in self.parts.parts]
+        everything: list[tuple[str, Whole]] = [*zip(names, self.parts.adapters, strict=True), (name, result)]
+        cells, scored, left_out = [], [], {}
+        for one, whole in everything:
+            try:
+                head, tensors = _head_for(whole, task, self.beside).named(task)
+            except FormatError as error:
+                hint = "; --train TASK would give it one" if whole is result and whole.head is None else ""
+                left_out[one] = f"{error}{hint}"
+                continue
+            cells.append((TrainedCell(whole.slots, tensors), head))
+            scored.append(one)
+        metrics = self.data.metrics(asked)
+        found: dict[str, Mapping[str, float]] = {}
+        if cells:
+            predictions = evaluate(self._encoder, cells, self._pools(asked, "test", limit), self._prefix)
+            for one, of_one in zip(scored, predictions, strict=True):
+                values = summary(of_one, metrics)
+                found[one] = {language: 100 * value[metrics[0].name] for language, value in values.items()}
+        return Scores(metrics[0].name, found, left_out)
+
+
+def _head_for(whole: Whole, task: str, beside: Path) -> PortableHead:
+    """FormatError where there is no head, or one for something else."""
+    if whole.head is None:
+        raise FormatError("it has no prediction head")
+    return for_task(whole.head, task, None, beside)

@@ -1,0 +1,130 @@
+"""Bottleneck adapters under an AdapterFusion, as one of AdapterHub's composed setups: `Fuse` of single adapters.
+
+A directory per member, one of the fusion named after all of them, one of the head, and adapter_setup.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from adapterx.formats import adapterhub, adapterhub_fusion, adapterhub_head, setup
+from adapterx.formats import directory as formats
+from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead, expected
+from adapterx.formats.adapterhub_fusion import fusion_shapes
+from adapterx.formats.errors import FormatError
+from adapterx.formats.files import SETUP
+from adapterx.formats.setup import Setup
+from adapterx.methods import bottleneck
+from adapterx.methods.config import Bottleneck, Fusion, Method
+from adapterx.methods.fusion import with_full_value
+from adapterx.methods.method import Slot
+
+HEAD = "head"
+"""Directory and name of the head."""
+_NAME_BYTES = 240
+"""Of a directory's name that file systems hold, with some to spare: the fusion's is that of all members."""
+
+
+@dataclass(frozen=True)
+class PortableFusion:
+    """Several adapters and what mixes them."""
+
+    names: tuple[str, ...]
+    """Of the members, in the fusion's order."""
+    members: tuple[PortableAdapter, ...]
+    """Bottlenecks that `check` accepts."""
+    tensors: Mapping[str, Tensor]
+    """`encoder.layer.N.PLACE.fusion.{query,key,value}.weight` (d, d) and `.{query,key}.bias` (d,), in the layers that
+    the members adapt; PLACE is `output` or `attention.output`. A value may be of low rank (`methods.fusion`)."""
+    head: PortableHead | None = None
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The members, and the fusion above them."""
+        return (*(slot for member in self.members for slot in member.slots), Slot(self.method, self.tensors))
+
+    @property
+    def method(self) -> Fusion:
+        """The fusion as a method."""
+        return Fusion(check([member.method for member in self.members], ", ".join(self.names)))
+
+
+def check(methods: Sequence[Method], where: str) -> tuple[Bottleneck, ...]:
+    """The members' methods, if they can be fused; FormatError where they cannot."""
+    found = tuple(method for method in methods if isinstance(method, Bottleneck))
+    if len(found) < len(methods):
+        other = next(type(method).__name__ for method in methods if not isinstance(method, Bottleneck))
+        raise FormatError(f"{where}: a fusion mixes what bottleneck adapters add, and one of them is {other}")
+    if len({(method.placement, method.layers) for method in found}) > 1:
+        raise FormatError(f"{where}: adapters at different places or in different layers cannot be fused")
+    return found
+
+
+def distinct(wanted: Sequence[str]) -> tuple[str, ...]:
+    """Names under which the library can hold these members: letters, digits, `_` and `-`, each once."""
+    width = max(4, _NAME_BYTES // max(1, len(wanted)) - 1)
+    modules = nn.ModuleDict()
+    found: list[str] = []
+    for name in wanted:
+        plain = "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in name)
+        stem = plain.encode()[: width - 3].decode(errors="ignore") or "member"
+        choices = chain([stem], (f"{stem}-{number}" for number in count(1)))
+        # A module cannot bear the name of one of its container's attributes (`items`, `train`, …).
+        free = (one for one in choices if one not in (*found, HEAD) and not hasattr(modules, one))
+        found.append(next(free))
+    return tuple(found)
+
+
+def write(directory: Path, fusion: PortableFusion, encoder: Encoder) -> None:
+    """Write a whole setup into an existing, empty directory. FormatError for what the library cannot hold.
+
+    A low-rank value is written as the matrix it stands for. The library has a fusion in every layer, so layers without
+    adapters, where it never acts, get one of zeros.
+    """
+    methods = check([member.method for member in fusion.members], str(directory))
+    sites = bottleneck.places(methods[0])
+    for name, member in zip(fusion.names, fusion.members, strict=True):
+        (directory / name).mkdir()
+        adapterhub.write(directory / name, PortableAdapter(member.method, member.tensors), encoder, name)
+    joined = directory / ",".join(fusion.names)
+    joined.mkdir()
+    tensors = with_full_value(fusion.tensors)
+    _check_tensors(tensors, methods, encoder)
+    shapes = fusion_shapes(encoder, sites)
+    whole = {name: tensors[name] if name in tensors else torch.zeros(shape) for name, shape in shapes.items()}
+    adapterhub_fusion.write(joined, adapterhub_fusion.Fusion(fusion.names, whole), encoder, sites)
+    if fusion.head is not None:
+        (directory / HEAD).mkdir()
+        adapterhub_head.write(directory / HEAD, fusion.head, HEAD, adapterhub.facts(encoder, HEAD))
+    setup.write(directory, Setup(fusion.names, HEAD if fusion.head is not None else None, "Fuse"))
+
+
+def _check_tensors(tensors: Mapping[str, Tensor], methods: tuple[Bottleneck, ...], encoder: Encoder) -> None:
+    known = {parameter.name for parameter in expected(Fusion(methods), encoder.shape)}
+    if wrong := sorted(known ^ tensors.keys()):
+        raise FormatError(f"the fusion does not fit its members: {wrong[0]} is out of place")
+
+
+def read(directory: Path, composed: Setup, encoder: Encoder) -> PortableFusion:
+    """Read the setup that adapter_setup.json describes. FormatError for whatever does not fit completely."""
+    joined = directory / ",".join(composed.adapters)
+    for part in (*(directory / name for name in composed.adapters), joined):
+        if not part.is_dir():
+            raise FormatError(f"{directory / SETUP} names {part.name}, but there is no directory {part}")
+    members = tuple(formats.read(directory / name, encoder) for name in composed.adapters)
+    methods = check([member.method for member in members], str(directory))
+    fusion = adapterhub_fusion.read(joined, encoder, bottleneck.places(methods[0]))
+    if fusion.adapters != composed.adapters:
+        raise FormatError(
+            f"{joined} fuses {', '.join(fusion.adapters)}, but {directory / SETUP} names "
+            f"{', '.join(composed.adapters)}: their order is part of the fusion"
+        )
+    own = {parameter.name: fusion.tensors[parameter.name] for parameter in expected(Fusion(methods), encoder.shape)}
+    head = adapterhub_head.read(directory / composed.head, encoder) if composed.head is not None else None
+    return PortableFusion(composed.adapters, members, own, head)

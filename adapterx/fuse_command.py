@@ -1,0 +1,239 @@
+"""`adapterx fuse`: its options, and what it prints. Heavy imports wait until it runs."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from adapterx.engine.train import Progress
+    from adapterx.executors.fuse import Parts, Whole
+    from adapterx.executors.fuse_bench import Asked, Scores
+    from adapterx.methods.merge_weights import Trial
+    from adapterx.methods.merging import Arithmetic, Merging
+
+FUSION = "fusion"
+_MERGERS = ("linear", "ties", "dare_linear", "dare_ties", "svd", "cat", "average")
+_TRAINING = ("train_languages", "steps", "learning_rate", "batch_size", "limit_train")
+"""Options that mean nothing without --train."""
+_QUIET_SECONDS = 10.0
+"""Between two lines about a training."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "adapters", nargs="+", metavar="DIR", help="adapters' directories, or ids on the Hub (id@commit)"
+    )
+    parser.add_argument(
+        "--method",
+        choices=(*_MERGERS, FUSION),
+        help="the arithmetic (default: linear for LoRA, average for bottlenecks), or fusion: AdapterFusion over "
+        "bottlenecks, which needs --train",
+    )
+    parser.add_argument(
+        "--weights",
+        type=_weights,
+        metavar="W,W",
+        help="one per adapter (default: equal), or 'tuned': those that are best on dev items of --task",
+    )
+    parser.add_argument(
+        "--dev-languages",
+        type=_languages,
+        metavar="LANG,LANG",
+        help="whose dev items tune weights (default en), such as those trained in",
+    )
+    parser.add_argument(
+        "--density", type=float, default=0.5, metavar="D", help="share that ties and dare_* keep (default 0.5)"
+    )
+    parser.add_argument(
+        "--backbone", metavar="MODEL", help="the model they were trained on (MODEL@REVISION on the Hub)"
+    )
+    parser.add_argument(
+        "--format", choices=("peft", "adapterhub"), help="whose files to write (default: the first adapter's)"
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new directory")
+    parser.add_argument("--seed", type=_seed, default=0, help="of dare_* and of the training (default 0)")
+    training = parser.add_argument_group("training, after merging or of a fusion")
+    training.add_argument("--train", metavar="TASK", help="the task to train on")
+    training.add_argument(
+        "--train-languages", type=_languages, metavar="LANG,LANG", help="of the training examples, or all (default en)"
+    )
+    training.add_argument("--steps", type=_positive, metavar="N", help="optimiser steps (default: 3 epochs)")
+    training.add_argument("--learning-rate", type=_rate, metavar="R", help="the peak (default 1e-4)")
+    training.add_argument("--batch-size", type=_positive, metavar="B", help="examples per step (default 32)")
+    training.add_argument("--limit-train", type=_positive, metavar="N", help="examples per language (default: all)")
+    scoring = parser.add_argument_group("scoring of the result beside each adapter that has a head")
+    scoring.add_argument("--task", help="the task whose test items are scored (default: that of --train, if any)")
+    scoring.add_argument("--limit", type=_positive, metavar="N", help="test items per language (default: all)")
+
+
+def mistake(args: argparse.Namespace) -> str | None:
+    """What is wrong with the options as they stand together, if anything."""
+    fusion = args.method == FUSION
+    unused = [f"--{name.replace('_', '-')}" for name in _TRAINING if getattr(args, name) is not None]
+    tuned, task = args.weights == "tuned", args.task or args.train
+    mistakes = {
+        "a single adapter is what it is: name two or more": len(args.adapters) < 2,
+        f"--density should be more than 0 and at most 1, not {args.density:g}": not 0 < args.density <= 1,
+        "a fusion is learnt: name the task to train it on with --train TASK": fusion and args.train is None,
+        "a fusion learns its weights: leave --weights out": fusion and args.weights is not None,
+        f"{', '.join(unused)}: of a training, so name the task with --train TASK": unused and args.train is None,
+        "--weights tuned chooses on the dev items of a task: name it with --task": tuned and not task,
+        "--dev-languages says where weights are tuned: use it with --weights tuned": args.dev_languages and not tuned,
+        "--limit is of the test items: name the task with --task TASK": args.limit and not task,
+    }
+    return next((message for message, wrong in mistakes.items() if wrong), None)
+
+
+def run(args: argparse.Namespace, console: Console) -> None:
+    """Bring the adapters together, train and score the result as asked, and write it.
+
+    Everything is checked before anything is trained. Raises what the rooms below raise, worded for the user.
+    """
+    from adapterx.executors import fuse
+    from adapterx.executors.fuse_bench import Bench
+
+    parts = fuse.read(args.adapters, args.backbone)
+    result, name = _start(parts, args)
+    layout = args.format or ("adapterhub" if args.method == FUSION else parts.parts[0].layout)
+    fuse.check_writable(parts, result, layout, args.out)
+    task = args.task or args.train
+    bench = Bench(parts, Path.cwd()) if task else None
+    asked = _asked(args, parts) if args.train else None
+    if bench is not None:
+        bench.check(asked, task)
+        if args.weights == "tuned":
+            merging, tried = bench.tuned(_merging(args, parts), task, args.dev_languages or ("en",), args.seed)
+            console.print(_trials(tried))
+            result = fuse.merged(parts, merging, args.seed)
+        if asked is not None:
+            result = bench.trained(result, asked, _teller(sys.stderr.write))
+    fuse.write(parts, result, layout, args.out)
+    if bench is not None:
+        _tell(bench.scores(result, name, task, args.limit), console)
+    sys.stdout.write(f"{args.out}\n")
+
+
+def _start(parts: Parts, args: argparse.Namespace) -> tuple[Whole, str]:
+    """What the adapters are together before any training, and what tables call it."""
+    from adapterx.executors import fuse
+
+    if args.method == FUSION:
+        return fuse.under_fusion(parts), "fused"
+    return fuse.merged(parts, _merging(args, parts), args.seed), "merged"
+
+
+def _merging(args: argparse.Namespace, parts: Parts) -> Merging:
+    """The arithmetic; where its weights are to be tuned, with equal ones."""
+    from adapterx.methods.config import Lora
+    from adapterx.methods.merging import Merging
+
+    usual: Arithmetic = "linear" if isinstance(parts.parts[0].adapter.method, Lora) else "average"
+    return Merging(args.method or usual, None if args.weights == "tuned" else args.weights, args.density)
+
+
+def _asked(args: argparse.Namespace, parts: Parts) -> Asked:
+    from adapterx.executors.fuse_bench import Asked
+    from adapterx.recipe import Train
+
+    given = {name: getattr(args, name) for name in ("steps", "learning_rate", "batch_size")}
+    given = {"limit": args.limit_train, "max_length": parts.max_length, **given}
+    settings = Train.model_validate({name: value for name, value in given.items() if value is not None})
+    return Asked(args.train, args.train_languages or ("en",), settings.phase("target", "", ""), args.seed)
+
+
+def _teller(write: Callable[[str], object]) -> Callable[[Progress], None]:
+    """Tells of a training now and then, and of its last step."""
+    spoken = time.monotonic()
+
+    def tell(progress: Progress) -> None:
+        nonlocal spoken
+        ((_, step, total, loss),) = progress.cells
+        now = time.monotonic()
+        if now - spoken >= _QUIET_SECONDS or step == total:
+            spoken = now
+            write(f"step {step} of {total}, loss {loss:.3f}\n")
+
+    return tell
+
+
+def _trials(tried: Sequence[Trial]) -> Table:
+    """A row per vector of weights that was tried, the best first."""
+    from rich.table import Table
+
+    from adapterx.methods.merge_weights import best
+
+    table = Table("weights", "dev", box=None)
+    winner = best(tried)
+    for one in (winner, *(trial for trial in tried if trial is not winner)):
+        table.add_row(" : ".join(f"{float(weight):.3g}" for weight in one.weights), f"{one.score:.1f}")
+    return table
+
+
+def _tell(found: Scores, console: Console) -> None:
+    if found.by_language:
+        console.print(_table(found))
+    for name, why in found.left_out.items():
+        sys.stderr.write(f"{name} is not scored: {why}\n")
+
+
+def _table(found: Scores) -> Table:
+    """A row per language after their mean, a column per adapter."""
+    from rich.table import Table
+
+    scores = found.by_language
+    table = Table("language", *scores, box=None)
+    table.add_row("mean", *(f"{sum(one.values()) / len(one):.1f}" for one in scores.values()))
+    for language in next(iter(scores.values())):
+        table.add_row(language, *(f"{one[language]:.1f}" for one in scores.values()))
+    return table
+
+
+def _weights(text: str) -> tuple[float, ...] | Literal["tuned"]:
+    if text == "tuned":
+        return "tuned"
+    wrong = argparse.ArgumentTypeError(f"should be numbers joined by commas, or 'tuned', not {text!r}")
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise wrong from None
+    if not all(math.isfinite(number) for number in numbers):
+        raise wrong
+    return numbers
+
+
+def _languages(text: str) -> tuple[str, ...]:
+    codes = tuple(dict.fromkeys(code.strip() for code in text.split(",")))
+    if not all(codes):
+        raise argparse.ArgumentTypeError(f"should be codes joined by commas, such as en,de, not {text!r}")
+    return codes
+
+
+def _rate(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"should be more than 0, not {text}")
+    return number
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"should be 1 or more, not {text}")
+    return number
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"should be 0 or more, not {text}")
+    return number
