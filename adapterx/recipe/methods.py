@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from adapterx.recipe.fields import Model, unique
+from adapterx.recipe.libraries import Adapters, Peft, by_library
 
 LoraModule = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
 """The linear layers of an encoder layer, by the names Hugging Face gives them (the two `output`s told apart)."""
@@ -156,4 +157,7 @@ _PLACEMENT_DEFAULTS: dict[str, dict[str, object]] = {
     "parallel": {"reduction_factor": 2.0, "scaling": 4.0},
 }
 
-Method = Annotated[Lora | Bottleneck | Full | Head, Field(discriminator="kind")]
+Method = Annotated[
+    Annotated[Lora | Bottleneck | Full | Head | Peft | Adapters, Field(discriminator="kind")],
+    BeforeValidator(by_library),
+]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from adapterx.recipe.document import resolve
+from adapterx.recipe.libraries import Adapters, Peft
 from adapterx.recipe.methods import Bottleneck, Full, Head, Lora
 from adapterx.recipe.problems import Finding, Location, did_you_mean
 from adapterx.recipe.prune import Prune
@@ -35,6 +36,8 @@ _KEYS: dict[tuple[str, ...], type[BaseModel]] = {
     ("methods", "*", "bottleneck"): Bottleneck,
     ("methods", "*", "full"): Full,
     ("methods", "*", "head"): Head,
+    ("methods", "*", "peft"): Peft,
+    ("methods", "*", "adapters"): Adapters,
     ("intermediates", "*"): Intermediate,
     ("transfers", "*", "continue"): Continue,
     ("transfers", "*", "stack"): Stack,
@@ -59,7 +62,7 @@ _KEYS: dict[tuple[str, ...], type[BaseModel]] = {
 """The model at each mapping of a recipe, for the keys it knows."""
 
 NAME_RULE = "names are letters, digits, '-' and '_', beginning with a letter or digit, at most 64"
-KINDS = ("lora", "bottleneck", "full", "head")
+KINDS = ("lora", "bottleneck", "full", "head", "peft", "adapters")
 TRANSFER_KINDS = ("continue", "stack", "fuse", "merge")
 
 
