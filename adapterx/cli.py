@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from adapterx.plan import BackboneInfo, Plan, TaskFacts
-    from adapterx.recipe import Backbone
+    from adapterx.plan import BackboneInfo, LibraryAdapter, Plan, TaskFacts
+    from adapterx.recipe import Adapters, Backbone, Peft
     from adapterx.tasks.spec import TaskSpec
 
 MISTAKE = 2
@@ -328,7 +328,7 @@ def _planned(args: argparse.Namespace) -> Plan:
 
     try:
         recipe = read(args.recipe, args.overrides)
-        return build(recipe, args.recipe.parent, _describe(), _catalog())
+        return build(recipe, args.recipe.parent, _describe(), _catalog(), _measure)
     except RecipeError as error:
         raise CommandError(str(error)) from error
     except SettingError as error:
@@ -345,6 +345,13 @@ def _catalog() -> TaskFacts[TaskSpec]:
     from adapterx.tasks import data
 
     return data
+
+
+def _measure(method: Peft | Adapters, info: BackboneInfo) -> LibraryAdapter:
+    """Asked only where a recipe has methods of libraries: they are slow to import, and torch with them."""
+    from adapterx.reference.measure import measure
+
+    return measure(method, info)
 
 
 def _run_directory(args: argparse.Namespace) -> Path:

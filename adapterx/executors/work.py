@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from adapterx import reference
 from adapterx.backbones.load import LoadedBackbone, load
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.bundle import shape_of
@@ -122,9 +123,13 @@ class Worker:
             races.append(race)
             cells += own
         run = [race for race in races if race is not None]
-        outcomes = train(
-            current.encoder, cells, self.checkpoints, self.observe, self.machine.options, current.prefix, run
-        )
+        if stages[0].work.lane == "reference":
+            (alone,) = cells
+            outcomes = [reference.train(current.loaded.model, alone, self.checkpoints, self.observe)]
+        else:
+            outcomes = train(
+                current.encoder, cells, self.checkpoints, self.observe, self.machine.options, current.prefix, run
+            )
         for stage, span, race in zip(stages, places, races, strict=True):
             chosen = tuning.choose([outcomes[place] for place in span], race)
             self._commit_training(stage, chosen, len(cells))
@@ -193,7 +198,11 @@ class Worker:
     def _commit_training(self, stage: Stage, chosen: Chosen, together: int) -> None:
         assert isinstance(stage.work, Training)
         outcome, state = chosen.outcome, chosen.outcome.state
-        more: dict[str, JSON] = {"trained_together": together, "trained_parameters": state.trained_parameters}
+        more: dict[str, JSON] = {
+            "lane": stage.work.lane,
+            "trained_together": together,
+            "trained_parameters": state.trained_parameters,
+        }
         result: dict[str, JSON] = {
             "steps": state.step,
             "examples": state.examples,
@@ -230,7 +239,11 @@ class Worker:
         tokenizer, key = current.loaded.tokenizer, current.loaded.tokenizer_key
         pools = self.data.pools(work.task, "test", work.limit, tokenizer, key, length)
         cells = [self.trained(target) for target in targets]
-        predictions = evaluate(current.encoder, cells, pools, current.prefix)
+        if work.lane == "reference":
+            seed = targets[0].work.seed
+            predictions = [reference.evaluate(current.loaded.model, *cells[0], pools, seed)]
+        else:
+            predictions = evaluate(current.encoder, cells, pools, current.prefix)
         if current.prefix is not None:
             current.prefix.flush()
         seconds = (time.monotonic() - started) / len(stages)
@@ -251,7 +264,7 @@ class Worker:
             inputs=stage.inputs,
             files={PREDICTIONS: partial(write_parquet, cell=stage.slug, predictions=predictions, metadata=metadata)},
             result={"languages": summary(predictions, metrics), "collapsed": why is not None, "why": why},
-            provenance=self._provenance(seconds, {}),
+            provenance=self._provenance(seconds, {"lane": stage.work.lane}),
         )
 
     def trained(self, target: Stage) -> tuple[TrainedCell, Head]:

@@ -7,7 +7,7 @@ their looks at the dev set; sharing a pass in a bundle makes it less.
 from __future__ import annotations
 
 from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, TaskPart, Training
-from adapterx.recipe import Backbone, Bottleneck, Full, Fuse, Head, Lora, Method, adapted_layers
+from adapterx.recipe import Adapters, Backbone, Bottleneck, Full, Fuse, Head, Lora, Method, Peft, adapted_layers
 
 FLOPS = 100e9
 """Floating-point operations per second behind the times: two laptop cores. Divide by 500 for a data-centre GPU."""
@@ -20,11 +20,23 @@ LINE_BYTES = 100
 
 
 def training(
-    backbone: Backbone, info: BackboneInfo, method: Method, work: Training, examples: int | None, members: int = 0
+    backbone: Backbone,
+    info: BackboneInfo,
+    method: Method,
+    work: Training,
+    examples: int | None,
+    members: int = 0,
+    library: int = 0,
 ) -> Cost:
-    """Cost of a training. `examples` are those of one epoch, None where unknown; `members` are fused."""
+    """Cost of a training.
+
+    Args:
+        examples: those of one epoch, None where unknown.
+        members: how many are fused.
+        library: parameters of the adapter where a library makes it.
+    """
     heads = sum(head_parameters(part, info.hidden) for part in work.tasks)
-    adapter = adapter_parameters(method, info)
+    adapter = adapter_parameters(method, info, library)
     lower = 0
     if work.transfer == "stack":
         lower = 4 * adapter
@@ -55,10 +67,12 @@ def training(
     )
 
 
-def evaluation(backbone: Backbone, info: BackboneInfo, method: Method, work: Evaluation, items: int | None) -> Cost:
+def evaluation(
+    backbone: Backbone, info: BackboneInfo, method: Method, work: Evaluation, items: int | None, library: int = 0
+) -> Cost:
     """Cost of evaluating `items` test items over all languages, None where their number is unknown."""
     tokens = work.task.tokens * _sequences(work.task)
-    adapter = adapter_parameters(method, info)
+    adapter = adapter_parameters(method, info, library)
     whole = isinstance(method, Full)
     operations = 2 * _layer_parameters(info) + (0 if whole else 2 * adapter)
     return Cost(
@@ -71,8 +85,14 @@ def evaluation(backbone: Backbone, info: BackboneInfo, method: Method, work: Eva
     )
 
 
-def adapter_parameters(method: Method, info: BackboneInfo) -> int:
-    """Trainable parameters of one adapter, exactly as `peft` and `adapters` count them; of `full`, of the encoder."""
+def adapter_parameters(method: Method, info: BackboneInfo, library: int = 0) -> int:
+    """Trainable parameters of one adapter, exactly as `peft` and `adapters` count them; of `full`, of the encoder.
+
+    Args:
+        library: the answer where a library makes the adapter.
+    """
+    if isinstance(method, Peft | Adapters):
+        return library
     if isinstance(method, Full):
         return encoder_parameters(info)
     if isinstance(method, Head):

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic
 
-from adapterx.plan import cost
+from adapterx.plan import cost, lane
 from adapterx.plan.capacity import sized
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.facts import Facts, Refusal, Task, TaskFacts
 from adapterx.plan.identity import evaluation_settings, stage_id, training_settings
+from adapterx.plan.lane import Measure, unmeasured
 from adapterx.plan.stage import BackboneInfo, Coordinates, Evaluation, Precision, Stage, TaskPart, Training
 from adapterx.recipe import (
+    Adapters,
     Backbone,
     Bottleneck,
     Continue,
@@ -23,9 +25,11 @@ from adapterx.recipe import (
     Fuse,
     Head,
     Intermediate,
+    Lane,
     Lora,
     Merge,
     Method,
+    Peft,
     Recipe,
     SettingError,
     Target,
@@ -73,6 +77,7 @@ def build(
     recipe_dir: Path | None,
     describe: Callable[[Backbone], BackboneInfo],
     tasks: TaskFacts[Task],
+    measure: Measure = unmeasured,
 ) -> Plan:
     """Plan a recipe.
 
@@ -80,6 +85,7 @@ def build(
         recipe_dir: where tasks of the user's own are looked for.
         describe: the sizes of a backbone, without its weights.
         tasks: the catalog.
+        measure: looks at adapters that a library makes; only asked where the recipe has some.
 
     Raises SettingError for tasks and sources that do not exist, and where `skip` leaves no cell.
     """
@@ -89,7 +95,7 @@ def build(
     facts = Facts(describe, tasks, recipe_dir)
     if findings := [*_unknown_members(recipe), *_unknown_tasks(recipe, facts)]:
         raise SettingError(findings)
-    builder = _Builder(recipe, facts)
+    builder = _Builder(recipe, facts, measure)
     for cell in cells:
         builder.add(cell)
     kinds = ("intermediate", "target", "evaluation")
@@ -171,9 +177,10 @@ def _grown_alpha(method: Lora, times: int) -> float:
 class _Builder(Generic[Task]):
     """Makes the stages of cell after cell, each stage once."""
 
-    def __init__(self, recipe: Recipe, facts: Facts[Task]) -> None:
+    def __init__(self, recipe: Recipe, facts: Facts[Task], measure: Measure) -> None:
         self.recipe = recipe
         self.facts = facts
+        self.measure = measure
         self.stages: dict[str, Stage] = {}
         self.cell_stages: dict[Cell, CellStages] = {}
         self.refused: dict[Cell, str] = {}
@@ -188,6 +195,7 @@ class _Builder(Generic[Task]):
             self._check_drop(cell, info)
             self._sized(cell.backbone, cell.method, info)
             self._check_method(cell)
+            self._check_lane(cell, info)
             settings = self._settings(cell, "target", info)
             self._check_target(self.recipe.targets[cell.target])
             self._check_transfer(cell)
@@ -212,6 +220,11 @@ class _Builder(Generic[Task]):
             raise Refusal(
                 f"the candidates of `prune` train side by side on frozen weights, and the method '{cell.method}' leaves"
                 " none frozen; give it a learning_rate"
+            )
+        if settings.prune is not None and lane.lane_of(self.recipe, method) == "reference":
+            raise Refusal(
+                f"the candidates of `prune` train side by side, and the reference lane, which trains '{cell.method}',"
+                " trains one at a time; give it a learning_rate"
             )
         if settings.max_length > info.max_positions:
             raise Refusal(
@@ -268,6 +281,26 @@ class _Builder(Generic[Task]):
                 f" loaded in {precision}"
             )
 
+    def _check_lane(self, cell: Cell, info: BackboneInfo) -> None:
+        """The reference lane does what the libraries do, no less and no more."""
+        method = self.recipe.methods[cell.method]
+        if lane.lane_of(self.recipe, method) == "fused":
+            return
+        lane.check(cell.method, method, info, cell.backbone, self._prefix(cell, info))
+        found = self._measured(cell.backbone, cell.method, info)
+        if cell.transfer != "none":
+            lane.check_transfer(cell.method, method, cell.transfer, self.recipe.transfers[cell.transfer], found)
+
+    def _measured(self, backbone: str, name: str, info: BackboneInfo) -> lane.LibraryAdapter | None:
+        """What a library makes of a method; None for methods of this package."""
+        method = self.recipe.methods[name]
+        if not isinstance(method, Peft | Adapters):
+            return None
+        try:
+            return self.facts.once(("adapter", name, info), lambda: self.measure(method, info))
+        except Refusal as refusal:
+            raise Refusal(f"the method '{name}' {refusal}, the backbone '{backbone}'") from None
+
     def _check_transfer(self, cell: Cell) -> None:
         """Some transfers take one adapter, others several; and not every combination is defined for every method."""
         learnt = self.recipe.intermediates[cell.intermediate]
@@ -294,6 +327,9 @@ class _Builder(Generic[Task]):
         cache = self.recipe.prefix_cache
         lowest = adapted_layers(self.recipe.methods[cell.method].layers, info.layers)[0]
         return "exact" if cache.where == "none" or lowest == 0 else cache.precision
+
+    def _lane(self, cell: Cell) -> Lane:
+        return lane.lane_of(self.recipe, self.recipe.methods[cell.method])
 
     def _check_target(self, target: Target) -> None:
         """A head trained on one task must fit the other."""
@@ -325,7 +361,9 @@ class _Builder(Generic[Task]):
         if key not in self.intermediates:
             settings = self._settings(cell, "intermediate", info)
             parts = self._parts(learnt, settings)
-            work = Training(parts, learnt.sampling, settings, cell.seed, "none", self._prefix(cell, info))
+            work = Training(
+                parts, learnt.sampling, settings, cell.seed, "none", self._prefix(cell, info), lane=self._lane(cell)
+            )
             place = Coordinates(cell.backbone, cell.method, name, cell.seed)
             self.intermediates[key] = self._training("intermediate", place, info, work, ())
         return self.intermediates[key]
@@ -343,7 +381,8 @@ class _Builder(Generic[Task]):
         if isinstance(way, Fuse) and way.learning_rate is not None:
             settings = replace(settings, learning_rate=way.learning_rate, prune=None)
         kind = "none" if way is None else way.kind
-        work = Training((part,), Proportions(), settings, cell.seed, kind, self._prefix(cell, info), combination)
+        prefix = self._prefix(cell, info)
+        work = Training((part,), Proportions(), settings, cell.seed, kind, prefix, combination, lane=self._lane(cell))
         return self._training("target", cell.coordinates, info, work, tuple(stage.id for stage in upstream))
 
     def _training(
@@ -355,17 +394,21 @@ class _Builder(Generic[Task]):
             grown = {"rank": len(inputs) * method.rank, "alpha": _grown_alpha(method, len(inputs))}
             method = method.model_copy(update=grown)
         settings = training_settings(backbone, info, method, work)
-        price = cost.training(backbone, info, method, work, self._examples(work), len(inputs))
+        library = self._measured(place.backbone, place.method, info)
+        counted = library.parameters if library is not None else 0
+        price = cost.training(backbone, info, method, work, self._examples(work), len(inputs), counted)
         id = stage_id(kind, settings, inputs)
         return Stage(kind, id, settings, inputs, place, backbone, info, method, work, price)
 
     def _evaluation(self, cell: Cell, info: BackboneInfo, target: Stage) -> Stage:
         chosen, limit = self.recipe.targets[cell.target], self.recipe.evaluate.limit
         part = self.facts.part(chosen.task, chosen.source, chosen.languages, ("test",))
-        work = Evaluation(part, limit, self._prefix(cell, info))
+        work = Evaluation(part, limit, self._prefix(cell, info), self._lane(cell))
         settings, inputs = evaluation_settings(work), (target.id,)
         backbone, method = target.backbone, target.method
-        price = cost.evaluation(backbone, info, method, work, self._count((work.task,), "test", limit))
+        library = self._measured(cell.backbone, cell.method, info)
+        counted = library.parameters if library is not None else 0
+        price = cost.evaluation(backbone, info, method, work, self._count((work.task,), "test", limit), counted)
         id = stage_id("evaluation", settings, inputs)
         return Stage("evaluation", id, settings, inputs, cell.coordinates, backbone, info, method, work, price)
 

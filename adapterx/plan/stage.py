@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from adapterx.recipe import Backbone, Fuse, Merge, Method, Sampling, TrainSettings
+from adapterx.recipe import Backbone, Fuse, Lane, Merge, Method, Sampling, TrainSettings
 from adapterx.store import JSON
 
 StageKind = Literal["intermediate", "target", "evaluation"]
@@ -62,6 +62,7 @@ class Training:
     """How hidden states below the lowest adapter are rounded."""
     combination: Fuse | Merge | None = None
     """How several inputs come together."""
+    lane: Lane = "fused"
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class Evaluation:
     """Items per language; the same items in every language."""
     prefix: Precision = "exact"
     """How hidden states below the lowest adapter are rounded."""
+    lane: Lane = "fused"
+    """That of the training."""
 
 
 @dataclass(frozen=True)

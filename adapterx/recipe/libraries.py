@@ -150,7 +150,7 @@ def _known(text: str) -> str:
 
 
 class Adapters(Model):
-    """An adapter of AdapterHub's `adapters`, trained in the reference lane. `{adapters: compacter}` is the short form."""
+    """An adapter of AdapterHub's `adapters`, trained in the reference lane. `{adapters: compacter}` is short for it."""
 
     kind: Literal["adapters"] = "adapters"
     adapters: Annotated[str, Field(min_length=1), AfterValidator(_known)]
