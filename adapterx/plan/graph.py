@@ -283,13 +283,12 @@ class _Builder(Generic[Task]):
 
     def _check_lane(self, cell: Cell, info: BackboneInfo) -> None:
         """The reference lane does what the libraries do, no less and no more."""
-        method = self.recipe.methods[cell.method]
-        if lane.lane_of(self.recipe, method) == "fused":
+        if self._lane(cell) == "fused":
             return
-        lane.check(cell.method, method, info, cell.backbone, self._prefix(cell, info))
+        lane.check(cell, self.recipe, info, self._prefix(cell, info))
         found = self._measured(cell.backbone, cell.method, info)
         if cell.transfer != "none":
-            lane.check_transfer(cell.method, method, cell.transfer, self.recipe.transfers[cell.transfer], found)
+            lane.check_transfer(cell, self.recipe, found)
 
     def _measured(self, backbone: str, name: str, info: BackboneInfo) -> lane.LibraryAdapter | None:
         """What a library makes of a method; None for methods of this package."""

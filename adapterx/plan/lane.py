@@ -6,14 +6,16 @@ Face, `peft` and `adapters`: any method of theirs, or a fused one as a check on 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TypeAlias
 
+from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Refusal
 from adapterx.plan.stage import BackboneInfo, Precision
-from adapterx.recipe import Adapters, Bottleneck, Fuse, Lane, Lora, Merge, Method, Peft, Recipe, Stack, Transfer
+from adapterx.recipe import Adapters, Bottleneck, Fuse, Lane, Lora, Merge, Method, Peft, Recipe, Stack
 
 Library: TypeAlias = Peft | Adapters
 
@@ -42,27 +44,32 @@ def lane_of(recipe: Recipe, method: Method) -> Lane:
     return "reference" if isinstance(method, Peft | Adapters) else recipe.lane
 
 
-def check(name: str, method: Method, info: BackboneInfo, backbone: str, precision: Precision) -> None:
+def check(cell: Cell, recipe: Recipe, info: BackboneInfo, precision: Precision) -> None:
     """Refuse what the reference lane cannot train.
 
     Args:
-        name: of the method in the recipe; `backbone` is that of the backbone.
         precision: how hidden states below the adapters are kept.
     """
+    name, method = cell.method, recipe.methods[cell.method]
     if isinstance(method, Lora | Bottleneck) and method.adapter_drop:
         raise Refusal(f"the method '{name}' has adapter_drop, which neither library has; use the fused lane")
     if precision != "exact":
         raise Refusal(
-            f"the reference lane computes every hidden state anew, so it cannot round those below the adapters to"
+            "the reference lane computes every hidden state anew, so it cannot round those below the adapters to"
             f" {precision}; set prefix_cache.precision: exact, or use the fused lane"
         )
     library = _library(method)
     if library == "adapters" and info.architecture != "xlm-roberta":
         raise Refusal(
             f"the method '{name}' needs `adapters` in the reference lane, whose version 1.3.0 has no"
-            f" {info.architecture} models; the backbone '{backbone}' is one"
+            f" {info.architecture} models; the backbone '{cell.backbone}' is one"
         )
-    if library and find_spec(library) is None:
+    if library == "adapters" and (load := recipe.backbones[cell.backbone].load) != "float32":
+        raise Refusal(
+            f"the method '{name}' needs `adapters` in the reference lane, which trains in float32, and the backbone"
+            f" '{cell.backbone}' is loaded in {load}"
+        )
+    if library and library not in sys.modules and find_spec(library) is None:
         extra = "adapterhub" if library == "adapters" else library
         raise Refusal(
             f"the method '{name}' needs the library `{library}` in the reference lane, which is not installed:"
@@ -77,13 +84,14 @@ def _library(method: Method) -> str | None:
     return {"lora": "peft", "bottleneck": "adapters"}.get(method.kind)
 
 
-def check_transfer(name: str, method: Method, transfer: str, way: Transfer, found: LibraryAdapter | None) -> None:
+def check_transfer(cell: Cell, recipe: Recipe, found: LibraryAdapter | None) -> None:
     """Refuse ways to a target that the libraries do not have.
 
     Args:
-        name: of the method in the recipe; `transfer` is that of the way.
         found: what the library makes of the method, where it is one of a library.
     """
+    name, transfer = cell.method, cell.transfer
+    method, way = recipe.methods[name], recipe.transfers[transfer]
     if isinstance(way, Fuse | Merge) and isinstance(method, Peft | Adapters):
         verb = "fuses" if isinstance(way, Fuse) else "merges"
         raise Refusal(

@@ -94,6 +94,8 @@ def build(encoder: nn.Module, slots: Sequence[Slot], seed: int) -> ReferenceMode
         parameter.requires_grad_(True)
     lower = {NAME.format(place) for place in range(len(slots) - 1)}
     new = [one for path, one in model.named_modules() if id(one) not in plain and lower.isdisjoint(path.split("."))]
+    if isinstance(method, Fusion):
+        new = []  # the library drops scores of a fusion by the backbone's own probability; neither lane does
     specs = _specs(found[-1]) if isinstance(method, Library) else parameters(method, shape)
     return _loaded(ReferenceModel(model.eval(), specs, found[-1], new), slots, found)
 
