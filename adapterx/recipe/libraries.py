@@ -78,7 +78,7 @@ class PeftSettings(Model):
     def _completed(cls, data: object) -> object:
         """DoRA by its name, and the modules that are adapted where none are given: query and value, as in LoRA.
 
-        IA3's are those of its paper (Liu et al. 2022, arXiv 2205.05638); LN_TUNING's follow from the architecture.
+        IA3's are those of its paper (Liu et al. 2022, arXiv 2205.05638); LN_TUNING's all norms of either architecture.
         """
         if not isinstance(data, dict):
             return data
@@ -89,7 +89,9 @@ class PeftSettings(Model):
             if "target_modules" not in found:
                 found |= {"target_modules": ["key", "output.dense", "value"], "feedforward_modules": ["output.dense"]}
             found.setdefault("feedforward_modules", [])
-        elif found.get("peft_type") != "LN_TUNING":
+        elif found.get("peft_type") == "LN_TUNING":
+            found.setdefault("target_modules", ["LayerNorm", "self_attn_layer_norm"])
+        else:
             found.setdefault("target_modules", ["query", "value"])
         for name in ("target_modules", "feedforward_modules"):
             listed = found.get(name)
