@@ -18,6 +18,7 @@ LIBRARIES = ("peft", "adapters")
 
 PeftType = Literal[
     "LORA",
+    "DORA",
     "IA3",
     "VERA",
     "LOHA",
@@ -35,7 +36,7 @@ PeftType = Literal[
     "HIRA",
     "WAVEFT",
 ]
-"""The types that were seen to train on a frozen encoder of both architectures."""
+"""The types that were seen to train on a frozen encoder; DORA is short for LORA with use_dora."""
 
 _PROMPT = "puts tokens or keys of its own before the text; {adapters: prefix_tuning} does that on an encoder"
 _UNSUITABLE = {
@@ -71,7 +72,7 @@ class PeftSettings(Model):
     __pydantic_extra__: dict[str, JsonValue]
 
     peft_type: Annotated[PeftType, BeforeValidator(_suitable)]
-    """The library's name of the method; DORA is short for LORA with use_dora."""
+    """The library's name of the method."""
 
     @model_validator(mode="before")
     @classmethod

@@ -89,6 +89,7 @@ def build(encoder: nn.Module, slots: Sequence[Slot], seed: int) -> ReferenceMode
     model, found = make(shared, slots, seed)
     if _marks(encoder) != frozen:
         raise RuntimeError(f"the library of {method} changed weights of the frozen backbone")
+    model.to(next(encoder.parameters()).device)  # what the library added may lie elsewhere
     model.requires_grad_(False)
     for parameter in found[-1].values():
         parameter.requires_grad_(True)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from adapterx.plan import BackboneInfo, LibraryAdapter, Plan, Training, build, bundles
+from adapterx.plan import BackboneInfo, LibraryAdapter, Plan, State, Training, build, bundles
 from adapterx.plan import lane as lanes
+from adapterx.plan.export import to_json
+from adapterx.plan.render import render
 from adapterx.recipe import Adapters, Backbone, Peft
 from tests.plan.conftest import Planner, recipe
 from tests.plan.fakes import FakeBackbones, FakeTasks
@@ -96,6 +100,16 @@ def test_stages_of_the_reference_lane_are_alone(measure: FakeMeasure) -> None:
     for bundle in bundles(found, list(found.stages)):
         lanes_of = {found.stages[id].work.lane for id in bundle}
         assert lanes_of == {"fused"} or len(bundle) == 1
+
+
+def test_a_plan_shows_the_lane(measure: FakeMeasure) -> None:
+    found = plan(measure, methods={"lora": {"kind": "lora"}, "ia3": IA3}, intermediates={"none": None})
+    console = Console(width=200, file=StringIO())
+    console.print(render(found, dict.fromkeys(found.stages, State("to-train"))))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "reference lane: target small.ia3.none.units.seed1: one at a time, on the libraries' own models" in text
+    exported = to_json(found, dict.fromkeys(found.stages, State("to-train")))
+    assert [one["lane"] for one in exported["stages"]] == ["fused", "reference"] * 2
 
 
 def test_a_library_is_asked_once_for_its_count(measure: FakeMeasure) -> None:

@@ -144,7 +144,7 @@ def test_these_are_all() -> None:
 
     from adapterx.recipe.libraries import ADAPTERS, PeftType
 
-    assert set(get_args(PeftType)) | {"DORA"} == set(PEFT)
+    assert set(get_args(PeftType)) == set(PEFT)
     assert set(ADAPTERS) == {part.split("[")[0] for config in HUB for part in config.split("|")}
 
 
