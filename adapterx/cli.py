@@ -20,8 +20,8 @@ from adapterx import __version__, fuse_command
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from adapterx.plan import BackboneInfo, Plan, TaskFacts
-    from adapterx.recipe import Backbone
+    from adapterx.plan import BackboneInfo, LibraryAdapter, Plan, TaskFacts
+    from adapterx.recipe import Adapters, Backbone, Peft
     from adapterx.tasks.spec import TaskSpec
 
 MISTAKE = 2
@@ -276,7 +276,7 @@ def _planned(args: argparse.Namespace) -> Plan:
 
     try:
         recipe = read(args.recipe, args.overrides)
-        return build(recipe, args.recipe.parent, _describe(), _catalog())
+        return build(recipe, args.recipe.parent, _describe(), _catalog(), _measure)
     except RecipeError as error:
         raise CommandError(str(error)) from error
     except SettingError as error:
@@ -293,6 +293,13 @@ def _catalog() -> TaskFacts[TaskSpec]:
     from adapterx.tasks import data
 
     return data
+
+
+def _measure(method: Peft | Adapters, info: BackboneInfo) -> LibraryAdapter:
+    """Asked only where a recipe has methods of libraries: they are slow to import, and torch with them."""
+    from adapterx.reference.measure import measure
+
+    return measure(method, info)
 
 
 def _run_directory(args: argparse.Namespace) -> Path:

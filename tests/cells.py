@@ -89,13 +89,14 @@ def cell(
     steps: int | None = 50,
     data_seed: int = 0,
     early_stopping: EarlyStopping | None = None,
+    examples: int = 40,
     **changes: object,
 ) -> TrainingCell:
     """One training of one task in one language; `initial` and `lower` as in TrainingCell, other changes to settings."""
     fields = {name: changes.pop(name) for name in ("initial", "lower") if name in changes}
     labels = {"pair-classification": 3, "tagging": 4, "multiple-choice": 3}[format_]
-    train = encoded(format_, labels=labels, seed=data_seed)
-    dev = encoded(format_, labels=labels, seed=data_seed + 100)
+    train = encoded(format_, examples, labels=labels, seed=data_seed)
+    dev = encoded(format_, examples, labels=labels, seed=data_seed + 100)
     task = TaskData(Head("task", format_, labels), Accuracy(), (Pool("en", train),), (Pool("en", dev),))
     return TrainingCell(
         name=f"{format_}-{seed}",

@@ -32,10 +32,11 @@ from adapterx.backbones.errors import BackboneError
 from adapterx.plan.stage import BackboneInfo
 from adapterx.recipe import Backbone
 
-_CLASSES: dict[str, tuple[type[Any], type[Any]]] = {
+CLASSES: dict[str, tuple[type[Any], type[Any]]] = {
     "xlm-roberta": (XLMRobertaConfig, XLMRobertaModel),
     "xlm-roberta-xl": (XLMRobertaXLConfig, XLMRobertaXLModel),
 }
+"""Configuration and encoder of each known architecture."""
 _SETTINGS = (
     "vocab_size",
     "hidden_size",
@@ -119,7 +120,7 @@ def _configuration(directory: Path, described: BackboneInfo, name: str) -> Pretr
     """The model's configuration, at the depth described."""
     found = read_config(directory / CONFIG, name)
     info(found, described.key, name)
-    config_class, _ = _CLASSES[described.architecture]
+    config_class, _ = CLASSES[described.architecture]
     settings = {key: found[key] for key in _SETTINGS if key in found}
     config: PretrainedConfig = config_class(**settings, num_hidden_layers=described.layers)
     return config
@@ -127,7 +128,7 @@ def _configuration(directory: Path, described: BackboneInfo, name: str) -> Pretr
 
 def _encoder(directory: Path, config: PretrainedConfig, dtype: torch.dtype, name: str) -> Any:
     """The frozen encoder. The library is handed tensors, never the directory, in which it would follow other files."""
-    _, model_class = _CLASSES[config.model_type]
+    _, model_class = CLASSES[config.model_type]
     try:
         weights = _weights(weight_files(directory, name), config.num_hidden_layers)
         with _quiet():

@@ -9,19 +9,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import heads
-from adapterx.engine.batches import Batch, Integers, Selection, cut, placed, weighed
+from adapterx.engine.batches import Batch, cut, placed, weighed
 from adapterx.engine.capture import CapturedSteps
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.collate import collate
 from adapterx.engine.heads import HeadGroup
 from adapterx.engine.loader import Loader
-from adapterx.engine.masking import masked
 from adapterx.engine.memory import is_out_of_memory
 from adapterx.engine.optimiser import RowAdamW, Step
 from adapterx.engine.options import Options
@@ -30,7 +28,7 @@ from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import MOMENTS, CellState, Rows, head_parameters
 from adapterx.methods.config import Bottleneck, Full, Lora
 from adapterx.methods.method import Slot, adapters, lowest_layer, parameters
-from adapterx.methods.parameters import Parameter, ParameterBank, stream, unflatten
+from adapterx.methods.parameters import Parameter, ParameterBank, unflatten
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
 
@@ -181,7 +179,7 @@ class Bundle:
     def _batches(self, number: int) -> list[Batch]:
         """The parts of the batch that comes `number` steps after the loader started."""
         with self._drawing:  # samplers remember what they drew
-            drawn = [self._drawn(cell, first + number) for cell, first in enumerate(self._first)]
+            drawn = [cell.drawn(first + number) for cell, first in zip(self.cells, self._first, strict=True)]
         parts = zip(*(cut(weighed(selections), self.parts) for selections in drawn), strict=True)
         batches = [collate(part, self.encoder.spans, self.aligned) for part in parts if any(part)]
         batches = [
@@ -192,23 +190,6 @@ class Bundle:
             batches = [replace(batch, hidden=self.prefix.known(batch, self.depth)) for batch in batches]
         pinned = self.encoder.device.type == "cuda"
         return [placed(batch, Tensor.pin_memory) for batch in batches] if pinned else batches
-
-    def _drawn(self, cell: int, step: int) -> list[Selection]:
-        chosen: dict[int, list[int]] = {}
-        for pool, example in self.cells[cell].sampler.batch(step):
-            chosen.setdefault(pool, []).append(example)
-        return [
-            self._selection(self.cells[cell], step, pool, np.array(chosen[pool], dtype=np.int64))
-            for pool in sorted(chosen)
-        ]
-
-    def _selection(self, cell: TrainingCell, step: int, number: int, chosen: Integers) -> Selection:
-        head, pool = cell.pools[number]
-        vocabulary = cell.tasks[head].vocabulary
-        if vocabulary is None:
-            return Selection(head, pool.data, chosen)
-        shown = masked(pool.data, chosen, vocabulary, stream("mask", cell.seed, step, number))
-        return Selection(head, shown, np.arange(len(chosen)))
 
     # Steps
 

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adapterx.engine.masking import Vocabulary
+from adapterx.engine.batches import Selection
+from adapterx.engine.masking import Vocabulary, masked
 from adapterx.engine.settings import TrainSettings
 from adapterx.methods.config import Method
 from adapterx.methods.head import Head
 from adapterx.methods.method import Slot
+from adapterx.methods.parameters import stream
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.metrics import Metric
 from adapterx.tasks.sampling import Sampler
@@ -81,6 +83,21 @@ class TrainingCell:
             return self.settings.steps
         assert self.settings.epochs is not None, "settings hold either steps or epochs"
         return self.sampler.steps(self.settings.epochs)
+
+    def drawn(self, step: int) -> list[Selection]:
+        """The examples of a step, pool by pool; of text, masked for this step."""
+        chosen: dict[int, list[int]] = {}
+        for pool, example in self.sampler.batch(step):
+            chosen.setdefault(pool, []).append(example)
+        return [self._selection(pool, np.array(chosen[pool], dtype=np.int64), step) for pool in sorted(chosen)]
+
+    def _selection(self, number: int, chosen: NDArray[np.int64], step: int) -> Selection:
+        head, pool = self.pools[number]
+        vocabulary = self.tasks[head].vocabulary
+        if vocabulary is None:
+            return Selection(head, pool.data, chosen)
+        shown = masked(pool.data, chosen, vocabulary, stream("mask", self.seed, step, number))
+        return Selection(head, shown, np.arange(len(chosen)))
 
     def learning_rate(self, step: int) -> float:
         """Rate of a step counted from 0: linear warm-up, then linear decay to 0, as Hugging Face schedules it."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.cell import Pool
-from adapterx.engine.predict import TrainedCell, predict
+from adapterx.engine.predict import Scores, TrainedCell, predict
 from adapterx.engine.prefix import PrefixCache
 from adapterx.methods.head import Head
 from adapterx.tasks.metrics import Metric
@@ -39,12 +39,13 @@ def evaluate(
     prefix: PrefixCache | None = None,
 ) -> list[list[LanguagePredictions]]:
     """Predictions of each cell for the pools, one language each, in one sweep."""
-    data = [pool.data for pool in pools]
-    gold = [np.split(one.labels, one.example_labels[1:-1]) for one in data]
-    return [
-        [_of_language(*of_language) for of_language in zip(pools, gold, scores, strict=True)]
-        for scores in predict(encoder, cells, data, prefix)
-    ]
+    return [answered(pools, scores) for scores in predict(encoder, cells, [pool.data for pool in pools], prefix)]
+
+
+def answered(pools: Sequence[Pool], scores: Scores) -> list[LanguagePredictions]:
+    """Scores of the pools, one language each, beside what is right."""
+    gold = [np.split(pool.data.labels, pool.data.example_labels[1:-1]) for pool in pools]
+    return [_of_language(*of_language) for of_language in zip(pools, gold, scores, strict=True)]
 
 
 def _of_language(pool: Pool, gold: Labels, scores: list[NDArray[np.float32]]) -> LanguagePredictions:

@@ -67,7 +67,7 @@ def predict(
         return [_alone(encoder, cell, head, pools, prefix, rows) for cell, head in cells]
     active = [_activate(encoder, cell, head) for cell, head in cells]
     depth = min((lowest_layer(cell.slots, len(encoder.layers)) for cell, _ in cells), default=0)
-    owner, example, size = _longest_first(pools)
+    owner, example, size = longest_first(pools)
     empty = np.zeros((0, 0), np.float32)
     found: list[Scores] = [[[empty] * len(pool) for pool in pools] for _ in cells]
     start, limit = 0, rows or ROWS[encoder.device.type]
@@ -105,7 +105,7 @@ def _alone(
     return scores
 
 
-def _longest_first(pools: Sequence[Encoded]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def longest_first(pools: Sequence[Encoded]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Pool, place in the pool and token rows of every example."""
     sizes = [np.diff(pool.sequence_offsets[pool.example_sequences]) for pool in pools]
     size = np.concatenate([np.zeros(0, np.int64), *sizes])
@@ -143,9 +143,10 @@ def _sweep(
         states = encoder(batch.packed, cell.adapters, depth, hidden, projected).float()
         scores.append(cell.head.units(cell.head.scores(cell.tensors, states), group.reads))
     # Only now the host waits, once for all cells.
-    return [_by_example(one.cpu(), cell.head, group) for one, cell in zip(scores, cells, strict=True)]
+    return [by_example(one.cpu(), cell.head, group) for one, cell in zip(scores, cells, strict=True)]
 
 
-def _by_example(scores: Tensor, head: Head, group: HeadRows) -> list[NDArray[np.float32]]:
+def by_example(scores: Tensor, head: Head, group: HeadRows) -> list[NDArray[np.float32]]:
+    """The lines of `Head.units` that belong to each example, from a tensor in host memory."""
     units = group.reads.tolist() if head.format == "tagging" else [1] * len(group.reads)
     return [part.numpy() for part in torch.split(scores, units)]

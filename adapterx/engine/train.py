@@ -16,7 +16,7 @@ from adapterx.engine.cell import TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.halving import Race, Standing, held
 from adapterx.engine.options import Options
-from adapterx.engine.predict import TrainedCell, predict
+from adapterx.engine.predict import Scores, TrainedCell, predict
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import Best, CellState
 
@@ -97,7 +97,7 @@ class _Training:
 
     def active(self) -> list[int]:
         """The places of the cells that take the next step: not at their end, not diverged, not held by their race."""
-        ended = [_finished(cell, state) for cell, state in zip(self.cells, self.states, strict=True)]
+        ended = [finished(cell, state) for cell, state in zip(self.cells, self.states, strict=True)]
         standings = [Standing.of(state, ended[at], at in self.diverged) for at, state in enumerate(self.states)]
         away = held(self.races, standings) | self.diverged
         return [place for place, end in enumerate(ended) if not end and place not in away]
@@ -182,7 +182,7 @@ def _until_due(cell: TrainingCell, step: int, rungs: Sequence[int]) -> int:
 def _status(cell: TrainingCell, state: CellState, diverged: bool) -> Literal["done", "diverged", "pruned"]:
     if diverged:
         return "diverged"
-    return "done" if _finished(cell, state) else "pruned"
+    return "done" if finished(cell, state) else "pruned"
 
 
 def _share_time(bundle: Bundle, since: float) -> float:
@@ -193,7 +193,8 @@ def _share_time(bundle: Bundle, since: float) -> float:
     return now
 
 
-def _finished(cell: TrainingCell, state: CellState) -> bool:
+def finished(cell: TrainingCell, state: CellState) -> bool:
+    """Whether a training came to its last step, or early stopping ends it here."""
     stopping = cell.settings.early_stopping
     if stopping is not None and state.best is not None:
         since = sum(step > state.best.step for step, _ in state.looks)
@@ -218,7 +219,7 @@ def _look_at_dev(bundle: Bundle, position: int, prefix: PrefixCache | None) -> N
 def _look_at_rung(bundle: Bundle, position: int, race: Race, prefix: PrefixCache | None) -> None:
     """At the rungs of a race and at the cell's end: score the cell as it would be kept if it ended here."""
     cell, state = bundle.cells[position], bundle.states[position]
-    if _finished(cell, state) or any(state.step == rung.step for rung in race.rungs):
+    if finished(cell, state) or any(state.step == rung.step for rung in race.rungs):
         kept = as_trained(cell, bundle.state(position), bundle.shape, best=True)
         state.rungs.append((state.step, dev_score(bundle.backbone, replace(cell, tasks=race.tasks), kept, prefix)))
 
@@ -233,11 +234,20 @@ def dev_score(
 def task_score(
     encoder: PackedEncoder, task: TaskData, trained: TrainedCell, prefix: PrefixCache | None = None
 ) -> float:
-    """Mean over the languages of a task's dev set of its main metric."""
+    """Score of a trained cell on the dev set of one task."""
     (found,) = predict(encoder, [(trained, task.head)], [pool.data for pool in task.dev], prefix)
+    return answers_score(task, found)
+
+
+def answers_score(task: TaskData, answers: Scores) -> float:
+    """Mean over the languages of a task's dev set of its main metric.
+
+    Args:
+        answers: scores for each of its pools.
+    """
     assert task.metric is not None, "a plan looks at the dev sets of scored tasks only"
     scores = []
-    for pool, predicted in zip(task.dev, found, strict=True):
+    for pool, predicted in zip(task.dev, answers, strict=True):
         data = pool.data
         gold = np.split(data.labels, data.example_labels[1:-1])
         statistics = task.metric.statistics(gold, [example.argmax(axis=1) for example in predicted])

@@ -21,7 +21,7 @@ from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead
 from adapterx.formats.files import check_empty
 from adapterx.formats.fused import PortableFusion
 from adapterx.formats.metadata import Metadata
-from adapterx.methods.config import Full, HeadOnly
+from adapterx.methods.config import Full, HeadOnly, Library
 from adapterx.methods.shape import Shape
 from adapterx.plan.identity import with_defaults
 from adapterx.recipe import Method, did_you_mean
@@ -153,6 +153,11 @@ def _training(store: Store, ref: StageRef, size: BackboneSize, labels: tuple[str
     if isinstance(method, Full | HeadOnly):
         trains = "every weight" if isinstance(method, Full) else "a head alone"
         raise ExportError(f"the cell {ref.slug} trains {trains}, so there is no adapter to export")
+    if isinstance(method, Library):
+        raise ExportError(
+            f"the cell {ref.slug} is an adapter of the library `{method.library}`, whose files adapterx does not write;"
+            f" its tensors are in {store.read(record, ADAPTER)}"
+        )
     head = None if labels is None else _head(record, tensors, labels)
     return _Trained(_name(ref), record, PortableAdapter(method, _encoder_part(tensors), head))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import fields
@@ -10,7 +11,7 @@ from adapterx.engine import settings as engine
 from adapterx.methods import config
 from adapterx.methods.merging import Merging
 from adapterx.methods.method import Slot
-from adapterx.recipe import Full, Fuse, Head, Lora, Merge, Method, TrainSettings, adapted_layers
+from adapterx.recipe import Adapters, Full, Fuse, Head, Lora, Merge, Method, Peft, TrainSettings, adapted_layers
 
 
 def method(chosen: Method, depth: int) -> config.Method:
@@ -19,6 +20,10 @@ def method(chosen: Method, depth: int) -> config.Method:
         return config.Full(chosen.gradient_checkpointing)
     if isinstance(chosen, Head):
         return config.HeadOnly(adapted_layers(chosen.layers, depth))
+    if isinstance(chosen, Peft):
+        return config.Library("peft", json.dumps(chosen.peft.model_dump(mode="json"), sort_keys=True))
+    if isinstance(chosen, Adapters):
+        return config.Library("adapters", chosen.adapters)
     assert chosen.budget is None, "a plan has turned budgets into sizes"
     values = chosen.model_dump(exclude={"kind", "budget", "use_rslora"})
     values["layers"] = None if chosen.layers == "all" else adapted_layers(chosen.layers, depth)

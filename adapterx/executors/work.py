@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adapterx import reference
 from adapterx.backbones.load import LoadedBackbone, load
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.bundle import shape_of
@@ -130,9 +131,13 @@ class Worker:
             races.append(race)
             cells += own
         run = [race for race in races if race is not None]
-        outcomes = train(
-            current.encoder, cells, self.checkpoints, self.observe, self.machine.options, current.prefix, run
-        )
+        if stages[0].work.lane == "reference":
+            (alone,) = cells
+            outcomes = [reference.train(current.loaded.model, alone, self.checkpoints, self.observe)]
+        else:
+            outcomes = train(
+                current.encoder, cells, self.checkpoints, self.observe, self.machine.options, current.prefix, run
+            )
         for stage, span, race in zip(stages, places, races, strict=True):
             chosen = tuning.choose([outcomes[place] for place in span], race)
             self._commit_training(stage, chosen, len(cells))
@@ -204,7 +209,11 @@ class Worker:
     def _commit_training(self, stage: Stage, chosen: Chosen, together: int) -> None:
         assert isinstance(stage.work, Training)
         outcome, state = chosen.outcome, chosen.outcome.state
-        more: dict[str, JSON] = {"trained_together": together, "trained_parameters": state.trained_parameters}
+        more: dict[str, JSON] = {
+            "lane": stage.work.lane,
+            "trained_together": together,
+            "trained_parameters": state.trained_parameters,
+        }
         result: dict[str, JSON] = {
             "steps": state.step,
             "examples": state.examples,
@@ -247,7 +256,10 @@ class Worker:
         cells = [self.trained(target) for target in targets]
         predictions: list[list[LanguagePredictions]] = [[] for _ in stages]
         for part, of_part in self._as_read(stages, cells, pools):
-            found = evaluate(current.encoder, of_part, part, current.prefix)
+            if work.lane == "reference":
+                found = [reference.evaluate(current.loaded.model, *of_part[0], part, targets[0].work.seed)]
+            else:
+                found = evaluate(current.encoder, of_part, part, current.prefix)
             for of_stage, languages in zip(predictions, found, strict=True):
                 of_stage.extend(languages)
         if current.prefix is not None:
@@ -288,7 +300,7 @@ class Worker:
             inputs=stage.inputs,
             files={PREDICTIONS: partial(write_parquet, cell=stage.slug, predictions=predictions, metadata=metadata)},
             result={"languages": summary(predictions, metrics), "collapsed": why is not None, "why": why},
-            provenance=self._provenance(seconds, {}),
+            provenance=self._provenance(seconds, {"lane": stage.work.lane}),
         )
 
     def trained(self, target: Stage) -> tuple[TrainedCell, Head]:

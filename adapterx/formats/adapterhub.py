@@ -94,9 +94,13 @@ def write(directory: Path, adapter: PortableAdapter, encoder: Encoder, name: str
     if not re.fullmatch(r"[\w-]+", name):
         raise FormatError(f"{name!r} cannot be an adapter's name: letters, digits, '_' and '-' only")
     _check_tensors(adapter, encoder)
-    config = _lora_config(adapter.method, encoder) if isinstance(adapter.method, Lora) else _config(adapter, encoder)
+    config = (
+        _lora_config(adapter.method, encoder)
+        if isinstance(adapter.method, Lora)
+        else bottleneck_config(adapter.method, encoder)
+    )
     write_config(directory / CONFIG, {"config": config, **facts(encoder, name)})
-    own = {parameter.name: _name_in_file(parameter.name, name) for parameter in expected(adapter.method, encoder.shape)}
+    own = {parameter.name: name_in_file(parameter.name, name) for parameter in expected(adapter.method, encoder.shape)}
     write_tensors(directory / HUB_WEIGHTS, {own[key]: tensor for key, tensor in adapter.tensors.items()})
     if adapter.head is not None:
         adapterhub_head.write(directory, adapter.head, name, facts(encoder, name))
@@ -120,8 +124,11 @@ def _check_tensors(adapter: PortableAdapter, encoder: Encoder) -> None:
         raise FormatError(f"the adapter is not a single {type(adapter.method).__name__}: {wrong[0]} is out of place")
 
 
-def _name_in_file(key: str, name: str) -> str:
-    """`….adapter.down.weight` → `….adapters.NAME.adapter_down.0.weight`; `….query.lora_A` → `….loras.NAME.lora_A`."""
+def name_in_file(key: str, name: str) -> str:
+    """Of a tensor the library's name, the adapter's name in it.
+
+    `….adapter.down.weight` → `….adapters.NAME.adapter_down.0.weight`; `….query.lora_A` → `….loras.NAME.lora_A`.
+    """
     if key.startswith(invertible.PREFIX):
         part, direction, kind = key.removeprefix(invertible.PREFIX).split(".")
         return f"invertible_adapters.{name}.{part}.{0 if direction == 'down' else 2}.{kind}"
@@ -134,8 +141,8 @@ def _name_in_file(key: str, name: str) -> str:
     return f"{place}.loras.{name}.{matrix}"
 
 
-def _config(adapter: PortableAdapter, encoder: Encoder) -> dict[str, Any]:
-    method = adapter.method
+def bottleneck_config(method: Method, encoder: Encoder) -> dict[str, Any]:
+    """The library's configuration of a bottleneck; FormatError for another method."""
     if not isinstance(method, Bottleneck):
         raise FormatError(f"a {type(method).__name__} is no adapter that adapters 1.3.0 has files for")
     return {
@@ -203,7 +210,7 @@ def read(directory: Path, encoder: Encoder) -> PortableAdapter:
     method = _lora(path, config, encoder) if config.get("architecture") == "lora" else _method(path, config, encoder)
     weights = directory / HUB_WEIGHTS
     prefix = _PREFIX if any(key.startswith(_PREFIX) for key in tensor_names(weights)) else ""
-    in_file = {f"{prefix}{_name_in_file(p.name, name)}": p for p in expected(method, encoder.shape)}
+    in_file = {f"{prefix}{name_in_file(p.name, name)}": p for p in expected(method, encoder.shape)}
     shape = encoder.shape
     what = f"this {type(method).__name__} in an encoder of {shape.layers} layers of {shape.hidden} features"
     tensors = read_tensors(weights, {key: p.shape for key, p in in_file.items()}, what)

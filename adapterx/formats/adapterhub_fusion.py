@@ -30,7 +30,7 @@ from adapterx.formats.files import (
 _PREFIX = "roberta."
 """Of names in a file saved from a model with heads. A fusion without it would be left out, silently, when it is loaded
 into such a model: `AdapterFusionLoader.load` adds no prefix. With it both kinds of model load the fusion."""
-_DYNAMIC = {
+DYNAMIC = {
     "dropout_prob": None,
     "key": True,
     "query": True,
@@ -89,15 +89,16 @@ def write(directory: Path, fusion: Fusion, encoder: Encoder, places: Sequence[Pl
             f"and should be {shapes.get(wrong[0])}"
         )
     name = ",".join(fusion.adapters)
-    config = {"adapter_names": list(fusion.adapters), "config": _DYNAMIC, **facts(encoder, name)}
+    config = {"adapter_names": list(fusion.adapters), "config": DYNAMIC, **facts(encoder, name)}
     write_config(directory / FUSION_CONFIG, config)
     write_tensors(
         directory / FUSION_WEIGHTS,
-        {f"{_PREFIX}{_in_file(key, name)}": tensor for key, tensor in fusion.tensors.items()},
+        {f"{_PREFIX}{name_in_file(key, name)}": tensor for key, tensor in fusion.tensors.items()},
     )
 
 
-def _in_file(key: str, name: str) -> str:
+def name_in_file(key: str, name: str) -> str:
+    """Of a tensor the library's name; `name` is that of the fusion."""
     return key.replace(".fusion.", f".adapter_fusion_layer.{name}.")
 
 
@@ -110,7 +111,7 @@ def read(directory: Path, encoder: Encoder, places: Sequence[Place]) -> Fusion:
     if not isinstance(config, dict):
         raise FormatError(f"{path}: config is {config!r}; save the fusion again with adapters 1.0 or later")
     for key, value in config.items():
-        wanted = (_DYNAMIC[key],) if key in _DYNAMIC else (None, False)
+        wanted = (DYNAMIC[key],) if key in DYNAMIC else (None, False)
         if key not in _TRAINING and value not in wanted:
             raise FormatError(f"{path}: {key}: {value!r} is not supported; adapterx reads the library's dynamic fusion")
     adapters = whole.get("adapter_names", name.split(","))
@@ -119,6 +120,6 @@ def read(directory: Path, encoder: Encoder, places: Sequence[Place]) -> Fusion:
     weights = directory / FUSION_WEIGHTS
     prefix = _PREFIX if any(key.startswith(_PREFIX) for key in tensor_names(weights)) else ""
     shapes = fusion_shapes(encoder, places)
-    names = {f"{prefix}{_in_file(key, name)}": key for key in shapes}
+    names = {f"{prefix}{name_in_file(key, name)}": key for key in shapes}
     found = read_tensors(weights, {key: shapes[own] for key, own in names.items()}, "this fusion")
     return Fusion(tuple(adapters), {names[key]: tensor for key, tensor in found.items()})

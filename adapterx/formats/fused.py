@@ -61,6 +61,8 @@ def check(methods: Sequence[Method], where: str) -> tuple[Bottleneck, ...]:
     if len(found) < len(methods):
         other = next(type(method).__name__ for method in methods if not isinstance(method, Bottleneck))
         raise FormatError(f"{where}: a fusion mixes what bottleneck adapters add, and one of them is {other}")
+    if any(method.invertible for method in found):
+        raise FormatError(f"{where}: an invertible adapter at the embeddings cannot be fused with others")
     if len({(method.placement, method.layers) for method in found}) > 1:
         raise FormatError(f"{where}: adapters at different places or in different layers cannot be fused")
     return found

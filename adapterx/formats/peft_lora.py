@@ -31,7 +31,7 @@ from adapterx.methods.config import Lora, adapted_layers
 from adapterx.methods.lora import MODULE_PATH
 from adapterx.tasks.examples import Format
 
-_PREFIX = "base_model.model."
+PREFIX = "base_model.model."
 _HEADED = "base_model.model.roberta."
 """Where the adapter was made on a model with a head of the library's own."""
 
@@ -90,7 +90,7 @@ _HARMLESS = {
 }
 """Settings that change nothing about what stored weights compute: how they began, and for what library version."""
 
-_PLAIN_STARTS = (True, False, "gaussian", "orthogonal", "eva")
+PLAIN_STARTS = (True, False, "gaussian", "orthogonal", "eva")
 """Initialisations that leave the backbone as it is. Others (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA) take the adapter's
 start out of the backbone's weights, and the stored adapter means nothing without that."""
 
@@ -114,9 +114,9 @@ def write(directory: Path, adapter: PortableAdapter, encoder: Encoder) -> None:
             f"peft has no {type(adapter.method).__name__.lower()} adapters: export this one with --format adapterhub"
         )
     _check_tensors(adapter, encoder)
-    write_config(directory / CONFIG, _config(adapter.method, encoder))
+    write_config(directory / CONFIG, lora_config(adapter.method, encoder))
     write_tensors(
-        directory / PEFT_WEIGHTS, {f"{_PREFIX}{name}.weight": tensor for name, tensor in adapter.tensors.items()}
+        directory / PEFT_WEIGHTS, {f"{PREFIX}{name}.weight": tensor for name, tensor in adapter.tensors.items()}
     )
 
 
@@ -126,7 +126,8 @@ def _check_tensors(adapter: PortableAdapter, encoder: Encoder) -> None:
         raise FormatError(f"the adapter is not a single {type(adapter.method).__name__}: {wrong[0]} is out of place")
 
 
-def _config(method: Lora, encoder: Encoder) -> dict[str, Any]:
+def lora_config(method: Lora, encoder: Encoder) -> dict[str, Any]:
+    """The library's `adapter_config.json` of a LoRA."""
     targets = {_suffix(module) for module in method.target_modules}
     if "output" in method.target_modules:
         if "attention_output" in method.target_modules:
@@ -171,7 +172,7 @@ def read(directory: Path, encoder: Encoder) -> PortableAdapter:
     _check_config(path, config)
     method = _method(path, config, encoder)
     names = tensor_names(directory / PEFT_WEIGHTS)
-    prefix = _HEADED if any(name.startswith(_HEADED) for name in names) else _PREFIX
+    prefix = _HEADED if any(name.startswith(_HEADED) for name in names) else PREFIX
     in_file = {f"{prefix}{parameter.name}.weight": parameter for parameter in expected(method, encoder.shape)}
     shapes = {name: parameter.shape for name, parameter in in_file.items()}
     saved = _head(directory / PEFT_WEIGHTS, encoder) if config.get("modules_to_save") else {}
@@ -232,7 +233,7 @@ def _check_config(path: Path, config: Mapping[str, Any]) -> None:
 
 
 def _check_start(path: Path, value: object) -> None:
-    if value not in _PLAIN_STARTS:
+    if value not in PLAIN_STARTS:
         raise FormatError(
             f"{path}: init_lora_weights: {value!r} changes the backbone too: save the adapter again with peft's "
             "path_initial_model_for_weight_conversion, which makes a plain LoRA of it"

@@ -85,7 +85,18 @@ class Fusion:
         return self.members[0].layers
 
 
-Method: TypeAlias = Lora | Bottleneck | Full | HeadOnly | Fusion
+@dataclass(frozen=True)
+class Library:
+    """An adapter as `peft` or `adapters` makes it, under the library's names; the reference lane alone trains it."""
+
+    library: Literal["peft", "adapters"]
+    config: str
+    """Of peft the settings as JSON, `peft_type` among them; of adapters a configuration string."""
+    layers: Layers = field(default=None, init=False)
+    dropout: float = field(default=0.0, init=False)
+
+
+Method: TypeAlias = Lora | Bottleneck | Full | HeadOnly | Fusion | Library
 
 
 def lowest_adapted(method: Method, depth: int) -> int:

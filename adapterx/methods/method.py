@@ -9,7 +9,7 @@ from torch import Tensor
 
 from adapterx.backbones.packed import Adapters, Unadapted
 from adapterx.methods import bottleneck, full, fusion, lora
-from adapterx.methods.config import Bottleneck, Full, Fusion, HeadOnly, Lora, Method, lowest_adapted
+from adapterx.methods.config import Bottleneck, Full, Fusion, HeadOnly, Library, Lora, Method, lowest_adapted
 from adapterx.methods.parameters import Parameter
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
@@ -31,6 +31,8 @@ def parameters(method: Method, shape: Shape) -> list[Parameter]:
         return []
     if isinstance(method, Fusion):
         return fusion.parameters(method, shape)
+    if isinstance(method, Library):
+        raise ValueError(f"what `{method.library}` makes is trained in the reference lane alone")
     return lora.parameters(method, shape) if isinstance(method, Lora) else bottleneck.parameters(method, shape)
 
 

@@ -4,6 +4,7 @@ from adapterx.plan.bundles import Capacity, bundles, ready
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.facts import TaskFacts, TaskLike
 from adapterx.plan.graph import CellStages, Plan, build
+from adapterx.plan.lane import LibraryAdapter, Measure
 from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, Stage, StageKind, TaskPart, Training
 from adapterx.plan.states import Change, State, states
 
@@ -15,6 +16,8 @@ __all__ = [
     "Change",
     "Cost",
     "Evaluation",
+    "LibraryAdapter",
+    "Measure",
     "Plan",
     "Stage",
     "StageKind",

@@ -53,12 +53,14 @@ def bundles(plan: Plan, stages: Collection[str], capacity: Capacity = Capacity()
 
 
 def structure(stage: Stage, plan: Plan) -> Hashable:
-    """Equal for stages that one pass can serve.
+    """Equal for stages that one pass can serve; in the reference lane each is alone.
 
     Trainings: the same frozen weights, method and number of adapters; what they learn, how and how long may differ.
     Evaluations: the same frozen weights, texts and lowest adapted layer.
     """
     weights = (stage.info.key, stage.backbone.load)
+    if stage.work.lane == "reference":
+        return ("reference", stage.id)  # a library's model holds the adapters of one training
     if isinstance(stage.work, Evaluation):
         target = plan.stages[stage.inputs[0]].work
         assert isinstance(target, Training)

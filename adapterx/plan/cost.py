@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, TaskPart, Training
-from adapterx.recipe import Backbone, Bottleneck, Full, Fuse, Head, Lora, Method, adapted_layers, lowest_layer
+from adapterx.recipe import (
+    Adapters,
+    Backbone,
+    Bottleneck,
+    Full,
+    Fuse,
+    Head,
+    Lora,
+    Method,
+    Peft,
+    adapted_layers,
+    lowest_layer,
+)
 
 FLOPS = 100e9
 """Floating-point operations per second behind the times: two laptop cores. Divide by 500 for a data-centre GPU."""
@@ -30,11 +42,18 @@ def training(
     work: Training,
     examples: int | None,
     below: Sequence[Method] = (),
+    library: int = 0,
 ) -> Cost:
-    """Cost of a training. `examples` are those of one epoch, None where unknown; adapters `below` stay frozen."""
+    """Cost of a training.
+
+    Args:
+        examples: those of one epoch, None where unknown.
+        below: methods of the adapters that stay frozen.
+        library: parameters of the adapter where a library makes it.
+    """
     heads = sum(head_parameters(part, info) for part in work.tasks)
-    adapter = adapter_parameters(method, info)
-    lower = 4 * sum(adapter_parameters(one, info) for one in below)
+    adapter = adapter_parameters(method, info, library)
+    lower = 4 * sum(adapter_parameters(one, info, library) for one in below)
     if isinstance(work.combination, Fuse) and isinstance(method, Bottleneck):
         adapter = fusion_parameters(method, work.combination.value_rank, info)
     tokens = max(min(work.train.max_length, part.tokens) * _sequences(part) for part in work.tasks)
@@ -65,10 +84,12 @@ def training(
     )
 
 
-def evaluation(backbone: Backbone, info: BackboneInfo, method: Method, work: Evaluation, items: int | None) -> Cost:
+def evaluation(
+    backbone: Backbone, info: BackboneInfo, method: Method, work: Evaluation, items: int | None, library: int = 0
+) -> Cost:
     """Cost of evaluating `items` test items over all languages, None where their number is unknown."""
     tokens = work.task.tokens * _sequences(work.task)
-    adapter = adapter_parameters(method, info)
+    adapter = adapter_parameters(method, info, library)
     whole = isinstance(method, Full)
     operations = 2 * _layer_parameters(info) + (0 if whole else 2 * adapter)
     return Cost(
@@ -81,8 +102,14 @@ def evaluation(backbone: Backbone, info: BackboneInfo, method: Method, work: Eva
     )
 
 
-def adapter_parameters(method: Method, info: BackboneInfo) -> int:
-    """Trainable parameters of one adapter, exactly as `peft` and `adapters` count them; of `full`, of the encoder."""
+def adapter_parameters(method: Method, info: BackboneInfo, library: int = 0) -> int:
+    """Trainable parameters of one adapter, exactly as `peft` and `adapters` count them; of `full`, of the encoder.
+
+    Args:
+        library: the answer where a library makes the adapter.
+    """
+    if isinstance(method, Peft | Adapters):
+        return library
     if isinstance(method, Full):
         return encoder_parameters(info)
     if isinstance(method, Head):

@@ -37,6 +37,7 @@ def _stage(stage: Stage, state: State) -> dict[str, JSON]:
         "id": stage.id,
         "inputs": list(stage.inputs),
         "candidates": stage.candidates,
+        "lane": stage.work.lane,
         "settings": stage.settings,
         "state": state.name,
         "reason": state.reason,

@@ -61,7 +61,8 @@ class Facts(Generic[Task]):
         self._beside = beside
         self._answers: dict[object, object] = {}
 
-    def _once(self, key: object, ask: Callable[[], Answer]) -> Answer:
+    def once(self, key: object, ask: Callable[[], Answer]) -> Answer:
+        """What asking gives, once for each key; a failure is a refusal, every time."""
         if key not in self._answers:
             try:
                 self._answers[key] = ask()
@@ -74,11 +75,11 @@ class Facts(Generic[Task]):
 
     def backbone(self, backbone: Backbone) -> BackboneInfo:
         """Its sizes and content key."""
-        return self._once(("backbone", backbone), lambda: self._describe(backbone))
+        return self.once(("backbone", backbone), lambda: self._describe(backbone))
 
     def task(self, name: str) -> Task:
         """The task of this name."""
-        return self._once(("task", name), lambda: self._tasks.find(name, self._beside))
+        return self.once(("task", name), lambda: self._tasks.find(name, self._beside))
 
     def source(self, name: str, source: str | None) -> str:
         """The source asked for, or the task's first."""
@@ -93,7 +94,7 @@ class Facts(Generic[Task]):
     def size(self, name: str, source: str, language: str, split: str) -> int | None:
         """Examples of one split in one language."""
         spec = self.task(name)
-        return self._once(
+        return self.once(
             ("size", name, source, language, split), lambda: self._tasks.sizes(spec, source, language, split)
         )
 
@@ -108,7 +109,7 @@ class Facts(Generic[Task]):
             usable = languages
             self._check(spec, chosen, usable, splits)
         ordered = tuple(sorted(usable))
-        data = self._once(
+        data = self.once(
             ("data", name, chosen, ordered, splits),
             lambda: self._tasks.fingerprint(spec, chosen, dict.fromkeys(splits, ordered)),
         )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic
 
-from adapterx.plan import cost
+from adapterx.plan import checks, cost, lane
 from adapterx.plan.capacity import sized
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.facts import Facts, Refusal, Task, TaskFacts
 from adapterx.plan.identity import evaluation_settings, stage_id, training_settings
+from adapterx.plan.lane import Measure, unmeasured
 from adapterx.plan.stage import (
     FROZEN_BELOW,
     BackboneInfo,
@@ -24,25 +25,22 @@ from adapterx.plan.stage import (
     Training,
 )
 from adapterx.recipe import (
-    ALL_LANGUAGES,
+    Adapters,
     Backbone,
-    Bottleneck,
-    Continue,
     Finding,
     Full,
     Fuse,
-    Head,
     Intermediate,
+    Lane,
     Lora,
     Merge,
     Method,
+    Peft,
     Recipe,
     SettingError,
-    Stack,
     Target,
     TrainSettings,
     Transfer,
-    adapted_layers,
     did_you_mean,
     lowest_layer,
 )
@@ -86,6 +84,7 @@ def build(
     recipe_dir: Path | None,
     describe: Callable[[Backbone], BackboneInfo],
     tasks: TaskFacts[Task],
+    measure: Measure = unmeasured,
 ) -> Plan:
     """Plan a recipe.
 
@@ -93,6 +92,7 @@ def build(
         recipe_dir: where tasks of the user's own are looked for.
         describe: the sizes of a backbone, without its weights.
         tasks: the catalog.
+        measure: looks at adapters that a library makes; only asked where the recipe has some.
 
     Raises SettingError for tasks and sources that do not exist, and where `skip` leaves no cell.
     """
@@ -102,7 +102,7 @@ def build(
     facts = Facts(describe, tasks, recipe_dir)
     if findings := [*_unknown_members(recipe), *_unknown_tasks(recipe, facts)]:
         raise SettingError(findings)
-    builder = _Builder(recipe, facts)
+    builder = _Builder(recipe, facts, measure)
     for cell in cells:
         builder.add(cell)
     kinds = ("intermediate", "target", "evaluation")
@@ -112,13 +112,17 @@ def build(
 
 
 def _unknown_members(recipe: Recipe) -> Iterator[Finding]:
-    """Members that are no intermediates, or made of others themselves."""
-    single = [name for name, one in recipe.intermediates.items() if one is not None and one.members is None]
+    """Members that are no intermediates, made of others themselves, several, or not of the cell's method."""
+    single = [
+        name
+        for name, one in recipe.intermediates.items()
+        if one is not None and one.members is None and not one.per_language and one.method is None
+    ]
     for name, intermediate in recipe.intermediates.items():
         for index, member in enumerate((intermediate and intermediate.members) or ()):
             if member not in single:
                 known = member in recipe.intermediates
-                why = "is no single adapter" if known else "is not among the intermediates"
+                why = "is no single adapter of the cell's method" if known else "is not among the intermediates"
                 yield Finding(
                     ("intermediates", name, "members", index), f"'{member}' {why}", did_you_mean(member, single)
                 )
@@ -150,69 +154,6 @@ def _unknown(
         yield Finding((*entry, "source"), str(refusal))
 
 
-def _check_fusion(cell: Cell, method: Method) -> None:
-    """AdapterFusion mixes what bottlenecks add to a sublayer's output."""
-    if not isinstance(method, Bottleneck):
-        raise Refusal(
-            f"the transfer '{cell.transfer}' mixes what bottleneck adapters add to a layer, and the method"
-            f" '{cell.method}' is {method.kind}; merge its adapters instead"
-        )
-    if method.invertible is not None:
-        raise Refusal(
-            f"the transfer '{cell.transfer}' mixes what adapters add to a layer, and those of '{cell.method}' have an"
-            " invertible part at the embeddings; merge them instead"
-        )
-
-
-def _check_below(cell: Cell, learnt: Intermediate, way: Transfer, method: Method, target: Target) -> None:
-    """Adapters of another method, or one per language, can only lie below; a stack has one place at the embeddings."""
-    lower = learnt.method or method
-    if not isinstance(way, Stack):
-        if learnt.per_language:
-            raise Refusal(
-                f"'{cell.intermediate}' has an adapter for each language, which take turns below the target's: the"
-                f" transfer is stack, not '{cell.transfer}'"
-            )
-        if learnt.method is not None:
-            raise Refusal(
-                f"'{cell.intermediate}' has a method of its own, so its adapter can only be stacked below the target's,"
-                f" not reach it by '{cell.transfer}'"
-            )
-        return
-    if learnt.per_language and (len(target.train_languages) > 1 or target.train_languages == ALL_LANGUAGES):
-        raise Refusal(
-            f"'{cell.intermediate}' has an adapter for each language, and a training lies upon one of them, but the"
-            f" target '{cell.target}' is trained in several languages"
-        )
-    if lower.kind != method.kind or not isinstance(method, Lora | Bottleneck):
-        raise Refusal(
-            f"the method '{cell.method}' is {method.kind} and that of '{cell.intermediate}' {lower.kind}: adapters of"
-            " one kind can be stacked"
-        )
-    if isinstance(method, Bottleneck) and method.invertible and isinstance(lower, Bottleneck) and lower.invertible:
-        raise Refusal(
-            f"both the method '{cell.method}' and the adapter below it have an invertible part, and there is one place"
-            f" for it; give '{cell.intermediate}' a method of its own"
-        )
-
-
-def _check_merging(cell: Cell, way: Merge, method: Method, members: int) -> None:
-    """Which arithmetic is defined for what."""
-    defined = ("average", "task_arithmetic")
-    if isinstance(method, Lora):
-        defined = ("linear", "ties", "dare_linear", "dare_ties", "svd", "cat")  # type: ignore[assignment]
-    if way.method is not None and way.method not in defined:
-        raise Refusal(
-            f"the transfer '{cell.transfer}' merges by {way.method}, which is not defined for the {method.kind}"
-            f" adapters of '{cell.method}'; {', '.join(defined)} are"
-        )
-    if isinstance(way.weights, tuple) and len(way.weights) != members:
-        raise Refusal(
-            f"the transfer '{cell.transfer}' has {len(way.weights)} weights for the {members} members of"
-            f" '{cell.intermediate}'"
-        )
-
-
 def _grown_alpha(method: Lora, times: int) -> float:
     """The alpha that leaves the scaling of a LoRA as it is when its rank grows so many times."""
     return method.alpha * (math.sqrt(times) if method.use_rslora else times)
@@ -236,9 +177,10 @@ def _sized(method: Method, named: str, backbone: str, info: BackboneInfo) -> Met
 class _Builder(Generic[Task]):
     """Makes the stages of cell after cell, each stage once."""
 
-    def __init__(self, recipe: Recipe, facts: Facts[Task]) -> None:
+    def __init__(self, recipe: Recipe, facts: Facts[Task], measure: Measure) -> None:
         self.recipe = recipe
         self.facts = facts
+        self.measure = measure
         self.stages: dict[str, Stage] = {}
         self.cell_stages: dict[Cell, CellStages] = {}
         self.refused: dict[Cell, str] = {}
@@ -249,13 +191,12 @@ class _Builder(Generic[Task]):
         """Add a cell's stages, or its refusal and none of them."""
         try:
             info = self.facts.backbone(self.recipe.backbones[cell.backbone])
-            self._check_layers(cell, info)
-            self._check_drop(cell, info)
+            checks.method(self.recipe, cell, info)
             self._sized(cell.backbone, cell.method, info)
-            self._check_method(cell)
+            self._check_lane(cell, info)
             settings = self._settings(cell, "target", info)
-            self._check_target(self.recipe.targets[cell.target])
-            self._check_transfer(cell)
+            checks.target(self.facts, self.recipe.targets[cell.target])
+            checks.transfer(self.recipe, cell)
             upstream, swapped = self._upstream(cell, info)
             target = self._target(cell, info, settings, upstream)
             evaluation = self._evaluation(cell, info, target, swapped)
@@ -279,6 +220,11 @@ class _Builder(Generic[Task]):
                 f"the candidates of `prune` train side by side on frozen weights, and the method '{cell.method}' leaves"
                 " none frozen; give it a learning_rate"
             )
+        if settings.prune is not None and lane.lane_of(self.recipe, method) == "reference":
+            raise Refusal(
+                f"the candidates of `prune` train side by side, and the reference lane, which trains '{cell.method}',"
+                " trains one at a time; give it a learning_rate"
+            )
         if settings.max_length > info.max_positions:
             raise Refusal(
                 f"max_length {settings.max_length} is longer than the {info.max_positions} tokens"
@@ -286,77 +232,33 @@ class _Builder(Generic[Task]):
             )
         return settings
 
-    def _check_layers(self, cell: Cell, info: BackboneInfo) -> None:
-        """Adapters need layers to sit in."""
-        learnt = self.recipe.intermediates[cell.intermediate]
-        methods = {f"'{cell.method}'": self.recipe.methods[cell.method]}
-        if learnt is not None and learnt.method is not None:
-            methods[f"of '{cell.intermediate}'"] = learnt.method
-        for named, method in methods.items():
-            try:
-                adapted_layers(method.layers, info.layers)
-            except ValueError as error:
-                raise Refusal(f"the method {named} {error}, the backbone '{cell.backbone}'") from None
-
-    def _check_drop(self, cell: Cell, info: BackboneInfo) -> None:
-        """AdapterDrop leaves something to train, and something out."""
-        method = self.recipe.methods[cell.method]
-        if not isinstance(method, Lora | Bottleneck) or not method.adapter_drop:
-            return
-        layers = adapted_layers(method.layers, info.layers)
-        lowest, highest = layers[0], layers[-1]
-        if not lowest < method.adapter_drop <= highest:
-            end, layer = ("lowest", lowest) if method.adapter_drop <= lowest else ("highest", highest)
-            raise Refusal(
-                f"the method '{cell.method}' leaves out the adapters of up to {method.adapter_drop} layers, and the"
-                f" {end} on the backbone '{cell.backbone}' is in layer {layer} (counted from 0)"
-            )
-
     def _sized(self, backbone: str, method: str, info: BackboneInfo) -> Method:
         """The method as it is on this backbone: its rank or width, where it has a budget."""
         return _sized(self.recipe.methods[method], f"'{method}'", backbone, info)
 
-    def _check_method(self, cell: Cell) -> None:
-        """A probe has nothing to hand on; full fine-tuning leaves nothing frozen, and steps in float32."""
-        if isinstance(self.recipe.methods[cell.method], Head) and cell.transfer != "none":
-            raise Refusal(
-                f"the method '{cell.method}' trains a head alone, and heads are new for every target: no intermediate"
-                " reaches it"
-            )
-        if not isinstance(self.recipe.methods[cell.method], Full):
+    def _check_lane(self, cell: Cell, info: BackboneInfo) -> None:
+        """The reference lane does what the libraries do, no less and no more."""
+        if self._lane(cell) == "fused":
             return
-        if cell.transfer != "none" and not isinstance(self.recipe.transfers[cell.transfer], Continue):
-            raise Refusal(
-                f"the method '{cell.method}' trains every weight, so there are no adapters to stack, fuse or merge;"
-                " use continue"
-            )
-        if (precision := self.recipe.backbones[cell.backbone].load) != "float32":
-            raise Refusal(
-                f"the method '{cell.method}' trains every weight in float32, but the backbone '{cell.backbone}' is"
-                f" loaded in {precision}"
-            )
+        lane.check(cell, self.recipe, info, self._prefix(cell, info))
+        found = self._measured(cell.backbone, cell.method, info)
+        if cell.transfer != "none":
+            lane.check_transfer(cell, self.recipe, found)
 
-    def _check_transfer(self, cell: Cell) -> None:
-        """Some transfers take one adapter, others several; and not every combination is defined for every method."""
-        learnt = self.recipe.intermediates[cell.intermediate]
-        if learnt is None:
-            return
-        way, method = self.recipe.transfers[cell.transfer], self.recipe.methods[cell.method]
-        if way.several and learnt.members is None:
-            raise Refusal(
-                f"the transfer '{cell.transfer}' brings several adapters together, and '{cell.intermediate}' is one;"
-                " an intermediate with `members` is several"
-            )
-        if learnt.members is not None and not way.several:
-            raise Refusal(
-                f"the transfer '{cell.transfer}' takes one adapter, and '{cell.intermediate}' is"
-                f" {len(learnt.members)}; fuse or merge them"
-            )
-        _check_below(cell, learnt, way, method, self.recipe.targets[cell.target])
-        if isinstance(way, Fuse):
-            _check_fusion(cell, method)
-        if isinstance(way, Merge) and learnt.members is not None:
-            _check_merging(cell, way, method, len(learnt.members))
+    def _counted(self, place: Coordinates, info: BackboneInfo) -> int:
+        """Parameters of an adapter that a library makes, else 0."""
+        library = self._measured(place.backbone, place.method, info) if place.method in self.recipe.methods else None
+        return 0 if library is None else library.parameters
+
+    def _measured(self, backbone: str, name: str, info: BackboneInfo) -> lane.LibraryAdapter | None:
+        """What a library makes of a method; None for methods of this package."""
+        method = self.recipe.methods[name]
+        if not isinstance(method, Peft | Adapters):
+            return None
+        try:
+            return self.facts.once(("adapter", name, info), lambda: self.measure(method, info))
+        except Refusal as refusal:
+            raise Refusal(f"the method '{name}' {refusal}, the backbone '{backbone}'") from None
 
     def _prefix(self, cell: Cell, info: BackboneInfo) -> Precision:
         """How hidden states below the adapters are rounded, if any are kept."""
@@ -365,26 +267,8 @@ class _Builder(Generic[Task]):
         lowest = min(lowest_layer(method, info.layers) for method in methods)
         return "exact" if cache.where == "none" or lowest == 0 else cache.precision
 
-    def _check_target(self, target: Target) -> None:
-        """A head trained on one task must fit the other, and its answers must be such as can be scored."""
-        for name in (target.task, target.train_task or target.task):
-            if self.facts.task(name).format == "masked-lm":
-                raise Refusal(
-                    f"'{name}' is text to learn a language from, and is not scored; name it as an intermediate"
-                )
-        if target.train_task is None:
-            return
-        trained, scored = self.facts.task(target.train_task), self.facts.task(target.task)
-        if trained.format != scored.format:
-            raise Refusal(
-                f"trains on '{trained.name}' ({trained.format}) and evaluates on '{scored.name}' ({scored.format}):"
-                " the formats differ"
-            )
-        if tuple(trained.labels) != tuple(scored.labels):
-            raise Refusal(
-                f"trains on '{trained.name}' with the labels {', '.join(trained.labels)} and evaluates on"
-                f" '{scored.name}' with {', '.join(scored.labels)}: one head cannot serve both"
-            )
+    def _lane(self, cell: Cell) -> Lane:
+        return lane.lane_of(self.recipe, self.recipe.methods[cell.method])
 
     def _upstream(self, cell: Cell, info: BackboneInfo) -> tuple[list[Stage], dict[str, Stage]]:
         """What a target starts from or lies upon: nothing, one stage, or those of every member.
@@ -419,9 +303,9 @@ class _Builder(Generic[Task]):
             settings = self._settings(cell, "intermediate", info)
             languages = learnt.languages if language is None else (language,)
             parts = self._parts(learnt, settings.splits, languages)
-            self._check_text(parts, settings)
-            sampling = learnt.sampling.normalised
-            work = Training(parts, sampling, settings, cell.seed, "none", self._prefix(cell, info))
+            checks.text(parts, settings)
+            sampling, prefix, lane = learnt.sampling.normalised, self._prefix(cell, info), self._lane(cell)
+            work = Training(parts, sampling, settings, cell.seed, "none", prefix, lane=lane)
             place = Coordinates(cell.backbone, method, name, cell.seed, language=language)
             self.intermediates[key] = self._training("intermediate", place, info, work, ())
         return self.intermediates[key]
@@ -433,18 +317,6 @@ class _Builder(Generic[Task]):
         """Those in which all tasks of an intermediate have data."""
         known = [part.languages for part in self._parts(learnt, settings.splits, learnt.languages)]
         return tuple(code for code in known[0] if all(code in languages for languages in known))
-
-    def _check_text(self, parts: Sequence[TaskPart], settings: TrainSettings) -> None:
-        """Text has no dev scores by which to choose a step or a learning rate."""
-        if settings.early_stopping is None and settings.prune is None:
-            return
-        for part in parts:
-            if part.format == "masked-lm":
-                setting = "prune" if settings.early_stopping is None else "early_stopping"
-                raise Refusal(
-                    f"{setting} judges by scores on a dev set, and '{part.task}' is text that is not scored; leave it"
-                    " to the target phase"
-                )
 
     def _scored(self, target: Target) -> TaskPart:
         return self.facts.part(target.task, target.source, target.languages, ("test",))
@@ -472,8 +344,8 @@ class _Builder(Generic[Task]):
         if isinstance(way, Fuse) and way.learning_rate is not None:
             settings = replace(settings, learning_rate=way.learning_rate, prune=None)
         kind = "none" if way is None else way.kind
-        prefix, dev = self._prefix(cell, info), self._member_dev(cell, way)
-        work = Training((part,), Proportions(), settings, cell.seed, kind, prefix, combination, dev)
+        prefix, dev, lane = self._prefix(cell, info), self._member_dev(cell, way), self._lane(cell)
+        work = Training((part,), Proportions(), settings, cell.seed, kind, prefix, combination, dev, lane)
         return self._training("target", cell.coordinates, info, work, tuple(stage.id for stage in upstream))
 
     def _training(
@@ -485,18 +357,20 @@ class _Builder(Generic[Task]):
             grown = {"rank": len(inputs) * method.rank, "alpha": _grown_alpha(method, len(inputs))}
             method = method.model_copy(update=grown)
         settings = training_settings(backbone, info, method, work)
+        counted = self._counted(place, info)
         below = [self._known(id).method for id in inputs] if work.transfer in FROZEN_BELOW else []
-        price = cost.training(backbone, info, method, work, self._examples(work), below)
+        price = cost.training(backbone, info, method, work, self._examples(work), below, counted)
         id = stage_id(kind, settings, inputs)
         return Stage(kind, id, settings, inputs, place, backbone, info, method, work, price)
 
     def _evaluation(self, cell: Cell, info: BackboneInfo, target: Stage, swapped: Mapping[str, Stage]) -> Stage:
         limit = self.recipe.evaluate.limit
         part = self._scored(self.recipe.targets[cell.target])
-        work = Evaluation(part, limit, self._prefix(cell, info), tuple(swapped))
+        work = Evaluation(part, limit, self._prefix(cell, info), tuple(swapped), self._lane(cell))
         settings, inputs = evaluation_settings(work), (target.id, *(stage.id for stage in swapped.values()))
         backbone, method = target.backbone, target.method
-        price = cost.evaluation(backbone, info, method, work, self._count((work.task,), "test", limit))
+        counted = self._counted(cell.coordinates, info)
+        price = cost.evaluation(backbone, info, method, work, self._count((work.task,), "test", limit), counted)
         id = stage_id("evaluation", settings, inputs)
         return Stage("evaluation", id, settings, inputs, cell.coordinates, backbone, info, method, work, price)
 

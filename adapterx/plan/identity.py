@@ -11,7 +11,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from adapterx.plan.stage import BackboneInfo, Evaluation, StageKind, TaskPart, Training
-from adapterx.recipe import Backbone, Bottleneck, Full, Head, Lora, Merge, Method, Prune, Sampling, Train, TrainSettings
+from adapterx.recipe import (
+    Adapters,
+    Backbone,
+    Bottleneck,
+    Full,
+    Head,
+    Lora,
+    Merge,
+    Method,
+    Peft,
+    Prune,
+    Sampling,
+    Train,
+    TrainSettings,
+)
+from adapterx.recipe.libraries import LIBRARIES
 from adapterx.store import JSON, fingerprint
 
 VERSIONS: Mapping[StageKind, int] = {"intermediate": 1, "target": 1, "evaluation": 1}
@@ -34,7 +49,9 @@ def training_settings(backbone: Backbone, info: BackboneInfo, method: Method, wo
         "train": _without(_train(work.train), _TRAIN_DEFAULTS),
         "seed": work.seed,
     }
-    if method.dropout > 0:
+    if work.lane == "reference" and not isinstance(method, Peft | Adapters):
+        settings["lane"] = work.lane  # what a library makes has no other
+    elif method.dropout > 0:
         settings["masks"] = "counted"  # results of masks that were drawn from a running generator are other ones
     if work.transfer != "none":
         settings["transfer"] = _transfer(work)
@@ -110,10 +127,14 @@ def _train(train: TrainSettings) -> Settings:
 
 
 def _method_defaults(method: Method) -> Settings:
+    if isinstance(method, Peft | Adapters):
+        return {}
     return _defaults_of_kind(method.kind, method.placement if isinstance(method, Bottleneck) else None)
 
 
 def _defaults_of_kind(kind: JSON, placement: JSON) -> Settings:
+    if kind in LIBRARIES:
+        return {}
     default: Method
     if kind == "bottleneck":
         default = Bottleneck.model_validate({"placement": placement} if placement else {})

@@ -39,7 +39,8 @@ def render(plan: Plan, current: Mapping[str, State], every: bool = False) -> Ren
     parts.append(_groups(plan, current) if grouped else _stages(plan, current))
     if grouped:
         parts.append(Text("--all lists every stage", style="dim"))
-    parts += [Text(), *_notes(plan, current), *_budgets(plan), *_candidates(plan), _footer(plan, current)]
+    notes = (*_notes(plan, current), *_budgets(plan), *_candidates(plan), *_alone(plan))
+    parts += [Text(), *notes, _footer(plan, current)]
     return Group(*parts)
 
 
@@ -161,6 +162,14 @@ def _candidates(plan: Plan) -> Iterator[Text]:
             f"{_sample(names)}: {candidates} learning rates each ({rates}), {trainings:g} times the steps of one,"
             " chosen on dev data of the training languages",
         )
+
+
+def _alone(plan: Plan) -> Iterator[Text]:
+    """Which trainings are not fused with others."""
+    stages = [stage for stage in plan.stages.values() if stage.work.lane == "reference" and stage.kind != "evaluation"]
+    if stages:
+        names = _sample([f"{stage.kind} {stage.slug}" for stage in stages])
+        yield Text.assemble(("reference lane: ", "yellow"), f"{names}: one at a time, on the libraries' own models")
 
 
 def _budgets(plan: Plan) -> Iterator[Text]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from adapterx.recipe import Backbone, Fuse, Merge, Method, Sampling, TrainSettings
+from adapterx.recipe import Backbone, Fuse, Lane, Merge, Method, Sampling, TrainSettings
 from adapterx.store import JSON
 
 StageKind = Literal["intermediate", "target", "evaluation"]
@@ -67,6 +67,7 @@ class Training:
     """How several inputs come together."""
     member_dev: tuple[tuple[TaskPart, ...], ...] = ()
     """What each input learnt, dev data included, where the weights of a merger are chosen on those."""
+    lane: Lane = "fused"
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class Evaluation:
     """How hidden states below the lowest adapter are rounded."""
     swapped: tuple[str, ...] = ()
     """The languages whose own adapters, the stage's inputs after the first, take the place of the frozen one below."""
+    lane: Lane = "fused"
+    """That of the training."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """YAML → a validated Recipe."""
 
 from adapterx.recipe.fields import ALL_LANGUAGES
+from adapterx.recipe.libraries import Adapters, Peft
 from adapterx.recipe.methods import Bottleneck, Full, Head, Lora, Method, adapted_layers, lowest_layer
 from adapterx.recipe.problems import Finding, Problem, RecipeError, SettingError, did_you_mean
 from adapterx.recipe.prune import Prune, PruneSettings
@@ -11,6 +12,7 @@ from adapterx.recipe.schema import (
     Compare,
     Evaluate,
     Intermediate,
+    Lane,
     PrefixCache,
     Recipe,
     Sampling,
@@ -22,6 +24,7 @@ from adapterx.recipe.transfers import Continue, Fuse, Merge, Stack, Transfer
 
 __all__ = [
     "ALL_LANGUAGES",
+    "Adapters",
     "Axis",
     "Backbone",
     "Bottleneck",
@@ -34,9 +37,11 @@ __all__ = [
     "Fuse",
     "Head",
     "Intermediate",
+    "Lane",
     "Lora",
     "Merge",
     "Method",
+    "Peft",
     "PrefixCache",
     "Problem",
     "Prune",

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from adapterx.recipe.fields import Model, unique
+from adapterx.recipe.libraries import Adapters, Peft, by_library
 
 LoraModule = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
 """The linear layers of an encoder layer, by the names Hugging Face gives them (the two `output`s told apart)."""
@@ -159,11 +160,14 @@ _PLACEMENT_DEFAULTS: dict[str, dict[str, object]] = {
 }
 
 
-def lowest_layer(method: Lora | Bottleneck | Full | Head, depth: int) -> int:
+def lowest_layer(method: Lora | Bottleneck | Full | Head | Peft | Adapters, depth: int) -> int:
     """The lowest layer, of an encoder `depth` deep, that a method changes; 0 where it changes what enters it."""
     if isinstance(method, Bottleneck) and method.invertible is not None:
         return 0
     return adapted_layers(method.layers, depth)[0]
 
 
-Method = Annotated[Lora | Bottleneck | Full | Head, Field(discriminator="kind")]
+Method = Annotated[
+    Annotated[Lora | Bottleneck | Full | Head | Peft | Adapters, Field(discriminator="kind")],
+    BeforeValidator(by_library),
+]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from adapterx.recipe.libraries import by_library
 from adapterx.recipe.problems import Finding, Location, did_you_mean
 
 NAMED_AXES = ("backbones", "methods", "intermediates", "targets")
@@ -46,8 +47,8 @@ def _rates(location: Location, rates: object, data: Mapping[str, Any]) -> Iterat
     """Learning rates by method name or kind: each key must be one of them, and every method must have one."""
     if not isinstance(rates, dict):
         return
-    kinds = {name: str(_mapping(method).get("kind")) for name, method in _mapping(data.get("methods")).items()}
-    known = dict.fromkeys([*kinds, "lora", "bottleneck", "full", "head"])
+    kinds = {name: str(by_library(_mapping(one)).get("kind")) for name, one in _mapping(data.get("methods")).items()}
+    known = dict.fromkeys([*kinds, "lora", "bottleneck", "full", "head", "peft", "adapters"])
     for key in rates:
         if key not in known:
             message = f"no method is named '{key}', nor is it a kind of method"

@@ -25,6 +25,7 @@ from adapterx.recipe.methods import Method
 from adapterx.recipe.training import Train
 from adapterx.recipe.transfers import Continue, Transfer
 
+Lane = Literal["fused", "reference"]
 Axis = Literal["backbones", "methods", "intermediates", "transfers", "targets", "seeds"]
 Temperature = Annotated[
     float,
@@ -233,6 +234,8 @@ class Recipe(Model):
     targets: Annotated[dict[Name, Target], Field(min_length=1)]
     """A list of task names is short for targets named after their tasks."""
     seeds: Seeds = (1,)
+    lane: Lane = "fused"
+    """How trainings are done: fused, many side by side; or each alone, through the libraries' own models."""
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     prefix_cache: PrefixCache = PrefixCache()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from adapterx.recipe.document import resolve
+from adapterx.recipe.libraries import LIBRARIES, Adapters, Peft
 from adapterx.recipe.methods import Bottleneck, Full, Head, Lora
 from adapterx.recipe.problems import Finding, Location, did_you_mean
 from adapterx.recipe.prune import Prune
@@ -35,6 +37,8 @@ _KEYS: dict[tuple[str, ...], type[BaseModel]] = {
     ("methods", "*", "bottleneck"): Bottleneck,
     ("methods", "*", "full"): Full,
     ("methods", "*", "head"): Head,
+    ("methods", "*", "peft"): Peft,
+    ("methods", "*", "adapters"): Adapters,
     ("intermediates", "*"): Intermediate,
     ("transfers", "*", "continue"): Continue,
     ("transfers", "*", "stack"): Stack,
@@ -59,13 +63,22 @@ _KEYS: dict[tuple[str, ...], type[BaseModel]] = {
 """The model at each mapping of a recipe, for the keys it knows."""
 
 NAME_RULE = "names are letters, digits, '-' and '_', beginning with a letter or digit, at most 64"
-KINDS = ("lora", "bottleneck", "full", "head")
+KINDS = ("lora", "bottleneck", "full", "head", "peft", "adapters")
 TRANSFER_KINDS = ("continue", "stack", "fuse", "merge")
 
 
 def findings(errors: Iterable[ErrorDetails]) -> list[Finding]:
     """pydantic's errors as findings, less those that only follow from another (a list left short by a bad item)."""
-    return [finding(error) for error in errors if error["type"] != "too_short" or not error["input"]]
+    found = [finding(error) for error in errors if error["type"] != "too_short" or not error["input"]]
+    return [replace(one, location=_untagged(one.location)) for one in found]
+
+
+def _untagged(location: Location) -> Location:
+    """A location without the kind that pydantic names in it, where a key of the method's bears the same name."""
+    return (*location[:2], *location[3:]) if location[0] == "methods" and location[2:3] in _TAGS else location
+
+
+_TAGS = tuple((name,) for name in LIBRARIES)
 
 
 def finding(error: ErrorDetails) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapterx.plan import Evaluation, Plan, Training, bundles
+from adapterx.recipe import SettingError
 from tests.plan.conftest import Planner
 
 BELOW = {"kind": "bottleneck", "invertible": "nice", "width": 24}
@@ -136,3 +137,11 @@ def test_invertible_adapters_are_not_fused(planned: Planner) -> None:
     assert set(told) == {"fuse"} and "an invertible part at the embeddings" in told["fuse"]
     trainings = [stage for stage in plan.stages.values() if isinstance(stage.work, Training)]
     assert {stage.work.transfer for stage in trainings} == {"none", "merge"}
+
+
+def test_adapters_of_languages_are_no_members(planned: Planner) -> None:
+    members = {"languages": LANGUAGES, "one": {"tasks": "units"}, "all": {"members": ["languages", "one"]}}
+    with pytest.raises(SettingError) as error:
+        planned(intermediates=members, transfers=["merge"])
+    (finding,) = error.value.findings
+    assert finding.message == "'languages' is no single adapter of the cell's method"

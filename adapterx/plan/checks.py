@@ -1,0 +1,202 @@
+"""What cannot be run, cell by cell, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adapterx.plan.cells import Cell
+from adapterx.plan.facts import Facts, Refusal, Task
+from adapterx.plan.stage import BackboneInfo, TaskPart
+from adapterx.recipe import (
+    ALL_LANGUAGES,
+    Bottleneck,
+    Continue,
+    Full,
+    Fuse,
+    Head,
+    Intermediate,
+    Lora,
+    Merge,
+    Method,
+    Recipe,
+    Stack,
+    Target,
+    TrainSettings,
+    Transfer,
+    adapted_layers,
+)
+
+
+def method(recipe: Recipe, cell: Cell, info: BackboneInfo) -> None:
+    """Refuse a method that does not fit the backbone, or that does nothing the cell asks of it."""
+    _layers(recipe, cell, info)
+    _drop(recipe, cell, info)
+    _whole(recipe, cell)
+
+
+def _layers(recipe: Recipe, cell: Cell, info: BackboneInfo) -> None:
+    """Adapters need layers to sit in."""
+    learnt = recipe.intermediates[cell.intermediate]
+    methods = {f"'{cell.method}'": recipe.methods[cell.method]}
+    if learnt is not None and learnt.method is not None:
+        methods[f"of '{cell.intermediate}'"] = learnt.method
+    for named, method in methods.items():
+        try:
+            adapted_layers(method.layers, info.layers)
+        except ValueError as error:
+            raise Refusal(f"the method {named} {error}, the backbone '{cell.backbone}'") from None
+
+
+def _drop(recipe: Recipe, cell: Cell, info: BackboneInfo) -> None:
+    """AdapterDrop leaves something to train, and something out."""
+    method = recipe.methods[cell.method]
+    if not isinstance(method, Lora | Bottleneck) or not method.adapter_drop:
+        return
+    layers = adapted_layers(method.layers, info.layers)
+    lowest, highest = layers[0], layers[-1]
+    if not lowest < method.adapter_drop <= highest:
+        end, layer = ("lowest", lowest) if method.adapter_drop <= lowest else ("highest", highest)
+        raise Refusal(
+            f"the method '{cell.method}' leaves out the adapters of up to {method.adapter_drop} layers, and the"
+            f" {end} on the backbone '{cell.backbone}' is in layer {layer} (counted from 0)"
+        )
+
+
+def _whole(recipe: Recipe, cell: Cell) -> None:
+    """A probe has nothing to hand on; full fine-tuning leaves nothing frozen, and steps in float32."""
+    if isinstance(recipe.methods[cell.method], Head) and cell.transfer != "none":
+        raise Refusal(
+            f"the method '{cell.method}' trains a head alone, and heads are new for every target: no intermediate"
+            " reaches it"
+        )
+    if not isinstance(recipe.methods[cell.method], Full):
+        return
+    if cell.transfer != "none" and not isinstance(recipe.transfers[cell.transfer], Continue):
+        raise Refusal(
+            f"the method '{cell.method}' trains every weight, so there are no adapters to stack, fuse or merge;"
+            " use continue"
+        )
+    if (precision := recipe.backbones[cell.backbone].load) != "float32":
+        raise Refusal(
+            f"the method '{cell.method}' trains every weight in float32, but the backbone '{cell.backbone}' is"
+            f" loaded in {precision}"
+        )
+
+
+def transfer(recipe: Recipe, cell: Cell) -> None:
+    """Some transfers take one adapter, others several; and not every combination is defined for every method."""
+    learnt = recipe.intermediates[cell.intermediate]
+    if learnt is None:
+        return
+    way, method = recipe.transfers[cell.transfer], recipe.methods[cell.method]
+    if way.several and learnt.members is None:
+        raise Refusal(
+            f"the transfer '{cell.transfer}' brings several adapters together, and '{cell.intermediate}' is one;"
+            " an intermediate with `members` is several"
+        )
+    if learnt.members is not None and not way.several:
+        raise Refusal(
+            f"the transfer '{cell.transfer}' takes one adapter, and '{cell.intermediate}' is"
+            f" {len(learnt.members)}; fuse or merge them"
+        )
+    _below(cell, learnt, way, method, recipe.targets[cell.target])
+    if isinstance(way, Fuse):
+        _fusion(cell, method)
+    if isinstance(way, Merge) and learnt.members is not None:
+        _merging(cell, way, method, len(learnt.members))
+
+
+def _fusion(cell: Cell, method: Method) -> None:
+    """AdapterFusion mixes what bottlenecks add to a sublayer's output."""
+    if not isinstance(method, Bottleneck):
+        raise Refusal(
+            f"the transfer '{cell.transfer}' mixes what bottleneck adapters add to a layer, and the method"
+            f" '{cell.method}' is {method.kind}; merge its adapters instead"
+        )
+    if method.invertible is not None:
+        raise Refusal(
+            f"the transfer '{cell.transfer}' mixes what adapters add to a layer, and those of '{cell.method}' have an"
+            " invertible part at the embeddings; merge them instead"
+        )
+
+
+def _below(cell: Cell, learnt: Intermediate, way: Transfer, method: Method, target: Target) -> None:
+    """Adapters of another method, or one per language, can only lie below; a stack has one place at the embeddings."""
+    lower = learnt.method or method
+    if not isinstance(way, Stack):
+        if learnt.per_language:
+            raise Refusal(
+                f"'{cell.intermediate}' has an adapter for each language, which take turns below the target's: the"
+                f" transfer is stack, not '{cell.transfer}'"
+            )
+        if learnt.method is not None:
+            raise Refusal(
+                f"'{cell.intermediate}' has a method of its own, so its adapter can only be stacked below the target's,"
+                f" not reach it by '{cell.transfer}'"
+            )
+        return
+    if learnt.per_language and (len(target.train_languages) > 1 or target.train_languages == ALL_LANGUAGES):
+        raise Refusal(
+            f"'{cell.intermediate}' has an adapter for each language, and a training lies upon one of them, but the"
+            f" target '{cell.target}' is trained in several languages"
+        )
+    if learnt.method is not None and (lower.kind != method.kind or not isinstance(method, Lora | Bottleneck)):
+        raise Refusal(
+            f"the method '{cell.method}' is {method.kind} and that of '{cell.intermediate}' {lower.kind}: adapters of"
+            " one kind can be stacked"
+        )
+    if isinstance(method, Bottleneck) and method.invertible and isinstance(lower, Bottleneck) and lower.invertible:
+        raise Refusal(
+            f"both the method '{cell.method}' and the adapter below it have an invertible part, and there is one place"
+            f" for it; give '{cell.intermediate}' a method of its own"
+        )
+
+
+def _merging(cell: Cell, way: Merge, method: Method, members: int) -> None:
+    """Which arithmetic is defined for what."""
+    defined = ("average", "task_arithmetic")
+    if isinstance(method, Lora):
+        defined = ("linear", "ties", "dare_linear", "dare_ties", "svd", "cat")  # type: ignore[assignment]
+    if way.method is not None and way.method not in defined:
+        raise Refusal(
+            f"the transfer '{cell.transfer}' merges by {way.method}, which is not defined for the {method.kind}"
+            f" adapters of '{cell.method}'; {', '.join(defined)} are"
+        )
+    if isinstance(way.weights, tuple) and len(way.weights) != members:
+        raise Refusal(
+            f"the transfer '{cell.transfer}' has {len(way.weights)} weights for the {members} members of"
+            f" '{cell.intermediate}'"
+        )
+
+
+def target(facts: Facts[Task], target: Target) -> None:
+    """A head trained on one task must fit the other, and its answers must be such as can be scored."""
+    for name in (target.task, target.train_task or target.task):
+        if facts.task(name).format == "masked-lm":
+            raise Refusal(f"'{name}' is text to learn a language from, and is not scored; name it as an intermediate")
+    if target.train_task is None:
+        return
+    trained, scored = facts.task(target.train_task), facts.task(target.task)
+    if trained.format != scored.format:
+        raise Refusal(
+            f"trains on '{trained.name}' ({trained.format}) and evaluates on '{scored.name}' ({scored.format}):"
+            " the formats differ"
+        )
+    if tuple(trained.labels) != tuple(scored.labels):
+        raise Refusal(
+            f"trains on '{trained.name}' with the labels {', '.join(trained.labels)} and evaluates on"
+            f" '{scored.name}' with {', '.join(scored.labels)}: one head cannot serve both"
+        )
+
+
+def text(parts: Sequence[TaskPart], settings: TrainSettings) -> None:
+    """Text has no dev scores by which to choose a step or a learning rate."""
+    if settings.early_stopping is None and settings.prune is None:
+        return
+    for part in parts:
+        if part.format == "masked-lm":
+            setting = "prune" if settings.early_stopping is None else "early_stopping"
+            raise Refusal(
+                f"{setting} judges by scores on a dev set, and '{part.task}' is text that is not scored; leave it"
+                " to the target phase"
+            )

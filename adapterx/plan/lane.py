@@ -1,0 +1,115 @@
+"""Which lane trains a cell, and what the reference lane does not do.
+
+The fused lane trains many cells side by side. The reference lane trains each alone, through the models of Hugging
+Face, `peft` and `adapters`: any method of theirs, or a fused one as a check on the other lane.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TypeAlias
+
+from adapterx.plan.cells import Cell
+from adapterx.plan.facts import Refusal
+from adapterx.plan.stage import BackboneInfo, Precision
+from adapterx.recipe import Adapters, Bottleneck, Fuse, Lane, Lora, Merge, Method, Peft, Recipe, Stack
+
+Library: TypeAlias = Peft | Adapters
+
+
+@dataclass(frozen=True)
+class LibraryAdapter:
+    """What a plan knows of an adapter that a library makes."""
+
+    parameters: int
+    """Those that are trained."""
+    alone: str = ""
+    """Why no frozen one can lie below it; empty where one can."""
+
+
+Measure = Callable[[Library, BackboneInfo], LibraryAdapter]
+"""Builds an adapter without weights and looks at it. Raises ValueError, worded for the user, where it cannot be."""
+
+
+def unmeasured(method: Library, info: BackboneInfo) -> LibraryAdapter:
+    """For plans that nobody gave a way to look at libraries."""
+    raise ValueError(f"needs the library `{method.kind}`, which this plan was not given")
+
+
+def lane_of(recipe: Recipe, method: Method) -> Lane:
+    """Where trainings of a method run: what a library makes, nothing else can train."""
+    return "reference" if isinstance(method, Peft | Adapters) else recipe.lane
+
+
+def check(cell: Cell, recipe: Recipe, info: BackboneInfo, precision: Precision) -> None:
+    """Refuse what the reference lane cannot train.
+
+    Args:
+        precision: how hidden states below the adapters are kept.
+    """
+    name, method = cell.method, recipe.methods[cell.method]
+    if isinstance(method, Lora | Bottleneck) and method.adapter_drop:
+        raise Refusal(f"the method '{name}' has adapter_drop, which neither library has; use the fused lane")
+    if precision != "exact":
+        raise Refusal(
+            "the reference lane computes every hidden state anew, so it cannot round those below the adapters to"
+            f" {precision}; set prefix_cache.precision: exact, or use the fused lane"
+        )
+    library = _library(method)
+    if library == "adapters" and info.architecture != "xlm-roberta":
+        raise Refusal(
+            f"the method '{name}' needs `adapters` in the reference lane, whose version 1.3.0 has no"
+            f" {info.architecture} models; the backbone '{cell.backbone}' is one"
+        )
+    if library == "adapters" and (load := recipe.backbones[cell.backbone].load) != "float32":
+        raise Refusal(
+            f"the method '{name}' needs `adapters` in the reference lane, which trains in float32, and the backbone"
+            f" '{cell.backbone}' is loaded in {load}"
+        )
+    if library and library not in sys.modules and find_spec(library) is None:
+        extra = "adapterhub" if library == "adapters" else library
+        raise Refusal(
+            f"the method '{name}' needs the library `{library}` in the reference lane, which is not installed:"
+            f" pip install 'adapterx[{extra}]'"
+        )
+
+
+def _library(method: Method) -> str | None:
+    """The library whose model trains a method; None where Hugging Face's own does."""
+    if isinstance(method, Peft | Adapters):
+        return method.kind
+    return {"lora": "peft", "bottleneck": "adapters"}.get(method.kind)
+
+
+def check_transfer(cell: Cell, recipe: Recipe, found: LibraryAdapter | None) -> None:
+    """Refuse ways to a target that the libraries do not have.
+
+    Args:
+        found: what the library makes of the method, where it is one of a library.
+    """
+    name, transfer = cell.method, cell.transfer
+    method, way = recipe.methods[name], recipe.transfers[transfer]
+    if isinstance(way, Fuse | Merge) and isinstance(method, Peft | Adapters):
+        verb = "fuses" if isinstance(way, Fuse) else "merges"
+        raise Refusal(
+            f"the transfer '{transfer}' {verb} adapters whose tensors adapterx knows, lora and bottleneck; the method"
+            f" '{name}' is of the library `{method.kind}`: use continue"
+        )
+    if isinstance(way, Fuse) and way.value_rank is not None:
+        raise Refusal(
+            f"the transfer '{transfer}' has a value_rank, and AdapterFusion in `adapters` has a full value matrix only;"
+            " use the fused lane"
+        )
+    if isinstance(way, Stack):
+        why = found.alone if found is not None else ""
+        if isinstance(method, Bottleneck) and method.placement == "parallel":
+            why = "of stacked parallel bottlenecks `adapters` lets the last one act alone; the fused lane adds them"
+        below = recipe.intermediates[cell.intermediate]
+        lower = below.method if below is not None and below.method is not None else method
+        if isinstance(method, Bottleneck) and method.invertible and not getattr(lower, "invertible", None):
+            why = "`adapters` knows an invertible adapter in the lowest adapter of a stack only"
+        if why:
+            raise Refusal(f"the transfer '{transfer}' cannot stack adapters of the method '{name}': {why}")

@@ -1,0 +1,69 @@
+"""Scores of one trained cell through the model it was trained in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from adapterx.engine.batches import Selection
+from adapterx.engine.cell import Pool
+from adapterx.engine.evaluate import LanguagePredictions, answered
+from adapterx.engine.options import ROWS
+from adapterx.engine.predict import Scores, TrainedCell, by_example, longest_first
+from adapterx.methods.head import Head
+from adapterx.reference.model import ReferenceModel, build
+from adapterx.reference.padded import PaddedBatch, padded
+from adapterx.tasks.encoded import Encoded
+
+
+def evaluate(
+    encoder: nn.Module, cell: TrainedCell, head: Head, pools: Sequence[Pool], seed: int
+) -> list[LanguagePredictions]:
+    """Predictions of a cell for the pools, one language each; arguments as of `predict`."""
+    return answered(pools, predict(encoder, cell, head, [pool.data for pool in pools], seed))
+
+
+def predict(encoder: nn.Module, cell: TrainedCell, head: Head, pools: Sequence[Encoded], seed: int) -> Scores:
+    """Scores of a cell, by pool and example.
+
+    Args:
+        encoder: the plain encoder of its backbone, which stays as it is.
+        seed: of its training.
+    """
+    return scores(build(encoder, cell.slots, seed), cell.heads, head, pools)
+
+
+@torch.no_grad()
+def scores(model: ReferenceModel, heads: Mapping[str, Tensor], head: Head, pools: Sequence[Encoded]) -> Scores:
+    """The same of a model as it stands, in evaluation mode."""
+    model.training(False)
+    device = next(model.encoder.parameters()).device
+    tensors = {name: tensor.to(device) for name, tensor in heads.items()}
+    owner, example, size = longest_first(pools)
+    found: Scores = [[np.zeros((0, 0), np.float32)] * len(pool) for pool in pools]
+    start = 0
+    while start < len(size):
+        stop = start + max(1, ROWS[device.type] // max(1, int(size[start])))
+        chosen = np.arange(start, min(stop, len(size)))
+        selections = [Selection(0, pools[owner[at]], example[at : at + 1]) for at in chosen]
+        batch = padded(selections, _pad(model))
+        (group,) = batch.heads
+        lines = head.units(head.scores(tensors, read(model, batch, device)), group.reads.to(device)).cpu()
+        for at, part in zip(chosen, by_example(lines, head, group), strict=True):
+            found[owner[at]][example[at]] = part
+        start = int(chosen[-1]) + 1
+    return found
+
+
+def read(model: ReferenceModel, batch: PaddedBatch, device: torch.device) -> Tensor:
+    """(R, d) states that the heads of a batch read."""
+    hidden = model.hidden(batch.tokens.to(device), batch.mask.to(device))
+    return hidden[batch.sequences.to(device), batch.positions.to(device)]
+
+
+def _pad(model: ReferenceModel) -> int:
+    config = model.encoder.config
+    return int(config.pad_token_id)  # type: ignore[union-attr,arg-type]
