@@ -298,7 +298,7 @@ class _Builder(Generic[Task]):
         try:
             return self.facts.once(("adapter", name, info), lambda: self.measure(method, info))
         except Refusal as refusal:
-            raise Refusal(f"the method '{name}' {refusal}, the backbone '{backbone}'") from None
+            raise Refusal(f"the method '{name}' on the backbone '{backbone}' {refusal}") from None
 
     def _check_transfer(self, cell: Cell) -> None:
         """Some transfers take one adapter, others several; and not every combination is defined for every method."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from adapterx.methods.config import Bottleneck, Full, Fusion, HeadOnly, Library, Lora
 from adapterx.methods.method import Slot, parameters
-from adapterx.methods.parameters import Parameter, flatten, in_order, unflatten, zeros
+from adapterx.methods.parameters import Parameter, flatten, zeros
 from adapterx.methods.shape import Shape
 from adapterx.reference import adapterhub, peft_models
 from adapterx.reference.libraries import NAME
@@ -46,16 +46,6 @@ class ReferenceModel:
     def values(self) -> Tensor:
         """(P,) numbers of the trained tensors as they stand, on the CPU."""
         return flatten(self.parameters, self.tensors).cpu().clone()
-
-    @torch.no_grad()
-    def set_values(self, values: Tensor) -> None:
-        """Give the trained tensors these (P,) numbers."""
-        for name, tensor in unflatten(self.parameters, values).items():
-            self.tensors[name].copy_(tensor)
-
-    def trained(self) -> list[tuple[Parameter, nn.Parameter]]:
-        """Every trained tensor with what is known of it, in the order of flat rows."""
-        return [(parameter, self.tensors[parameter.name]) for parameter in in_order(self.parameters)]
 
 
 def shape_of(encoder: nn.Module) -> Shape:

@@ -141,6 +141,9 @@ class _Training:
             told = (one.to(self.device) for one in (rows.reads, rows.labels, rows.weights))
             loss = loss + task.loss(task.scores(head.tensors, hidden[rows.start : rows.stop]), *told)
         loss.backward()  # type: ignore[no-untyped-call]
+        for one in trained:
+            if one.grad is None:  # a head without examples in this batch: torch would leave it out of the step
+                one.grad = torch.zeros_like(one)
         norm = nn.utils.clip_grad_norm_(trained, cell.settings.max_grad_norm)
         if not (loss.isfinite() and norm.isfinite()):
             self.diverged = True
