@@ -258,7 +258,7 @@ class _Builder(Generic[Task]):
         try:
             return self.facts.once(("adapter", name, info), lambda: self.measure(method, info))
         except Refusal as refusal:
-            raise Refusal(f"the method '{name}' {refusal}, the backbone '{backbone}'") from None
+            raise Refusal(f"the method '{name}' on the backbone '{backbone}' {refusal}") from None
 
     def _prefix(self, cell: Cell, info: BackboneInfo) -> Precision:
         """How hidden states below the adapters are rounded, if any are kept."""

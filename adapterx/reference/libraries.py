@@ -24,7 +24,7 @@ def peft() -> Any:
     try:
         import peft
     except ImportError as error:
-        raise LibraryError(f"peft cannot be imported ({error}): pip install 'adapterx[peft]'") from error
+        raise LibraryError(f"needs peft, which cannot be imported ({error}): pip install 'adapterx[peft]'") from error
     return peft
 
 
@@ -34,8 +34,8 @@ def adapters() -> Any:
         import adapters
     except ImportError as error:
         raise LibraryError(
-            f"adapters cannot be imported ({error}): pip install 'adapterx[adapterhub]', which brings the old"
-            " transformers that it needs"
+            f"needs adapters, which cannot be imported ({error}): pip install 'adapterx[adapterhub]', which brings the"
+            " old transformers that it works with"
         ) from error
     logging.getLogger("adapters").setLevel(logging.ERROR)  # it announces each adapter that is added or left out
     return adapters
@@ -58,7 +58,8 @@ def peft_config(settings_json: str) -> Any:
     for name in settings:
         if name not in fields:
             hint = did_you_mean(name, fields)
-            raise LibraryError(f"has the setting {name!r}, unknown to {kind} of peft {library.__version__} ({hint})")
+            known_as = f"unknown to {kind} of peft {library.__version__}" + (f": {hint}" if hint else "")
+            raise LibraryError(f"has the setting {name!r}, {known_as}")
     if settings.get("init_lora_weights", True) not in PLAIN_STARTS[:-1]:
         raise LibraryError(
             f"has init_lora_weights {settings['init_lora_weights']!r}, which needs data or changes the backbone, and"

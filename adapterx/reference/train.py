@@ -143,6 +143,9 @@ class _Training:
         for rows in batch.heads:
             loss = loss + self._loss(cell.tasks[rows.head].head, hidden[rows.start : rows.stop], rows)
         loss.backward()  # type: ignore[no-untyped-call]
+        for one in trained:
+            if one.grad is None:  # a head without examples in this batch: torch would leave it out of the step
+                one.grad = torch.zeros_like(one)
         norm = nn.utils.clip_grad_norm_(trained, cell.settings.max_grad_norm)
         if not (loss.isfinite() and norm.isfinite()):
             self.diverged = True

@@ -201,7 +201,7 @@ def test_what_a_backbone_or_setting_rules_out(measure: FakeMeasure) -> None:
 
 def test_a_refusal_of_the_library_is_the_cells_own(measure: FakeMeasure, planned: Planner) -> None:
     wrong = plan(measure, methods={"oft": {"peft": {"peft_type": "OFT"}}})
-    assert reason(wrong, "oft") == "the method 'oft' is refused by `peft`: no, the backbone 'small'"
+    assert reason(wrong, "oft") == "the method 'oft' on the backbone 'small' is refused by `peft`: no"
     nobody = planned(methods={"ia3": IA3})
     assert "needs the library `peft`, which this plan was not given" in next(iter(nobody.refused.values()))
 

@@ -24,6 +24,7 @@ from adapterx.reference.predict import predict
 from adapterx.reference.train import train
 from tests.cells import METHODS, cell
 from tests.engine.texts import reader
+from tests.engine.trainings import mixed
 from tests.models import encoder
 
 LIBRARIES = {Lora: "peft", Bottleneck: "adapters", Fusion: "adapters"}
@@ -109,6 +110,16 @@ def test_every_format(format_: str) -> None:
     )
     assert_equal(fused, reference)
     assert_answers(fused, reference, "xlm-roberta")
+
+
+def test_several_tasks() -> None:
+    """A head takes its step, as far as its moments carry it, in batches without an example of its task too."""
+    one = mixed(METHODS["lora"], steps=6, learning_rate=3e-3)
+    one = replace(one, settings=replace(one.settings, batch_size=2))
+    ((fused, reference),) = both(METHODS["lora"], "xlm-roberta", [one])
+    assert_equal(fused, reference)
+    heads = [{one.pools[pool][0] for pool, _ in one.sampler.batch(step)} for step in range(6)]
+    assert heads[0] | heads[1] == {0, 1} and {0} in heads[2:]
 
 
 def noisy(method: Method, seed: int, architecture: str) -> dict[str, torch.Tensor]:

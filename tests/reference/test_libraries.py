@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -154,6 +155,7 @@ def test_these_are_all() -> None:
     ("settings", "message"),
     [
         ({"peft_type": "IA3", "rank": 4}, "has the setting 'rank', unknown to IA3 of peft"),
+        ({"peft_type": "LORA", "lora_alhpa": 4}, "unknown to LORA of peft .*: did you mean 'lora_alpha'"),
         ({"peft_type": "LORA", "r": 0}, "is refused by `peft`: `r` should be a positive integer"),
         ({"peft_type": "LORA", "target_modules": ["kwery"]}, "is refused by `peft`: Target modules"),
         ({"peft_type": "LORA", "bias": "all"}, "would train .* of the backbone, which stays frozen"),
@@ -179,6 +181,14 @@ def test_what_adapters_cannot_make_is_told(config: str, message: str) -> None:
     pytest.importorskip("adapters")
     with pytest.raises(LibraryError, match=message):
         measure(Adapters(adapters=config), info("xlm-roberta"))
+
+
+@pytest.mark.parametrize(("name", "extra"), [("peft", "peft"), ("adapters", "adapterhub")])
+def test_a_library_that_is_missing_is_told(name: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    settings = {"peft": {"peft_type": "IA3"}} if name == "peft" else {"adapters": "compacter"}
+    with pytest.raises(LibraryError, match=rf"needs {name}, .*: pip install 'adapterx\[{extra}\]'"):
+        measure(library(settings)[0], info("xlm-roberta"))
 
 
 @pytest.mark.parametrize("settings", [{"peft": {"peft_type": "DORA", "r": 2}}, {"adapters": "prefix_tuning"}])
