@@ -18,6 +18,7 @@ from adapterx.engine.batches import Batch, cut, placed, weighed
 from adapterx.engine.capture import CapturedSteps
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.collate import collate
+from adapterx.engine.eight_bit import EightBitAdamW
 from adapterx.engine.heads import HeadGroup
 from adapterx.engine.loader import Loader
 from adapterx.engine.memory import is_out_of_memory
@@ -47,7 +48,7 @@ class Bundle:
     Args:
         encoder: the frozen backbone that all of them share.
         cells: the same methods in the same slots for all; data, tasks, rates, seeds and lengths are their own.
-        states: where each of them stands. The bundle copies the numbers; `book` and `state` bring them up to date.
+        states: where each of them stands. The bundle moves the numbers; `book` and `state` bring them up to date.
         options: how it is worked off.
         prefix: hidden states below the adapters, kept.
         parts: into how many parts each cell's batch is cut; doubled where memory does not suffice.
@@ -71,7 +72,8 @@ class Bundle:
         method = cells[0].method
         self.aligned = options.aligned_on(device.type)
         self.lag = options.lag_on(device.type)
-        self.adapter = _optimiser(parameters(method, shape), [state.adapter for state in states], device)
+        eight_bit = isinstance(method, Full) and method.eight_bit
+        self.adapter = _optimiser(parameters(method, shape), [state.adapter for state in states], device, eight_bit)
         self.backbone = encoder
         self.encoder = _own(encoder, cells, self.adapter) if isinstance(method, Full) else encoder
         self.heads = [
@@ -233,7 +235,7 @@ class Bundle:
         return losses
 
     def _update(self, losses: Tensor, step: Step) -> None:
-        if self.encoder.device.type == "cuda":
+        if self.encoder.device.type == "cuda" and not isinstance(self.adapter, EightBitAdamW):
             self._update_all(losses, self.encoder.place(step.table().pin_memory()))
         else:
             self._update_rows(losses, step)
@@ -336,9 +338,16 @@ def _own(encoder: PackedEncoder, cells: Sequence[TrainingCell], weights: RowAdam
     return encoder.with_weights(tensors, cell.method.gradient_checkpointing)
 
 
-def _optimiser(names: Sequence[Parameter], rows: Sequence[Rows], device: torch.device) -> RowAdamW:
-    values, first, second = (torch.stack([getattr(row, name) for row in rows]).to(device) for name in MOMENTS)
-    return RowAdamW(ParameterBank(names, values), first, second)
+def _optimiser(
+    names: Sequence[Parameter], rows: Sequence[Rows], device: torch.device, eight_bit: bool = False
+) -> RowAdamW:
+    values, first, second = (_together([getattr(row, name) for row in rows], device) for name in MOMENTS)
+    return (EightBitAdamW if eight_bit else RowAdamW)(ParameterBank(names, values), first, second)
+
+
+def _together(rows: Sequence[Tensor], device: torch.device) -> Tensor:
+    """(K, P) on the device: of one row that is there already, the row itself, for it may be a whole encoder's."""
+    return torch.stack(list(rows)).to(device) if len(rows) > 1 else rows[0][None].to(device)
 
 
 def _row(optimiser: RowAdamW, row: int) -> Rows:

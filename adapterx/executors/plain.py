@@ -17,7 +17,7 @@ from adapterx.recipe import Adapters, Full, Fuse, Head, Lora, Merge, Method, Pef
 def method(chosen: Method, depth: int) -> config.Method:
     """The recipe's method as the engine's plain values, for an encoder `depth` layers deep."""
     if isinstance(chosen, Full):
-        return config.Full(chosen.gradient_checkpointing)
+        return config.Full(chosen.gradient_checkpointing, chosen.optimizer == "adamw_8bit")
     if isinstance(chosen, Head):
         return config.HeadOnly(adapted_layers(chosen.layers, depth))
     if isinstance(chosen, Peft):

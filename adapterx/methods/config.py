@@ -56,6 +56,8 @@ class Full:
 
     gradient_checkpointing: bool = False
     """Keep the inputs of each layer only, and compute the layer again on the way back."""
+    eight_bit: bool = False
+    """Whether AdamW keeps its moments in a byte each."""
     layers: Layers = field(default=None, init=False)
     dropout: float = field(default=0.0, init=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
@@ -69,12 +70,18 @@ def _whole(recipe: Recipe, cell: Cell) -> None:
             f"the method '{cell.method}' trains a head alone, and heads are new for every target: no intermediate"
             " reaches it"
         )
-    if not isinstance(recipe.methods[cell.method], Full):
+    chosen = recipe.methods[cell.method]
+    if not isinstance(chosen, Full):
         return
     if cell.transfer != "none" and not isinstance(recipe.transfers[cell.transfer], Continue):
         raise Refusal(
             f"the method '{cell.method}' trains every weight, so there are no adapters to stack, fuse or merge;"
             " use continue"
+        )
+    if chosen.optimizer == "adamw_8bit" and find_spec("bitsandbytes") is None:
+        raise Refusal(
+            f"the method '{cell.method}' keeps moments in 8 bits through `bitsandbytes`, which is not installed:"
+            " pip install 'adapterx[bitsandbytes]'"
         )
     if (precision := recipe.backbones[cell.backbone].load) != "float32":
         raise Refusal(

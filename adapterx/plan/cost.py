@@ -27,6 +27,8 @@ FLOPS = 100e9
 """Floating-point operations per second behind the times: two laptop cores. Divide by 500 for a data-centre GPU."""
 STATE_BYTES = 16
 """Per trainable parameter: value, gradient and AdamW's two moments, in float32."""
+FULL_BYTES = 32
+"""The same of full fine-tuning, measured at its peak: also the gradients as they come, and a copy for the result."""
 REORDERED_BYTES = 4 << 30
 """Frozen layers up to this size have copies in another order, one per direction (`backbones.products`)."""
 _GUESSED, _GUESSES = 0.15, 256
@@ -70,6 +72,12 @@ def training(
     through = 2 * _layer_parameters(info) * (info.layers + adapted) // info.layers
     operations = 6 * _layer_parameters(info) if isinstance(method, Full) else through + 6 * adapter
     activations = batch * _activations(info, backbone) * adapted
+    state = STATE_BYTES
+    if isinstance(method, Full):
+        state = FULL_BYTES - (6 if method.optimizer == "adamw_8bit" else 0)
+        if method.gradient_checkpointing:
+            # What enters each layer, and what one layer keeps.
+            activations = batch * (4 * info.hidden * info.layers + _activations(info, backbone))
     if any(part.format == "masked-lm" for part in work.tasks):
         # Guesses are compared with every token of the vocabulary: there and back, a block of them at a time.
         operations += int(_GUESSED * 4 * info.hidden * info.vocabulary)
@@ -77,7 +85,7 @@ def training(
     return Cost(
         trainable_parameters=adapter + heads,
         shared_bytes=_weights(backbone, info),
-        own_bytes=candidates * (activations + STATE_BYTES * (adapter + heads) + lower),
+        own_bytes=candidates * (activations + state * adapter + STATE_BYTES * heads + lower),
         rows=candidates * batch,
         seconds=None if steps is None else trainings * steps * batch * operations / FLOPS,
         disk_bytes=4 * (adapter + heads) + int((steps or 0) * LINE_BYTES),

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Refusal
 from adapterx.plan.stage import BackboneInfo, Precision
-from adapterx.recipe import Adapters, Bottleneck, Fuse, Lane, Lora, Merge, Method, Peft, Recipe, Stack
+from adapterx.recipe import Adapters, Bottleneck, Full, Fuse, Lane, Lora, Merge, Method, Peft, Recipe, Stack
 
 Library: TypeAlias = Peft | Adapters
 
@@ -53,6 +53,10 @@ def check(cell: Cell, recipe: Recipe, info: BackboneInfo, precision: Precision) 
     name, method = cell.method, recipe.methods[cell.method]
     if isinstance(method, Lora | Bottleneck) and method.adapter_drop:
         raise Refusal(f"the method '{name}' has adapter_drop, which neither library has; use the fused lane")
+    if isinstance(method, Full) and method.optimizer != "adamw":
+        raise Refusal(
+            f"the method '{name}' has optimizer {method.optimizer}, and the reference lane torch's adamw alone"
+        )
     if precision != "exact":
         raise Refusal(
             "the reference lane computes every hidden state anew, so it cannot round those below the adapters to"

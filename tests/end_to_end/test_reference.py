@@ -36,7 +36,7 @@ SMALL: dict[str, Any] = {
         "batch_size": 4,
         "steps": 6,
         "max_length": 32,
-        "limit": 64,
+        "limit": 32,
         "early_stopping": {"every": 2, "patience": 1, "limit": 8},
     },
     "evaluate": {"limit": 8, "bootstrap": 100},
@@ -47,10 +47,10 @@ SMALL: dict[str, Any] = {
 def test_methods_of_peft(recipe: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("peft")
     intermediates = {"none": None, "order": {"tasks": "time-order"}}
-    skip = [{"intermediates": "order", "methods": "ia3"}, {"methods": "dora", "transfers": "stack"}]
+    skip = [{"intermediates": "order", "methods": ["ia3", "vera"]}, {"methods": "dora", "transfers": "stack"}]
     path, store = recipe(**{**SMALL, "intermediates": intermediates, "methods": PEFT, "skip": skip}), tmp_path / "store"
     assert main(["run", str(path), "--store", str(store)]) in (0, 1)  # a few steps teach little: a cell may collapse
-    assert "trained 8 stages, evaluated 6" in capsys.readouterr().out
+    assert "trained 5 stages, evaluated 4" in capsys.readouterr().out
     check(path, store)
     assert main(["export", "small.vera.none", "--format", "peft", "--out", "x", "--store", str(store)]) == 2
     assert "is an adapter of the library `peft`, whose files adapterx does not write" in capsys.readouterr().err
