@@ -10,7 +10,7 @@ from adapterx.recipe import Bottleneck, Lora, Method
 def sized(method: Method, info: BackboneInfo) -> Method:
     """The method with a rank or width where it has a budget. Of a budget nothing is left: equal sizes, equal methods.
 
-    Raises ValueError where not even the smallest adapter is within the budget.
+    Raises ValueError where not even the smallest adapter is within the budget, or the rank exceeds the width.
     """
     if not isinstance(method, Lora | Bottleneck) or method.budget is None:
         return method
@@ -22,6 +22,11 @@ def sized(method: Method, info: BackboneInfo) -> Method:
         raise ValueError(
             f"has a budget of {100 * method.budget:g}%, {int(allowed):,} parameters of this backbone, but the smallest"
             f" adapter has {one:,}"
+        )
+    if isinstance(method, Lora) and size > info.hidden:
+        raise ValueError(
+            f"has a budget of {100 * method.budget:g}%, which is rank {size:,}, more than the {info.hidden:,} features"
+            " of this backbone: no update of low rank"
         )
     return _of_size(method, size)
 

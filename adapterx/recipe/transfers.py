@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Discriminator, Field, PositiveFloat, Posit
 
 from adapterx.recipe.fields import Model
 
+_SPARSE = ("ties", "dare_linear", "dare_ties")
 Arithmetic = Literal["linear", "ties", "dare_linear", "dare_ties", "svd", "cat", "average", "task_arithmetic"]
 
 
@@ -70,6 +71,8 @@ class Merge(Model):
 
     @model_validator(mode="after")
     def _limit_of_something(self) -> Self:
+        if self.density != type(self).model_fields["density"].default and self.method not in _SPARSE:
+            raise ValueError(f"gives density, which only {', '.join(_SPARSE)} read")
         if self.tuning_limit != type(self).model_fields["tuning_limit"].default and self.weights != "tuned":
             raise ValueError("gives tuning_limit, which only `weights: tuned` reads")
         return self

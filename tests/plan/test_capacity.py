@@ -27,6 +27,11 @@ def method(**settings: object) -> Method:
     return kind.model_validate(settings)
 
 
+def test_a_rank_above_the_width_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"has a budget of 90%, which is rank .*, more than the 768 features"):
+        sized(Lora.model_validate({"budget": "90%"}), BASE)
+
+
 @pytest.mark.parametrize("settings", BUDGETS)
 @pytest.mark.parametrize("info", [BASE, LARGE], ids=["base", "large"])
 def test_the_largest_within_the_budget(settings: dict[str, object], info: BackboneInfo) -> None:
