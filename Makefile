@@ -7,13 +7,17 @@ VENV5 ?= .venv-transformers5
 BIN := $(VENV)/bin
 BIN5 := $(VENV5)/bin
 
-.PHONY: quickstart test test-transformers5 check clean
+.PHONY: quickstart test test-learning test-transformers5 check clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/adapterx run recipes/quickstart.yaml
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
+
+# Whole recipes, minutes each: every method and transfer learns what it is given.
+test-learning: $(VENV)/installed
+	$(BIN)/python -m pytest tests/learning -m slow
 
 # The fused lane with the newest transformers 5, and without `adapters`, whose pin must never become a cage.
 test-transformers5: $(VENV5)/installed
