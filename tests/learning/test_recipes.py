@@ -24,7 +24,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(name: str, store: Path) -> dict[tuple[str, str, str], list[dict[str, float]]]:
     """(method, intermediate, transfer) → accuracy in English of each seed, with its interval; every cell is done."""
-    done = adapterx("run", f"recipes/{name}.yaml", "--store", store, env=environment(OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", "2")), timeout=1500)
+    env = environment(OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", "2"))
+    done = adapterx("run", f"recipes/{name}.yaml", "--store", store, env=env, timeout=1500)
     assert done.returncode == 0, done.stdout + done.stderr
     report = store / "runs" / name / "report"
     assert {cell["status"] for cell in json.loads((report / "report.json").read_text())["cells"]} == {"done"}
