@@ -98,7 +98,9 @@ class Bundle:
         """Token rows of each cell in the steps that `book` last booked."""
         self._ahead: list[_Taken] = []
         # Masks are keyed by numbers of the host, which a recording would repeat.
-        replays = options.graphs and self.aligned and encoder.spans and method.dropout == 0.0 and drop == 0
+        replays = (
+            options.graphs and self.aligned and encoder.spans and method.dropout == 0.0 and drop == 0 and not eight_bit
+        )
         self._captured = CapturedSteps(self._compute, self.alive) if replays else None
         self._drawing = threading.Lock()
         self._start_loader()

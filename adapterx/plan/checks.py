@@ -35,13 +35,16 @@ def method(recipe: Recipe, cell: Cell, info: BackboneInfo) -> None:
     _whole(recipe, cell)
 
 
+def _named(recipe: Recipe, cell: Cell) -> list[tuple[str, Method]]:
+    """The cell's method, and that of an intermediate which has its own, as they are called."""
+    learnt = recipe.intermediates[cell.intermediate]
+    own = [(f"of '{cell.intermediate}'", learnt.method)] if learnt is not None and learnt.method is not None else []
+    return [(f"'{cell.method}'", recipe.methods[cell.method]), *own]
+
+
 def _layers(recipe: Recipe, cell: Cell, info: BackboneInfo) -> None:
     """Adapters need layers to sit in."""
-    learnt = recipe.intermediates[cell.intermediate]
-    methods = {f"'{cell.method}'": recipe.methods[cell.method]}
-    if learnt is not None and learnt.method is not None:
-        methods[f"of '{cell.intermediate}'"] = learnt.method
-    for named, method in methods.items():
+    for named, method in _named(recipe, cell):
         try:
             adapted_layers(method.layers, info.layers)
         except ValueError as error:
@@ -50,17 +53,17 @@ def _layers(recipe: Recipe, cell: Cell, info: BackboneInfo) -> None:
 
 def _drop(recipe: Recipe, cell: Cell, info: BackboneInfo) -> None:
     """AdapterDrop leaves something to train, and something out."""
-    method = recipe.methods[cell.method]
-    if not isinstance(method, Lora | Bottleneck) or not method.adapter_drop:
-        return
-    layers = adapted_layers(method.layers, info.layers)
-    lowest, highest = layers[0], layers[-1]
-    if not lowest < method.adapter_drop <= highest:
-        end, layer = ("lowest", lowest) if method.adapter_drop <= lowest else ("highest", highest)
-        raise Refusal(
-            f"the method '{cell.method}' leaves out the adapters of up to {method.adapter_drop} layers, and the"
-            f" {end} on the backbone '{cell.backbone}' is in layer {layer} (counted from 0)"
-        )
+    for named, method in _named(recipe, cell):
+        if not isinstance(method, Lora | Bottleneck) or not method.adapter_drop:
+            continue
+        layers = adapted_layers(method.layers, info.layers)
+        lowest, highest = layers[0], layers[-1]
+        if not lowest < method.adapter_drop <= highest:
+            end, layer = ("lowest", lowest) if method.adapter_drop <= lowest else ("highest", highest)
+            raise Refusal(
+                f"the method {named} leaves out the adapters of up to {method.adapter_drop} layers, and the"
+                f" {end} on the backbone '{cell.backbone}' is in layer {layer} (counted from 0)"
+            )
 
 
 def _whole(recipe: Recipe, cell: Cell) -> None:

@@ -208,13 +208,16 @@ class _Builder(Generic[Task]):
         *below, trained, scored = (
             self.stages.setdefault(stage.id, stage).id for stage in (*own.values(), target, evaluation)
         )
-        several = len(upstream) > 1
-        single = below[0] if below and not several else None
-        self.cell_stages[cell] = CellStages(single, trained, scored, tuple(id for id in below if id != single))
+        single = below[0] if len(upstream) == 1 else None
+        members = [stage.id for stage in upstream] if len(upstream) > 1 else [id for id in below if id != single]
+        self.cell_stages[cell] = CellStages(single, trained, scored, tuple(members))
 
     def _settings(self, cell: Cell, phase: Phase, info: BackboneInfo) -> TrainSettings:
-        method = self.recipe.methods[cell.method]
-        settings = self.recipe.train.phase(phase, cell.method, method.kind)
+        name, method = cell.method, self.recipe.methods[cell.method]
+        learnt = self.recipe.intermediates[cell.intermediate]
+        if phase == "intermediate" and learnt is not None and learnt.method is not None:
+            name, method = cell.intermediate, learnt.method
+        settings = self.recipe.train.phase(phase, name, method.kind)
         if isinstance(method, Full) and settings.prune is not None:
             raise Refusal(
                 f"the candidates of `prune` train side by side on frozen weights, and the method '{cell.method}' leaves"
@@ -240,7 +243,7 @@ class _Builder(Generic[Task]):
         """The reference lane does what the libraries do, no less and no more."""
         if self._lane(cell) == "fused":
             return
-        lane.check(cell, self.recipe, info, self._prefix(cell, info))
+        lane.check(cell, self.recipe, info, self._prefix(info, *self._methods(cell)))
         found = self._measured(cell.backbone, cell.method, info)
         if cell.transfer != "none":
             lane.check_transfer(cell, self.recipe, found)
@@ -260,12 +263,16 @@ class _Builder(Generic[Task]):
         except Refusal as refusal:
             raise Refusal(f"the method '{name}' on the backbone '{backbone}' {refusal}") from None
 
-    def _prefix(self, cell: Cell, info: BackboneInfo) -> Precision:
-        """How hidden states below the adapters are rounded, if any are kept."""
-        cache, learnt = self.recipe.prefix_cache, self.recipe.intermediates[cell.intermediate]
-        methods = [self.recipe.methods[cell.method], *([learnt.method] if learnt and learnt.method else [])]
+    def _prefix(self, info: BackboneInfo, *methods: Method) -> Precision:
+        """How hidden states below adapters of these methods are rounded, if any are kept."""
+        cache = self.recipe.prefix_cache
         lowest = min(lowest_layer(method, info.layers) for method in methods)
         return "exact" if cache.where == "none" or lowest == 0 else cache.precision
+
+    def _methods(self, cell: Cell) -> list[Method]:
+        """Those of a cell's adapters: its own, and that of an intermediate which has another."""
+        learnt = self.recipe.intermediates[cell.intermediate]
+        return [self.recipe.methods[cell.method], *([learnt.method] if learnt and learnt.method else [])]
 
     def _lane(self, cell: Cell) -> Lane:
         return lane.lane_of(self.recipe, self.recipe.methods[cell.method])
@@ -297,16 +304,20 @@ class _Builder(Generic[Task]):
         """The training of an intermediate, or of its adapter for one language."""
         learnt = self.recipe.intermediates[name]
         assert learnt is not None
-        method = cell.method if learnt.method is None else learnt.method.kind
-        key = (cell.backbone, method, name, cell.seed, language)
+        method = learnt.method or self.recipe.methods[cell.method]
+        called = cell.method if learnt.method is None else method.kind
+        key = (cell.backbone, called, name, cell.seed, language)
         if key not in self.intermediates:
             settings = self._settings(cell, "intermediate", info)
             languages = learnt.languages if language is None else (language,)
             parts = self._parts(learnt, settings.splits, languages)
             checks.text(parts, settings)
-            sampling, prefix, lane = learnt.sampling.normalised, self._prefix(cell, info), self._lane(cell)
-            work = Training(parts, sampling, settings, cell.seed, "none", prefix, lane=lane)
-            place = Coordinates(cell.backbone, method, name, cell.seed, language=language)
+            # What is masked differs from step to step, so nothing is kept.
+            text = any(part.format == "masked-lm" for part in parts)
+            prefix = "exact" if text else self._prefix(info, method)
+            sampling, where = learnt.sampling.normalised, lane.lane_of(self.recipe, method)
+            work = Training(parts, sampling, settings, cell.seed, "none", prefix, lane=where)
+            place = Coordinates(cell.backbone, called, name, cell.seed, language=language)
             self.intermediates[key] = self._training("intermediate", place, info, work, ())
         return self.intermediates[key]
 
@@ -344,7 +355,7 @@ class _Builder(Generic[Task]):
         if isinstance(way, Fuse) and way.learning_rate is not None:
             settings = replace(settings, learning_rate=way.learning_rate, prune=None)
         kind = "none" if way is None else way.kind
-        prefix, dev, lane = self._prefix(cell, info), self._member_dev(cell, way), self._lane(cell)
+        prefix, dev, lane = self._prefix(info, *self._methods(cell)), self._member_dev(cell, way), self._lane(cell)
         work = Training((part,), Proportions(), settings, cell.seed, kind, prefix, combination, dev, lane)
         return self._training("target", cell.coordinates, info, work, tuple(stage.id for stage in upstream))
 
@@ -366,7 +377,7 @@ class _Builder(Generic[Task]):
     def _evaluation(self, cell: Cell, info: BackboneInfo, target: Stage, swapped: Mapping[str, Stage]) -> Stage:
         limit = self.recipe.evaluate.limit
         part = self._scored(self.recipe.targets[cell.target])
-        work = Evaluation(part, limit, self._prefix(cell, info), tuple(swapped), self._lane(cell))
+        work = Evaluation(part, limit, self._prefix(info, *self._methods(cell)), tuple(swapped), self._lane(cell))
         settings, inputs = evaluation_settings(work), (target.id, *(stage.id for stage in swapped.values()))
         backbone, method = target.backbone, target.method
         counted = self._counted(cell.coordinates, info)

@@ -51,8 +51,10 @@ def check(cell: Cell, recipe: Recipe, info: BackboneInfo, precision: Precision) 
         precision: how hidden states below the adapters are kept.
     """
     name, method = cell.method, recipe.methods[cell.method]
-    if isinstance(method, Lora | Bottleneck) and method.adapter_drop:
-        raise Refusal(f"the method '{name}' has adapter_drop, which neither library has; use the fused lane")
+    learnt = recipe.intermediates[cell.intermediate]
+    for named, one in ((f"'{name}'", method), (f"of '{cell.intermediate}'", learnt.method if learnt else None)):
+        if isinstance(one, Lora | Bottleneck) and one.adapter_drop:
+            raise Refusal(f"the method {named} has adapter_drop, which neither library has; use the fused lane")
     if isinstance(method, Full) and method.optimizer != "adamw":
         raise Refusal(
             f"the method '{name}' has optimizer {method.optimizer}, and the reference lane torch's adamw alone"
@@ -109,10 +111,10 @@ def check_transfer(cell: Cell, recipe: Recipe, found: LibraryAdapter | None) -> 
         )
     if isinstance(way, Stack):
         why = found.alone if found is not None else ""
-        if isinstance(method, Bottleneck) and method.placement == "parallel":
-            why = "of stacked parallel bottlenecks `adapters` lets the last one act alone; the fused lane adds them"
         below = recipe.intermediates[cell.intermediate]
         lower = below.method if below is not None and below.method is not None else method
+        if "parallel" in (getattr(method, "placement", None), getattr(lower, "placement", None)):
+            why = "in a stack with parallel bottlenecks `adapters` computes another network; the fused lane adds them"
         if isinstance(method, Bottleneck) and method.invertible and not getattr(lower, "invertible", None):
             why = "`adapters` knows an invertible adapter in the lowest adapter of a stack only"
         if why:

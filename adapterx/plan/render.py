@@ -181,7 +181,9 @@ def _budgets(plan: Plan) -> Iterator[Text]:
         if isinstance(wanted, Lora | Bottleneck) and wanted.budget is not None:
             came = f"rank {method.rank}" if isinstance(method, Lora) else f"width {getattr(method, 'width', None)}"
             trained = cost.adapter_parameters(method, stage.info)
-            found[name.strip("'"), place.backbone] = f"{100 * wanted.budget:g}% is {came}, {trained:,} parameters"
+            found[name[1:-1] if name[0] == "'" else name, place.backbone] = (
+                f"{100 * wanted.budget:g}% is {came}, {trained:,} parameters"
+            )
     for (name, backbone), text in found.items():
         yield Text.assemble(("budget: ", "yellow"), f"{name} on {backbone}: {text} and the head")
 

@@ -47,7 +47,12 @@ def _rates(location: Location, rates: object, data: Mapping[str, Any]) -> Iterat
     """Learning rates by method name or kind: each key must be one of them, and every method must have one."""
     if not isinstance(rates, dict):
         return
-    kinds = {name: str(by_library(_mapping(one)).get("kind")) for name, one in _mapping(data.get("methods")).items()}
+    named = dict(_mapping(data.get("methods")))
+    # An intermediate with a method of its own is known by its name.
+    for name, one in _mapping(data.get("intermediates")).items():
+        if location[:2] != ("train", "target") and _mapping(one).get("method") is not None:
+            named.setdefault(name, _mapping(one)["method"])
+    kinds = {name: str(by_library(_mapping(one)).get("kind")) for name, one in named.items()}
     known = dict.fromkeys([*kinds, "lora", "bottleneck", "full", "head", "peft", "adapters"])
     for key in rates:
         if key not in known:

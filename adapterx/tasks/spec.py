@@ -125,6 +125,10 @@ class TaskSpec(Model):
         for name, given in (("labels", self.labels), ("metrics", self.metrics)):
             if bool(given) == (self.format == "masked-lm"):
                 raise ValueError(f"{name}: the format {self.format} {'has none' if given else 'needs some'}")
+        for source in self.sources.values():
+            others = {*(source.sizes if isinstance(source, Embedded) else source.splits)} - {"train"}
+            if self.format == "masked-lm" and others:
+                raise ValueError(f"{min(others)}: text to learn from has a train split alone")
         if unknown := [metric for metric in self.metrics if metric not in METRICS]:
             raise ValueError(f"unknown metric '{unknown[0]}'; known: {', '.join(METRICS)}")
         if "span_f1" in self.metrics and self.format != "tagging":

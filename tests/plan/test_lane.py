@@ -159,7 +159,7 @@ def reason(found: Plan, method: str, transfer: str = "none") -> str:
         (
             "parallel",
             "stack",
-            "the transfer 'stack' cannot stack adapters of the method 'parallel': of stacked parallel",
+            "the transfer 'stack' cannot stack adapters of the method 'parallel': in a stack with",
         ),
         ("ia3", "stack", "the transfer 'stack' cannot stack adapters of the method 'ia3': they multiply"),
         ("pfeiffer", "low", "the transfer 'low' has a value_rank, and AdapterFusion in `adapters` has a full value"),

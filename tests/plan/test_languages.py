@@ -145,3 +145,54 @@ def test_adapters_of_languages_are_no_members(planned: Planner) -> None:
         planned(intermediates=members, transfers=["merge"])
     (finding,) = error.value.findings
     assert finding.message == "'languages' is no single adapter of the cell's method"
+
+
+@pytest.mark.parametrize("first", ["task", "other"])
+@pytest.mark.parametrize(
+    ("rates", "rate"),
+    [
+        ({"task": 1e-3, "other": 5e-4, "bottleneck": 1e-4}, 1e-4),
+        ({"task": 1e-3, "other": 5e-4, "languages": 3e-3}, 3e-3),
+    ],
+)
+def test_a_method_of_its_own_has_a_rate_of_its_own(
+    rates: dict[str, float], rate: float, first: str, planned: Planner
+) -> None:
+    """By the intermediate's name or the method's kind, whichever cell comes first."""
+    names = [first, *({"task", "other"} - {first})]
+    methods = {name: {"kind": "bottleneck", "width": 8} for name in names}
+    plan = madx(planned, methods=methods, train={"learning_rate": rates})
+    own = [stage for stage in plan.stages.values() if stage.kind == "intermediate"]
+    assert {stage.work.train.learning_rate for stage in own} == {rate} and len(own) == 2
+
+
+def test_rounding_below_a_method_of_its_own_is_part_of_what_it_makes(planned: Planner) -> None:
+    def below(precision: str, **learnt: object) -> tuple[str, str]:
+        intermediates = {"below": {"tasks": "units", "method": {"kind": "bottleneck", "layers": "top-1"}, **learnt}}
+        plan = madx(planned, intermediates=intermediates, prefix_cache={"precision": precision})
+        (stage,) = [stage for stage in plan.stages.values() if stage.kind == "intermediate"]
+        return stage.id, stage.work.prefix
+
+    assert below("float16")[0] != below("exact")[0] and below("float16")[1] == "float16"
+    # Of text nothing is kept, so nothing is rounded.
+    assert below("float16", tasks="text") == below("exact", tasks="text")
+
+
+@pytest.mark.parametrize(
+    ("learnt", "lane", "reason"),
+    [
+        (
+            {"method": {"kind": "bottleneck", "placement": "parallel"}},
+            "reference",
+            "in a stack with parallel bottlenecks",
+        ),
+        ({"method": {**BELOW, "adapter_drop": 2}}, "reference", "the method of 'languages' has adapter_drop"),
+        ({"method": {**BELOW, "adapter_drop": 30}}, "fused", "the method of 'languages' leaves out the adapters of up"),
+    ],
+)
+def test_what_a_method_of_its_own_cannot_be(
+    learnt: dict[str, object], lane: str, reason: str, planned: Planner
+) -> None:
+    plan = madx(planned, learnt, lane=lane)
+    refused = [text for cell, text in plan.refused.items() if cell.intermediate == "languages"]
+    assert len(refused) == 2 and all(text.find(reason) >= 0 for text in refused), refused

@@ -198,3 +198,11 @@ def test_a_stale_target_tells_which_member_changed(planned: Planner, tmp_path: P
     (target,) = [stages.target for cell, stages in changed.cell_stages.items() if cell.intermediate == "both"]
     reasons = [change.key for change in states(changed, store)[target].stale]
     assert reasons and all(key.startswith("intermediate: ") for key in reasons)
+
+
+def test_members_that_learn_the_same_are_each_an_input(planned: Planner) -> None:
+    intermediates = {"a": {"tasks": "units"}, "b": {"tasks": "units"}, "both": {"members": ["a", "b"]}}
+    plan = small(planned, intermediates=intermediates, transfers=["merge"], methods={"lora": {"kind": "lora"}})
+    (stages,) = plan.cell_stages.values()
+    assert stages.members == plan.stages[stages.target].inputs and len(stages.members) == 2
+    assert len(set(stages.members)) == 1 and len(plan.stages) == 3

@@ -232,6 +232,14 @@ def test_text_to_learn_a_language_from(data: Path) -> None:
     columns, splits = {"text": "text"}, {"train": {"paths": "wiki-{language}.jsonl"}}
     with pytest.raises(ValueError, match="labels: the format masked-lm has none"):
         task("masked-lm", "jsonl", columns, splits)
+    with pytest.raises(ValueError, match="dev: text to learn from has a train split alone"):
+        TaskSpec.model_validate(
+            {
+                **pairs().model_dump(exclude={"labels", "metrics", "sources"}),
+                "format": "masked-lm",
+                "sources": {"made": {"kind": "embedded", "sizes": {"train": 2, "dev": 2}}},
+            }
+        )
     spec = TaskSpec.model_validate(
         {
             **pairs().model_dump(exclude={"labels", "metrics", "sources"}),
