@@ -126,7 +126,12 @@ def _predict_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("adapter", metavar="DIR", help="an adapter's directory, or its id on the Hub")
     parser.add_argument("file", nargs="?", metavar="FILE", help="items as JSON lines (default: standard input)")
     parser.add_argument("--task", required=True, help="the task that the head answers")
-    parser.add_argument("--language", type=_language, metavar="LANG", help="of the texts, repeated in every answer")
+    parser.add_argument(
+        "--language",
+        type=_language,
+        metavar="LANG",
+        help="of the texts, repeated in every answer; where adapters take turns by language, it says which one acts",
+    )
     parser.add_argument("--backbone", metavar="MODEL", help="the model it was trained on (MODEL@REVISION on the Hub)")
     parser.add_argument("--revision", help="commit, tag or branch of an adapter on the Hub")
 
@@ -244,7 +249,7 @@ def _predict(args: argparse.Namespace) -> int:
     from adapterx.executors.answer import answers, prepare
 
     with _readable(), _worded():
-        answering = prepare(args.adapter, args.revision, args.task, args.backbone, Path.cwd())
+        answering = prepare(args.adapter, args.revision, args.task, args.backbone, Path.cwd(), args.language)
         # Answers are data: what the output's encoding lacks is escaped, never replaced.
         escape = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
         for answer in answers(answering, _lines(args.file), args.file or "standard input", args.language):

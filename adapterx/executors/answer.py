@@ -43,12 +43,15 @@ class Answering:
     max_length: int
 
 
-def prepare(name: str, revision: str | None, task: str, backbone: str | None, beside: Path) -> Answering:
+def prepare(
+    name: str, revision: str | None, task: str, backbone: str | None, beside: Path, language: str | None = None
+) -> Answering:
     """Read an adapter directory, local or on the Hub, and check that it can answer the task; loads no backbone.
 
     Args:
         backbone: the model to put it on, where adapterx.json does not say, or another copy of it.
         beside: where tasks of the user's own are looked for.
+        language: of the texts; where adapters take turns, it says which is to act.
 
     Raises ValueError or LookupError, worded for the user.
     """
@@ -59,12 +62,14 @@ def prepare(name: str, revision: str | None, task: str, backbone: str | None, be
     if known is not None:
         check(directory, known, info, given=backbone is not None)
     encoder = Encoder(info.architecture, Shape(info.layers, info.hidden, info.intermediate), chosen.model)
-    slots, head = _read(directory, known, encoder)
+    slots, head = _read(directory, known, encoder, language)
     length = known.max_length if known is not None else Train.model_fields["max_length"].default
     return Answering(chosen, info, slots, for_task(head, task, known, beside), task, min(length, info.max_positions))
 
 
-def _read(directory: Path, known: Metadata | None, encoder: Encoder) -> tuple[tuple[Slot, ...], PortableHead]:
+def _read(
+    directory: Path, known: Metadata | None, encoder: Encoder, language: str | None
+) -> tuple[tuple[Slot, ...], PortableHead]:
     """The adapters of a directory, the lowest first, and their head."""
     composed = setup.read(directory)
     if composed is not None and known is not None and known.adapters != composed.adapters:
@@ -76,6 +81,13 @@ def _read(directory: Path, known: Metadata | None, encoder: Encoder) -> tuple[tu
         fusion = fused.read(directory, composed, encoder)
         return fusion.slots, _found(fusion.head, directory)
     parts = known.adapters if known is not None else (".",) if composed is None else composed.adapters
+    if known is not None and known.languages:
+        if language is None or language not in known.languages:
+            raise FormatError(
+                f"the adapters of {directory} take turns with the language of the texts: name it with --language, one"
+                f" of {', '.join(known.languages)}"
+            )
+        parts = (known.languages[language], *parts[1:])
     adapters = tuple(formats.read(directory / part, encoder) for part in parts)
     if composed is not None:
         setup.check([adapter.method for adapter in adapters], str(directory))

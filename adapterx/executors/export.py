@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -64,8 +64,9 @@ def find(run: Run, wanted: str) -> PlannedCell:
 def export(store: Store, run: Run, wanted: str, layout: formats.Layout, out: Path) -> Metadata:
     """Write the adapters and the head of a cell into a new directory, whole or not at all.
 
-    A `stack` gives two directories, `intermediate` and `target`, the head in the latter; a `fuse` gives one per
-    member, named as in the recipe, one of the fusion and one of the head. Raises ExportError, FormatError for what the
+    A `stack` gives two directories, `intermediate` and `target`, the head in the latter, and one more for every other
+    language that has an adapter of its own; a `fuse` gives one per member, named as in the recipe, one of the fusion
+    and one of the head. Raises ExportError, FormatError for what the
     format cannot hold, and DamagedFile.
     """
     planned = find(run, wanted)
@@ -74,12 +75,19 @@ def export(store: Store, run: Run, wanted: str, layout: formats.Layout, out: Pat
         raise ExportError(f"the cell {planned.cell.slug} is refused, so there is nothing to export: {planned.refused}")
     check_empty(out)
     trained = _trained(store, run, planned, size)
+    others = _languages(store, planned, size) if len(trained) > 1 else {}
     made = _metadata(run, planned, size, trained)
+    if others:
+        own = {code: f"{BELOW}-{code}" for code in others}
+        made = replace(made, languages={_language(trained[0].record): BELOW, **own})
     encoder = Encoder(made.architecture, _shape(size), made.model, made.revision)
     with tempfile.TemporaryDirectory(dir=_parent(out), prefix=".export-") as scratch:
         new = Path(scratch) / "new"
         new.mkdir()
         _write(new, layout, trained, made, encoder)
+        for code, adapter in others.items():
+            (new / made.languages[code]).mkdir()
+            formats.write(new / made.languages[code], layout, adapter, encoder, made.languages[code])
         metadata.write(new, made)
         if out.is_dir():
             out.rmdir()
@@ -126,6 +134,24 @@ def _trained(store: Store, run: Run, planned: PlannedCell, size: BackboneSize) -
         return [_fusion(store, run, planned, size, record, labels)]
     target = _training(store, refs["target"], size, labels)
     return [_training(store, refs["intermediate"], size, None), target] if kind == "stack" else [target]
+
+
+def _languages(store: Store, planned: PlannedCell, size: BackboneSize) -> dict[str, PortableAdapter]:
+    """The lowest adapters that take turns with the one of the training language, by their languages."""
+    *others, _, _, _ = planned.stages
+    found = {}
+    for ref in others:
+        trained = _training(store, ref, size, None)
+        assert isinstance(trained.content, PortableAdapter)
+        found[_language(trained.record)] = trained.content
+    return found
+
+
+def _language(record: Record) -> str:
+    """The one language of a training."""
+    tasks = cast(dict[str, dict[str, list[str]]], record.settings["tasks"])
+    (code,) = {code for task in tasks.values() for code in task["languages"]}
+    return code
 
 
 def _fusion(

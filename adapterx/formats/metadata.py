@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -42,6 +42,8 @@ class Metadata:
     """Tokens to which texts were cut in training."""
     adapters: tuple[str, ...] = (".",)
     """Directories of the active adapters, the lowest first; the head lies in the last."""
+    languages: Mapping[str, str] = field(default_factory=dict)
+    """Directory of the lowest adapter for each language that has its own; empty where one serves all."""
 
 
 def write(directory: Path, metadata: Metadata) -> None:
@@ -79,6 +81,7 @@ def _wrong(content: Mapping[str, Any], found: Metadata) -> str | None:
         "labels": bool(content["labels"]) and all(isinstance(label, str) for label in content["labels"]),
         # A directory may come from elsewhere: its parts are names beside the file, never a way out.
         "adapters": bool(content["adapters"]) and all(_inside(part) for part in content["adapters"]),
+        "languages": isinstance(found.languages, dict) and all(map(_inside, found.languages.values())),
     }
     return next((key for key, right in checks.items() if not right), None)
 

@@ -6,9 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from pyarrow import parquet
 from safetensors.torch import load_file, save_file
 
+from adapterx.tasks.catalog import find
+from adapterx.tasks.data import load
 from tests.support.command import adapterx
 
 LANGUAGES = ["en", "de", "ru"]
@@ -56,6 +59,7 @@ def test_language_adapters_take_turns(recipe: Callable[..., Path], tmp_path: Pat
     assert any((tensors["en"][name] != tensors["de"][name]).any() for name in tensors["en"])
     target = load_file(_adapter(store, "small.task.languages.stack.latest.seed1", "target"))
     assert not any("invertible" in name for name in target)
+    check_export(store, tmp_path, before)
     # Another German adapter changes what is read in German, and nothing else.
     _forge(own["de"], {name: tensor + 0.5 for name, tensor in tensors["de"].items()})
     for directory in (store / "stages" / "evaluation").iterdir():
@@ -67,6 +71,27 @@ def test_language_adapters_take_turns(recipe: Callable[..., Path], tmp_path: Pat
     after = predictions(store, "small.task.languages.stack.latest.seed1")
     assert after["de"] != before["de"]
     assert (after["en"], after["ru"]) == (before["en"], before["ru"])
+
+
+def check_export(store: Path, directory: Path, expected: dict[str, list[list[float]]]) -> None:
+    """Every language's adapter leaves, and answers its own texts as in the run."""
+    out = directory / "madx"
+    cell = ["small.task.languages.stack", "--format", "adapterhub", "--store", store]
+    done = adapterx("export", *cell, "--out", out)
+    assert done.returncode == 0, done.stderr
+    wanted = {"en": "intermediate", "de": "intermediate-de", "ru": "intermediate-ru"}
+    assert json.loads((out / "adapterx.json").read_text())["languages"] == wanted
+    for code in ("de", "en"):
+        examples = load(find("time-latest"), "embedded", code, "test", len(expected[code]))
+        items = directory / f"{code}.jsonl"
+        items.write_text("".join(json.dumps({"context": "", "choices": one.choices}) + "\n" for one in examples))
+        answered = adapterx("predict", out, "--task", "time-latest", "--language", code, items)
+        assert answered.returncode == 0, answered.stderr
+        for line, logits in zip(answered.stdout.splitlines(), expected[code], strict=True):
+            powers = np.exp(np.array(logits) - max(logits))
+            np.testing.assert_allclose([*json.loads(line)["scores"].values()], powers / powers.sum(), atol=2e-4)
+    lost = adapterx("predict", out, "--task", "time-latest", items)
+    assert lost.returncode == 2 and "name it with --language, one of de, en, ru" in lost.stderr
 
 
 def _adapter(store: Path, slug: str, kind: str = "intermediate") -> Path:
