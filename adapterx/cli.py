@@ -20,7 +20,7 @@ from adapterx import __version__, fuse_command
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from adapterx.plan import BackboneInfo, LibraryAdapter, Plan, TaskFacts
+    from adapterx.plan import BackboneInfo, Compare, LibraryAdapter, Plan, TaskFacts
     from adapterx.recipe import Adapters, Backbone, Peft
     from adapterx.tasks.spec import TaskSpec
 
@@ -276,7 +276,7 @@ def _planned(args: argparse.Namespace) -> Plan:
 
     try:
         recipe = read(args.recipe, args.overrides)
-        return build(recipe, args.recipe.parent, _describe(), _catalog(), _measure)
+        return build(recipe, args.recipe.parent, _describe(), _catalog(), _measure, _compare(args))
     except RecipeError as error:
         raise CommandError(str(error)) from error
     except SettingError as error:
@@ -293,6 +293,12 @@ def _catalog() -> TaskFacts[TaskSpec]:
     from adapterx.tasks import data
 
     return data
+
+
+def _compare(args: argparse.Namespace) -> Compare:
+    from adapterx.tasks.kinship import Relations
+
+    return Relations(args.recipe.parent, _store_root(args))
 
 
 def _measure(method: Peft | Adapters, info: BackboneInfo) -> LibraryAdapter:
