@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapterx import __version__, fuse_command
+from adapterx import __version__, fuse_command, tasks_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,6 +35,7 @@ examples:
   adapterx predict my-adapter --task xnli items.jsonl
   adapterx fuse one-adapter another --out merged --task xnli
   adapterx fuse one-adapter another --method fusion --train lingnli --task xnli --out fused
+  adapterx tasks show xnli --language sw
 """
 
 
@@ -109,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     fuse_command.arguments(
         commands.add_parser("fuse", help="bring adapters together, with or without training, and score them all")
     )
+    tasks_command.arguments(commands.add_parser("tasks", help="list the tasks; `tasks show NAME` prints examples"))
     return parser
 
 
@@ -260,6 +262,12 @@ def _fuse(args: argparse.Namespace) -> int:
     return 0
 
 
+def _tasks(args: argparse.Namespace) -> int:
+    with _readable(), _worded():
+        tasks_command.run(args, _console())
+    return 0
+
+
 def _lines(file: str | None) -> list[str]:
     """The lines of a file, or of standard input. Only line feeds end a line: texts may hold other separators."""
     content = sys.stdin.buffer.read() if file is None else Path(file).read_bytes()
@@ -365,12 +373,14 @@ def _worded() -> Iterator[None]:
     from adapterx.store import DamagedFile
     from adapterx.tasks.catalog import TaskError, UnknownTask
     from adapterx.tasks.items import ItemError
+    from adapterx.tasks.sources.local import DataError
 
     try:
         yield
     except (
         BackboneError,
         DamagedFile,
+        DataError,
         ExportError,
         FormatError,
         FuseError,
@@ -396,4 +406,5 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "export": _export,
     "predict": _predict,
     "fuse": _fuse,
+    "tasks": _tasks,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,5 +82,5 @@ def test_training_on_a_translation_of_the_test_set_is_refused(recipe: Callable[.
     said = " ".join(plan.stdout.split())
     assert plan.returncode == 1, plan.stderr
     assert "refused: 8 of them (small.lora.leak.continue.xnli.seed1, …): training on 'german-nli' leaks into" in said
-    assert "test set of 'xnli': 5,010 of the 5,010 test items of 'xnli' in de are also training items" in said
+    assert re.search(r"test set of .xnli.: (5,\d+) of the \1 test items of .xnli. in de are also training items", said)
     assert "target training: same → xnli" in said
