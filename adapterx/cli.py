@@ -263,8 +263,15 @@ def _fuse(args: argparse.Namespace) -> int:
 
 
 def _tasks(args: argparse.Namespace) -> int:
-    with _readable(), _worded():
-        tasks_command.run(args, _console())
+    from adapterx.backbones.errors import BackboneError
+    from adapterx.tasks.catalog import TaskError, UnknownTask
+    from adapterx.tasks.sources.local import DataError
+
+    try:
+        with _readable():
+            tasks_command.run(args, _console())
+    except (BackboneError, DataError, TaskError, UnknownTask) as error:
+        raise CommandError(str(error)) from error
     return 0
 
 

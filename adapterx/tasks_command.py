@@ -54,11 +54,12 @@ def _listed() -> Table:
 
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
     for title in ("task", "format", "languages", "train", "dev", "test", "sources", "licence"):
-        table.add_column(title, justify="right" if title in SPLITS else "left", overflow="fold")
+        whole = title not in ("sources", "licence")
+        table.add_column(title, justify="right" if title in SPLITS else "left", overflow="fold", no_wrap=whole)
     for name in names():
         spec = find(name)
         languages = spec.languages[0] if len(spec.languages) == 1 else f"{len(spec.languages)}"
-        sources = ", ".join(f"{source} ({_state(spec, source)})" for source in spec.sources)
+        sources = ", ".join(f"{source}{_state(spec, source)}" for source in spec.sources)
         table.add_row(name, spec.format, languages, *map(str, _sizes(spec)), sources, spec.licence)
     table.caption = "Sizes are per language (the first one's), of the first source whose files are here."
     table.caption_justify = "left"
@@ -92,17 +93,17 @@ def _languages(spec: TaskSpec, source: str) -> tuple[str, ...]:
 
 
 def _state(spec: TaskSpec, source: str) -> str:
-    """Whether a source can be read here and now."""
+    """Whether a source can be read here and now; what is embedded always can."""
     from adapterx.tasks.data import at_hand
 
     kind = spec.sources[source].kind
     if kind == "embedded":
-        return "made here"
+        return ""
     if kind == "local":
         missing = any(_size(spec, source, split) is None for split in SPLITS)
-        return "no files" if missing else "here"
+        return " (no files)" if missing else " (here)"
     here = all(at_hand(spec, source, language, split) for language in _languages(spec, source) for split in SPLITS)
-    return "downloaded" if here else "on the Hub"
+    return " (downloaded)" if here else " (not downloaded)"
 
 
 def _shown(args: argparse.Namespace) -> Iterator[Text]:
@@ -181,7 +182,7 @@ def _append(line: Text, piece: str, read: bool, label: str) -> None:
     """A token, a space where a word begins; where the head reads it stands in «»."""
     if piece.startswith(_MARK):
         line.append(" ")
-        piece = piece.removeprefix(_MARK)
+        piece = piece.removeprefix(_MARK) or (_MARK if read else "")
     if not read:
         line.append(piece)
         return
