@@ -98,18 +98,10 @@ class Relations:
         left = learnt.languages if learnt.parallel else trained.languages
         right = known.languages if known.parallel else scored.languages
         both = [code for code in left if code in right]
-        usable = [code for code in both if self._there(learnt, trained, code) and self._there(known, scored, code)]
+        usable = [
+            code for code in both if _there(learnt, trained, code, "train") and _there(known, scored, code, "test")
+        ]
         return usable[:1] if learnt.parallel and known.parallel else usable
-
-    @staticmethod
-    def _there(spec: TaskSpec, part: TaskPart, language: str) -> bool:
-        """Whether a language is read anyway, or its files lie here."""
-        if language in part.languages:
-            return True
-        try:
-            return all(data.known_size(spec, part.source, language, split) is not None for split in ("train", "test"))
-        except OSError:
-            return False
 
     def _compared(self, trained: TaskPart, scored: TaskPart, language: str) -> Kinship:
         sides = ((trained, "train"), (scored, "test"))
@@ -137,6 +129,17 @@ class Relations:
         with suppress(OSError):  # what cannot be kept is computed again next time
             write_stream(path, lambda temporary: _save(temporary, found))
         return found
+
+
+def _there(spec: TaskSpec, part: TaskPart, language: str, split: Split) -> bool:
+    """Whether a split in a language is read anyway, or its files lie here."""
+    if language in part.languages:
+        return True
+    try:
+        here = data.at_hand(spec, part.source, language, split)
+        return here and data.known_size(spec, part.source, language, split) != 0
+    except OSError:
+        return False
 
 
 def keys(examples: Iterable[Example]) -> Keys:

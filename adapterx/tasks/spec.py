@@ -112,7 +112,8 @@ class HubRows(Model):
     config: str | None = None
     """In place of the source's; {language} is replaced."""
     paths: Strings | None = None
-    """Patterns of files in the repository, where it follows none of the usual layouts; {language} is replaced."""
+    """Patterns of files in the repository, where it follows none of the usual layouts; the first that matches counts.
+    {language}, {config} and {split} are replaced."""
     languages: Annotated[tuple[LanguageCode, ...] | None, Field(strict=False)] = None
     """The languages that have these rows: all of the task's when null."""
     where: dict[str, Annotated[Strings, BeforeValidator(_texts)]] = Field(default_factory=dict)

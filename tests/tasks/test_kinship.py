@@ -121,6 +121,16 @@ def test_a_translation_gives_an_item_away(here: Path) -> None:
     assert relations(trained, part("apart", "de", "en", beside=here)).leak
 
 
+def test_the_language_compared_is_one_that_both_have(here: Path) -> None:
+    """Both are parallel, and English comes first in both, but it has no training data."""
+    describe(here, "one", train="train-{language}.tsv", test="one-{language}.tsv", parallel=True)
+    describe(here, "two", test="test-{language}.tsv", parallel=True)
+    rows(here / "train-de.tsv", 0, 20)
+    rows(here / "test-de.tsv", 0, 20)
+    rows(here / "test-en.tsv", 500, 20)
+    assert Relations(here)(part("one", "de", beside=here), part("two", "en", beside=here)).leak
+
+
 def test_declared_relations_are_followed_to_a_common_source(here: Path) -> None:
     describe(here, "one", derived_from="{train: {between: test}}")
     describe(here, "between", derived_from="{test: {nowhere: [dev]}}")

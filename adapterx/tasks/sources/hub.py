@@ -104,9 +104,10 @@ def digest(source: Hub, language: str, split: str) -> dict[str, JSON]:
 
 
 def _counted(found: Listing, source: Hub, rows: HubRows, language: str) -> int | None:
-    total = sum(hub_files.count(found, path) for path in _paths(found, source, rows, language))
+    paths = _paths(found, source, rows, language)
     if rows.where:
         return None
+    total = sum(hub_files.count(found, path) for path in paths)
     return total if rows.fold is None else sum(kept(rows.fold, number) for number in range(total))
 
 
@@ -117,7 +118,7 @@ def _paths(found: Listing, source: Hub, rows: HubRows, language: str) -> list[st
     split = rows.split.replace("{language}", code)
     layouts = rows.paths or (*_LAYOUTS, *(_ROOT_LAYOUTS if config == "default" else ()))
     for layout in layouts:
-        pattern = layout.format(config=config, split=split, language=code)
+        pattern = layout.replace("{config}", config).replace("{split}", split).replace("{language}", code)
         if matching := sorted(path for path in found.files if _matches(path, pattern)):
             return matching
     raise DataError(_nothing(found, config, split, rows))
@@ -132,7 +133,7 @@ def _nothing(found: Listing, config: str, split: str, rows: HubRows) -> str:
     if not found.files:
         return f"{where} has no parquet files; its branch refs/convert/parquet may have some"
     if rows.paths:
-        return f"{where} has no file that matches {' or '.join(rows.paths)}"
+        return f"{where} has no file that matches {' or '.join(rows.paths)} (config {config!r}, split {split!r})"
     configs = sorted({path.split("/")[0] for path in found.files if "/" in path})
     if config not in configs:
         hint = did_you_mean(config, configs)
