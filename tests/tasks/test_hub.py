@@ -92,9 +92,8 @@ def test_content_decides_the_identity(hub: Hub) -> None:
     hub.commit(REPOSITORY, {**files, "README.md": b"another", "de/train/0000.parquet": parquet(rows(9))}, CONVERSION)
     assert ask(hub, question) == first
     hub.commit(REPOSITORY, conversion(en__train=rows(5)), CONVERSION)
-    assert ask(hub, question) != first
     other = task({**SOURCE, "values": {"label": {"0": "yes"}}})
-    assert ask(hub, [other, *question[1:]], question)[0] != ask(hub, question)[0]
+    assert len({*first, *ask(hub, question, [other, *question[1:]])}) == 3
 
 
 def test_structs_templates_class_labels_filters_and_codes(hub: Hub) -> None:
