@@ -21,12 +21,16 @@ VERSION = 1
 """Raised whenever a module here would make other arrays of the same examples."""
 
 _TOGETHER = 16384  # examples that are Python objects at once
+_JOINABLE: tuple[Format, ...] = ("pair-classification", "tagging", "multiple-choice", "masked-lm")
+"""Formats whose arrays are all that `joined` knows of."""
 
 
 def encode_stream(
     examples: Iterable[Example], spec: TaskSpec, tokenizer: PreTrainedTokenizerFast, max_length: int
 ) -> Encoded:
     """What `encode` makes of all of them, a part at a time, so that no more than a part is in memory as text."""
+    if spec.format not in _JOINABLE:
+        return encode(list(examples), spec, tokenizer, max_length)
     rest, parts = iter(examples), []
     while chunk := list(islice(rest, _TOGETHER)):
         part = encode(chunk, spec, tokenizer, max_length)
