@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapterx import __version__, fuse_command
+from adapterx import __version__, fuse_command, tasks_command
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from adapterx.plan import BackboneInfo, LibraryAdapter, Plan, TaskFacts
+    from adapterx.plan import BackboneInfo, Compare, LibraryAdapter, Plan, TaskFacts
     from adapterx.recipe import Adapters, Backbone, Peft
     from adapterx.tasks.spec import TaskSpec
 
@@ -35,6 +35,7 @@ examples:
   adapterx predict my-adapter --task xnli items.jsonl
   adapterx fuse one-adapter another --out merged --task xnli
   adapterx fuse one-adapter another --method fusion --train lingnli --task xnli --out fused
+  adapterx tasks show xnli --language sw
 """
 
 
@@ -109,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     fuse_command.arguments(
         commands.add_parser("fuse", help="bring adapters together, with or without training, and score them all")
     )
+    tasks_command.arguments(commands.add_parser("tasks", help="list the tasks; `tasks show NAME` prints examples"))
     return parser
 
 
@@ -265,6 +267,19 @@ def _fuse(args: argparse.Namespace) -> int:
     return 0
 
 
+def _tasks(args: argparse.Namespace) -> int:
+    from adapterx.backbones.errors import BackboneError
+    from adapterx.tasks.catalog import TaskError, UnknownTask
+    from adapterx.tasks.sources.local import DataError
+
+    try:
+        with _readable():
+            tasks_command.run(args, _console())
+    except (BackboneError, DataError, TaskError, UnknownTask) as error:
+        raise CommandError(str(error)) from error
+    return 0
+
+
 def _lines(file: str | None) -> list[str]:
     """The lines of a file, or of standard input. Only line feeds end a line: texts may hold other separators."""
     content = sys.stdin.buffer.read() if file is None else Path(file).read_bytes()
@@ -281,7 +296,7 @@ def _planned(args: argparse.Namespace) -> Plan:
 
     try:
         recipe = read(args.recipe, args.overrides)
-        return build(recipe, args.recipe.parent, _describe(), _catalog(), _measure)
+        return build(recipe, args.recipe.parent, _describe(), _catalog(), _measure, _compare(args))
     except RecipeError as error:
         raise CommandError(str(error)) from error
     except SettingError as error:
@@ -298,6 +313,12 @@ def _catalog() -> TaskFacts[TaskSpec]:
     from adapterx.tasks import data
 
     return data
+
+
+def _compare(args: argparse.Namespace) -> Compare:
+    from adapterx.tasks.kinship import Relations
+
+    return Relations(args.recipe.parent, _store_root(args))
 
 
 def _measure(method: Peft | Adapters, info: BackboneInfo) -> LibraryAdapter:
@@ -364,12 +385,14 @@ def _worded() -> Iterator[None]:
     from adapterx.store import DamagedFile
     from adapterx.tasks.catalog import TaskError, UnknownTask
     from adapterx.tasks.items import ItemError
+    from adapterx.tasks.sources.local import DataError
 
     try:
         yield
     except (
         BackboneError,
         DamagedFile,
+        DataError,
         ExportError,
         FormatError,
         FuseError,
@@ -395,4 +418,5 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "export": _export,
     "predict": _predict,
     "fuse": _fuse,
+    "tasks": _tasks,
 }

@@ -109,6 +109,16 @@ def load(
     )
 
 
+def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerFast:
+    """The tokenizer of a backbone alone; of one on the Hub no weights are fetched. Raises BackboneError."""
+    described = describe(backbone)
+    if backbone.model.startswith(embedded.PREFIX) or local_directory(backbone.model):
+        directory = _directory(backbone, described)
+    else:
+        directory = hub.fetch(backbone.model, described.key.rsplit("@", 1)[1], [TOKENIZER])
+    return _tokenizer(directory / TOKENIZER, described.vocabulary, backbone.model)
+
+
 def _directory(backbone: Backbone, described: BackboneInfo) -> Path:
     """A local directory with the backbone's files; converts the embedded one and downloads from the Hub as needed."""
     if backbone.model.startswith(embedded.PREFIX):

@@ -11,7 +11,7 @@ from adapterx.engine.cell import Pool
 from adapterx.plan import TaskPart
 from adapterx.tasks import data as catalog
 from adapterx.tasks.encoded import Encoded
-from adapterx.tasks.formats import encode
+from adapterx.tasks.formats import encode_stream
 from adapterx.tasks.metrics import Metric, metric
 from adapterx.tasks.spec import TaskSpec
 from adapterx.tasks.token_cache import TokenCache, token_key
@@ -70,8 +70,8 @@ class Data:
 
     def _made(self, asked: _Asked, key: str, tokenizer: Any) -> Encoded:
         spec: TaskSpec = self.spec(asked.part.task)
-        examples = catalog.load(spec, asked.part.source, asked.language, asked.split, asked.limit)
-        made = encode(examples, spec, tokenizer, asked.max_length)
+        examples = catalog.stream(spec, asked.part.source, asked.language, asked.split, asked.limit)
+        made = encode_stream(examples, spec, tokenizer, asked.max_length)
         if self._key(asked) != key:
             # Under this key it would be taken for what it is not, for as long as the store lives.
             raise ValueError(f"the {asked.split} data of {spec.name} in {asked.language} changed while it was read")

@@ -37,7 +37,9 @@ def _cell(plan: Plan, cell: Cell) -> dict[str, JSON]:
         return {"cell": coordinates, "stages": None, "refused": plan.refused[cell]}
     refs = {kind: _stage(plan, getattr(stages, kind)) for kind in ("intermediate", "target", "evaluation")}
     members: list[JSON] = [_stage(plan, id) for id in stages.members]
-    return {"cell": coordinates, "stages": refs, "refused": None, **({"members": members} if members else {})}
+    more: dict[str, JSON] = {"members": members} if members else {}
+    more |= {"target_training": True} if cell in plan.target_training else {}
+    return {"cell": coordinates, "stages": refs, "refused": None, **more}
 
 
 def _stage(plan: Plan, id: str | None) -> dict[str, JSON] | None:

@@ -4,6 +4,7 @@ from adapterx.plan.bundles import Capacity, bundles, ready
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.facts import TaskFacts, TaskLike
 from adapterx.plan.graph import CellStages, Plan, build
+from adapterx.plan.kinship import Compare, Kinship
 from adapterx.plan.lane import LibraryAdapter, Measure
 from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, Stage, StageKind, TaskPart, Training
 from adapterx.plan.states import Change, State, states
@@ -14,8 +15,10 @@ __all__ = [
     "Cell",
     "CellStages",
     "Change",
+    "Compare",
     "Cost",
     "Evaluation",
+    "Kinship",
     "LibraryAdapter",
     "Measure",
     "Plan",

@@ -20,6 +20,7 @@ def to_json(plan: Plan, current: Mapping[str, State]) -> dict[str, JSON]:
         "recipe": plan.recipe.name,
         "cells": [_cell(cell, plan) for cell in plan.cells],
         "stages": [_stage(stage, current[stage.id]) for stage in plan.stages.values()],
+        "remarks": list(plan.remarks),
         "naive_trainings": plan.naive_trainings,
         "flops": cost.FLOPS,
     }
@@ -27,7 +28,12 @@ def to_json(plan: Plan, current: Mapping[str, State]) -> dict[str, JSON]:
 
 def _cell(cell: Cell, plan: Plan) -> dict[str, JSON]:
     stages = plan.cell_stages.get(cell)
-    return {"cell": asdict(cell), "stages": asdict(stages) if stages else None, "refused": plan.refused.get(cell)}
+    return {
+        "cell": asdict(cell),
+        "stages": asdict(stages) if stages else None,
+        "refused": plan.refused.get(cell),
+        "target_training": cell in plan.target_training,
+    }
 
 
 def _stage(stage: Stage, state: State) -> dict[str, JSON]:

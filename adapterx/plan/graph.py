@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic
@@ -13,6 +13,7 @@ from adapterx.plan.capacity import sized
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.facts import Facts, Refusal, Task, TaskFacts
 from adapterx.plan.identity import evaluation_settings, stage_id, training_settings
+from adapterx.plan.kinship import Compare, Kinship, uncompared
 from adapterx.plan.lane import Measure, unmeasured
 from adapterx.plan.stage import (
     FROZEN_BELOW,
@@ -72,6 +73,10 @@ class Plan:
     refused: Mapping[Cell, str]
     """Cells that cannot be run, with the reason; they have no stages."""
     backbones: Mapping[str, BackboneInfo]
+    target_training: frozenset[Cell] = frozenset()
+    """Cells whose intermediate learns the target's own task: training for it, not transfer to it."""
+    remarks: tuple[str, ...] = ()
+    """What training and test data have in common, as far as it is let pass or not known."""
 
     @property
     def naive_trainings(self) -> int:
@@ -85,6 +90,7 @@ def build(
     describe: Callable[[Backbone], BackboneInfo],
     tasks: TaskFacts[Task],
     measure: Measure = unmeasured,
+    compare: Compare = uncompared,
 ) -> Plan:
     """Plan a recipe.
 
@@ -93,6 +99,7 @@ def build(
         describe: the sizes of a backbone, without its weights.
         tasks: the catalog.
         measure: looks at adapters that a library makes; only asked where the recipe has some.
+        compare: looks for items that what is trained on shares with what is scored.
 
     Raises SettingError for tasks and sources that do not exist, and where `skip` leaves no cell.
     """
@@ -102,13 +109,22 @@ def build(
     facts = Facts(describe, tasks, recipe_dir)
     if findings := [*_unknown_members(recipe), *_unknown_tasks(recipe, facts)]:
         raise SettingError(findings)
-    builder = _Builder(recipe, facts, measure)
+    builder = _Builder(recipe, facts, measure, compare)
     for cell in cells:
         builder.add(cell)
     kinds = ("intermediate", "target", "evaluation")
     ordered = sorted(builder.stages.values(), key=lambda stage: kinds.index(stage.kind))
     stages = {stage.id: stage for stage in ordered}
-    return Plan(recipe, tuple(cells), stages, builder.cell_stages, builder.refused, builder.backbones)
+    return Plan(
+        recipe,
+        tuple(cells),
+        stages,
+        builder.cell_stages,
+        builder.refused,
+        builder.backbones,
+        frozenset(builder.target_training),
+        tuple(builder.remarks),
+    )
 
 
 def _unknown_members(recipe: Recipe) -> Iterator[Finding]:
@@ -177,10 +193,13 @@ def _sized(method: Method, named: str, backbone: str, info: BackboneInfo) -> Met
 class _Builder(Generic[Task]):
     """Makes the stages of cell after cell, each stage once."""
 
-    def __init__(self, recipe: Recipe, facts: Facts[Task], measure: Measure) -> None:
+    def __init__(self, recipe: Recipe, facts: Facts[Task], measure: Measure, compare: Compare) -> None:
         self.recipe = recipe
         self.facts = facts
         self.measure = measure
+        self.compare = compare
+        self.target_training: set[Cell] = set()
+        self.remarks: dict[str, None] = {}
         self.stages: dict[str, Stage] = {}
         self.cell_stages: dict[Cell, CellStages] = {}
         self.refused: dict[Cell, str] = {}
@@ -200,6 +219,7 @@ class _Builder(Generic[Task]):
             upstream, swapped = self._upstream(cell, info)
             target = self._target(cell, info, settings, upstream)
             evaluation = self._evaluation(cell, info, target, swapped)
+            self._compare(cell, (*upstream, *swapped.values()), target, evaluation)
         except Refusal as refusal:
             self.refused[cell] = str(refusal)
             return
@@ -211,6 +231,21 @@ class _Builder(Generic[Task]):
         single = below[0] if len(upstream) == 1 else None
         members = [stage.id for stage in upstream] if len(upstream) > 1 else [id for id in below if id != single]
         self.cell_stages[cell] = CellStages(single, trained, scored, tuple(members))
+
+    def _compare(self, cell: Cell, upstream: Iterable[Stage], target: Stage, evaluation: Stage) -> None:
+        """Refuse what leaks; keep what a reader should know."""
+        assert isinstance(target.work, Training) and isinstance(evaluation.work, Evaluation)
+        scored, own = evaluation.work.task, [part.task for part in target.work.tasks]
+        before = {part for stage in upstream if isinstance(stage.work, Training) for part in stage.work.tasks}
+        found = {part: self._kinship(part, scored) for part in (*before, *target.work.tasks)}
+        if leaks := sorted(kin.leak for kin in found.values() if kin.leak):
+            raise Refusal(leaks[0])
+        self.remarks.update(dict.fromkeys(sorted(kin.remark for kin in found.values() if kin.remark)))
+        if any(found[part].same_task or part.task in own for part in before):
+            self.target_training.add(cell)
+
+    def _kinship(self, trained: TaskPart, scored: TaskPart) -> Kinship:
+        return self.facts.once(("kinship", trained, scored), lambda: self.compare(trained, scored))
 
     def _settings(self, cell: Cell, phase: Phase, info: BackboneInfo) -> TrainSettings:
         name, method = cell.method, self.recipe.methods[cell.method]

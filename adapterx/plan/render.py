@@ -39,7 +39,7 @@ def render(plan: Plan, current: Mapping[str, State], every: bool = False) -> Ren
     parts.append(_groups(plan, current) if grouped else _stages(plan, current))
     if grouped:
         parts.append(Text("--all lists every stage", style="dim"))
-    notes = (*_notes(plan, current), *_budgets(plan), *_candidates(plan), *_alone(plan))
+    notes = (*_notes(plan, current), *_budgets(plan), *_candidates(plan), *_alone(plan), *_shared(plan))
     parts += [Text(), *notes, _footer(plan, current)]
     return Group(*parts)
 
@@ -170,6 +170,17 @@ def _alone(plan: Plan) -> Iterator[Text]:
     if stages:
         names = _sample([f"{stage.kind} {stage.slug}" for stage in stages])
         yield Text.assemble(("reference lane: ", "yellow"), f"{names}: one at a time, on the libraries' own models")
+
+
+def _shared(plan: Plan) -> Iterator[Text]:
+    """What training data has in common with what is scored."""
+    for remark in plan.remarks:
+        yield Text.assemble(("shared items: ", "yellow"), remark)
+    if plan.target_training:
+        pairs = dict.fromkeys(f"{one.intermediate} → {one.target}" for one in plan.cells if one in plan.target_training)
+        yield Text.assemble(
+            ("target training: ", "yellow"), f"{', '.join(pairs)}: the intermediate learns the target's own task"
+        )
 
 
 def _budgets(plan: Plan) -> Iterator[Text]:

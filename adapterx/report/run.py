@@ -30,6 +30,8 @@ class PlannedCell:
     cell: Cell
     stages: tuple[StageRef, ...]
     refused: str | None
+    target_training: bool = False
+    """Whether the intermediate learns the target's own task."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _planned(entry: Mapping[str, Any]) -> PlannedCell:
     members: Sequence[Mapping[str, str]] = entry.get("members", ())
     ordered = (*members, *(stages.get(kind) for kind in ("intermediate", "target", "evaluation")))
     refs = tuple(StageRef(ref["kind"], ref["slug"], ref["id"]) for ref in ordered if ref is not None)
-    return PlannedCell(Cell(**entry["cell"]), refs, entry["refused"])
+    return PlannedCell(Cell(**entry["cell"]), refs, entry["refused"], entry.get("target_training", False))
 
 
 def _backbone(name: str, facts: Mapping[str, Any]) -> BackboneSize:

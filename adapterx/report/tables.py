@@ -17,15 +17,18 @@ DENSE = 16
 """More languages than this make a table dense."""
 OTHERS = "mean over the languages that the target was not trained in"
 SOURCE = "mean over the languages that the target was trained in"
+TARGET_TRAINING = "Target training: the intermediate learns the target's own task, so what it gains is no transfer."
 
 
 def results(analysis: Analysis) -> list[Table]:
     """Scores by setting and language: one table per target and metric."""
     found = []
+    own = {(one.cell.intermediate, one.cell.target) for one in analysis.results.run.cells if one.target_training}
     for target, facts in analysis.results.targets.items():
+        learnt = {intermediate for intermediate, of in own if of == target}
         for metric in facts.metrics:
             rows = [one for one in analysis.scores if one.setting.target == target and one.metric == metric]
-            found.append(_results(facts, metric, rows))
+            found.append(_results(facts, metric, rows, learnt))
     return found
 
 
@@ -125,7 +128,7 @@ def statuses(one: Score) -> str:
     return ", ".join(f"{count} {status}" for status, count in one.statuses.items())
 
 
-def _results(facts: TargetFacts, metric: str, scores: Sequence[Score]) -> Table:
+def _results(facts: TargetFacts, metric: str, scores: Sequence[Score], learnt: set[str]) -> Table:
     titles = ("backbone", "method", "intermediate", "transfer")
     columns = [Column(title, label=True) for title in titles]
     columns += [
@@ -133,7 +136,7 @@ def _results(facts: TargetFacts, metric: str, scores: Sequence[Score]) -> Table:
         Column("all", group="mean", note="mean over all evaluated languages"),
         *_language_columns(facts),
     ]
-    rows = [[*_texts(_score_labels(one)), *_score_entries(one, facts)] for one in scores]
+    rows = [[*_texts(_score_labels(one, learnt)), *_score_entries(one, facts)] for one in scores]
     kept, entries, constant = fold(columns, rows)
     majority = facts.majority.get(metric, {})
     means = [_mean([majority.get(name) for name in names]) for names in (facts.others, facts.languages)]
@@ -142,9 +145,10 @@ def _results(facts: TargetFacts, metric: str, scores: Sequence[Score]) -> Table:
     last = [*_texts(["majority"] + [""] * (labels - 1))]
     last += [Entry(DASH if value is None else score(value), tone="faint") for value in values]
     caption = f"{facts.name}: {metric_name(metric)}, in per cent{constant}."
-    return Table(
-        f"results-{facts.name}-{metric}", caption, kept, (*entries, tuple(last)), footer=1, dense=_dense(facts)
-    )
+    shown = any(one.setting.intermediate in learnt for one in scores)
+    notes = (TARGET_TRAINING,) if shown else ()
+    name, rows_ = f"results-{facts.name}-{metric}", (*entries, tuple(last))
+    return Table(name, caption, kept, rows_, notes, footer=1, dense=_dense(facts))
 
 
 def _language_columns(facts: TargetFacts) -> list[Column]:
@@ -171,8 +175,10 @@ def _dense(facts: TargetFacts) -> bool:
     return len(facts.languages) > DENSE
 
 
-def _score_labels(one: Score) -> list[str]:
-    return [one.setting.backbone, one.setting.method, one.setting.intermediate, one.setting.transfer]
+def _score_labels(one: Score, learnt: set[str]) -> list[str]:
+    name = one.setting.intermediate
+    named = f"{name} (target training)" if name in learnt else name
+    return [one.setting.backbone, one.setting.method, named, one.setting.transfer]
 
 
 def _labels(result: CellResult) -> list[str]:

@@ -5,17 +5,18 @@ This module is what a plan asks about tasks (`adapterx.plan.TaskFacts`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import cast, get_args
 
 from adapterx.store import fingerprint as identity
 from adapterx.store.identity import JSON
 from adapterx.tasks.catalog import find, names
 from adapterx.tasks.examples import Example, Split
-from adapterx.tasks.sources import embedded, local
-from adapterx.tasks.spec import Embedded, Local, Source, TaskSpec
+from adapterx.tasks.sources import embedded, hub, local
+from adapterx.tasks.spec import Embedded, Hub, Local, Source, TaskSpec
 
-__all__ = ["find", "fingerprint", "load", "names", "sizes"]
+__all__ = ["at_hand", "find", "fingerprint", "known_size", "load", "names", "sizes", "stream"]
 
 
 def load(spec: TaskSpec, source: str, language: str, split: str, limit: int | None = None) -> list[Example]:
@@ -25,28 +26,54 @@ def load(spec: TaskSpec, source: str, language: str, split: str, limit: int | No
     Raises LookupError for an unknown source or split, FileNotFoundError or ValueError naming the file that is missing
     or wrong.
     """
+    return list(stream(spec, source, language, split, limit))
+
+
+def stream(spec: TaskSpec, source: str, language: str, split: str, limit: int | None = None) -> Iterator[Example]:
+    """The same, one after another: of a dataset on the Hub only a batch of rows is in memory at a time."""
     chosen, known = _source(spec, source), _split(split)
+    examples: Iterator[Example]
     if isinstance(chosen, Embedded):
-        examples = embedded.load(spec, chosen, language, known)
+        examples = iter(embedded.load(spec, chosen, language, known))
+    elif isinstance(chosen, Hub):
+        examples = hub.stream(spec, chosen, language, known)
     else:
-        examples = local.load(spec, chosen, language, known)
-    return examples[:limit]
+        examples = iter(local.load(spec, chosen, language, known))
+    return islice(examples, limit)
 
 
-def sizes(spec: TaskSpec, source: str, language: str, split: str) -> int:
-    """How many examples `load` would give: declared (embedded) or counted (local); 0 where there is no such split."""
+def sizes(spec: TaskSpec, source: str, language: str, split: str) -> int | None:
+    """How many examples `load` would give: declared (embedded), counted (local), or told by files' metadata (Hub).
+
+    0 where there is no such split, None where only reading it would tell.
+    """
     chosen, known = _source(spec, source), _split(split)
     if language not in spec.languages:
         return 0
     if isinstance(chosen, Embedded):
         return chosen.sizes.get(known, 0)
-    return local.size(chosen, language, known)
+    return hub.size(chosen, language, known) if isinstance(chosen, Hub) else local.size(chosen, language, known)
+
+
+def known_size(spec: TaskSpec, source: str, language: str, split: str) -> int | None:
+    """The same without asking the network; None where it is not known, FileNotFoundError for files that are missing."""
+    chosen, known = _source(spec, source), _split(split)
+    if isinstance(chosen, Hub) and language in spec.languages:
+        return hub.known_size(chosen, language, known)
+    return sizes(spec, source, language, split)
+
+
+def at_hand(spec: TaskSpec, source: str, language: str, split: str) -> bool:
+    """Whether `load` would need no network: true of everything but what is not downloaded from the Hub yet."""
+    chosen = _source(spec, source)
+    return not isinstance(chosen, Hub) or hub.at_hand(chosen, language, _split(split))
 
 
 def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]) -> str:
     """Names the content of these languages of these splits, without making examples.
 
-    Files count by their bytes, not by their names or places; embedded data by generator, seed and Babel's version.
+    Files count by their bytes, not by their names or places, those on the Hub by the names of their content; embedded
+    data by generator, seed and Babel's version.
     Splits that are scored bring their metrics with them: all of them for test, the one that chooses a step for dev.
     """
     chosen = _source(spec, source)
@@ -58,8 +85,18 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
                 split: [sorted(languages), chosen.sizes.get(_split(split), 0)] for split, languages in splits.items()
             },
         }
+    elif isinstance(chosen, Hub):
+        reading = chosen.model_dump(mode="json", include={"columns", "values"})
+        content = {
+            "hub": cast(JSON, reading),
+            "splits": {
+                split: {language: hub.digest(chosen, language, _split(split)) for language in languages}
+                for split, languages in splits.items()
+            },
+        }
     else:
         reading = chosen.model_dump(mode="json", include={"reader", "columns", "values"})
+        reading |= {"header": True} if chosen.header else {}  # a setting at its default is left out of identities
         content = {
             "local": cast(JSON, reading),
             "splits": {

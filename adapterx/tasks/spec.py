@@ -26,6 +26,20 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, dict) else listed(value)
 
 
+def _parts(value: Any) -> Any:
+    """A bare split name stands for `{split: name}`."""
+    return tuple({"split": one} if isinstance(one, str) else one for one in _listed_values(_several(value)))
+
+
+def _listed_values(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _texts(value: Any) -> Any:
+    """Numbers are compared as they are written."""
+    return tuple(str(one) if isinstance(one, int) else one for one in _listed_values(value))
+
+
 class Embedded(Model):
     """Examples made from CLDR data, without any file."""
 
@@ -75,11 +89,13 @@ class Local(Model):
     """Examples read from files under the data directory."""
 
     kind: Literal["local"]
-    reader: Literal["tsv", "jsonl", "conll"]
+    reader: Literal["tsv", "csv", "jsonl", "conll"]
     columns: dict[str, Column | Annotated[tuple[Column, ...], Field(strict=False)]]
     """Where each field of the format is found in a row; `id`, when given, names the item."""
     values: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Replacements, per key of a row (jsonl) or for `label`: what is written → what is meant."""
+    header: bool = False
+    """Whether the first line of each tsv file names its columns; that of a csv file always does."""
     splits: dict[Split, Annotated[tuple[Files, ...], Field(strict=False), BeforeValidator(_several)]]
 
     def files(self, language: str, split: str) -> Files | None:
@@ -88,7 +104,48 @@ class Local(Model):
         return next((files for files in several if files.languages is None or language in files.languages), None)
 
 
-Source = Annotated[Embedded | Local, Field(discriminator="kind")]
+class HubRows(Model):
+    """The rows of one split in some languages, among the parquet files of a Hub dataset."""
+
+    split: Annotated[str, Field(min_length=1)]
+    """What the dataset calls it."""
+    config: str | None = None
+    """In place of the source's; {language} is replaced."""
+    paths: Strings | None = None
+    """Patterns of files in the repository, where it follows none of the usual layouts; the first that matches counts.
+    {language}, {config} and {split} are replaced."""
+    languages: Annotated[tuple[LanguageCode, ...] | None, Field(strict=False)] = None
+    """The languages that have these rows: all of the task's when null."""
+    where: dict[str, Annotated[Strings, BeforeValidator(_texts)]] = Field(default_factory=dict)
+    """Rows to keep, by column: those whose value, as text, is one of these."""
+    fold: Fold | None = None
+    """Rows to keep, of all rows before `where`; all when null."""
+
+
+class Hub(Model):
+    """Examples read from parquet files of a dataset on the Hub; no code of a repository is ever run."""
+
+    kind: Literal["hub"]
+    dataset: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")]
+    revision: Annotated[str, Field(min_length=1)] = "refs/convert/parquet"
+    """A commit, or a branch, which means its commit of the moment: by default that of the Hub's own conversion."""
+    config: str = "default"
+    """{language} is replaced by the dataset's code for the language."""
+    codes: dict[LanguageCode, str] = Field(default_factory=dict)
+    """The dataset's codes of languages, where they differ from the task's."""
+    columns: dict[str, str | Annotated[tuple[str, ...], Field(strict=False)]]
+    """Where each field of the format is found; `a.b` is field b of the struct a. `id`, when given, names the item."""
+    values: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Replacements, per column or for `label`: what is written (class labels: a number) → what is meant."""
+    splits: dict[Split, Annotated[tuple[HubRows, ...], Field(strict=False), BeforeValidator(_parts)]]
+
+    def rows(self, language: str, split: str) -> HubRows | None:
+        """The rows of a split in a language, None where there are none."""
+        several = self.splits.get(split, ())  # type: ignore[call-overload]
+        return next((rows for rows in several if rows.languages is None or language in rows.languages), None)
+
+
+Source = Annotated[Embedded | Local | Hub, Field(discriminator="kind")]
 
 
 class TaskSpec(Model):
@@ -110,6 +167,12 @@ class TaskSpec(Model):
     """Whether an id is the same item in every language, so that scores pair across languages."""
     version: PositiveInt = 1
     """Raised whenever the same files would be read as other examples."""
+    same_task: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """Tasks that ask the same of another data set: training on them is training for this one, not transfer to it."""
+    derived_from: dict[
+        Split, dict[Name, Annotated[tuple[Split, ...], Field(strict=False), BeforeValidator(listed)]]
+    ] = Field(default_factory=dict)
+    """Per split, the splits of other tasks whose items it holds, in translation, in part or changed."""
     licence: str
     citation: str = ""
     sources: Annotated[dict[str, Source], Field(min_length=1)]
@@ -134,18 +197,26 @@ class TaskSpec(Model):
         if "span_f1" in self.metrics and self.format != "tagging":
             raise ValueError("span_f1 scores spans of tags: it is for the format tagging")
         for name, source in self.sources.items():
+            if not isinstance(source, Embedded):
+                self._check_columns(name, source)
             if isinstance(source, Local):
-                self._check(name, source)
+                self._check_local(name, source)
         return self
 
-    def _check(self, name: str, source: Local) -> None:
+    def _check_columns(self, name: str, source: Local | Hub) -> None:
         required, optional = FIELDS[self.format]
         known = {*required, *optional, "id"}
         if unknown := [field for field in source.columns if field not in known]:
             raise ValueError(f"source {name}: {self.format} has no field '{unknown[0]}'")
-        from_file = {"label"} if all(f.labels for split in source.splits.values() for f in split) else set()
+        from_file: set[str] = set()
+        if isinstance(source, Local) and all(f.labels for split in source.splits.values() for f in split):
+            from_file = {"label"}
         if missing := [field for field in required if field not in source.columns and field not in from_file]:
             raise ValueError(f"source {name}: columns lacks '{missing[0]}'")
+
+    def _check_local(self, name: str, source: Local) -> None:
+        if source.header and source.reader != "tsv":
+            raise ValueError(f"source {name}: header is of the tsv reader; a csv file has one, others have none")
         if source.reader != "jsonl" and any(f.aligned for split in source.splits.values() for f in split):
             raise ValueError(f"source {name}: columns are taken from aligned files by key, so their reader is jsonl")
         if (self.format == "tagging") != (source.reader == "conll"):

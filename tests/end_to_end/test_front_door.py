@@ -98,12 +98,14 @@ def test_the_reference_names_every_task() -> None:
 
 
 def test_the_references_own_task_works(tmp_path: Path) -> None:
-    (block,) = (one for one in re.findall(r"```yaml\n(.*?)```", REFERENCE, re.DOTALL) if "sources:" in one)
+    (block,) = (one for one in re.findall(r"```yaml\n(.*?)```", REFERENCE, re.DOTALL) if "name: reviews" in one)
     (tmp_path / "reviews.yaml").write_text(block)
     data = tmp_path / "data" / "reviews"
     data.mkdir(parents=True)
     for name in ("train-en", "dev-en", "test-en", "test-de"):
-        (data / f"{name}.tsv").write_text("".join(f"review {n}\t{('negative', 'positive')[n % 2]}\n" for n in range(8)))
+        (data / f"{name}.tsv").write_text(
+            "".join(f"{name} review {n}\t{('negative', 'positive')[n % 2]}\n" for n in range(8))
+        )
     (tmp_path / "mine.yaml").write_text(
         "adapterx: 1\nname: mine\nbackbones: {tiny: embedded/e5-small@1}\nmethods: {lora: {kind: lora}}\n"
         "targets: [reviews]\ntrain: {steps: 2, batch_size: 4}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,3 +46,41 @@ def test_a_grid_over_xnli_udpos_and_xcopa(recipe: Callable[..., Path], tmp_path:
     found = {(row["target"], row["language"]) for row in rows}
     assert found >= {("xnli", "sw"), ("xnli", "th"), ("udpos", "zh"), ("xcopa", "qu")}
     assert {row["metric"] for row in rows if row["target"] == "udpos"} == {"span_f1", "accuracy"}
+
+
+OWN = """\
+adapterx: 1
+name: german-nli
+description: Training data that it should not be.
+format: pair-classification
+labels: [entailment, neutral, contradiction]
+metrics: [accuracy]
+languages: [de, en]
+licence: CC BY-NC 4.0
+sources:
+  local:
+    kind: local
+    reader: tsv
+    columns: {text: 0, text_pair: 1}
+    splits:
+      train: {paths: "xnli/test-{language}.tsv", labels: xnli/test-labels.txt, languages: [de]}
+"""
+
+
+def test_training_on_a_translation_of_the_test_set_is_refused(recipe: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "german-nli.yaml").write_text(OWN, encoding="utf-8")
+    path = recipe(
+        intermediates={
+            "none": None,
+            "leak": {"tasks": "german-nli", "languages": "de"},
+            "same": {"tasks": "lingnli"},
+        },
+        targets={"xnli": {"task": "xnli", "train_task": "lingnli", "languages": ["en", "sw"]}},
+        compare=None,
+    )
+    plan = adapterx("plan", path, "--store", tmp_path / "store", env=environment(ADAPTERX_DATA=str(DATA)))
+    said = " ".join(plan.stdout.split())
+    assert plan.returncode == 1, plan.stderr
+    assert "refused: 8 of them (small.lora.leak.continue.xnli.seed1, …): training on 'german-nli' leaks into" in said
+    assert re.search(r"test set of .xnli.: (5,\d+) of the \1 test items of .xnli. in de are also training items", said)
+    assert "target training: same → xnli" in said

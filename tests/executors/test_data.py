@@ -135,13 +135,13 @@ def test_what_was_asked_for_has_one_answer_in_a_process(mine: Path, tokenizer: A
 def test_data_that_changes_while_it_is_read_is_not_stored(
     mine: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = catalog.load
+    stream = catalog.stream
 
     def interrupted(*arguments: Any) -> Any:
         mine.write_text("the dog\ta\tyes\n")
-        return load(*arguments)
+        return stream(*arguments)
 
-    monkeypatch.setattr(catalog, "load", interrupted)
+    monkeypatch.setattr(catalog, "stream", interrupted)
     with pytest.raises(ValueError, match="train data of mine in en changed"):
         one(Data(mine.parent, mine.parent / "tokens"), part("mine", "en", source="local"), tokenizer, "train")
     assert not (mine.parent / "tokens").exists()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,18 @@ def test_scores_by_language(tmp_path: Path) -> None:
         "| multi | continue | 100.0 [100.0, 100.0] | 100.0 | 100.0 | 100.0 | 100.0 |",
         "| majority |  | 50.0 | 50.0 | 50.0 | 50.0 | 50.0 |",
     ]
+
+
+def test_target_training_is_labelled(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run = write(store, Fake(backbones=("small",), accuracy=perfect, items=10)) / "run.json"
+    content = json.loads(run.read_text())
+    for cell in content["cells"]:
+        cell["target_training"] = cell["cell"]["intermediate"] == "en"
+    run.write_text(json.dumps(content))
+    (table,) = tables.results(analyse(store, run.parent))
+    assert [row[0].text for row in table.rows] == ["none", "en (target training)", "multi", "majority"]
+    assert table.notes == (tables.TARGET_TRAINING,)
 
 
 def test_gaps_and_changes(tmp_path: Path) -> None:

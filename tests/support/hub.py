@@ -1,7 +1,8 @@
-"""A small model hub on this machine, for the real Hub client to talk to.
+"""A small hub of models and datasets on this machine, for the real Hub client to talk to.
 
-A repository is a directory: `<root>/<id>/<commit>/<files>`, with `<root>/<id>/refs.json` naming the commit of each
-branch. The client reads HF_ENDPOINT at import, so it has to run in a process of its own, started with the variables of
+The id of a dataset begins with `datasets/`, as in its address. A repository is a directory:
+`<root>/<id>/<commit>/<files>`, with `<root>/<id>/refs.json` naming the commit of each branch. The client reads
+HF_ENDPOINT at import, so it has to run in a process of its own, started with the variables of
 `Hub.environment`. `_Handler.routes` lists the routes: methods, a pattern, and a function of the handler.
 """
 
@@ -51,6 +52,8 @@ class Hub:
     failures: list[Failure] = field(default_factory=list)
     private: dict[str, str] = field(default_factory=dict)
     """Token that opens each private repository."""
+    gated: set[str] = field(default_factory=set)
+    """Repositories whose conditions nobody has accepted."""
     endpoint: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -139,14 +142,18 @@ class _Handler(BaseHTTPRequestHandler):
         directory = self._revision(model, revision or MAIN)
         if directory is None:
             return
-        names = sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
+        files = {str(path.relative_to(directory)): path for path in directory.rglob("*") if path.is_file()}
+        detailed = "blobs" in urlsplit(self.path).query
+        id = model.removeprefix("datasets/")
         facts = {
-            "_id": model,
-            "id": model,
-            "modelId": model,
+            "_id": id,
+            "id": id,
+            "modelId": id,
             "sha": directory.name,
             "private": model in self.hub.private,
-            "siblings": [{"rfilename": name} for name in names],
+            "siblings": [
+                {"rfilename": name, **(_blob(path) if detailed else {})} for name, path in sorted(files.items())
+            ],
         }
         self._answer(200, json.dumps(facts).encode(), {"Content-Type": "application/json"})
 
@@ -174,7 +181,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(206, content[start:stop], headers)
 
     _MODEL = r"(?P<model>[\w.-]+(?:/[\w.-]+)?)"
+    _DATASET = r"(?P<model>datasets/[\w.-]+(?:/[\w.-]+)?)"
     routes: ClassVar[tuple[tuple[tuple[str, ...], str, Callable[..., None]], ...]] = (
+        (("GET",), rf"/api/{_DATASET}/revision/(?P<revision>.+)", model_info),
+        (("GET", "HEAD"), rf"/{_DATASET}/resolve/(?P<revision>[^/]+)/(?P<name>.+)", file),
         (("GET",), rf"/api/models/{_MODEL}/revision/(?P<revision>.+)", model_info),
         (("GET",), rf"/api/models/{_MODEL}", model_info),
         (("GET", "HEAD"), rf"/{_MODEL}/resolve/(?P<revision>[^/]+)/(?P<name>.+)", file),
@@ -211,6 +221,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(401, None, "Invalid credentials in Authorization header")
         elif not self.hub.has(model) or self.hub.private.get(model, given) != given:
             self._refuse(404 if given else 401, "RepoNotFound", "Repository not found")
+        elif model in self.hub.gated:
+            self._refuse(403, "GatedRepo", "Access to this repository is restricted")
         else:
             return True
         return False
@@ -238,3 +250,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: `Hub.requests` is the log."""
+
+
+def _blob(path: Path) -> dict[str, Any]:
+    """A file as the Hub lists one that is stored apart from git."""
+    content = path.read_bytes()
+    pointer = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    stored = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 134}
+    return {"size": len(content), "blobId": pointer, "lfs": stored}

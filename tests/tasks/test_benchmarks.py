@@ -97,6 +97,75 @@ def test_xcopa_asks_the_same_question_in_every_language() -> None:
         assert sum(effects) == sum(causes) == 250
 
 
+THREE, TWO = ("entailment", "neutral", "contradiction"), ("different", "paraphrase")
+SPLITS = {
+    ("mrpc", "train"): (TWO, (1169, 2407)),
+    ("mrpc", "dev"): (TWO, (154, 346)),
+    ("mrpc", "test"): (TWO, (578, 1147)),
+    ("cad-snli", "train"): (THREE, (2770, 2778, 2782)),
+    ("cad-snli", "dev"): (THREE, (326, 325, 349)),
+    ("cad-snli", "test"): (THREE, (654, 677, 669)),
+    ("sick", "train"): (THREE, (1299, 2536, 665)),
+    ("sick", "dev"): (THREE, (144, 282, 74)),
+    ("sick", "test"): (THREE, (1414, 2793, 720)),
+    ("copa", "train"): (("first", "second"), (195, 205)),
+    ("copa", "dev"): (("first", "second"), (55, 45)),
+    ("copa", "test"): (("first", "second"), (250, 250)),
+}
+
+
+@pytest.mark.parametrize(("task", "split"), SPLITS)
+def test_small_english_tasks(task: str, split: str) -> None:
+    names, counts = SPLITS[task, split]
+    assert labels(task, "en", split) == dict(zip(names, counts, strict=True))
+
+
+PARTED = {
+    "siqa": {"first": 643, "second": 654, "third": 657},
+    "cosmosqa": {"first": 744, "second": 729, "third": 761, "fourth": 751},
+    "piqa": {"first": 910, "second": 928},
+}
+
+
+@pytest.mark.parametrize("task", PARTED)
+def test_development_sets_are_parted(task: str) -> None:
+    train, dev = (labels(task, "en", split) for split in ("train", "dev"))
+    assert train + dev == PARTED[task]
+    assert dev.total() == sum(PARTED[task].values()) // 10
+    assert sizes(find(task), "local", "en", "test") == 0
+
+
+PARAPHRASES = {"en": 863, "de": 831, "es": 847, "fr": 860, "ja": 854, "ko": 840, "zh": 853}
+
+
+@pytest.mark.parametrize("language", PARAPHRASES)
+def test_paws_x_has_the_same_rows_in_every_language(language: str) -> None:
+    count = PARAPHRASES[language]
+    assert labels("paws-x", language, "test") == {"different": 2000 - count, "paraphrase": count}
+    english, own = (load(find("paws-x"), "local", code, "test") for code in ("en", language))
+    assert [e.id for e in english] == [e.id for e in own]
+    for one, other in zip(english, own, strict=True):
+        assert isinstance(other, PairExample)
+        assert one.labels == other.labels or "NS" in (other.text, other.text_pair)
+
+
+def test_the_german_test_set_of_paws_x() -> None:
+    examples = load(find("paws-x"), "german-test", "de", "test")
+    assert Counter(example.labels for example in examples) == {(0,): 1105, (1,): 895}
+    assert len(examples) == sizes(find("paws-x"), "german-test", "de", "test") == 2000
+    assert sizes(find("paws-x"), "german-test", "en", "test") == 0
+
+
+def test_columns_are_read_by_name() -> None:
+    first, *_ = load(find("cosmosqa"), "local", "en", "train", limit=1)
+    assert isinstance(first, ChoiceExample)
+    assert first.context.endswith("Why is this person asking about divorce ?")
+    assert first.choices[first.label] == "He wants to get married to a different person ."
+    first, *_ = load(find("mrpc"), "local", "en", "test", limit=1)
+    assert isinstance(first, PairExample)
+    assert first.text.startswith("PCCW's chief operating officer, Mike Butcher, and Alex Arena")
+
+
 def test_fingerprints_tell_languages_and_splits_apart(benchmarks: Path) -> None:
     spec = find("xnli")
     asked = [{"dev": ["en"]}, {"dev": ["de"]}, {"test": ["en"]}, {"dev": ["en", "de"]}, {"dev": ["en"], "test": ["en"]}]

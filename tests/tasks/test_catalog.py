@@ -35,7 +35,7 @@ def write(directory: Path, text: str, name: str = "mine.yaml") -> Path:
 
 
 def test_every_shipped_task_is_readable_and_described() -> None:
-    assert len(names()) == 10
+    assert len(names()) == 18
     for name in names():
         spec = find(name)
         assert spec.name == name
@@ -83,7 +83,8 @@ MISTAKES = {
     "text: 0": ("texts: 0", r"source local: pair-classification has no field 'texts'"),
     ", label: 1": ("", r"source local: columns lacks 'label'"),
     "reader: tsv": ("reader: conll", r"the conll reader and the format tagging go together"),
-    "kind: local": ("kind: hub", r"mine.yaml:11:5: sources.local: .*'embedded', 'local'"),
+    "kind: local": ("kind: web", r"mine.yaml:11:5: sources.local: .*'embedded', 'local', 'hub'"),
+    "kind: local\n": ("kind: hub\n", r"sources.local: 'dataset' is missing"),
     "name: mine": ("name: other", r"is named 'other', so its file should be other\.yaml"),
     "adapterx: 1": ("adapterx: 2", r"mine.yaml:1:11: adapterx: Input should be 1"),
     "languages: [en]}": ("fold: {of: 5, keep: [5]}}", r"keep lists remainders below 5"),

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
+from adapterx.tasks import formats
 from adapterx.tasks.catalog import find
+from adapterx.tasks.data import load
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample, TextExample
-from adapterx.tasks.formats import encode
+from adapterx.tasks.formats import encode, encode_stream
 from tests.arrays import same
 
 BOS, EOS, UNKNOWN = 0, 2, 3
@@ -185,3 +188,15 @@ def test_running_text_becomes_examples_of_one_sequence_each(tokenizer: Any) -> N
     assert [token for one in found[1:4] for token in one[1:-1]] == whole
     assert len(encoded.read_tokens) == len(encoded.labels) == 0
     assert encoded.example_reads.tolist() == encoded.example_labels.tolist() == [0] * 6
+
+
+@pytest.mark.parametrize("task", ["time-order", "time-latest", "time-mentions", "cldr-text"])
+def test_a_stream_is_encoded_like_a_list(task: str, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = find(task)
+    examples = load(spec, "embedded", "en", "train", limit=50)
+    whole = encode(examples, spec, tokenizer, 8)
+    monkeypatch.setattr(formats, "_TOGETHER", 7)
+    parts = encode_stream(iter(examples), spec, tokenizer, 8)
+    assert tuple(parts.ids) == whole.ids
+    assert same(replace(parts, ids=whole.ids), whole)
+    assert len(encode_stream(iter(()), spec, tokenizer, 8)) == 0

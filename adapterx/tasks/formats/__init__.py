@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
-from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.encoded import Encoded, joined
 from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, TaggingExample, TextExample
 from adapterx.tasks.formats import masked_lm, multiple_choice, pair_classification, tagging
+from adapterx.tasks.stored import packed_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -16,6 +19,25 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Raised whenever a module here would make other arrays of the same examples."""
+
+_TOGETHER = 16384  # examples that are Python objects at once
+_JOINABLE: tuple[Format, ...] = ("pair-classification", "tagging", "multiple-choice", "masked-lm")
+"""Formats whose arrays are all that `joined` knows of."""
+
+
+def encode_stream(
+    examples: Iterable[Example], spec: TaskSpec, tokenizer: PreTrainedTokenizerFast, max_length: int
+) -> Encoded:
+    """What `encode` makes of all of them, a part at a time, so that no more than a part is in memory as text."""
+    if spec.format not in _JOINABLE:
+        return encode(list(examples), spec, tokenizer, max_length)
+    rest, parts = iter(examples), []
+    while chunk := list(islice(rest, _TOGETHER)):
+        part = encode(chunk, spec, tokenizer, max_length)
+        parts.append(part if len(chunk) < _TOGETHER else replace(part, ids=packed_ids(part.ids)))
+    if len(parts) < 2:
+        return parts[0] if parts else encode([], spec, tokenizer, max_length)
+    return joined(parts, packed_ids(one for part in parts for one in part.ids))
 
 
 def encode(examples: Sequence[Example], spec: TaskSpec, tokenizer: PreTrainedTokenizerFast, max_length: int) -> Encoded:

@@ -1,7 +1,8 @@
-"""Examples from files: tab-separated, JSON lines, or one word per line, read as the task's YAML says."""
+"""Examples from files: tab- or comma-separated, JSON lines, or one word per line, read as the task's YAML says."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ from typing import Any
 
 from adapterx.recipe.problems import did_you_mean
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample, TextExample
-from adapterx.tasks.spec import Column, Files, Fold, Local, TaskSpec
+from adapterx.tasks.spec import Column, Files, Fold, Hub, Local, TaskSpec
 
 ENVIRONMENT = "ADAPTERX_DATA"
 DEFAULT_ROOT = "../shared/data"
@@ -49,9 +50,9 @@ def load(spec: TaskSpec, source: Local, language: str, split: str) -> list[Examp
         rows += 1
         if labels is not None and number >= len(labels):
             raise DataError(f"{root() / str(files.labels)}: has {len(labels)} labels, fewer than {place}")
-        if _kept(files.fold, number):
+        if kept(files.fold, number):
             given = None if labels is None else labels[number]
-            examples.append(_example(spec, source, f"{split}-{number}", place, row, given))
+            examples.append(example(spec, source, f"{split}-{number}", place, row, given))
     if labels is not None and rows != len(labels):
         raise DataError(f"{root() / str(files.labels)}: has {len(labels)} labels for {rows} rows")
     if split == "test" and (twice := [id for id, count in Counter(e.id for e in examples).items() if count > 1]):
@@ -65,11 +66,11 @@ def size(source: Local, language: str, split: str) -> int:
     files = source.files(language, split)
     if files is None:
         return 0
-    counts = (_count(path, source.reader == "conll", *_stamp(path)) for path in _paths(files, language))
-    rows = sum(counts)
+    counts = (_count(path, source.reader, *_stamp(path)) for path in _paths(files, language))
+    rows = sum(counts) - source.header * len(files.paths)
     if files.fold is None:
         return rows
-    return sum(_kept(files.fold, number) for number in range(rows))
+    return sum(kept(files.fold, number) for number in range(rows))
 
 
 def digest(source: Local, language: str, split: str) -> list[str]:
@@ -96,9 +97,11 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4096)
-def _count(path: Path, sentences: bool, _bytes: int, _modified: int) -> int:
-    if sentences:
+def _count(path: Path, reader: str, _bytes: int, _modified: int) -> int:
+    if reader == "conll":
         return sum(1 for _ in _sentences(path))
+    if reader == "csv":
+        return sum(1 for _ in _read_csv(path))
     return sum(1 for line in _lines(path) if line)
 
 
@@ -138,7 +141,8 @@ def _sentences(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
 
 def _rows(source: Local, files: Files, language: str) -> Iterator[tuple[str, Row]]:
     """Every row with its place for messages."""
-    rows = (row for path in _paths(files, language) for row in _READERS[source.reader](path))
+    read = _read_titled if source.header else _READERS[source.reader]
+    rows = (row for path in _paths(files, language) for row in read(path))
     if files.aligned is None:
         yield from rows
         return
@@ -162,6 +166,30 @@ def _read_tsv(path: Path) -> Iterator[tuple[str, Row]]:
             yield f"{path}:{number}", dict(enumerate(line.split("\t")))
 
 
+def _read_titled(path: Path) -> Iterator[tuple[str, Row]]:
+    """Tab-separated lines under the names of their columns; quotation marks are text."""
+    titles: list[str] = []
+    for place, row in _read_tsv(path):
+        if not titles:
+            titles = list(row.values())
+            continue
+        if len(row) != len(titles):
+            raise DataError(f"{place}: has {len(row)} columns, and the first line {len(titles)}")
+        yield place, dict(zip(titles, row.values(), strict=True))
+
+
+def _read_csv(path: Path) -> Iterator[tuple[str, Row]]:
+    """Comma-separated rows under the names of their columns; a quoted text may hold line feeds (RFC 4180)."""
+    reader = csv.DictReader(f"{line}\n" for line in _lines(path))
+    try:
+        for row in reader:
+            if None in row or None in row.values():
+                raise DataError(f"{path}:{reader.line_num}: has not as many columns as the first line")
+            yield f"{path}:{reader.line_num}", row
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: is not CSV ({error})") from None
+
+
 def _read_json(path: Path) -> Iterator[tuple[str, Row]]:
     for number, line in enumerate(_lines(path), start=1):
         if line:
@@ -171,6 +199,7 @@ def _read_json(path: Path) -> Iterator[tuple[str, Row]]:
 _READERS: Mapping[str, Callable[[Path], Iterator[tuple[str, Row]]]] = {
     "conll": _read_conll,
     "tsv": _read_tsv,
+    "csv": _read_csv,
     "jsonl": _read_json,
 }
 
@@ -189,11 +218,19 @@ def _given_labels(files: Files) -> list[str] | None:
     return None if files.labels is None else [line for line in _lines(root() / files.labels) if line]
 
 
-def _kept(fold: Fold | None, number: int) -> bool:
+def kept(fold: Fold | None, number: int) -> bool:
+    """Whether a row of this number, counted from 0, is kept."""
     return fold is None or number % fold.of in fold.keep
 
 
-def _example(spec: TaskSpec, source: Local, name: str, place: str, row: Row, given: str | None) -> Example:
+def example(spec: TaskSpec, source: Local | Hub, name: str, place: str, row: Row, given: str | None = None) -> Example:
+    """What a row says.
+
+    Args:
+        name: identifies the item where no column does.
+        place: where the row stands, for messages.
+        given: the label, where it stands apart from the row.
+    """
     columns, reading = source.columns, _Reading(spec, source, place, row)
     identity = reading.text(columns["id"]) if "id" in columns else name
     if spec.format == "tagging":
@@ -213,7 +250,7 @@ def _example(spec: TaskSpec, source: Local, name: str, place: str, row: Row, giv
 class _Reading:
     """One row, read by column."""
 
-    def __init__(self, spec: TaskSpec, source: Local, place: str, row: Row) -> None:
+    def __init__(self, spec: TaskSpec, source: Local | Hub, place: str, row: Row) -> None:
         self._spec, self._source, self._place, self._row = spec, source, place, row
 
     def cell(self, column: Column | tuple[Column, ...]) -> Any:
@@ -228,10 +265,11 @@ class _Reading:
         return self._meant(column)
 
     def label(self, value: object) -> int:
-        labels = self._spec.labels
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(labels):
-            return value
-        name = self._source.values.get("label", {}).get(str(value), str(value))
+        labels, meant = self._spec.labels, self._source.values.get("label", {})
+        number = value if isinstance(value, int) and not isinstance(value, bool) else -1
+        if 0 <= number < len(labels) and str(number) not in meant:
+            return number
+        name = meant.get(str(value), str(value))
         if name not in labels:
             raise DataError(f"{self._place}: unknown label {name!r}; the task has {', '.join(labels)}")
         return labels.index(name)

@@ -1,0 +1,184 @@
+"""Which tasks share items: by what their YAML says, and by their texts.
+
+A test item in one language gives away the same item in all others, so of a parallel task every language counts, not
+only those that are trained or scored in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from array import array
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapterx.plan.kinship import Kinship
+from adapterx.plan.stage import TaskPart
+from adapterx.store import write_stream
+from adapterx.tasks import data
+from adapterx.tasks.catalog import UnknownTask
+from adapterx.tasks.examples import ChoiceExample, Example, PairExample, Split, TaggingExample
+from adapterx.tasks.spec import TaskSpec
+
+VERSION = 1
+"""Raised whenever an item would get another key."""
+
+LONG = 60
+"""Bytes of UTF-8 from which a text is taken to be no chance repetition; "Thank you !" stands in many corpora twice."""
+OWN_SHARE = 0.01
+"""Of a task's long test items, those that its own publisher's training split may repeat."""
+ANY_SHARE = 0.05
+"""Of all test items, short ones included, those that may be repeated."""
+
+Keys: TypeAlias = NDArray[np.uint64]
+"""(items) distinct and sorted: a hash of the item's texts, whose lowest bit says whether they are long."""
+Node: TypeAlias = tuple[str, Split]
+
+
+class Relations:
+    """Compares what is trained on with what is scored (`adapterx.plan.kinship.Compare`).
+
+    Args:
+        beside: where tasks of the user's own are found.
+        store: the directory under which keys of items are kept, if it exists.
+    """
+
+    def __init__(self, beside: Path | None, store: Path | None = None) -> None:
+        self.spec = cache(lambda name: data.find(name, beside))
+        self._kept = store / "cache" / "items" if store is not None and store.is_dir() else None
+        self._keys = cache(self._found)
+
+    def __call__(self, trained: TaskPart, scored: TaskPart) -> Kinship:
+        """Declared relations first, then the texts, where both are at hand without the network."""
+        known = self.spec(scored.task)
+        same = trained.task == scored.task or trained.task in known.same_task
+        if common := sorted(self._sources(trained.task, "train") & self._sources(scored.task, "test")):
+            task, split = common[0]
+            return Kinship(
+                f"training on '{trained.task}' leaks into the test set of '{scored.task}': both hold items of"
+                f" {task}'s {split} split (derived_from)",
+                same_task=same,
+            )
+        if trained.format != scored.format:
+            return Kinship(same_task=same)
+        leak = remark = None
+        for language in self._languages(trained, scored):
+            found = self._compared(trained, scored, language)
+            leak, remark = leak or found.leak, remark or found.remark
+        return Kinship(leak, remark, same)
+
+    def _sources(self, task: str, split: Split) -> set[Node]:
+        """A split and all that it is derived from, however far back."""
+        found: set[Node] = set()
+        left: list[Node] = [(task, split)]
+        while left:
+            node = left.pop()
+            if node not in found:
+                found.add(node)
+                left += self._parents(*node)
+        return found
+
+    def _parents(self, task: str, split: Split) -> Iterator[Node]:
+        try:
+            known = self.spec(task)
+        except UnknownTask:  # a task may name a source that nobody has described
+            return
+        for other, splits in known.derived_from.get(split, {}).items():
+            yield from ((other, one) for one in splits)
+
+    def _languages(self, trained: TaskPart, scored: TaskPart) -> list[str]:
+        """In which texts are compared: one of them is enough where both sides have the same items in each."""
+        learnt, known = self.spec(trained.task), self.spec(scored.task)
+        left = learnt.languages if learnt.parallel else trained.languages
+        right = known.languages if known.parallel else scored.languages
+        both = [code for code in left if code in right]
+        usable = [
+            code for code in both if _there(learnt, trained, code, "train") and _there(known, scored, code, "test")
+        ]
+        return usable[:1] if learnt.parallel and known.parallel else usable
+
+    def _compared(self, trained: TaskPart, scored: TaskPart, language: str) -> Kinship:
+        sides = ((trained, "train"), (scored, "test"))
+        missing = [
+            part.task for part, split in sides if not data.at_hand(self.spec(part.task), part.source, language, split)
+        ]
+        if missing:
+            return Kinship(
+                remark=f"whether '{trained.task}' shares items with the test set of '{scored.task}' is not looked at:"
+                f" '{missing[0]}' is not downloaded yet"
+            )
+        learnt, tested = (self._keys(part.task, part.source, language, split) for part, split in sides)
+        return _judged(learnt, tested, trained, scored, language)
+
+    def _found(self, task: str, source: str, language: str, split: str) -> Keys:
+        """The keys of a split's items, kept by the fingerprint of its content."""
+        spec = self.spec(task)
+        if self._kept is None:
+            return keys(data.stream(spec, source, language, split))
+        path = self._kept / f"{data.fingerprint(spec, source, {split: [language]})}.{VERSION}.npy"
+        try:
+            return np.asarray(np.load(path, allow_pickle=False), dtype=np.uint64)
+        except (OSError, ValueError):
+            found = keys(data.stream(spec, source, language, split))
+        with suppress(OSError):  # what cannot be kept is computed again next time
+            write_stream(path, lambda temporary: _save(temporary, found))
+        return found
+
+
+def _there(spec: TaskSpec, part: TaskPart, language: str, split: Split) -> bool:
+    """Whether a split in a language is read anyway, or its files lie here."""
+    if language in part.languages:
+        return True
+    try:
+        here = data.at_hand(spec, part.source, language, split)
+        return here and data.known_size(spec, part.source, language, split) != 0
+    except OSError:
+        return False
+
+
+def keys(examples: Iterable[Example]) -> Keys:
+    """The keys of items: hashes of their texts, in any order, after NFKC, in lower case, runs of space as one."""
+    found = array("Q")
+    for one in examples:
+        text = "\x1f".join(sorted(" ".join(unicodedata.normalize("NFKC", t).lower().split()) for t in _texts(one)))
+        content = text.encode(errors="surrogatepass")
+        hashed = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+        found.append(hashed & ~1 | (len(content) >= LONG))
+    return np.unique(np.asarray(found, dtype=np.uint64))
+
+
+def _texts(one: Example) -> tuple[str, ...]:
+    if isinstance(one, PairExample):
+        return (one.text,) if one.text_pair is None else (one.text, one.text_pair)
+    if isinstance(one, ChoiceExample):
+        return (one.context, *one.choices)
+    if isinstance(one, TaggingExample):
+        return (" ".join(one.words),)
+    return (one.text,)
+
+
+def _judged(learnt: Keys, tested: Keys, trained: TaskPart, scored: TaskPart, language: str) -> Kinship:
+    """Nothing long may be shared with another task; a task's own splits are its publisher's, up to a limit."""
+    shared = np.intersect1d(learnt, tested, assume_unique=True)
+    if not len(shared):
+        return Kinship()
+    long, all_long = int((shared & 1).sum()), int((tested & 1).sum())
+    own = trained.task == scored.task and trained.source == scored.source
+    words = (
+        f"{len(shared):,} of the {len(tested):,} test items of '{scored.task}' in {language} are also training items of"
+        f" '{trained.task}'"
+    )
+    if len(shared) > ANY_SHARE * len(tested) or long > (OWN_SHARE * all_long if own else 0):
+        return Kinship(f"training on '{trained.task}' leaks into the test set of '{scored.task}': {words}")
+    return Kinship(remark=f"{words}, {long} of them longer than {LONG} bytes; that few are let pass")
+
+
+def _save(path: Path, found: Keys) -> None:
+    with path.open("wb") as stream:
+        np.save(stream, found, allow_pickle=False)

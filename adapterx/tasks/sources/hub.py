@@ -1,0 +1,204 @@
+"""Examples from parquet files of a dataset on the Hub, a batch of rows in memory at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from adapterx.recipe.problems import did_you_mean
+from adapterx.store.identity import JSON
+from adapterx.tasks.examples import Example
+from adapterx.tasks.sources import hub_files
+from adapterx.tasks.sources.hub_files import Listing
+from adapterx.tasks.sources.local import DataError, Row, example, kept
+from adapterx.tasks.spec import Hub, HubRows, TaskSpec
+
+_BATCH = 1024  # rows that are Python objects at once
+
+_LAYOUTS = (
+    "{config}/{split}/*.parquet",  # the Hub's own conversion, branch refs/convert/parquet
+    "{config}/{split}-*.parquet",  # what `push_to_hub` of the datasets library writes for a configuration
+    "{config}/{split}.parquet",
+)
+_ROOT_LAYOUTS = ("data/{split}-*.parquet", "data/{split}.parquet", "{split}-*.parquet", "{split}.parquet")
+"""Where a dataset has no configurations but `default`."""
+
+
+def stream(spec: TaskSpec, source: Hub, language: str, split: str) -> Iterator[Example]:
+    """The examples of a split, in the order of the files; none where the task has no such split.
+
+    Files are fetched when their turn comes. Raises DataError naming dataset, file and row or column.
+    """
+    rows = source.rows(language, split)
+    if rows is None:
+        return
+    found = hub_files.listing(source.dataset, source.revision)
+    read = (row for path in _paths(found, source, rows, language) for row in _read(found, path, source, rows))
+    seen: set[str] = set()
+    for number, (place, row) in enumerate(read):
+        if not kept(rows.fold, number) or not _wanted(row, rows.where):
+            continue
+        one = example(spec, source, f"{split}-{number}", place, row)
+        if split == "test":
+            if one.id in seen:
+                # A report pairs scores by item, so an id must mean one item.
+                raise DataError(f"{place}: the id '{one.id}' stands at more than one item")
+            seen.add(one.id)
+        yield one
+
+
+def size(source: Hub, language: str, split: str) -> int | None:
+    """How many examples a split has, by its files' metadata; None where rows are chosen by what they say."""
+    rows = source.rows(language, split)
+    if rows is None:
+        return 0
+    found = hub_files.listing(source.dataset, source.revision)
+    return _counted(found, source, rows, language)
+
+
+def known_size(source: Hub, language: str, split: str) -> int | None:
+    """The same as far as it is known without the network."""
+    rows = source.rows(language, split)
+    if rows is None:
+        return 0
+    found = hub_files.remembered(source.dataset, source.revision)
+    if found is None:
+        return None
+    try:
+        paths = _paths(found, source, rows, language)
+    except DataError:
+        return None
+    here = all(path in found.rows or hub_files.cached(found.dataset, found.commit, path) for path in paths)
+    return _counted(found, source, rows, language) if here else None
+
+
+def at_hand(source: Hub, language: str, split: str) -> bool:
+    """Whether a split can be read without the network."""
+    rows = source.rows(language, split)
+    if rows is None:
+        return True
+    found = hub_files.remembered(source.dataset, source.revision)
+    if found is None:
+        return False
+    try:
+        paths = _paths(found, source, rows, language)
+    except DataError:
+        return False
+    return all(hub_files.cached(found.dataset, found.commit, path) for path in paths)
+
+
+def digest(source: Hub, language: str, split: str) -> dict[str, JSON]:
+    """What decides the rows of a split: the content of its files in order, and which of their rows are kept.
+
+    Blobs name content, so another commit that holds the same files comes to the same.
+    """
+    rows = source.rows(language, split)
+    if rows is None:
+        return {"blobs": []}
+    found = hub_files.listing(source.dataset, source.revision)
+    blobs: list[JSON] = [found.files[path].id for path in _paths(found, source, rows, language)]
+    chosen = rows.model_dump(mode="json", include={"where", "fold"}, exclude_defaults=True)
+    return {"blobs": blobs, **chosen}
+
+
+def _counted(found: Listing, source: Hub, rows: HubRows, language: str) -> int | None:
+    paths = _paths(found, source, rows, language)
+    if rows.where:
+        return None
+    total = sum(hub_files.count(found, path) for path in paths)
+    return total if rows.fold is None else sum(kept(rows.fold, number) for number in range(total))
+
+
+def _paths(found: Listing, source: Hub, rows: HubRows, language: str) -> list[str]:
+    """The files of a split, in order; DataError naming what the dataset has instead."""
+    code = source.codes.get(language, language)
+    config = (rows.config or source.config).replace("{language}", code)
+    split = rows.split.replace("{language}", code)
+    layouts = rows.paths or (*_LAYOUTS, *(_ROOT_LAYOUTS if config == "default" else ()))
+    for layout in layouts:
+        pattern = layout.replace("{config}", config).replace("{split}", split).replace("{language}", code)
+        if matching := sorted(path for path in found.files if _matches(path, pattern)):
+            return matching
+    raise DataError(_nothing(found, config, split, rows))
+
+
+def _matches(path: str, pattern: str) -> bool:
+    return path.count("/") == pattern.count("/") and PurePosixPath(path).match(pattern)
+
+
+def _nothing(found: Listing, config: str, split: str, rows: HubRows) -> str:
+    where = f"the dataset {found.dataset} at {found.commit[:12]}"
+    if not found.files:
+        return f"{where} has no parquet files; its branch refs/convert/parquet may have some"
+    if rows.paths:
+        return f"{where} has no file that matches {' or '.join(rows.paths)} (config {config!r}, split {split!r})"
+    configs = sorted({path.split("/")[0] for path in found.files if "/" in path})
+    if config not in configs:
+        hint = did_you_mean(config, configs)
+        return f"{where} has no config {config!r}" + (f" ({hint})" if hint else "")
+    inside = [path.removeprefix(f"{config}/") for path in found.files if path.startswith(f"{config}/")]
+    splits = sorted({re.sub(r"(-\d+-of-\d+)?\.parquet$|/.*$", "", path) for path in inside})
+    hint = did_you_mean(split, splits)
+    return f"{where} has no split {split!r} of {config!r}" + (f" ({hint})" if hint else "")
+
+
+def _read(found: Listing, path: str, source: Hub, rows: HubRows) -> Iterator[tuple[str, Row]]:
+    """Rows with their places for messages: row group after row group, only the columns that are asked for."""
+    import pyarrow
+    import pyarrow.parquet
+
+    local = hub_files.download(found.dataset, found.commit, path)
+    name = f"{found.dataset}: {path}"
+    try:
+        with pyarrow.parquet.ParquetFile(local) as file:
+            columns = _columns(source, rows)
+            _check_columns(columns, file.schema_arrow, name)
+            number = 0
+            for batch in file.iter_batches(_BATCH, columns=columns):
+                for row in batch.to_pylist():
+                    yield f"{name}, row {number}", _flat(row)
+                    number += 1
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{name}: cannot be read ({error})") from error
+
+
+def _columns(source: Hub, rows: HubRows) -> list[str]:
+    """Every column that is looked at, each once."""
+    written = [one for given in source.columns.values() for one in ((given,) if isinstance(given, str) else given)]
+    named = [key for one in written for key in (re.findall(r"\{(\w+)\}", one) if "{" in one else [one])]
+    return list(dict.fromkeys([*named, *rows.where]))
+
+
+def _check_columns(columns: list[str], schema: Any, name: str) -> None:
+    known = [one.name for one in schema]
+    for field in schema:
+        inner = field.type
+        known += [f"{field.name}.{inner.field(place).name}" for place in range(_width(inner))]
+    for column in columns:
+        if column not in known:
+            hint = did_you_mean(column, known)
+            raise DataError(f"{name}: has no column {column!r}" + (f" ({hint})" if hint else ""))
+
+
+def _width(type_: Any) -> int:
+    """Fields of a struct; other types have none."""
+    import pyarrow
+
+    return int(type_.num_fields) if pyarrow.types.is_struct(type_) else 0
+
+
+def _flat(row: Mapping[str, Any]) -> Row:
+    """A row with the fields of its structs beside them, under dotted names."""
+    inner = {
+        f"{name}.{field}": value
+        for name, struct in row.items()
+        if isinstance(struct, dict)
+        for field, value in struct.items()
+    }
+    return {**row, **inner} if inner else row
+
+
+def _wanted(row: Row, where: Mapping[str, tuple[str, ...]]) -> bool:
+    return all(str(row[column]) in values for column, values in where.items())

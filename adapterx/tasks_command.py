@@ -1,0 +1,198 @@
+"""`adapterx tasks`: the catalog, and examples as a model sees them. Heavy imports wait until it runs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from adapterx.tasks.encoded import Encoded
+    from adapterx.tasks.spec import TaskSpec
+
+SPLITS = ("train", "dev", "test")
+_READ = "bold cyan"
+_LABEL = "green"
+_MARK = "▁"
+"""Stands where a word begins, in XLM-R's vocabulary."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    show = actions.add_parser("show", help="print examples of a task as a model sees them")
+    show.add_argument("name", metavar="NAME", help="a task of the catalog, or of a YAML file in this directory")
+    show.add_argument("--language", metavar="LANG", help="default: the task's first")
+    show.add_argument("--split", choices=SPLITS, help="default: the first that there is")
+    show.add_argument("--source", metavar="SOURCE", help="default: the task's first")
+    show.add_argument("-n", type=_positive, default=3, metavar="N", help="how many examples (default 3)")
+    show.add_argument(
+        "--backbone", default="embedded/e5-small", metavar="MODEL", help="whose tokenizer (MODEL@REVISION on the Hub)"
+    )
+    show.add_argument("--max-length", type=_positive, default=128, metavar="N", help="tokens per sequence")
+
+
+def run(args: argparse.Namespace, console: Console) -> None:
+    """List the catalog, or show examples. Raises what the tasks and backbones raise, worded for the user."""
+    if args.action == "show":
+        for line in _shown(args):
+            console.print(line, soft_wrap=False)
+    else:
+        console.print(_listed())
+
+
+def _listed() -> Table:
+    """A row per task."""
+    from rich.table import Table
+
+    from adapterx.tasks.data import find, names
+
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    for title in ("task", "format", "languages", "train", "dev", "test", "sources", "licence"):
+        whole = title not in ("sources", "licence")
+        table.add_column(title, justify="right" if title in SPLITS else "left", overflow="fold", no_wrap=whole)
+    for name in names():
+        spec = find(name)
+        languages = spec.languages[0] if len(spec.languages) == 1 else f"{len(spec.languages)}"
+        sources = ", ".join(f"{source}{_state(spec, source)}" for source in spec.sources)
+        table.add_row(name, spec.format, languages, *map(str, _sizes(spec)), sources, spec.licence)
+    table.caption = "Sizes are per language (the first one's), of the first source whose files are here."
+    table.caption_justify = "left"
+    return table
+
+
+def _sizes(spec: TaskSpec) -> list[str]:
+    """Examples per split, of the first source that tells without the network."""
+    for source in spec.sources:
+        found = [_size(spec, source, split) for split in SPLITS]
+        if None not in found:
+            return [f"{size:,}" if size else "–" for size in found]
+    return ["?"] * len(SPLITS)
+
+
+def _size(spec: TaskSpec, source: str, split: str) -> int | None:
+    from adapterx.tasks.data import known_size
+
+    try:
+        found = [known_size(spec, source, language, split) for language in _languages(spec, source)]
+    except (OSError, ValueError):
+        return None
+    return next((size for size in found if size != 0), 0)
+
+
+def _languages(spec: TaskSpec, source: str) -> tuple[str, ...]:
+    """The first language, and those of splits that it has no part in."""
+    splits: Any = getattr(spec.sources[source], "splits", {})
+    named = [part.languages[0] for parts in splits.values() for part in parts if getattr(part, "languages", None)]
+    return tuple(dict.fromkeys([spec.languages[0], *named]))
+
+
+def _state(spec: TaskSpec, source: str) -> str:
+    """Whether a source can be read here and now; what is embedded always can."""
+    from adapterx.tasks.data import at_hand
+
+    kind = spec.sources[source].kind
+    if kind == "embedded":
+        return ""
+    if kind == "local":
+        missing = any(_size(spec, source, split) is None for split in SPLITS)
+        return " (no files)" if missing else " (here)"
+    here = all(at_hand(spec, source, language, split) for language in _languages(spec, source) for split in SPLITS)
+    return " (downloaded)" if here else " (not downloaded)"
+
+
+def _shown(args: argparse.Namespace) -> Iterator[Text]:
+    """Examples decoded from the arrays that training and evaluation get."""
+    from itertools import islice
+
+    from rich.text import Text
+
+    from adapterx.backbones.load import load_tokenizer
+    from adapterx.recipe import Backbone
+    from adapterx.tasks import data
+    from adapterx.tasks.formats import encode
+
+    spec = data.find(args.name, Path.cwd())
+    source, language, split = _chosen(spec, args)
+    examples = list(islice(data.stream(spec, source, language, split), args.n))
+    size = data.sizes(spec, source, language, split)
+    model, _, revision = args.backbone.partition("@") if "/" in args.backbone else (args.backbone, "", "")
+    if model.startswith("embedded/"):
+        model, revision = args.backbone, ""
+    tokenizer = load_tokenizer(Backbone(model=model, revision=revision or None))
+    encoded = encode(examples, spec, tokenizer, args.max_length)
+    head = Text.assemble((spec.name, "bold"), f" · {spec.format} · {language} · {split} ({source})")
+    head.append(f" · {'?' if size is None else f'{size:,}'} examples")
+    yield head.append(f" · labels: {', '.join(spec.labels)}" if spec.labels else "")
+    yield Text("«…» is where the head reads", style="dim")
+    for number in range(len(encoded)):
+        yield Text()
+        yield from _example(spec, encoded, number, tokenizer)
+
+
+def _chosen(spec: TaskSpec, args: argparse.Namespace) -> tuple[str, str, str]:
+    """Source, language and split, by default the first of each that holds examples."""
+    from adapterx.recipe.problems import did_you_mean
+    from adapterx.tasks import data
+    from adapterx.tasks.catalog import UnknownTask
+
+    source = args.source or next(iter(spec.sources))
+    language = args.language or spec.languages[0]
+    for given, known, noun in ((source, spec.sources, "source"), (language, spec.languages, "language")):
+        if given not in known:
+            hint = did_you_mean(given, known)
+            raise UnknownTask(f"the task '{spec.name}' has no {noun} '{given}'" + (f" ({hint})" if hint else ""))
+    splits = (args.split,) if args.split else SPLITS
+    for split in splits:
+        if data.sizes(spec, source, language, split) != 0:
+            return source, language, split
+    raise UnknownTask(f"the task '{spec.name}' ({source}) has no {' or '.join(splits)} data in '{language}'")
+
+
+def _example(spec: TaskSpec, encoded: Encoded, number: int, tokenizer: Any) -> Iterator[Text]:
+    """One example: its id and label, then each of its sequences."""
+    from rich.text import Text
+
+    first, last = encoded.example_sequences[number : number + 2].tolist()
+    reads = encoded.read_tokens[slice(*encoded.example_reads[number : number + 2].tolist())].tolist()
+    labels = encoded.labels[slice(*encoded.example_labels[number : number + 2].tolist())].tolist()
+    each = len(labels) == len(reads) and spec.format == "tagging"
+    named = dict(zip(reads, labels, strict=True)) if each else {}
+    title = Text(encoded.ids[number], style="bold")
+    if spec.labels and len(labels) == 1 and not each:
+        title.append("  ").append(spec.labels[labels[0]], style=_LABEL)
+    yield title
+    for place in range(first, last):
+        start, stop = encoded.sequence_offsets[place : place + 2].tolist()
+        line = Text("  ")
+        if spec.format == "multiple-choice":
+            line.append("→ " if labels == [place - first] else "  ", style=_LABEL)
+        pieces = tokenizer.convert_ids_to_tokens(encoded.tokens[start:stop].tolist())
+        for token, piece in enumerate(pieces, start=start):
+            _append(line, piece, token in reads, spec.labels[named[token]] if token in named else "")
+        yield line.append(f"  ({stop - start} tokens)", style="dim")
+
+
+def _append(line: Text, piece: str, read: bool, label: str) -> None:
+    """A token, a space where a word begins; where the head reads it stands in «»."""
+    if piece.startswith(_MARK):
+        line.append(" ")
+        piece = piece.removeprefix(_MARK) or (_MARK if read else "")
+    if not read:
+        line.append(piece)
+        return
+    line.append(f"«{piece}»", style=_READ)
+    if label:
+        line.append(f"/{label}", style=_LABEL)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"should be 1 or more, not {text}")
+    return number

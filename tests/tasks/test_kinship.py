@@ -1,0 +1,187 @@
+"""Items that are trained on and scored: declared, and found by their texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapterx.plan.stage import TaskPart
+from adapterx.tasks import data
+from adapterx.tasks.catalog import find, names
+from adapterx.tasks.examples import ChoiceExample, PairExample
+from adapterx.tasks.kinship import Relations, keys
+from adapterx.tasks.sources import local
+from adapterx.tasks.spec import Embedded
+
+YAML = """\
+adapterx: 1
+name: {name}
+description: …
+format: pair-classification
+labels: ["no", "yes"]
+metrics: accuracy
+languages: [en, de]
+parallel: {parallel}
+licence: CC0-1.0
+{more}sources:
+  local:
+    kind: local
+    reader: tsv
+    columns: {{text: 0, text_pair: 1, label: 2}}
+    splits: {{train: {{paths: "{train}"}}, test: {{paths: "{test}"}}}}
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(local.ENVIRONMENT, str(tmp_path))
+    return tmp_path
+
+
+def describe(here: Path, name: str, train: str = "train.tsv", test: str = "test.tsv", **more: Any) -> None:
+    """A task whose files are made by `rows`."""
+    parallel = str(more.pop("parallel", False)).lower()
+    lines = "".join(f"{key}: {value}\n" for key, value in more.items())
+    text = YAML.format(name=name, train=train, test=test, parallel=parallel, more=lines)
+    (here / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+def rows(path: Path, first: int, count: int, text: str = "an item that is long enough not to be a chance") -> None:
+    path.write_text("".join(f"{text} {n}\tsays the other text\tno\n" for n in range(first, first + count)))
+
+
+def part(name: str, *languages: str, source: str = "local", beside: Path | None = None) -> TaskPart:
+    spec = find(name, beside)
+    return TaskPart(name, spec.format, spec.labels, source, languages, "", spec.tokens)
+
+
+def test_an_item_is_its_texts_however_they_are_written() -> None:
+    pairs = [
+        PairExample("1", "The  ﬁrst", "second\n", 0),
+        PairExample("2", "SECOND", "the first", 1),
+        PairExample("3", "third", None, 0),
+    ]
+    assert len(keys(pairs)) == 2
+    choices = [ChoiceExample("1", "c", ("a", "b"), 0), ChoiceExample("2", "c", ("b", "a"), 1)]
+    assert len(keys(choices)) == 1
+    assert keys([]).size == 0
+
+
+def test_items_of_another_task_are_found(here: Path) -> None:
+    describe(here, "one")
+    describe(here, "two", test="one-test.tsv")
+    rows(here / "train.tsv", 0, 50)
+    rows(here / "test.tsv", 100, 50)
+    rows(here / "one-test.tsv", 49, 50)
+    relations = Relations(here)
+    trained, apart, shared = (part(name, "en", beside=here) for name in ("one", "one", "two"))
+    assert relations(trained, apart).leak is None
+    leak = relations(trained, shared).leak
+    assert leak is not None
+    assert leak.startswith("training on 'one' leaks into the test set of 'two': 1 of the 50 test items of 'two' in en")
+
+
+def test_a_task_may_repeat_little_of_its_own(here: Path) -> None:
+    describe(here, "one")
+    rows(here / "train.tsv", 0, 300)
+    rows(here / "test.tsv", 299, 200)
+    own = part("one", "en", beside=here)
+    found = Relations(here)(own, own)
+    assert found.leak is None
+    assert found.same_task
+    assert found.remark is not None and "1 of the 200 test items" in found.remark
+    rows(here / "test.tsv", 290, 200)
+    assert "10 of the 200" in str(Relations(here)(own, own).leak)
+
+
+def test_short_texts_recur_by_chance(here: Path) -> None:
+    describe(here, "one")
+    describe(here, "two")
+    rows(here / "train.tsv", 0, 100, "hm")
+    rows(here / "test.tsv", 98, 100, "hm")
+    assert Relations(here)(part("one", "en", beside=here), part("two", "en", beside=here)).leak is None
+    rows(here / "test.tsv", 90, 100, "hm")
+    assert Relations(here)(part("one", "en", beside=here), part("two", "en", beside=here)).leak
+
+
+def test_a_translation_gives_an_item_away(here: Path) -> None:
+    describe(here, "one", train="train-{language}.tsv")
+    describe(here, "parallel", test="test-{language}.tsv", parallel=True)
+    describe(here, "apart", test="test-{language}.tsv")
+    rows(here / "train-en.tsv", 0, 20)
+    rows(here / "train-de.tsv", 0, 20, "ein Text, der lang genug ist, um kein Zufall zu sein")
+    rows(here / "train.tsv", 0, 1)
+    rows(here / "test-en.tsv", 10, 20)
+    rows(here / "test-de.tsv", 500, 20, "ein anderer Text, der lang genug ist, um kein Zufall zu sein")
+    trained, relations = part("one", "en", beside=here), Relations(here)
+    assert relations(trained, part("parallel", "de", beside=here)).leak, "the same items are in English"
+    assert relations(trained, part("apart", "de", beside=here)).leak is None
+    assert relations(trained, part("apart", "de", "en", beside=here)).leak
+
+
+def test_the_language_compared_is_one_that_both_have(here: Path) -> None:
+    """Both are parallel, and English comes first in both, but it has no training data."""
+    describe(here, "one", train="train-{language}.tsv", test="one-{language}.tsv", parallel=True)
+    describe(here, "two", test="test-{language}.tsv", parallel=True)
+    rows(here / "train-de.tsv", 0, 20)
+    rows(here / "test-de.tsv", 0, 20)
+    rows(here / "test-en.tsv", 500, 20)
+    assert Relations(here)(part("one", "de", beside=here), part("two", "en", beside=here)).leak
+
+
+def test_declared_relations_are_followed_to_a_common_source(here: Path) -> None:
+    describe(here, "one", derived_from="{train: {between: test}}")
+    describe(here, "between", derived_from="{test: {nowhere: [dev]}}")
+    describe(here, "two", derived_from="{test: {nowhere: dev}}", same_task="[one]")
+    describe(here, "three", derived_from="{test: {nowhere: test}}")
+    relations = Relations(here)
+    found = relations(part("one", "en", beside=here), part("two", "en", beside=here))
+    assert found.leak == (
+        "training on 'one' leaks into the test set of 'two': both hold items of nowhere's dev split (derived_from)"
+    )
+    assert found.same_task
+    rows(here / "train.tsv", 0, 5)
+    rows(here / "test.tsv", 10, 5)
+    apart = relations(part("one", "en", beside=here), part("three", "en", beside=here))
+    assert (apart.leak, apart.same_task) == (None, False)
+
+
+def test_keys_are_kept_by_content(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    describe(here, "one")
+    rows(here / "train.tsv", 0, 5)
+    rows(here / "test.tsv", 10, 5)
+    store, own = here / "store", part("one", "en", beside=here)
+    Relations(here, store)(own, own)
+    assert not store.exists(), "a plan alone makes no store"
+    store.mkdir()
+    Relations(here, store)(own, own)
+    assert len(list((store / "cache" / "items").iterdir())) == 2
+    monkeypatch.setattr(data, "stream", None)
+    assert Relations(here, store)(own, own).leak is None
+
+
+def test_embedded_tasks_share_nothing() -> None:
+    relations = Relations(None)
+    tasks = [name for name in names() if isinstance(next(iter(find(name).sources.values())), Embedded)]
+    for learnt in tasks:
+        for scored in tasks:
+            if find(scored).metrics:
+                found = relations(
+                    part(learnt, "en", "de", source="embedded"), part(scored, "sw", "th", source="embedded")
+                )
+                assert (found.leak, found.remark) == (None, None)
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_real_tasks_that_go_together() -> None:
+    relations = Relations(None)
+    xnli, lingnli, udpos = part("xnli", "en", "de"), part("lingnli", "en"), part("udpos", "en", "de")
+    assert (relations(lingnli, xnli).leak, relations(lingnli, xnli).same_task) == (None, True)
+    found = relations(udpos, udpos)
+    assert found.leak is None and found.remark is not None and "56 of the 3,874 test items" in found.remark
+    for learnt, scored in (("copa", "xcopa"), ("xcopa", "copa"), ("mrpc", "paws-x"), ("sick", "cad-snli")):
+        assert relations(part(learnt, "en"), part(scored, "en")).leak is None, learnt
+    for name in ("mrpc", "sick", "cad-snli"):
+        assert relations(part(name, "en"), part(name, "en")).leak is None, name

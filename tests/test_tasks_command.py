@@ -1,0 +1,84 @@
+"""`adapterx tasks`, through the real command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adapterx.cli import main
+from adapterx.tasks.catalog import names
+from adapterx.tasks.sources import local
+from tests.backbones.checkpoints import save
+
+OWN = """\
+adapterx: 1
+name: mine
+description: …
+format: tagging
+labels: [O, B-X]
+metrics: span_f1
+languages: [en]
+licence: CC0-1.0
+sources:
+  local: {kind: local, reader: conll, columns: {words: 0, tags: 1}, splits: {test: {paths: mine.txt}}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(local.ENVIRONMENT, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    assert main(["tasks", *arguments]) == code
+    out, err = capsys.readouterr()
+    return out if code == 0 else err
+
+
+def test_the_list_has_every_task_with_sizes_where_they_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = told(capsys, code=0).splitlines()
+    rows = {line.split()[0]: line.split() for line in lines if line.strip()}
+    assert set(names()) <= set(rows)
+    assert rows["time-order"][1:7] == ["pair-classification", "24", "2,400", "96", "180", "embedded"]
+    assert rows["xnli"][1:8] == ["pair-classification", "15", "?", "?", "?", "local", "(no"]
+    assert rows["cldr-text"][3:6] == ["4,000", "–", "–"]
+
+
+def test_the_list_is_light() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys; from adapterx.cli import main; main(['tasks']); print('torch' in sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "False"
+
+
+def test_examples_are_shown_as_they_are_read(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    backbone = str(save(here / "backbone"))
+    (here / "mine.yaml").write_text(OWN)
+    (here / "mine.txt").write_text("ab\tO\ncd\tB-X\n\nab\tO\n")
+    text = told(capsys, "show", "mine", "--backbone", backbone, "-n", "1")
+    assert "mine · tagging · en · test (local) · 2 examples · labels: O, B-X" in text
+    assert "/O" in text and "/B-X" in text and "test-0" in text and "test-1" not in text
+    text = told(capsys, "show", "time-latest", "--language", "de", "--split", "dev", "--backbone", backbone, "-n", "2")
+    assert text.count("→ «<s>»") == 2 and text.count("«<s>»") == 8
+    text = told(capsys, "show", "time-order", "--backbone", backbone, "-n", "1")
+    assert "</s></s>" in text and "«<s>»" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "xnlii"], "no task 'xnlii' in the catalog"),
+        (["show", "time-order", "--language", "xx"], "the task 'time-order' has no language 'xx'"),
+        (["show", "time-order", "--source", "hub"], "the task 'time-order' has no source 'hub' (known: embedded)"),
+        (["show", "cldr-text", "--split", "test"], "the task 'cldr-text' (embedded) has no test data in 'en'"),
+        (["show", "xnli"], "no such file"),
+    ],
+)
+def test_mistakes_are_told(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert message in told(capsys, *arguments, code=2)
