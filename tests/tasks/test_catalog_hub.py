@@ -1,0 +1,106 @@
+"""The catalog's entries on the Hub, against files of each dataset's documented schema.
+
+Identifiers, configurations, splits and columns are those by which public evaluation harnesses read the datasets
+(EleutherAI/lm-evaluation-harness and huggingface/lighteval: `dataset_path` / `hf_repo` of the tasks of these names).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from adapterx.tasks.catalog import find, names
+from adapterx.tasks.spec import Hub
+from tests.support.hub import serve
+from tests.tasks.hub_tasks import CONVERSION, ask, parquet
+
+PAIR = {"sentence1": "A", "sentence2": "B", "idx": 0}
+NLI = {"premise": "A", "hypothesis": "B", "idx": 0}
+COPA = {"premise": "P.", "choice1": "A", "choice2": "B", "question": "cause", "idx": 0}
+COSMOS = {"id": "a", "context": "P.", "question": "Q?", **{f"answer{n}": "ABCD"[n] for n in range(4)}}
+STORY = {"story_id": "a", **{f"input_sentence_{n}": f"{n}." for n in range(1, 5)}}
+READING = {"link": "url", "question_number": 1, "flores_passage": "P.", "question": "Q?"}
+SWAG = {
+    "ind": 4,
+    "activity_label": "Running",
+    "ctx_a": "He",
+    "ctx_b": "runs",
+    "ctx": "He runs",
+    "endings": list("ABCD"),
+}
+CSQA = {"id": "a", "question": "Q?", "choices": {"label": list("ABCDE"), "text": list("abcde")}}
+SIQA = {"context": "P.", "question": "Q?", "answerA": "A", "answerB": "B", "answerC": "C"}
+GOLD = ("train", "validation", "test")
+
+SCHEMAS: dict[str, tuple[str, str, tuple[str, ...], dict[str, Any], str]] = {
+    "anli": ("en", "plain_text", tuple(f"{s}_r{n}" for s in ("train", "dev", "test") for n in (1, 2, 3)),
+             {"uid": "u", "premise": "A", "hypothesis": "B", "label": 1, "reason": ""}, "neutral"),
+    "belebele": ("sw", "swh_Latn", ("test",),
+                 {**READING, **{f"mc_answer{n}": "ABCD"[n - 1] for n in range(1, 5)}, "correct_answer_num": "3"},
+                 "third"),
+    "commonsenseqa": ("en", "default", GOLD, {**CSQA, "answerKey": "E"}, "fifth"),
+    "copa": ("en", "copa", ("train", "validation"), {**COPA, "label": 1}, "second"),
+    "cosmosqa": ("en", "default", GOLD, {**COSMOS, "label": 2}, "third"),
+    "hellaswag": ("en", "default", GOLD, {**SWAG, "label": "3"}, "fourth"),
+    "mnli": ("en", "mnli", ("train", "validation_matched", "validation_mismatched"), {**NLI, "label": 2},
+             "contradiction"),
+    "mrpc": ("en", "mrpc", GOLD, {**PAIR, "label": 1}, "paraphrase"),
+    "pan-x": ("yo", "yo", GOLD, {"tokens": ["A"], "ner_tags": [3], "langs": ["yo"], "spans": []}, "B-ORG"),
+    "paws-x": ("ja", "ja", GOLD, {**PAIR, "id": 7, "label": 1}, "paraphrase"),
+    "piqa": ("en", "plain_text", GOLD, {"goal": "P", "sol1": "A", "sol2": "B", "label": 1}, "second"),
+    "qqp": ("en", "qqp", GOLD, {"question1": "A", "question2": "B", "label": 1, "idx": 0}, "duplicate"),
+    "siqa": ("en", "default", ("train", "validation"), {**SIQA, "label": "3"}, "third"),
+    "snli": ("en", "plain_text", GOLD, {"premise": "A", "hypothesis": "B", "label": 0}, "entailment"),
+    "xcopa": ("sw", "sw", ("validation", "test"), {**COPA, "label": 1, "changed": False}, "second"),
+    "xnli": ("sw", "sw", GOLD, {"premise": "A", "hypothesis": "B", "label": 2}, "contradiction"),
+    "xstorycloze": ("my", "my", ("train", "eval"),
+                    {**STORY, "sentence_quiz1": "A", "sentence_quiz2": "B", "answer_right_ending": 2}, "second"),
+    "xwinograd": ("ja", "jp", ("test",), {"sentence": "_ is", "option1": "A", "option2": "B", "answer": "2"}, "second"),
+}  # fmt: skip
+"""By task: a language, its configuration, the dataset's splits, a row, and the label it means."""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[tuple[str, str], Any]]:
+    """What is loaded of each split of each task."""
+    files: dict[str, dict[str, bytes]] = {}
+    for name, (_, config, splits, row, _) in SCHEMAS.items():
+        for number, split in enumerate(splits):
+            own = {**row, **{key: f"{row[key]}{number}" for key in ("uid",) if key in row}}
+            files.setdefault(source(name).dataset, {})[f"{config}/{split}/0000.parquet"] = parquet([own])
+    asked = [
+        (find(name).model_dump(mode="json"), "load", "hub", language, split)
+        for name, (language, *_) in SCHEMAS.items()
+        for split in source(name).splits
+    ]
+    with serve(tmp_path_factory.mktemp("catalog") / "hub") as hub:
+        for dataset, content in files.items():
+            hub.commit(f"datasets/{dataset}", content, CONVERSION)
+        found = ask(hub, *asked)
+    yield {(spec["name"], split): answer for (spec, *_, split), answer in zip(asked, found, strict=True)}
+
+
+def source(name: str) -> Hub:
+    found = find(name).sources["hub"]
+    assert isinstance(found, Hub)
+    return found
+
+
+def test_every_entry_on_the_hub_has_its_schema_here() -> None:
+    assert {name for name in names() if "hub" in find(name).sources} == set(SCHEMAS)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_an_entry_maps_its_documented_schema(name: str, answers: Mapping[tuple[str, str], Any]) -> None:
+    spec, (*_, meant) = find(name), SCHEMAS[name]
+    for split in source(name).splits:
+        found = answers[name, split]
+        assert isinstance(found, list), found
+        for one in found:
+            assert [spec.labels[label] for label in one.get("tags", [one.get("label")])] == [meant]
+            assert all(text.strip() for key in ("text", "text_pair", "context") if (text := one.get(key)) is not None)
+            assert len(one.get("choices", spec.labels)) == len(spec.labels)
+    if name == "anli":
+        assert len(answers[name, "train"]) == 3
