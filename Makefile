@@ -6,6 +6,8 @@ VENV ?= .venv
 VENV5 ?= .venv-transformers5
 BIN := $(VENV)/bin
 BIN5 := $(VENV5)/bin
+# Two processes, each with whole files of tests, whose fixtures are shared.
+TOGETHER := -n 2 --dist loadfile
 
 .PHONY: quickstart test test-learning test-transformers5 check clean
 
@@ -13,7 +15,7 @@ quickstart: $(VENV)/installed
 	$(BIN)/adapterx run recipes/quickstart.yaml
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TOGETHER)
 
 # Whole recipes, minutes each: every method and transfer learns what it is given.
 test-learning: $(VENV)/installed
@@ -21,7 +23,7 @@ test-learning: $(VENV)/installed
 
 # The fused lane with the newest transformers 5, and without `adapters`, whose pin must never become a cage.
 test-transformers5: $(VENV5)/installed
-	$(BIN5)/python -m pytest tests/backbones tests/methods tests/engine tests/executors tests/end_to_end
+	$(BIN5)/python -m pytest $(TOGETHER) tests/backbones tests/methods tests/engine tests/executors tests/end_to_end
 
 check: $(VENV)/installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import pytest
 import torch
 
@@ -17,8 +15,7 @@ TINY = shapes.SHAPES["tiny"]
 @pytest.mark.parametrize("name", [case.name for case in cases(TINY.layers)])
 def test_both_lanes_do_the_same(name: str) -> None:
     (case,) = (one for one in cases(TINY.layers) if one.name == name)
-    if find_spec(case.library) is None:
-        pytest.skip(f"{case.library} is not installed")
+    pytest.importorskip(case.library)
     model = shapes.encoder(TINY, "cpu", torch.float32)
     row = measure(case, model, PackedEncoder(model), rounds=1, steps=1)
     assert row["difference"] < 1e-4 and row["fused"] > 0 and row["library"] > 0
