@@ -2,8 +2,8 @@
 
 `peft` keeps a head inside the model it adapts; an adapter of the bare encoder has no place for one. The configuration
 gives format, labels and task; the tensors are `dense.{weight,bias}` (not for tagging and extractive QA) and
-`output.{weight,bias}`: scores = output(tanh(dense(h))) of the first token, or output(h) of each word's first subword, or
-of each token of a passage and <s>, as the first and as the last one of an answer.
+`output.{weight,bias}`: scores = output(tanh(dense(h))) of the first token, or output(h) of each word's first subword,
+or of <s> and each token of a passage, as the first and as the last one of an answer.
 """
 
 from __future__ import annotations
