@@ -47,6 +47,7 @@ def test_adapters(method: Method, parameters: int) -> None:
         ("pair-classification", 3, 768 * 768 + 768 + 768 * 3 + 3),
         ("multiple-choice", 4, 768 * 768 + 768 + 768 + 1),
         ("tagging", 7, 768 * 7 + 7),
+        ("extractive-qa", 0, 2 * 768 + 2),
         ("masked-lm", 0, 768 * 768 + 3 * 768 + 250_002),
     ],
 )
@@ -71,7 +72,8 @@ def test_the_engine_trains_what_the_plan_counts() -> None:
     ):
         counted = sum(p.numel for p in parameters(plain.method(method, BASE.layers), shape))
         assert counted == adapter_parameters(method, BASE)
-    for format, labels in (("pair-classification", 3), ("tagging", 9), ("multiple-choice", 2), ("masked-lm", 0)):
+    none = (("extractive-qa", 0), ("masked-lm", 0))
+    for format, labels in (("pair-classification", 3), ("tagging", 9), ("multiple-choice", 2), *none):
         head = Head("t", format, labels or BASE.vocabulary)
         assert sum(p.numel for p in head.parameters(BASE.hidden)) == head_parameters(part(format, labels), BASE)
 
