@@ -76,16 +76,18 @@ def collapse(predictions: Sequence[LanguagePredictions], labels: Sequence[str]) 
     """
     answers = set()
     for language in predictions:
-        if any(isinstance(item, str) for item in language.prediction):
-            if len(set(language.prediction)) > 1 or len(set(language.gold)) == 1:
-                return None
-            answers.add(language.prediction[0])
-            continue
-        predicted = np.unique(np.concatenate(language.prediction))
-        if len(predicted) > 1 or len(np.unique(np.concatenate(language.gold))) == 1:
+        said = _distinct(language.prediction)
+        if len(said) > 1 or len(_distinct(language.gold)) == 1:
             return None
-        answers.add(labels[int(predicted[0])])
+        answers.add(said[0] if isinstance(said[0], str) else labels[said[0]])
     return f"answers {' or '.join(map(repr, sorted(answers)))} to everything of a language" if answers else None
+
+
+def _distinct(items: Sequence[Any]) -> list[Any]:
+    """The labels, or texts, that stand among the items."""
+    if isinstance(items[0], np.ndarray):
+        return list(np.unique(np.concatenate(items)).tolist())
+    return sorted(set(items))
 
 
 def write_parquet(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from adapterx.executors import plain
@@ -9,9 +11,9 @@ from adapterx.methods.head import Head
 from adapterx.methods.method import parameters
 from adapterx.methods.shape import Shape
 from adapterx.plan import BackboneInfo, Training
-from adapterx.plan.cost import REORDERED_BYTES, adapter_parameters, head_parameters
+from adapterx.plan.cost import REORDERED_BYTES, adapter_parameters, head_parameters, training
 from adapterx.plan.stage import TaskPart
-from adapterx.recipe import Bottleneck, Lora, Method
+from adapterx.recipe import Backbone, Bottleneck, Lora, Method, Sampling, TrainSettings
 from adapterx.recipe import Head as Probe
 from tests.plan.conftest import Planner
 
@@ -116,3 +118,13 @@ def test_unknown_sizes_give_no_time(planned: Planner) -> None:
     assert {stage.cost.seconds for stage in evaluations} == {None}
     limited = planned(**settings, evaluate={"limit": 10})
     assert all(stage.cost.seconds for stage in limited.stages.values())
+
+
+def test_long_passages_take_several_windows() -> None:
+    def rows(max_length: int) -> int:
+        settings = TrainSettings(1e-3, 32, None, 10, 0.1, 0.0, 1.0, max_length, None, None, None)
+        work = Training((replace(part("extractive-qa", 0), tokens=300),), Sampling(), settings, 1, "none")
+        return training(Backbone(model="m"), BASE, Lora(), work, None).rows
+
+    assert rows(384) == 32 * 300
+    assert rows(150) == 32 * 150 * 4  # a new one begins every 50 tokens

@@ -50,10 +50,12 @@ def pointing(encoded: Encoded) -> list[NDArray[np.float32]]:
 @cache
 def real_tokenizer() -> Any:
     """XLM-R's, as the embedded backbone has it."""
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
     from adapterx.backbones import embedded
     from adapterx.backbones.describe import cache_directory
 
-    directory = embedded.checkpoint(cache_directory())
-    return PreTrainedTokenizerFast.from_pretrained(directory)
+    core = Tokenizer.from_file(str(embedded.checkpoint(cache_directory()) / "tokenizer.json"))
+    roles = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    return PreTrainedTokenizerFast(tokenizer_object=core, **roles)
