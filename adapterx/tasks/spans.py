@@ -1,8 +1,9 @@
 """From the scores of every token as first or last one to answers in words.
 
-As `run_qa.py` of `transformers` and XTREME's scripts choose: in every window the 20 best first and the 20 best last
-tokens are paired, a pair spans 1 to 30 tokens, and the pair with the highest sum in any window is the answer. Unlike
-there, tokens of the question are no candidates, so they take no place among the 20.
+As `run_qa.py` of `transformers` chooses: in every window the 20 best first and the 20 best last tokens are paired, a
+pair spans 1 to 30 tokens, and the pair with the highest sum in any window is the answer. Unlike there, tokens of the
+question are no candidates, so they take no place among the 20. XTREME's scripts choose so too, but count a token only
+in the window that shows most of its surroundings.
 """
 
 from __future__ import annotations
