@@ -270,7 +270,7 @@ def _fuse(args: argparse.Namespace) -> int:
 def _tasks(args: argparse.Namespace) -> int:
     from adapterx.backbones.errors import BackboneError
     from adapterx.tasks.catalog import TaskError, UnknownTask
-    from adapterx.tasks.sources.local import DataError
+    from adapterx.tasks.sources.errors import DataError
 
     try:
         with _readable():
@@ -385,7 +385,7 @@ def _worded() -> Iterator[None]:
     from adapterx.store import DamagedFile
     from adapterx.tasks.catalog import TaskError, UnknownTask
     from adapterx.tasks.items import ItemError
-    from adapterx.tasks.sources.local import DataError
+    from adapterx.tasks.sources.errors import DataError
 
     try:
         yield

@@ -39,9 +39,11 @@ class HeadRows:
     reads: Tensor
     """(n,) rows read for each example."""
     labels: Tensor
-    """(labels,) gold, one per example or per word."""
+    """(labels,) gold, one per example or per word, or two per window."""
     weights: Tensor
     """(labels,) share of each label in the cell's loss."""
+    windows: Tensor
+    """(s,) rows read in each sequence."""
 
 
 @dataclass(frozen=True)

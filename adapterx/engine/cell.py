@@ -28,6 +28,8 @@ class Pool:
 
     language: str
     data: Encoded
+    unanswerable: bool = False
+    """Of extractive QA: whether "none" may be the answer."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from adapterx.backbones.layout import Fork, Sequences, pack
 from adapterx.engine.alignment import Counts, Size, filled, size_of
 from adapterx.engine.batches import Aligned, Batch, HeadRows, Integers, Selection, Source
+from adapterx.tasks.encoded import reads_of
 
 
 def collate(cells: Sequence[Sequence[Selection]], spans: bool = False, align: bool = False) -> Batch:
@@ -82,6 +83,7 @@ class _Part:
     reads: Integers
     """Rows read, counted from its first."""
     reads_of_example: Integers
+    reads_of_sequence: Integers
     labels: Integers
     weight: float
 
@@ -103,6 +105,7 @@ def _gather(selection: Selection) -> _Part:
         lengths=data.sequence_offsets[sequences + 1] - data.sequence_offsets[sequences],
         reads=reads,
         reads_of_example=reads_of_example,
+        reads_of_sequence=reads_of(data, sequences),
         labels=data.labels[_ragged(data.example_labels[chosen], data.example_labels[chosen + 1])],
         weight=selection.weight,
     )
@@ -151,7 +154,8 @@ def _head_rows(parts: Sequence[_Part], start: int) -> tuple[HeadRows, ...]:
         reads = np.concatenate([part.reads_of_example for part in own])
         labels = np.concatenate([part.labels for part in own])
         weights = np.concatenate([np.full(len(part.labels), part.weight, np.float32) for part in own])
-        tensors = (torch.from_numpy(array) for array in (reads, labels, weights))
+        windows = np.concatenate([part.reads_of_sequence for part in own])
+        tensors = (torch.from_numpy(array) for array in (reads, labels, weights, windows))
         found.append(HeadRows(head, start, stop, *tensors))
         start = stop
     return tuple(found)
@@ -179,7 +183,8 @@ def _aligned(cells: Sequence[Sequence[_Part]], size: Size) -> Aligned | None:
         reads = np.concatenate([part.reads_of_example for part in parts])
         count = sum(len(part.labels) for part in parts)
         per_label = 1 if count == reads.sum() else int(reads[0])
-        if len({part.head for part in parts}) > 1 or (per_label > 1 and (reads != per_label).any()):
+        uneven = (per_label > 1 and (reads != per_label).any()) or count > reads.sum()
+        if len({part.head for part in parts}) > 1 or uneven:
             return None
         labels[cell, :count] = np.concatenate([part.labels for part in parts])
         weights[cell, :count] = np.concatenate([np.full(len(part.labels), part.weight) for part in parts])

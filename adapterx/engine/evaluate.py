@@ -6,30 +6,30 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.backbones.packed import PackedEncoder
+from adapterx.engine.answers import gold, predicted
 from adapterx.engine.cell import Pool
 from adapterx.engine.predict import Scores, TrainedCell, predict
 from adapterx.engine.prefix import PrefixCache
 from adapterx.methods.head import Head
 from adapterx.tasks.metrics import Metric
 
-Labels = list[NDArray[np.int64]]
-
 
 @dataclass(frozen=True)
 class LanguagePredictions:
-    """One language: lists over its items."""
+    """One language: lists over its items. Answers are label arrays, or texts: of each item the right ones and one."""
 
     language: str
     ids: Sequence[str]
-    gold: Labels
-    prediction: Labels
+    gold: Sequence[Any]
+    prediction: Sequence[Any]
     scores: list[NDArray[np.float32]]
-    """(labels of the item, classes)."""
+    """(labels of the item, classes); of extractive QA (1, 2), of the answer and of there being none."""
 
 
 def evaluate(
@@ -44,13 +44,12 @@ def evaluate(
 
 def answered(pools: Sequence[Pool], scores: Scores) -> list[LanguagePredictions]:
     """Scores of the pools, one language each, beside what is right."""
-    gold = [np.split(pool.data.labels, pool.data.example_labels[1:-1]) for pool in pools]
-    return [_of_language(*of_language) for of_language in zip(pools, gold, scores, strict=True)]
+    return [_of_language(*of_language) for of_language in zip(pools, scores, strict=True)]
 
 
-def _of_language(pool: Pool, gold: Labels, scores: list[NDArray[np.float32]]) -> LanguagePredictions:
-    prediction = [example.argmax(axis=1).astype(np.int64) for example in scores]
-    return LanguagePredictions(pool.language, tuple(pool.data.ids), gold, prediction, scores)
+def _of_language(pool: Pool, scores: list[NDArray[np.float32]]) -> LanguagePredictions:
+    prediction, kept = predicted(pool, scores)
+    return LanguagePredictions(pool.language, tuple(pool.data.ids), gold(pool), prediction, kept)
 
 
 def summary(predictions: Sequence[LanguagePredictions], metrics: Sequence[Metric]) -> dict[str, dict[str, float]]:
@@ -66,18 +65,29 @@ def summary(predictions: Sequence[LanguagePredictions], metrics: Sequence[Metric
 
 def score(metric: Metric, language: LanguagePredictions) -> float:
     """One metric over all items of a language."""
-    return float(metric.value(metric.statistics(language.gold, language.prediction).sum(axis=0)))
+    statistics = metric.statistics(language.gold, language.prediction, language.language)
+    return float(metric.value(statistics.sum(axis=0)))
 
 
 def collapse(predictions: Sequence[LanguagePredictions], labels: Sequence[str]) -> str | None:
-    """Why these predictions are no result, if they are none: one label per language, though the gold labels differ."""
+    """Why these predictions are no result, if they are none: one label per language, though the gold labels differ.
+
+    Where answers are texts: one text, though the right ones differ.
+    """
     answers = set()
     for language in predictions:
-        predicted = np.unique(np.concatenate(language.prediction))
-        if len(predicted) > 1 or len(np.unique(np.concatenate(language.gold))) == 1:
+        said = _distinct(language.prediction)
+        if len(said) > 1 or len(_distinct(language.gold)) == 1:
             return None
-        answers.add(labels[int(predicted[0])])
+        answers.add(said[0] if isinstance(said[0], str) else labels[said[0]])
     return f"answers {' or '.join(map(repr, sorted(answers)))} to everything of a language" if answers else None
+
+
+def _distinct(items: Sequence[Any]) -> list[Any]:
+    """The labels, or texts, that stand among the items."""
+    if isinstance(items[0], np.ndarray):
+        return list(np.unique(np.concatenate(items)).tolist())
+    return sorted(set(items))
 
 
 def write_parquet(
@@ -86,21 +96,42 @@ def write_parquet(
     predictions: Sequence[LanguagePredictions],
     metadata: Mapping[str, object],
 ) -> None:
-    """One row per item and language; label lists have one entry except in tagging, scores are flattened."""
+    """One row per item and language; label lists have one entry except in tagging, scores are flattened.
+
+    Of extractive QA: a list of the right answers, the predicted one, its score and that of there being none.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
     ids = [item for language in predictions for item in language.ids]
-    columns = {
+    texts = any(isinstance(item, str) for language in predictions for item in language.prediction)
+    columns: dict[str, object] = {
         "cell": pa.array([cell] * len(ids), pa.string()),
         "language": pa.array([p.language for p in predictions for _ in p.ids], pa.string()),
         "id": pa.array(ids, pa.string()),
-        "gold": _lists([item for p in predictions for item in p.gold], pa.int32()),
-        "prediction": _lists([item for p in predictions for item in p.prediction], pa.int32()),
+        **(_texts(predictions) if texts else _labels(predictions)),
         "logits": _lists([item.reshape(-1) for p in predictions for item in p.scores], pa.float32()),
     }
     table = pa.table(columns).replace_schema_metadata({key: json.dumps(value) for key, value in metadata.items()})
     parquet.write_table(table, path, compression="zstd")
+
+
+def _labels(predictions: Sequence[LanguagePredictions]) -> dict[str, object]:
+    import pyarrow as pa
+
+    return {
+        "gold": _lists([item for p in predictions for item in p.gold], pa.int32()),
+        "prediction": _lists([item for p in predictions for item in p.prediction], pa.int32()),
+    }
+
+
+def _texts(predictions: Sequence[LanguagePredictions]) -> dict[str, object]:
+    import pyarrow as pa
+
+    return {
+        "gold": pa.array([list(item) for p in predictions for item in p.gold], pa.list_(pa.string())),
+        "prediction": pa.array([item for p in predictions for item in p.prediction], pa.string()),
+    }
 
 
 def _lists(items: Sequence[NDArray[np.int64] | NDArray[np.float32]], kind: object) -> object:

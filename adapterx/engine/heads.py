@@ -13,6 +13,10 @@ from adapterx.engine.batches import Aligned, Batch
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.optimiser import RowAdamW
 from adapterx.methods import masked_lm
+from adapterx.tasks.examples import Format
+
+ALONE: tuple[Format, ...] = ("masked-lm", "extractive-qa")
+"""Formats whose heads have no batched product."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,11 @@ def groups(cells: Sequence[TrainingCell]) -> list[tuple[int, ...]]:
 def fit(cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], aligned: Aligned | None) -> bool:
     """Whether `losses` can serve the cells of each group together: each with one task, all with as many choices.
 
-    Masked-LM heads go one by one: the scores of one cell's rows over a whole vocabulary are plenty.
+    Masked-LM heads go one by one: the scores of one cell's rows over a whole vocabulary are plenty. So do those of
+    extractive QA, whose windows differ in their rows.
     """
     return aligned is None or (
-        all([task.head.format for task in cell.tasks] not in ([], ["masked-lm"]) for cell in cells)
+        not any(task.head.format in ALONE for cell in cells for task in cell.tasks)
         and all(len(cell.tasks) == 1 for cell in cells)
         and all(len({aligned.choices[place] for place in group.members} - {0}) <= 1 for group in heads)
     )
@@ -76,7 +81,8 @@ def losses(
                     bias = tensors[f"{head.prefix}output.bias"]
                     loss = loss + masked_lm.loss(states, embeddings, bias, rows.labels, rows.weights)
                 else:
-                    loss = loss + head.loss(head.scores(tensors, own), rows.reads, rows.labels, rows.weights)
+                    scores = head.scores(tensors, own)
+                    loss = loss + head.loss(scores, rows.reads, rows.labels, rows.weights, rows.windows)
             found[place] = loss
     return torch.stack([found[place] for place in range(len(cells))])
 

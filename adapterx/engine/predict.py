@@ -17,13 +17,13 @@ from adapterx.engine.memory import is_out_of_memory
 from adapterx.engine.options import ROWS
 from adapterx.engine.prefix import PrefixCache
 from adapterx.methods.config import Full
-from adapterx.methods.head import Head
+from adapterx.methods.head import LINEAR, Head
 from adapterx.methods.method import Slot, adapters, lowest_layer
 from adapterx.methods.rows import CellDropout
 from adapterx.tasks.encoded import Encoded
 
 Scores = list[list[NDArray[np.float32]]]
-"""By pool and example: (labels of the example, classes)."""
+"""By pool and example: (labels of the example, classes); of extractive QA (its reads, 2)."""
 
 
 @dataclass(frozen=True)
@@ -148,5 +148,5 @@ def _sweep(
 
 def by_example(scores: Tensor, head: Head, group: HeadRows) -> list[NDArray[np.float32]]:
     """The lines of `Head.units` that belong to each example, from a tensor in host memory."""
-    units = group.reads.tolist() if head.format == "tagging" else [1] * len(group.reads)
+    units = group.reads.tolist() if head.format in LINEAR else [1] * len(group.reads)
     return [part.numpy() for part in torch.split(scores, units)]

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from adapterx.backbones.packed import PackedEncoder
+from adapterx.engine.answers import gold, predicted
 from adapterx.engine.bundle import Bundle, as_trained, shape_of
 from adapterx.engine.cell import TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
@@ -247,10 +248,8 @@ def answers_score(task: TaskData, answers: Scores) -> float:
     """
     assert task.metric is not None, "a plan looks at the dev sets of scored tasks only"
     scores = []
-    for pool, predicted in zip(task.dev, answers, strict=True):
-        data = pool.data
-        gold = np.split(data.labels, data.example_labels[1:-1])
-        statistics = task.metric.statistics(gold, [example.argmax(axis=1) for example in predicted])
+    for pool, found in zip(task.dev, answers, strict=True):
+        statistics = task.metric.statistics(gold(pool), predicted(pool, found)[0], pool.language)
         scores.append(float(task.metric.value(statistics.sum(axis=0))))
     return float(np.mean(scores))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from adapterx.backbones.describe import describe
 from adapterx.backbones.embedded import PREFIX
+from adapterx.engine.cell import Pool
 from adapterx.formats import adapterhub_head, fetch, fused, metadata, setup
 from adapterx.formats import directory as formats
 from adapterx.formats.adapter import Encoder, PortableHead, unnamed
@@ -25,6 +26,7 @@ from adapterx.plan import BackboneInfo
 from adapterx.recipe import Backbone
 from adapterx.recipe.training import Train
 from adapterx.tasks import catalog
+from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.examples import Example
 from adapterx.tasks.items import read as read_items
 
@@ -41,6 +43,8 @@ class Answering:
     """Its labels are the task's."""
     task: str
     max_length: int
+    unanswerable: bool = False
+    """Of extractive QA: whether "none" may be the answer."""
 
 
 def prepare(
@@ -64,7 +68,17 @@ def prepare(
     encoder = Encoder(info.architecture, Shape(info.layers, info.hidden, info.intermediate), chosen.model)
     slots, head = _read(directory, known, encoder, language)
     length = known.max_length if known is not None else Train.model_fields["max_length"].default
-    return Answering(chosen, info, slots, for_task(head, task, known, beside), task, min(length, info.max_positions))
+    fitting = for_task(head, task, known, beside)
+    none = fitting.format == "extractive-qa" and _unanswerable(task, beside)
+    return Answering(chosen, info, slots, fitting, task, min(length, info.max_positions), none)
+
+
+def _unanswerable(task: str, beside: Path) -> bool:
+    """Whether questions of the task may have no answer; those of a task that is not at hand have one."""
+    try:
+        return catalog.find(task, beside).unanswerable
+    except LookupError:
+        return False
 
 
 def _read(
@@ -159,7 +173,8 @@ def for_task(head: PortableHead, task: str, known: Metadata | None, beside: Path
 def answers(answering: Answering, lines: Iterable[str], where: str, language: str | None) -> Iterator[dict[str, Any]]:
     """One answer per item, in order: `id`, `language` if given, `label`, and `scores`, the probability of each label.
 
-    For tagging label and scores are lists with one entry per word.
+    For tagging label and scores are lists with one entry per word. For extractive QA there are `answer`, a text, and in
+    `scores` the sum of its first and last token's as such, `answer`, and the same of <s>, `none`.
 
     Args:
         lines: JSON lines, as `adapterx.tasks.items` reads them.
@@ -169,20 +184,39 @@ def answers(answering: Answering, lines: Iterable[str], where: str, language: st
     """
     head = answering.head
     examples = read_items(lines, where, head.format, head.labels)
-    scores = _scores(answering, examples) if examples else []
+    if not examples:
+        return
+    encoded, scores = _scores(answering, examples)
+    named = {} if language is None else {"language": language}
+    if head.format == "extractive-qa":
+        yield from _spoken(Pool(language or "", encoded, answering.unanswerable), scores, named)
+        return
     for example, of_example in zip(examples, scores, strict=True):
         each = [_named(row, head.labels) for row in of_example]
         labels = [max(one, key=lambda label: one[label]) for one in each]
         tagged = head.format == "tagging"
         yield {
             "id": example.id,
-            **({} if language is None else {"language": language}),
+            **named,
             "label": labels if tagged else labels[0],
             "scores": each if tagged else each[0],
         }
 
 
-def _scores(answering: Answering, examples: Sequence[Example]) -> list[NDArray[np.float32]]:
+def _spoken(pool: Pool, scores: Sequence[NDArray[np.float32]], named: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Answers in words."""
+    from adapterx.engine.answers import predicted
+
+    for id, text, ((answer, none),) in zip(pool.data.ids, *predicted(pool, scores), strict=True):
+        yield {"id": id, **named, "answer": text, "scores": {"answer": _finite(answer), "none": _finite(none)}}
+
+
+def _finite(score: np.float32) -> float | None:
+    """JSON has no infinity, which is the score where a passage has no token."""
+    return round(float(score), 6) if np.isfinite(score) else None
+
+
+def _scores(answering: Answering, examples: Sequence[Example]) -> tuple[Encoded, list[NDArray[np.float32]]]:
     from adapterx.backbones.load import load
     from adapterx.backbones.packed import PackedEncoder
     from adapterx.engine.predict import TrainedCell, predict
@@ -194,7 +228,7 @@ def _scores(answering: Answering, examples: Sequence[Example]) -> list[NDArray[n
     encoded = encode_as(answering.head.format, examples, loaded.tokenizer, answering.max_length)
     encoder = PackedEncoder(loaded.model, answering.info.key)
     ((scores,),) = predict(encoder, [(TrainedCell(answering.slots, tensors), head)], [encoded])
-    return scores
+    return encoded, scores
 
 
 def _named(row: NDArray[np.float32], labels: Sequence[str]) -> dict[str, float]:

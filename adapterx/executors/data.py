@@ -53,7 +53,8 @@ class Data:
         Raises what loading raises, and ValueError for data that changes at that moment.
         """
         asked = [_Asked(part, language, split, limit, key, max_length) for language in part.languages]
-        return tuple(Pool(one.language, self._one(one, tokenizer)) for one in asked)
+        unanswerable = self.spec(part.task).unanswerable
+        return tuple(Pool(one.language, self._one(one, tokenizer), unanswerable) for one in asked)
 
     def _one(self, asked: _Asked, tokenizer: Any) -> Encoded:
         if asked not in self._keys:

@@ -230,7 +230,9 @@ def _head(record: Record, tensors: dict[str, Tensor], labels: tuple[str, ...]) -
     prefix = f"head.{task}."
     own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     format_: Format = "pair-classification"
-    if "dense.weight" not in own:
+    if not labels:
+        format_ = "extractive-qa"
+    elif "dense.weight" not in own:
         format_ = "tagging"
     elif len(own["output.weight"]) == 1:
         format_ = "multiple-choice"

@@ -16,7 +16,7 @@ from adapterx.methods.shape import Shape
 from adapterx.tasks.examples import Format
 
 DENSE, OUTPUT = "dense", "output"
-"""The layers of a head; a tagging head has no dense one."""
+"""The layers of a head; one for tagging or extractive QA has no dense one."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Encoder:
 
 @dataclass(frozen=True)
 class PortableHead:
-    """A prediction head: dense, tanh, output (d, d) and (o, d), or one linear layer for tagging."""
+    """A prediction head: dense, tanh, output (d, d) and (o, d), or one linear layer for tagging and extractive QA."""
 
     format: Format
     labels: tuple[str, ...]
-    """Class names in the order of the outputs; of multiple choice the names of the positions."""
+    """Class names in the order of the outputs; of multiple choice the names of the positions; none of QA."""
     tensors: Mapping[str, Tensor]
     """`dense.{weight,bias}` and `output.{weight,bias}`, float32."""
     task: str = ""

@@ -1,7 +1,7 @@
 """AdapterHub's prediction heads: `head_config.json` and `model_head.safetensors`.
 
 A head there is a list of modules: for each layer but the last dropout, linear, activation; then dropout and linear.
-Ours are those of two layers with tanh (classification, multiple choice) and of one (tagging).
+Ours are those of two layers with tanh (classification, multiple choice) and of one (tagging, question answering).
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from typing import Any
 from adapterx.formats.adapter import Encoder, PortableHead, head_shapes, unnamed
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import HEAD_CONFIG, HUB_HEAD, read_config, read_tensors, write_config, write_tensors
+from adapterx.methods.extractive_qa import OUTPUTS
+from adapterx.methods.head import LINEAR
 from adapterx.tasks.examples import Format
 
 _TYPES: dict[Format, str] = {
     "pair-classification": "classification",
     "tagging": "tagging",
     "multiple-choice": "multiple_choice",
+    "extractive-qa": "question_answering",
 }
 _PLACES = {2: {"dense": 1, "output": 4}, 1: {"output": 1}}
 """Position of each linear layer in a head of two layers, and of one."""
@@ -30,13 +33,13 @@ def write(directory: Path, head: PortableHead, name: str, facts: Mapping[str, An
         "activation_function": "tanh",
         "dropout_prob": None,
         "head_type": _TYPES[head.format],
-        "label2id": {label: place for place, label in enumerate(head.labels)},
+        "label2id": {label: place for place, label in enumerate(head.labels or unnamed(OUTPUTS))},
         "layers": _layers(head.format),
     }
     if head.format == "multiple-choice":
         config |= {"num_choices": len(head.labels), "use_pooler": False}
     else:
-        config |= {"num_labels": len(head.labels)}
+        config |= {"num_labels": OUTPUTS if head.format == "extractive-qa" else len(head.labels)}
     if head.format == "pair-classification":
         config |= {"bias": True, "use_pooler": False}
     write_config(directory / HEAD_CONFIG, {"config": config, **facts, "model_class": "XLMRobertaAdapterModel"})
@@ -46,7 +49,7 @@ def write(directory: Path, head: PortableHead, name: str, facts: Mapping[str, An
 
 
 def _layers(format_: Format) -> int:
-    return 1 if format_ == "tagging" else 2
+    return 1 if format_ in LINEAR else 2
 
 
 def _in_file(key: str, name: str, format_: Format) -> str:
@@ -73,11 +76,12 @@ def read(directory: Path, encoder: Encoder) -> PortableHead:
             f"{path}: a head of type {config.get('head_type')!r} cannot be used; {', '.join(_TYPES.values())} can"
         )
     wanted: dict[str, object] = {"layers": _layers(format_), "use_pooler": False, "bias": True}
-    wanted |= {} if format_ == "tagging" else {"activation_function": "tanh"}
+    wanted |= {} if format_ in LINEAR else {"activation_function": "tanh"}
+    wanted |= {"num_labels": OUTPUTS} if format_ == "extractive-qa" else {}
     for key, value in wanted.items():
         if config.get(key, value) != value:
             raise FormatError(f"{path}: {key}: {config[key]!r} is not supported here; it should be {value!r}")
-    labels = _labels(path, config)
+    labels = () if format_ == "extractive-qa" else _labels(path, config)
     shapes = head_shapes(format_, len(labels), encoder.shape.hidden)
     in_file = {_in_file(key, name, format_): key for key in shapes}
     found = read_tensors(directory / HUB_HEAD, {key: shapes[own] for key, own in in_file.items()}, "this head")

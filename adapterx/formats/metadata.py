@@ -78,7 +78,8 @@ def _wrong(content: Mapping[str, Any], found: Metadata) -> str | None:
         **{key: isinstance(content[key], str) for key in texts},
         "revision": found.revision is None or isinstance(found.revision, str),
         "format": found.format in get_args(Format),
-        "labels": bool(content["labels"]) and all(isinstance(label, str) for label in content["labels"]),
+        "labels": bool(content["labels"]) != (found.format == "extractive-qa")
+        and all(isinstance(label, str) for label in content["labels"]),
         # A directory may come from elsewhere: its parts are names beside the file, never a way out.
         "adapters": bool(content["adapters"]) and all(_inside(part) for part in content["adapters"]),
         "languages": isinstance(found.languages, dict) and all(map(_inside, found.languages.values())),

@@ -1,8 +1,9 @@
 """A head beside a `peft` adapter: `head_config.json` and `head.safetensors`, files of our own.
 
 `peft` keeps a head inside the model it adapts; an adapter of the bare encoder has no place for one. The configuration
-gives format, labels and task; the tensors are `dense.{weight,bias}` (not for tagging) and `output.{weight,bias}`:
-scores = output(tanh(dense(h))) of the first token, or output(h) of each word's first subword.
+gives format, labels and task; the tensors are `dense.{weight,bias}` (not for tagging and extractive QA) and
+`output.{weight,bias}`: scores = output(tanh(dense(h))) of the first token, or output(h) of each word's first subword,
+or of <s> and each token of a passage, as the first and as the last one of an answer.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ def read(directory: Path, encoder: Encoder) -> PortableHead:
     format_: Format | None = next((one for one in get_args(Format) if one == config.get("format")), None)
     if format_ is None:
         raise FormatError(f"{path}: format {config.get('format')!r} is not known; {', '.join(get_args(Format))} are")
-    if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
-        raise FormatError(f"{path}: labels {labels!r} should be a list of names")
+    none = format_ == "extractive-qa"
+    if not isinstance(labels, list) or bool(labels) == none or not all(isinstance(label, str) for label in labels):
+        raise FormatError(f"{path}: labels {labels!r} should be {'empty' if none else 'a list of names'}")
     shapes = head_shapes(format_, len(labels), encoder.shape.hidden)
     tensors = read_tensors(directory / OWN_HEAD, shapes, f"a {format_} head for {encoder.shape.hidden} features")
     return PortableHead(format_, tuple(labels), tensors, str(task))

@@ -1,7 +1,7 @@
 """Prediction heads: what turns the rows the encoder was asked for into scores and a loss.
 
 Architectures after XLM-R's own heads and AdapterHub's: dense, tanh, output for whole sequences (classification and
-multiple choice), one linear layer for tagging.
+multiple choice), one linear layer for tagging and extractive QA.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
 
-from adapterx.methods import masked_lm
+from adapterx.methods import extractive_qa, masked_lm
 from adapterx.methods.parameters import Parameter, normal, zeros
 from adapterx.tasks.examples import Format
+
+LINEAR: tuple[Format, ...] = ("tagging", "extractive-qa")
+"""Formats whose head is the output layer alone."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Head:
     labels: int
     """Classes of a classification or tagging task; multiple choice scores each choice with one output.
 
+    Extractive QA has no classes but two outputs: how well a token begins an answer, and how well it ends one.
     Of masked language modelling, the tokens of the vocabulary; such a head's tensors and loss are `masked_lm`'s.
     """
 
@@ -37,9 +41,9 @@ class Head:
         """The head's tensors for an encoder of this width."""
         if self.format == "masked-lm":
             return masked_lm.parameters(self.prefix, hidden, self.labels)
-        outputs = 1 if self.format == "multiple-choice" else self.labels
+        outputs = {"multiple-choice": 1, "extractive-qa": extractive_qa.OUTPUTS}.get(self.format, self.labels)
         found = []
-        if self.format != "tagging":
+        if self.format not in LINEAR:
             found.append(Parameter(f"{self.prefix}dense.weight", (hidden, hidden), normal(0.02)))
             found.append(Parameter(f"{self.prefix}dense.bias", (hidden,), zeros, decays=False))
         found.append(Parameter(f"{self.prefix}output.weight", (outputs, hidden), normal(0.02)))
@@ -51,13 +55,13 @@ class Head:
         return f"head.{self.task}."
 
     def scores(self, tensors: Mapping[str, Tensor], rows: Tensor) -> Tensor:
-        """(R, labels) scores of the R rows read, (R, 1) for multiple choice. `tensors` are one cell's."""
-        if self.format != "tagging":
+        """(R, labels) scores of the R rows read, (R, 1) for multiple choice, (R, 2) for QA. `tensors`: of one cell."""
+        if self.format not in LINEAR:
             rows = torch.tanh(linear(rows, tensors[f"{self.prefix}dense.weight"], tensors[f"{self.prefix}dense.bias"]))
         return linear(rows, tensors[f"{self.prefix}output.weight"], tensors[f"{self.prefix}output.bias"])
 
     def units(self, scores: Tensor, reads: Tensor) -> Tensor:
-        """(U, classes): one line per label. A choice's score becomes a class of its example.
+        """(U, classes): one line per label; of QA, per row. A choice's score becomes a class of its example.
 
         Args:
             scores: (R, ·) from `scores`.
@@ -70,17 +74,22 @@ class Head:
         table = scores.new_full((len(reads), int(reads.max())), float("-inf"))
         return table.index_put((example, choice), scores[:, 0])
 
-    def loss(self, scores: Tensor, reads: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    def loss(self, scores: Tensor, reads: Tensor, labels: Tensor, weights: Tensor, windows: Tensor) -> Tensor:
         """Cross-entropy summed over the labels (words, for tagging) with the weight of each.
 
         Equal weights that sum to 1 give the mean, as the Hugging Face heads compute it.
+
+        Args:
+            windows: (s,) rows read in each sequence, which matters to QA alone.
         """
+        if self.format == "extractive-qa":
+            return extractive_qa.loss(scores, windows, labels, weights)
         return cross_entropy(self.units(scores, reads), labels, reduction="none") @ weights
 
     def losses(
         self, tensors: Mapping[str, Tensor], rows: Tensor, labels: Tensor, weights: Tensor, choices: int
     ) -> Tensor:
-        """(K,) losses of K cells at once.
+        """(K,) losses of K cells at once; not of QA, whose windows differ in their rows.
 
         Args:
             tensors: (K, …), those of every cell.
@@ -89,7 +98,7 @@ class Head:
             weights: (K, U).
             choices: read rows per label.
         """
-        if self.format != "tagging":
+        if self.format not in LINEAR:
             rows = torch.tanh(_linear(rows, tensors, f"{self.prefix}dense"))
         scores = _linear(rows, tensors, f"{self.prefix}output").float()
         units = scores.shape[1] // choices

@@ -72,7 +72,7 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
     if isinstance(stage.method, Full):
         return ("training", stage.id)
     # A cell that draws its heads as it goes has no fixed shape: it would keep its neighbours from batched products.
-    several = len(stage.work.tasks) > 1 or stage.work.tasks[0].format == "masked-lm"
+    several = len(stage.work.tasks) > 1 or stage.work.tasks[0].format in ("masked-lm", "extractive-qa")
     below = _below(stage, plan)
     combination = stage.work.combination
     fusion = ("fuse", combination.value_rank) if isinstance(combination, Fuse) else None

@@ -58,7 +58,7 @@ def training(
     lower = 4 * sum(adapter_parameters(one, info, library) for one in below)
     if isinstance(work.combination, Fuse) and isinstance(method, Bottleneck):
         adapter = fusion_parameters(method, work.combination.value_rank, info)
-    tokens = max(min(work.train.max_length, part.tokens) * _sequences(part) for part in work.tasks)
+    tokens = max(_tokens(part, work.train.max_length) for part in work.tasks)
     batch = work.train.batch_size * tokens
     steps: float | None = work.train.steps
     if steps is None and examples is not None:
@@ -157,16 +157,25 @@ def bottleneck_width(method: Bottleneck, hidden: int) -> int:
 
 
 def head_parameters(part: TaskPart, info: BackboneInfo) -> int:
-    """Parameters of a task's head: a dense layer and an output layer, or the output layer alone for tagging.
+    """Parameters of a task's head: a dense layer and an output layer, or the output layer alone for tagging and QA.
 
     Of masked language modelling, a dense layer, a norm and a bias per token.
     """
     hidden = info.hidden
     if part.format == "masked-lm":
         return hidden * (hidden + 1) + 2 * hidden + info.vocabulary
-    dense = 0 if part.format == "tagging" else hidden * hidden + hidden
-    outputs = 1 if part.format == "multiple-choice" else len(part.labels)
+    dense = 0 if part.format in ("tagging", "extractive-qa") else hidden * hidden + hidden
+    outputs = {"multiple-choice": 1, "extractive-qa": 2}.get(part.format, len(part.labels))
     return dense + hidden * outputs + outputs
+
+
+def _tokens(part: TaskPart, max_length: int) -> int:
+    """Tokens of a typical example: of its sequences, or of the windows that its passage takes."""
+    if part.format == "extractive-qa":
+        # Windows begin a third of a sequence apart, at most 128 tokens.
+        beyond = max(0, part.tokens - max_length)
+        return min(max_length, part.tokens) * (1 + -(-beyond // min(128, max_length // 3)))
+    return min(max_length, part.tokens) * _sequences(part)
 
 
 def _sequences(part: TaskPart) -> int:

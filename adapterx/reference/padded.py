@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from adapterx.engine.batches import HeadRows, Selection
-from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.encoded import Encoded, reads_of
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def padded(selections: Sequence[Selection], pad: int) -> PaddedBatch:
         start, of_example = len(reads), []
         labels: list[int] = []
         weights: list[float] = []
+        windows: list[int] = []
         for selection in selections:
             if selection.head != head:
                 continue
@@ -56,11 +57,12 @@ def padded(selections: Sequence[Selection], pad: int) -> PaddedBatch:
                 reads += _read(selection.data, int(example), len(texts))
                 texts += _texts(selection.data, int(example))
                 of_example.append(len(reads) - before)
+                windows += reads_of(selection.data, np.arange(*_bounds(selection.data, int(example)))).tolist()
                 own = _labels(selection.data, int(example))
                 labels += own
                 weights += [selection.weight] * len(own)
         counts = (torch.tensor(of_example), torch.tensor(labels), torch.tensor(weights, dtype=torch.float32))
-        heads.append(HeadRows(head, start, len(reads), *counts))
+        heads.append(HeadRows(head, start, len(reads), *counts, torch.tensor(windows)))
     tokens = torch.full((len(texts), max(map(len, texts))), pad)
     mask = torch.zeros_like(tokens)
     for row, text in enumerate(texts):
@@ -78,7 +80,13 @@ def _texts(data: Encoded, example: int) -> list[np.ndarray[tuple[int], np.dtype[
 
 def _sequences(data: Encoded, example: int) -> slice:
     """Where the bounds of an example's sequences stand."""
-    return slice(int(data.example_sequences[example]), int(data.example_sequences[example + 1]) + 1)
+    first, last = _bounds(data, example)
+    return slice(first, last + 1)
+
+
+def _bounds(data: Encoded, example: int) -> tuple[int, int]:
+    """The first sequence of an example, and the one after its last."""
+    return int(data.example_sequences[example]), int(data.example_sequences[example + 1])
 
 
 def _read(data: Encoded, example: int, first: int) -> list[tuple[int, int]]:

@@ -161,10 +161,11 @@ class _Training:
 
     def _loss(self, head: Head, hidden: Tensor, rows: HeadRows) -> Tensor:
         """Of one head's rows."""
-        reads, labels, weights = (one.to(self.device) for one in (rows.reads, rows.labels, rows.weights))
+        given = (rows.reads, rows.labels, rows.weights, rows.windows)
+        reads, labels, weights, windows = (one.to(self.device) for one in given)
         tensors = self.parts[1].tensors
         if head.format != "masked-lm":
-            return head.loss(head.scores(tensors, hidden), reads, labels, weights)
+            return head.loss(head.scores(tensors, hidden), reads, labels, weights, windows)
         states = self.model.unembedded(masked_lm.transform(head.prefix, tensors, hidden))
         bias = tensors[f"{head.prefix}output.bias"]
         return masked_lm.loss(states, self.model.token_embeddings, bias, labels, weights)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ class LanguageItems:
     ids: tuple[str, ...]
     """Items, sorted."""
     statistics: Mapping[str, Statistics]
-    """By metric: (items, s), in the order of `ids`. They are counts, which float32 holds exactly."""
+    """By metric: (items, s), in the order of `ids`. They are counts, which float32 holds exactly, or shares."""
 
 
 @dataclass(frozen=True)
@@ -38,21 +39,24 @@ class Predictions:
 def read(path: Path) -> Predictions:
     """Score the predictions in a file; ValueError if an item occurs twice in a language."""
     raw = _raw(path)
-    statistics = {one.name: one.statistics(raw.gold, raw.prediction).astype(np.float32) for one in raw.metrics}
     languages = {}
     for name, part in raw.languages.items():
         ids = tuple(raw.ids[part])
         if len(set(ids)) < len(ids):
             raise ValueError(f"{path} holds an item of {name} twice")
-        languages[name] = LanguageItems(ids, {key: values[part] for key, values in statistics.items()})
+        statistics = {
+            one.name: one.statistics(raw.gold[part], raw.prediction[part], name).astype(np.float32)
+            for one in raw.metrics
+        }
+        languages[name] = LanguageItems(ids, statistics)
     return Predictions(raw.metrics, languages)
 
 
 def majority(path: Path) -> dict[str, dict[str, float]]:
-    """Score of always answering the most frequent gold label, by metric and language."""
+    """Score of always answering the most frequent gold label, or no text, by metric and language."""
     raw = _raw(path)
     return {
-        one.name: {name: majority_baseline(one, raw.gold[part]) for name, part in raw.languages.items()}
+        one.name: {name: majority_baseline(one, raw.gold[part], name) for name, part in raw.languages.items()}
         for one in raw.metrics
     }
 
@@ -63,8 +67,9 @@ class _Raw:
 
     metrics: tuple[Metric, ...]
     ids: list[str]
-    gold: list[NDArray[np.int64]]
-    prediction: list[NDArray[np.int64]]
+    gold: list[Any]
+    """Labels, or texts."""
+    prediction: list[Any]
     languages: Mapping[str, slice]
 
 
@@ -80,15 +85,21 @@ def _raw(path: Path) -> _Raw:
     return _Raw(
         metrics=tuple(metric(name, labels) for name in json.loads(metadata["metrics"])),
         ids=table.column("id").to_pylist(),
-        gold=_lists(table.column("gold")),
-        prediction=_lists(table.column("prediction")),
+        gold=_answers(table.column("gold")),
+        prediction=_answers(table.column("prediction")),
         languages={name: slice(*pair) for name, pair in zip(names.tolist(), bounds, strict=True)},
     )
 
 
-def _lists(column: object) -> list[NDArray[np.int64]]:
-    """One array per row of a parquet column of integer lists."""
-    joined = column.combine_chunks()  # type: ignore[attr-defined]
+def _answers(column: Any) -> list[Any]:
+    """Per row of a parquet column: an array, of integer lists; texts as they are."""
+    from pyarrow import types
+
+    kind = column.type
+    if types.is_string(kind) or types.is_string(kind.value_type):
+        texts: list[Any] = column.to_pylist()
+        return texts
+    joined = column.combine_chunks()
     offsets = joined.offsets.to_numpy()
     values = joined.values.to_numpy().astype(np.int64)
     return [values[start:end] for start, end in pairwise(offsets)]

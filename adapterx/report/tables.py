@@ -117,7 +117,7 @@ def score_note(analysis: Analysis) -> str:
     seeds = any(sum(one.statuses.values()) > 1 for one in analysis.scores)
     return (
         "Source is the language that the target was trained in; majority, the score of always answering the most"
-        " frequent label. In brackets, the 95% interval of the mean."
+        " frequent label, or no text. In brackets, the 95% interval of the mean."
         + (" All scores are means over seeds." if seeds else "")
         + " The interval of every cell and language is in results.csv."
     )

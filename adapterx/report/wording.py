@@ -187,5 +187,6 @@ def duration(seconds: float) -> str:
 
 
 def metric_name(metric: str) -> str:
-    """A metric in prose: accuracy, span F1."""
-    return metric.replace("_", " ").replace("f1", "F1")
+    """A metric in prose: accuracy, span F1, SQuAD EM."""
+    words = {"f1": "F1", "em": "EM", "mean": "mean of F1 and EM", "squad": "SQuAD", "mlqa": "MLQA"}
+    return " ".join(words.get(word, word) for word in metric.split("_"))

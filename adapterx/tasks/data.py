@@ -104,7 +104,9 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
                 for split, languages in splits.items()
             },
         }
-    task: JSON = {"format": spec.format, "labels": list(spec.labels), "version": spec.version}
+    task: dict[str, JSON] = {"format": spec.format, "labels": list(spec.labels), "version": spec.version}
+    if spec.unanswerable:
+        task["unanswerable"] = True
     scored: dict[str, JSON] = {"test": list(spec.metrics), "dev": spec.metric}
     metrics = {split: metric for split, metric in scored.items() if split in splits}
     return identity({"task": task, "content": content, "metrics": metrics})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Format: TypeAlias = Literal["pair-classification", "tagging", "multiple-choice", "masked-lm"]
+Format: TypeAlias = Literal["pair-classification", "tagging", "multiple-choice", "extractive-qa", "masked-lm"]
 Split: TypeAlias = Literal["train", "dev", "test"]
 
 
@@ -66,6 +66,37 @@ class ChoiceExample:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """A span of a passage: its text, and the character it starts at."""
+
+    text: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class QAExample:
+    """A question about a passage. Each answer is a right one; there is none where the passage holds no answer."""
+
+    id: str
+    question: str
+    context: str
+    answers: tuple[Answer, ...]
+
+    def __post_init__(self) -> None:
+        for number, answer in enumerate(self.answers):
+            found = self.context[answer.start : answer.start + len(answer.text)]
+            if answer.start < 0 or found != answer.text:
+                raise ValueError(
+                    f"answers[{number}]: the passage has {found!r} at character {answer.start}, not {answer.text!r}"
+                )
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """None: the answers are texts."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
 class TextExample:
     """A text, which is its own answer."""
 
@@ -78,4 +109,4 @@ class TextExample:
         return ()
 
 
-Example: TypeAlias = PairExample | TaggingExample | ChoiceExample | TextExample
+Example: TypeAlias = PairExample | TaggingExample | ChoiceExample | QAExample | TextExample

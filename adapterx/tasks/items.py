@@ -7,14 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from adapterx.recipe.problems import did_you_mean
-from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, TaggingExample
+from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, QAExample, TaggingExample
 
 _FIELDS: dict[Format, tuple[str, ...]] = {
     "pair-classification": ("text", "text_pair"),
     "tagging": ("words",),
     "multiple-choice": ("context", "choices"),
+    "extractive-qa": ("question", "context"),
 }
-_IGNORED = ("label", "tags")
+_IGNORED = ("label", "tags", "answers")
 """Gold answers, which a file of examples may hold."""
 
 
@@ -58,6 +59,8 @@ def _item(line: _Line, number: str, format_: Format, labels: tuple[str, ...]) ->
         if len(choices) > len(labels):
             raise ItemError(f"{line.place}: choices: {len(choices)} are more than the {len(labels)} of the task")
         return ChoiceExample(id, line.text("context"), choices, 0)
+    if format_ == "extractive-qa":
+        return QAExample(id, line.text("question"), line.text("context"), ())
     return PairExample(id, line.text("text"), line.text("text_pair") if "text_pair" in line.row else None, 0)
 
 

@@ -23,7 +23,7 @@ from adapterx.plan.stage import TaskPart
 from adapterx.store import write_stream
 from adapterx.tasks import data
 from adapterx.tasks.catalog import UnknownTask
-from adapterx.tasks.examples import ChoiceExample, Example, PairExample, Split, TaggingExample
+from adapterx.tasks.examples import ChoiceExample, Example, PairExample, QAExample, Split, TaggingExample
 from adapterx.tasks.spec import TaskSpec
 
 VERSION = 1
@@ -160,6 +160,8 @@ def _texts(one: Example) -> tuple[str, ...]:
         return (one.context, *one.choices)
     if isinstance(one, TaggingExample):
         return (" ".join(one.words),)
+    if isinstance(one, QAExample):
+        return (one.question, one.context)
     return (one.text,)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adapterx.tasks import metrics_qa
+
 Labels = Sequence[NDArray[np.int64]]
 Array = NDArray[np.float64]
 
-NAMES = ("accuracy", "span_f1")
+NAMES = ("accuracy", "span_f1", *metrics_qa.NAMES)
 
 
 class Metric(Protocol):
@@ -22,8 +24,11 @@ class Metric(Protocol):
         """The name a task specification uses."""
         ...
 
-    def statistics(self, gold: Labels, prediction: Labels) -> Array:
-        """Per-item statistics, (items, s), of n gold and n predicted label arrays of equal lengths."""
+    def statistics(self, gold: Sequence[Any], prediction: Sequence[Any], language: str = "") -> Array:
+        """Per-item statistics, (items, s), of n gold and n predicted label arrays of equal lengths.
+
+        Of extractive QA, of n collections of right answers and n predicted ones, texts in a language.
+        """
         ...
 
     def value(self, sums: Array) -> Array:
@@ -36,7 +41,7 @@ class Accuracy:
 
     name = "accuracy"
 
-    def statistics(self, gold: Labels, prediction: Labels) -> Array:
+    def statistics(self, gold: Labels, prediction: Labels, language: str = "") -> Array:
         """Columns: right labels, labels."""
         flat_gold, flat_prediction, lengths = _flatten(gold, prediction)
         item = np.repeat(np.arange(len(lengths)), lengths)
@@ -66,7 +71,7 @@ class SpanF1:
         self._prefix = np.array([ord(label[0]) for label in labels] + [ord("O")])
         self._type = np.array([known[type_] for type_ in types] + [known.get("O", -1)])
 
-    def statistics(self, gold: Labels, prediction: Labels) -> Array:
+    def statistics(self, gold: Labels, prediction: Labels, language: str = "") -> Array:
         """Columns: spans in both, predicted spans, gold spans."""
         _, _, lengths = _flatten(gold, prediction)
         gold_end, gold_begin, gold_type = self._spans(gold)
@@ -106,11 +111,18 @@ def metric(name: str, labels: Sequence[str]) -> Metric:
         return Accuracy()
     if name == "span_f1":
         return SpanF1(labels)
+    if name in metrics_qa.NAMES:
+        return metrics_qa.AnswerScore(name)
     raise ValueError(f"unknown metric {name!r}; known: {', '.join(NAMES)}")
 
 
-def majority_baseline(scorer: Metric, gold: Labels) -> float:
-    """Score of answering the most frequent gold label everywhere (the smallest one among equals)."""
+def majority_baseline(scorer: Metric, gold: Sequence[Any], language: str = "") -> float:
+    """Score of answering the most frequent gold label everywhere (the smallest one among equals).
+
+    Where answers are texts, of giving none.
+    """
+    if isinstance(scorer, metrics_qa.AnswerScore):
+        return float(scorer.value(scorer.statistics(gold, [""] * len(gold), language).sum(axis=0)))
     flat = np.concatenate(list(gold))
     answer = np.bincount(flat).argmax()
     statistics = scorer.statistics(gold, [np.full_like(item, answer) for item in gold])

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from adapterx.recipe.fields import LanguageCode, Model, Name, Strings, listed
+from adapterx.tasks import metrics_qa
 from adapterx.tasks.examples import Format, Split
 from adapterx.tasks.metrics import NAMES as METRICS
 
@@ -17,9 +18,13 @@ FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "pair-classification": (("text", "label"), ("text_pair",)),
     "tagging": (("words", "tags"), ()),
     "multiple-choice": (("context", "choices", "label"), ()),
+    "extractive-qa": ((), ()),
     "masked-lm": (("text",), ()),
 }
-"""Per format, the fields a file must give and those it may."""
+"""Per format, the fields a file must give and those it may; SQuAD's JSON names its own."""
+
+UNLABELLED = ("extractive-qa", "masked-lm")
+"""Formats whose answers are texts."""
 
 
 def _several(value: Any) -> Any:
@@ -51,7 +56,7 @@ class Embedded(Model):
 
 
 class Fold(Model):
-    """Every `of`-th row: those whose number, modulo `of`, is in `keep`."""
+    """Every `of`-th row (of SQuAD's JSON, paragraph): those whose number, modulo `of`, is in `keep`."""
 
     of: Annotated[int, Field(ge=2)]
     keep: Annotated[tuple[int, ...], Field(strict=False, min_length=1)]
@@ -89,9 +94,12 @@ class Local(Model):
     """Examples read from files under the data directory."""
 
     kind: Literal["local"]
-    reader: Literal["tsv", "csv", "jsonl", "conll"]
+    reader: Literal["tsv", "csv", "jsonl", "conll", "squad"]
     columns: dict[str, Column | Annotated[tuple[Column, ...], Field(strict=False)]]
-    """Where each field of the format is found in a row; `id`, when given, names the item."""
+    """Where each field of the format is found in a row; `id`, when given, names the item.
+
+    SQuAD's JSON is read as it is: {}, or {id: id} where ids name questions.
+    """
     values: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Replacements, per key of a row (jsonl) or for `label`: what is written → what is meant."""
     header: bool = False
@@ -156,7 +164,8 @@ class TaskSpec(Model):
     description: str
     format: Format
     labels: Strings | tuple[()] = ()
-    """Class names in the order of the head's outputs; for multiple choice the names of the positions; none of text."""
+    """Class names in the order of the head's outputs; for multiple choice the names of the positions; none where
+    answers are texts."""
     metrics: Strings | tuple[()] = ()
     """The first is the main one. Text to learn from has none: it is not scored."""
     languages: Annotated[tuple[LanguageCode, ...], Field(strict=False, min_length=1)]
@@ -165,6 +174,8 @@ class TaskSpec(Model):
     """Of a typical sequence, special tokens included; a plan's estimates of time and memory use it."""
     parallel: bool = False
     """Whether an id is the same item in every language, so that scores pair across languages."""
+    unanswerable: bool = False
+    """Of extractive QA: whether some passages hold no answer, so that "none" may be the answer."""
     version: PositiveInt = 1
     """Raised whenever the same files would be read as other examples."""
     same_task: Annotated[tuple[Name, ...], Field(strict=False)] = ()
@@ -185,8 +196,8 @@ class TaskSpec(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name, given in (("labels", self.labels), ("metrics", self.metrics)):
-            if bool(given) == (self.format == "masked-lm"):
+        for name, given, without in (("labels", self.labels, UNLABELLED), ("metrics", self.metrics, ("masked-lm",))):
+            if bool(given) == (self.format in without):
                 raise ValueError(f"{name}: the format {self.format} {'has none' if given else 'needs some'}")
         for source in self.sources.values():
             others = {*(source.sizes if isinstance(source, Embedded) else source.splits)} - {"train"}
@@ -196,12 +207,26 @@ class TaskSpec(Model):
             raise ValueError(f"unknown metric '{unknown[0]}'; known: {', '.join(METRICS)}")
         if "span_f1" in self.metrics and self.format != "tagging":
             raise ValueError("span_f1 scores spans of tags: it is for the format tagging")
+        self._check_answers()
         for name, source in self.sources.items():
             if not isinstance(source, Embedded):
                 self._check_columns(name, source)
             if isinstance(source, Local):
                 self._check_local(name, source)
         return self
+
+    def _check_answers(self) -> None:
+        """Metrics of texts score texts, and MLQA's know its languages only."""
+        answers = self.format == "extractive-qa"
+        for metric in self.metrics:
+            if (metric in metrics_qa.NAMES) != answers:
+                fitting = [name for name in METRICS if (name in metrics_qa.NAMES) == answers]
+                raise ValueError(f"{metric} is not for the format {self.format}; {', '.join(fitting)} are")
+            unknown = [language for language in self.languages if language not in metrics_qa.MLQA_LANGUAGES]
+            if metric.startswith("mlqa") and unknown:
+                raise ValueError(f"{metric} has no rules for the language '{unknown[0]}'; the squad metrics fit any")
+        if self.unanswerable and not answers:
+            raise ValueError(f"unanswerable: questions of the format {self.format} always have an answer")
 
     def _check_columns(self, name: str, source: Local | Hub) -> None:
         required, optional = FIELDS[self.format]
@@ -221,3 +246,7 @@ class TaskSpec(Model):
             raise ValueError(f"source {name}: columns are taken from aligned files by key, so their reader is jsonl")
         if (self.format == "tagging") != (source.reader == "conll"):
             raise ValueError(f"source {name}: the conll reader and the format tagging go together")
+        if (self.format == "extractive-qa") != (source.reader == "squad"):
+            raise ValueError(f"source {name}: the squad reader and the format extractive-qa go together")
+        if source.reader == "squad" and source.columns not in ({}, {"id": "id"}):
+            raise ValueError(f"source {name}: columns of SQuAD's JSON are {{}}, or {{id: id}} where ids name questions")

@@ -2,8 +2,8 @@
 
 The file is a safetensors file: eight bytes with the length of a JSON header, the header, then the arrays end to end,
 little-endian (huggingface/safetensors, README, "Format"). Wider numbers come first, so that each array lies aligned.
-Example ids are one array of UTF-8 bytes and one of offsets. The header also holds the entry's key and a CRC-32 of all
-that follows it.
+Example ids, and the texts of extractive QA, are one array of UTF-8 bytes and one of offsets. The header also holds the
+entry's key and a CRC-32 of all that follows it.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.store import write_stream
-from adapterx.tasks.encoded import Encoded, offsets
+from adapterx.tasks.encoded import Encoded, Passages, offsets
 
 LAYOUT = 1
 """Raised whenever the same examples would be written as another file."""
 
 _OFFSETS = ("sequence_offsets", "example_sequences", "read_tokens", "example_reads", "labels", "example_labels")
+_OF_PASSAGES = ("text_offsets", "example_texts", "characters", "text")
 _TYPES: Mapping[str, np.dtype[Any]] = {
-    **dict.fromkeys((*_OFFSETS, "id_offsets"), np.dtype("<i8")),
-    "tokens": np.dtype("<i4"),
-    "id_text": np.dtype("u1"),
+    **dict.fromkeys((*_OFFSETS, "id_offsets", "text_offsets", "example_texts"), np.dtype("<i8")),
+    **dict.fromkeys(("tokens", "characters"), np.dtype("<i4")),
+    **dict.fromkeys(("id_text", "text"), np.dtype("u1")),
 }
-"""Every array of a file, in order."""
+"""Every array of a file, in order; those of passages only where there are some."""
 _NAMES = {8: "I64", 4: "I32", 1: "U8"}
 _BLOCK = 4096  # ids decoded at a time where all are wanted
 _SURROGATES = "surrogatepass"  # JSON data can hold half a surrogate pair, which plain UTF-8 refuses
@@ -40,11 +41,11 @@ class DamagedEntry(ValueError):
     """A file that is not what its writer wrote."""
 
 
-class StoredIds(Sequence[str]):
-    """Example ids decoded when they are asked for. Not equal to a tuple of the same ids: compare `tuple(ids)`.
+class StoredTexts(Sequence[str]):
+    """Ids or texts decoded when they are asked for. Not equal to a tuple of the same ones: compare `tuple(ids)`.
 
     Args:
-        text: (bytes) the ids end to end, UTF-8.
+        text: (bytes) all of them end to end, UTF-8.
         offsets: (n + 1) into text.
     """
 
@@ -76,7 +77,7 @@ class StoredIds(Sequence[str]):
             yield text[first - bounds[0] : last - bounds[0]].decode(errors=_SURROGATES)
 
 
-def packed_ids(ids: Iterable[str]) -> StoredIds:
+def packed_ids(ids: Iterable[str]) -> StoredTexts:
     """Ids as bytes end to end: many of them take a fraction of the memory of as many objects."""
     text: bytearray = bytearray()
     lengths: list[int] = []
@@ -84,7 +85,7 @@ def packed_ids(ids: Iterable[str]) -> StoredIds:
         before = len(text)
         text += id.encode(errors=_SURROGATES)
         lengths.append(len(text) - before)
-    return StoredIds(np.frombuffer(bytes(text), dtype=np.uint8), offsets(np.asarray(lengths, dtype=np.int64)))
+    return StoredTexts(np.frombuffer(bytes(text), dtype=np.uint8), offsets(np.asarray(lengths, dtype=np.int64)))
 
 
 def write(path: Path, encoded: Encoded, key: str) -> None:
@@ -113,29 +114,39 @@ def read(path: Path, key: str) -> Encoded:
         # Plain arrays over the map: numpy's own memmap type makes every small slice many times slower.
         content: NDArray[np.uint8] = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
         arrays = _checked(content, key)
-        ids = StoredIds(arrays.pop("id_text"), arrays.pop("id_offsets"))
-        return Encoded(ids=ids, **arrays)
+        ids = StoredTexts(arrays.pop("id_text"), arrays.pop("id_offsets"))
+        return Encoded(ids=ids, passages=_passages(arrays), **arrays)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise DamagedEntry(f"{path}: {error}") from error
 
 
+def _passages(arrays: dict[str, Any]) -> Passages | None:
+    """Takes what belongs to passages out of a file's arrays."""
+    if "text" not in arrays:
+        return None
+    bounds, examples, characters, text = (arrays.pop(name) for name in _OF_PASSAGES)
+    return Passages(characters, StoredTexts(text, bounds), examples)
+
+
 def _arrays(encoded: Encoded) -> dict[str, NDArray[Any]]:
-    ids = [id.encode(errors=_SURROGATES) for id in encoded.ids]
-    own = {
-        "id_offsets": offsets([len(id) for id in ids]),
-        "id_text": np.frombuffer(b"".join(ids), dtype=np.uint8),
-    }
-    return {
-        name: np.ascontiguousarray(own[name] if name in own else getattr(encoded, name), dtype=type_)
-        for name, type_ in _TYPES.items()
-    }
+    own = {name: getattr(encoded, name) for name in (*_OFFSETS, "tokens")}
+    own["id_offsets"], own["id_text"] = _joined(encoded.ids)
+    if encoded.passages is not None:
+        own["text_offsets"], own["text"] = _joined(encoded.passages.texts)
+        own |= {name: getattr(encoded.passages, name) for name in ("example_texts", "characters")}
+    return {name: np.ascontiguousarray(own[name], dtype=type_) for name, type_ in _TYPES.items() if name in own}
+
+
+def _joined(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    parts = [text.encode(errors=_SURROGATES) for text in texts]
+    return offsets([len(part) for part in parts]), np.frombuffer(b"".join(parts), dtype=np.uint8)
 
 
 def _places(lengths: Mapping[str, int]) -> dict[str, tuple[int, int]]:
     """Where each array begins and ends, in bytes after the header."""
     places, start = {}, 0
-    for name, type_ in _TYPES.items():
-        stop = start + lengths[name] * type_.itemsize
+    for name, length in lengths.items():
+        stop = start + length * _TYPES[name].itemsize
         places[name] = start, stop
         start = stop
     return places
@@ -157,11 +168,12 @@ def _checked(content: NDArray[np.uint8], key: str) -> dict[str, Any]:
     header, body = content[:start].tobytes(), content[start:]
     fields = json.loads(header[8:])
     check = int(fields["__metadata__"]["crc32"])
-    lengths = {name: fields[name]["shape"][0] for name in _TYPES}
+    written = [name for name in _TYPES if "text" in fields or name not in _OF_PASSAGES]
+    lengths = {name: fields[name]["shape"][0] for name in written}
     if header != _header(lengths, key, check):
         raise ValueError("its header is not one of this entry")
     places = _places(lengths)
-    _, size = places["id_text"]
+    size = max(stop for _, stop in places.values())
     if len(body) != size:
         raise ValueError(f"it has {len(body)} bytes of arrays instead of {size}")
     if zlib.crc32(body.data) != check:

@@ -18,7 +18,7 @@ from adapterx.tasks import data as catalog
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.formats import encode
 from adapterx.tasks.sources import local
-from adapterx.tasks.stored import StoredIds
+from adapterx.tasks.stored import StoredTexts
 from tests.arrays import ARRAYS, mapped, same
 from tests.backbones.checkpoints import tokenizer as letters
 
@@ -74,7 +74,7 @@ def test_another_process_finds_what_was_tokenised(task: str, tokenizer: Any, tmp
         examples = catalog.load(catalog.find(task, None), "embedded", first.language, "test", 5)
         wanted = encode(examples, catalog.find(task, None), tokenizer, 32)
         assert same(first.data, wanted) and same(second.data, wanted)
-        assert isinstance(second.data.ids, StoredIds)
+        assert isinstance(second.data.ids, StoredTexts)
         assert all(mapped(getattr(second.data, name)) for name in ARRAYS)
 
 

@@ -44,7 +44,7 @@ CONFIGS: dict[str, Any] = {
     ),
     "lora-ffn": library.LoRAConfig(selfattn_lora=False, output_lora=True),
 }
-HEADS = ("pair-classification", "tagging", "multiple-choice")
+HEADS = ("pair-classification", "tagging", "multiple-choice", "extractive-qa")
 
 
 def flexible(model) -> Any:
@@ -108,7 +108,7 @@ def test_heads_written_here_loaded_there(format_, tmp_path: Path) -> None:
     there.load_adapter(str(tmp_path), use_safetensors=True, with_head=True, loading_info=info, set_active=True)
     assert not info.get("missing_keys") and not info.get("unexpected_keys"), info
     assert there.active_head == "mine"
-    assert there.get_labels() == list(own.head.labels)
+    assert there.get_labels() == list(own.head.labels or ("LABEL_0", "LABEL_1"))
     torch.testing.assert_close(logits_here(model, own), logits_there(there, format_), atol=1e-5, rtol=1e-5)
 
 
@@ -121,6 +121,7 @@ def test_heads_saved_there_read_here(format_, tmp_path: Path) -> None:
         "pair-classification": lambda: there.add_classification_head("theirs", num_labels=3, id2label=named()),
         "tagging": lambda: there.add_tagging_head("theirs", num_labels=3, id2label=named()),
         "multiple-choice": lambda: there.add_multiple_choice_head("theirs", num_choices=2),
+        "extractive-qa": lambda: there.add_qa_head("theirs"),
     }
     add[format_]()
     there.set_active_adapters("theirs")
@@ -129,7 +130,8 @@ def test_heads_saved_there_read_here(format_, tmp_path: Path) -> None:
     there.save_adapter(str(tmp_path), "theirs", use_safetensors=True)
     back = formats.read(tmp_path, place())
     assert back.head.format == format_
-    assert back.head.labels == (("LABEL_0", "LABEL_1") if format_ == "multiple-choice" else LABELS)
+    unnamed: dict[str, tuple[str, ...]] = {"multiple-choice": ("LABEL_0", "LABEL_1"), "extractive-qa": ()}
+    assert back.head.labels == unnamed.get(format_, LABELS)
     torch.testing.assert_close(logits_here(model, back), logits_there(there.eval(), format_), atol=1e-5, rtol=1e-5)
 
 
@@ -138,11 +140,11 @@ def named() -> dict[int, str]:
 
 
 def logits_here(model, own: PortableAdapter) -> Tensor:
-    """(4, labels), of every word when tagging: (4, length, labels); of two items with two choices each: (2, 2)."""
+    """(4, labels), of every token when tagging or answering: (4, length, ·); of two items with two choices: (2, 2)."""
     states = hidden(model, own)
     head, tensors = own.head.named("task")
-    if own.head.format == "tagging":
-        return head.scores(tensors, states.flatten(0, 1)).view(len(TOKENS), -1, len(own.head.labels))
+    if own.head.format in ("tagging", "extractive-qa"):
+        return head.scores(tensors, states.flatten(0, 1)).unflatten(0, states.shape[:2])
     scores = head.scores(tensors, states[:, 0])
     return head.units(scores, torch.tensor([2, 2])) if own.head.format == "multiple-choice" else scores
 
@@ -152,14 +154,16 @@ def logits_there(there, format_) -> Tensor:
     if format_ == "multiple-choice":
         tokens = tokens.view(2, 2, -1)
     with torch.no_grad():
-        return there(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits
+        found = there(input_ids=tokens, attention_mask=torch.ones_like(tokens))
+    return torch.stack([found.start_logits, found.end_logits], -1) if format_ == "extractive-qa" else found.logits
 
 
+@pytest.mark.parametrize("head", ["tagging", "extractive-qa"])
 @pytest.mark.parametrize("name", ["sequential-upper", "double", "parallel", "lora-ffn"])
-def test_configurations_are_as_the_library_writes_them(name: str, tmp_path: Path) -> None:
+def test_configurations_are_as_the_library_writes_them(name: str, head, tmp_path: Path) -> None:
     """Key by key and head included, what saving the loaded adapter again gives."""
     where = place()
-    formats.write(tmp_path, "adapterhub", adapter(METHODS[name], where, "tagging"), where, "mine")
+    formats.write(tmp_path, "adapterhub", adapter(METHODS[name], where, head), where, "mine")
     there = flexible(encoder("xlm-roberta"))
     there.load_adapter(str(tmp_path), use_safetensors=True)
     there.save_adapter(str(tmp_path / "again"), "mine", use_safetensors=True)
@@ -250,7 +254,8 @@ def test_another_backbone_is_refused(tmp_path: Path) -> None:
 
 
 HEADS_REFUSED = {
-    "type": ({"head_type": "question_answering"}, "type 'question_answering' cannot be used"),
+    "type": ({"head_type": "dependency_parsing"}, "type 'dependency_parsing' cannot be used"),
+    "answers": ({"head_type": "question_answering", "layers": 1, "num_labels": 3}, "num_labels: 3 is not supported"),
     "layers": ({"layers": 1}, "layers: 1 is not supported"),
     "pooler": ({"use_pooler": True}, "use_pooler: True is not supported"),
     "activation": ({"activation_function": "relu"}, "activation_function: 'relu' is not supported"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from adapterx.executors import plain
@@ -9,9 +11,9 @@ from adapterx.methods.head import Head
 from adapterx.methods.method import parameters
 from adapterx.methods.shape import Shape
 from adapterx.plan import BackboneInfo, Training
-from adapterx.plan.cost import REORDERED_BYTES, adapter_parameters, head_parameters
+from adapterx.plan.cost import REORDERED_BYTES, adapter_parameters, head_parameters, training
 from adapterx.plan.stage import TaskPart
-from adapterx.recipe import Bottleneck, Lora, Method
+from adapterx.recipe import Backbone, Bottleneck, Lora, Method, Sampling, TrainSettings
 from adapterx.recipe import Head as Probe
 from tests.plan.conftest import Planner
 
@@ -47,6 +49,7 @@ def test_adapters(method: Method, parameters: int) -> None:
         ("pair-classification", 3, 768 * 768 + 768 + 768 * 3 + 3),
         ("multiple-choice", 4, 768 * 768 + 768 + 768 + 1),
         ("tagging", 7, 768 * 7 + 7),
+        ("extractive-qa", 0, 2 * 768 + 2),
         ("masked-lm", 0, 768 * 768 + 3 * 768 + 250_002),
     ],
 )
@@ -71,7 +74,8 @@ def test_the_engine_trains_what_the_plan_counts() -> None:
     ):
         counted = sum(p.numel for p in parameters(plain.method(method, BASE.layers), shape))
         assert counted == adapter_parameters(method, BASE)
-    for format, labels in (("pair-classification", 3), ("tagging", 9), ("multiple-choice", 2), ("masked-lm", 0)):
+    none = (("extractive-qa", 0), ("masked-lm", 0))
+    for format, labels in (("pair-classification", 3), ("tagging", 9), ("multiple-choice", 2), *none):
         head = Head("t", format, labels or BASE.vocabulary)
         assert sum(p.numel for p in head.parameters(BASE.hidden)) == head_parameters(part(format, labels), BASE)
 
@@ -114,3 +118,13 @@ def test_unknown_sizes_give_no_time(planned: Planner) -> None:
     assert {stage.cost.seconds for stage in evaluations} == {None}
     limited = planned(**settings, evaluate={"limit": 10})
     assert all(stage.cost.seconds for stage in limited.stages.values())
+
+
+def test_long_passages_take_several_windows() -> None:
+    def rows(max_length: int) -> int:
+        settings = TrainSettings(1e-3, 32, None, 10, 0.1, 0.0, 1.0, max_length, None, None, None)
+        work = Training((replace(part("extractive-qa", 0), tokens=300),), Sampling(), settings, 1, "none")
+        return training(Backbone(model="m"), BASE, Lora(), work, None).rows
+
+    assert rows(384) == 32 * 300
+    assert rows(150) == 32 * 150 * 4  # a new one begins every 50 tokens

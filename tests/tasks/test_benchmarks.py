@@ -9,7 +9,7 @@ import pytest
 
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import fingerprint, load, sizes
-from adapterx.tasks.examples import ChoiceExample, PairExample
+from adapterx.tasks.examples import ChoiceExample, PairExample, QAExample
 
 pytestmark = pytest.mark.usefixtures("benchmarks")
 
@@ -173,3 +173,33 @@ def test_fingerprints_tell_languages_and_splits_apart(benchmarks: Path) -> None:
     assert len(set(found)) == len(asked)
     assert found[0] == fingerprint(spec, "local", {"dev": ["en"]})
     assert str(benchmarks) not in found[0]
+
+
+def questions(task: str, language: str, split: str) -> dict[str, QAExample]:
+    found = load(find(task), "local", language, split)
+    assert len(found) == sizes(find(task), "local", language, split)
+    assert len({example.id for example in found}) == len(found)
+    return {example.id: example for example in found if isinstance(example, QAExample)}
+
+
+def test_xquad_asks_the_same_in_every_language_and_squad_trains_on_none_of_it() -> None:
+    asked = {language: list(questions("xquad", language, "test")) for language in find("xquad").languages}
+    assert len(asked) == 12 and all(ids == asked["en"] for ids in asked.values())
+    squad = {split: questions("squad", "en", split) for split in ("train", "dev", "test")}
+    assert [len(found) for found in squad.values()] == [10648, 1229, 10570]
+    assert set(asked["en"]) <= set(squad["test"])
+    passages = [{example.context for example in found.values()} for found in squad.values()]
+    assert not passages[0] & passages[1] and not (passages[0] | passages[1]) & passages[2]
+    assert all(example.answers for found in squad.values() for example in found.values())
+
+
+def test_mlqa_and_tydiqa_have_their_languages() -> None:
+    counts = {language: len(questions("mlqa", language, "test")) for language in find("mlqa").languages}
+    assert counts == {"en": 1148, "ar": 517, "de": 512, "es": 500, "hi": 507, "vi": 511, "zh": 504}
+    english = {split: len(questions("tydiqa", "en", split)) for split in ("train", "dev", "test")}
+    assert english["train"] + english["dev"] + english["test"] == 3696
+    assert {language: len(questions("tydiqa", language, "test")) for language in ("ko", "sw")} == {
+        "ko": 1625,
+        "sw": 2755,
+    }
+    assert sizes(find("tydiqa"), "local", "ko", "train") == 0

@@ -10,7 +10,7 @@ import pytest
 from adapterx.tasks.data import fingerprint, load, sizes
 from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample, TextExample
 from adapterx.tasks.sources import local
-from adapterx.tasks.sources.local import DataError, MissingData
+from adapterx.tasks.sources.errors import DataError, MissingData
 from adapterx.tasks.spec import TaskSpec
 
 

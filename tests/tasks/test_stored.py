@@ -12,7 +12,7 @@ from adapterx.tasks.catalog import find
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample
 from adapterx.tasks.formats import encode
-from adapterx.tasks.stored import DamagedEntry, StoredIds, read, write
+from adapterx.tasks.stored import DamagedEntry, StoredTexts, read, write
 from tests.arrays import ARRAYS, mapped, same
 
 EXAMPLES: dict[str, Sequence[Example]] = {
@@ -64,7 +64,7 @@ def test_ids_are_decoded_when_asked_for(tokenizer: Any, tmp_path: Path) -> None:
     encoded = encode([PairExample(id, "x", None, 0) for id in wanted], find("time-order"), tokenizer, 8)
     write(tmp_path / "entry", encoded, "key")
     ids = read(tmp_path / "entry", "key").ids
-    assert isinstance(ids, StoredIds)
+    assert isinstance(ids, StoredTexts)
     assert len(ids) == len(wanted)
     assert list(ids) == wanted
     assert [ids[place] for place in (0, 3, -1, 4095, 4096)] == [wanted[place] for place in (0, 3, -1, 4095, 4096)]

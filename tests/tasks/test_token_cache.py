@@ -46,7 +46,7 @@ def test_what_is_kept_is_found_again(tmp_path: Path) -> None:
     data = encoded("tagging")
     assert TokenCache(tmp_path).find("key") is None
     kept = TokenCache(tmp_path).keep("key", data)
-    assert isinstance(kept.ids, stored.StoredIds)
+    assert isinstance(kept.ids, stored.StoredTexts)
     found = TokenCache(tmp_path).find("key")
     assert found is not None
     assert same(found, data) and same(kept, data)

@@ -8,8 +8,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from adapterx.tasks.encoded import Encoded, joined
-from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, TaggingExample, TextExample
-from adapterx.tasks.formats import masked_lm, multiple_choice, pair_classification, tagging
+from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, QAExample, TaggingExample, TextExample
+from adapterx.tasks.formats import extractive_qa, masked_lm, multiple_choice, pair_classification, tagging
 from adapterx.tasks.stored import packed_ids
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def encode(examples: Sequence[Example], spec: TaskSpec, tokenizer: PreTrainedTok
     """Tokenise the examples of a task, no sequence longer than `max_length` tokens with <s> and </s>.
 
     Pairs are cut longest first; sentences to tag are split instead, so that every word keeps its place to be read, and
-    running text becomes several examples.
+    running text becomes several examples; a passage is read in as many windows as it takes.
     """
     return encode_as(spec.format, examples, tokenizer, max_length)
 
@@ -57,6 +57,8 @@ def encode_as(
         return tagging.encode(cast("Sequence[TaggingExample]", examples), tokenizer, max_length)
     if format_ == "multiple-choice":
         return multiple_choice.encode(cast("Sequence[ChoiceExample]", examples), tokenizer, max_length)
+    if format_ == "extractive-qa":
+        return extractive_qa.encode(cast("Sequence[QAExample]", examples), tokenizer, max_length)
     if format_ == "masked-lm":
         return masked_lm.encode(cast("Sequence[TextExample]", examples), tokenizer, max_length)
     return pair_classification.encode(cast("Sequence[PairExample]", examples), tokenizer, max_length)

@@ -11,8 +11,9 @@ from adapterx.recipe.problems import did_you_mean
 from adapterx.store.identity import JSON
 from adapterx.tasks.examples import Example
 from adapterx.tasks.sources import hub_files
+from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.sources.hub_files import Listing
-from adapterx.tasks.sources.local import DataError, Row, example, kept
+from adapterx.tasks.sources.local import Row, example, kept
 from adapterx.tasks.spec import Hub, HubRows, TaskSpec
 
 _BATCH = 1024  # rows that are Python objects at once

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from adapterx.store.atomic import write_json
 from adapterx.store.identity import JSON
-from adapterx.tasks.sources.local import DataError
+from adapterx.tasks.sources.errors import DataError
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError

@@ -1,4 +1,4 @@
-"""Examples from files: tab- or comma-separated, JSON lines, or one word per line, read as the task's YAML says."""
+"""Examples from files: tab- or comma-separated, JSON lines, one word per line, or SQuAD's JSON, as the YAML says."""
 
 from __future__ import annotations
 
@@ -16,21 +16,18 @@ from typing import Any
 
 from adapterx.recipe.problems import did_you_mean
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample, TextExample
+from adapterx.tasks.sources import squad
+from adapterx.tasks.sources.errors import DataError, MissingData
 from adapterx.tasks.spec import Column, Files, Fold, Hub, Local, TaskSpec
 
 ENVIRONMENT = "ADAPTERX_DATA"
 DEFAULT_ROOT = "../shared/data"
 
 Row = Mapping[Any, Any]
-"""A row by column: positions to text (tsv), keys to values (jsonl), positions to the words' columns (conll)."""
+"""A row by column: positions to text (tsv), keys to values (jsonl), positions to the words' columns (conll).
 
-
-class DataError(ValueError):
-    """A file that does not hold what the task's YAML says, with the file and the row."""
-
-
-class MissingData(FileNotFoundError):
-    """A file of a task that is not there."""
+Of SQuAD's JSON a row is a paragraph, with all its questions.
+"""
 
 
 def root() -> Path:
@@ -52,7 +49,11 @@ def load(spec: TaskSpec, source: Local, language: str, split: str) -> list[Examp
             raise DataError(f"{root() / str(files.labels)}: has {len(labels)} labels, fewer than {place}")
         if kept(files.fold, number):
             given = None if labels is None else labels[number]
-            examples.append(example(spec, source, f"{split}-{number}", place, row, given))
+            name = f"{split}-{number}"
+            if source.reader == "squad":
+                examples.extend(squad.examples(place, row, name, "id" in source.columns))
+            else:
+                examples.append(example(spec, source, name, place, row, given))
     if labels is not None and rows != len(labels):
         raise DataError(f"{root() / str(files.labels)}: has {len(labels)} labels for {rows} rows")
     if split == "test" and (twice := [id for id, count in Counter(e.id for e in examples).items() if count > 1]):
@@ -66,8 +67,11 @@ def size(source: Local, language: str, split: str) -> int:
     files = source.files(language, split)
     if files is None:
         return 0
-    counts = (_count(path, source.reader, *_stamp(path)) for path in _paths(files, language))
-    rows = sum(counts) - source.header * len(files.paths)
+    paths = _paths(files, language)
+    if source.reader == "squad":
+        questions = [count for path in paths for count in _questions(path, *_stamp(path))]
+        return sum(count for number, count in enumerate(questions) if kept(files.fold, number))
+    rows = sum(_count(path, source.reader, *_stamp(path)) for path in paths) - source.header * len(files.paths)
     if files.fold is None:
         return rows
     return sum(kept(files.fold, number) for number in range(rows))
@@ -106,6 +110,12 @@ def _count(path: Path, reader: str, _bytes: int, _modified: int) -> int:
 
 
 @lru_cache(maxsize=4096)
+def _questions(path: Path, _bytes: int, _modified: int) -> tuple[int, ...]:
+    """How many each paragraph has."""
+    return tuple(len(paragraph[squad.QUESTIONS]) for _, paragraph in _read_squad(path))
+
+
+@lru_cache(maxsize=4096)
 def _digest(path: Path, _bytes: int, _modified: int) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -113,14 +123,17 @@ def _digest(path: Path, _bytes: int, _modified: int) -> str:
 
 def _lines(path: Path) -> Iterator[str]:
     """Lines without their ends. Only line feeds end a line: texts may hold other separators of Unicode."""
+    for line in _text(path).split("\n"):
+        yield line.removesuffix("\r")
+
+
+def _text(path: Path) -> str:
     _stamp(path)
     try:
         with path.open(encoding="utf-8-sig", newline="\n") as stream:
-            text = stream.read()
+            return stream.read()
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
-    for line in text.split("\n"):
-        yield line.removesuffix("\r")
 
 
 def _sentences(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
@@ -196,11 +209,16 @@ def _read_json(path: Path) -> Iterator[tuple[str, Row]]:
             yield f"{path}:{number}", _json(line, f"{path}:{number}")
 
 
+def _read_squad(path: Path) -> Iterator[tuple[str, Row]]:
+    return squad.paragraphs(path, _text(path))
+
+
 _READERS: Mapping[str, Callable[[Path], Iterator[tuple[str, Row]]]] = {
     "conll": _read_conll,
     "tsv": _read_tsv,
     "csv": _read_csv,
     "jsonl": _read_json,
+    "squad": _read_squad,
 }
 
 
