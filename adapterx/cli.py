@@ -293,9 +293,12 @@ def _planned(args: argparse.Namespace) -> Plan:
     """The plan of the recipe on the command line; CommandError with every mistake in it."""
     from adapterx.plan import build
     from adapterx.recipe import RecipeError, SettingError, locate, read
+    from adapterx.recipe.overrides import without_effect
 
     try:
         recipe = read(args.recipe, args.overrides)
+        for why in without_effect(recipe.train, args.overrides):
+            sys.stderr.write(f"{why}\n")
         return build(recipe, args.recipe.parent, _describe(), _catalog(), _measure, _compare(args))
     except RecipeError as error:
         raise CommandError(str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
@@ -97,6 +98,7 @@ class _Moments:
 
 
 def _library() -> Any:
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells of a kernel that nothing here uses
     try:
         from bitsandbytes import functional
     except ImportError as error:

@@ -97,9 +97,10 @@ def _read(
     parts = known.adapters if known is not None else (".",) if composed is None else composed.adapters
     if known is not None and known.languages:
         if language is None or language not in known.languages:
+            lacking = "name it with --language" if language is None else f"there is none for '{language}'"
             raise FormatError(
-                f"the adapters of {directory} take turns with the language of the texts: name it with --language, one"
-                f" of {', '.join(known.languages)}"
+                f"the adapters of {directory} take turns with the language of the texts: {lacking}, one of"
+                f" {', '.join(known.languages)}"
             )
         parts = (known.languages[language], *parts[1:])
     adapters = tuple(formats.read(directory / part, encoder) for part in parts)

@@ -21,7 +21,7 @@ from adapterx.formats.errors import FormatError
 from adapterx.formats.files import SETUP, check_empty
 from adapterx.formats.fused import PortableFusion
 from adapterx.formats.metadata import Metadata
-from adapterx.methods.config import Lora
+from adapterx.methods.config import Bottleneck, Lora
 from adapterx.methods.merging import Merging, member_weights, merge, merged_method
 from adapterx.methods.shape import Shape
 from adapterx.plan import BackboneInfo
@@ -143,6 +143,10 @@ def merged(parts: Parts, merging: Merging, seed: int) -> PortableAdapter:
     method = adapters[0].method
     if merging.arithmetic == "task_arithmetic":
         raise FormatError("task_arithmetic needs what the adapters started from, which a recipe knows: use average")
+    if isinstance(method, Bottleneck) and merging.arithmetic != "average":
+        raise FuseError(f"{merging.arithmetic} merges LoRA; bottlenecks merge by average, or are fused")
+    if merging.weights is not None and len(merging.weights) != len(adapters):
+        raise FuseError(f"--weights: {len(merging.weights)} given for {len(adapters)} adapters")
     try:
         tensors = merge(method, [one.tensors for one in adapters], merging, parts.shape, seed)
         shares = torch.tensor(member_weights(merging, len(adapters)))

@@ -99,10 +99,10 @@ def check_transfer(cell: Cell, recipe: Recipe, found: LibraryAdapter | None) -> 
     name, transfer = cell.method, cell.transfer
     method, way = recipe.methods[name], recipe.transfers[transfer]
     if isinstance(way, Fuse | Merge) and isinstance(method, Peft | Adapters):
-        verb = "fuses" if isinstance(way, Fuse) else "merges"
+        what = "fuses bottleneck adapters" if isinstance(way, Fuse) else "merges lora and bottleneck adapters"
         raise Refusal(
-            f"the transfer '{transfer}' {verb} adapters whose tensors adapterx knows, lora and bottleneck; the method"
-            f" '{name}' is of the library `{method.kind}`: use continue"
+            f"the transfer '{transfer}' {what}; the method '{name}' is of the library `{method.kind}`, of which one"
+            " intermediate reaches a target, by continue"
         )
     if isinstance(way, Fuse) and way.value_rank is not None:
         raise Refusal(

@@ -6,11 +6,13 @@ command-line flag.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Texts
 from dataclasses import replace
 
 from adapterx.recipe.document import DocumentError, Entry, Mapping, Node, Scalar, Sequence, compose
 from adapterx.recipe.problems import Position, Problem, did_you_mean
+from adapterx.recipe.training import EXCLUSIVE, Train
 
 NAMED = (("backbones",), ("methods",), ("intermediates",), ("targets",))
 """Where the keys are names of the user's: a new one is given whole, a mistyped one must not make a new entry."""
@@ -26,6 +28,20 @@ def apply(root: Mapping, overrides: Texts[str]) -> tuple[Mapping, list[Problem]]
         except DocumentError as error:
             problems.append(error.problem)
     return root, problems
+
+
+def without_effect(train: Train, overrides: Texts[str]) -> Iterator[str]:
+    """Why overrides of general training settings change nothing, where both phases have settings of their own."""
+    phases = [
+        part.model_fields_set if part is not None else frozenset[str]() for part in (train.intermediate, train.target)
+    ]
+    for text in overrides:
+        key = text.partition("=")[0].removeprefix("train.")
+        if not text.startswith("train.") or "." in key:
+            continue
+        pair = next((pair for pair in EXCLUSIVE if key in pair), (key,))
+        if all(given & set(pair) for given in phases):
+            yield f"{text} changes nothing: train.intermediate and train.target have a setting of their own for it"
 
 
 def _parse(text: str) -> tuple[list[str], Node]:

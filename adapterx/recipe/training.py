@@ -75,13 +75,13 @@ class TrainFields(Model):
 
     @model_validator(mode="after")
     def _one_of_each_pair(self) -> Self:
-        for one, other in _EXCLUSIVE:
+        for one, other in EXCLUSIVE:
             if getattr(self, one) is not None and getattr(self, other) is not None:
                 raise ValueError(f"gives both {one} and {other}: keep one of them")
         return self
 
 
-_EXCLUSIVE = (("epochs", "steps"), ("learning_rate", "prune"))
+EXCLUSIVE = (("epochs", "steps"), ("learning_rate", "prune"))
 """Settings that say the same thing in two ways; a phase that gives one of them sets the general other aside."""
 
 
@@ -110,7 +110,7 @@ class Train(TrainFields):
         override = self.intermediate if phase == "intermediate" else self.target
         chosen = {name: getattr(self, name) for name in TrainFields.model_fields}
         given = override.model_fields_set if override is not None else frozenset[str]()
-        for pair in _EXCLUSIVE:
+        for pair in EXCLUSIVE:
             if any(getattr(override, name) is not None for name in given & set(pair)):
                 chosen |= dict.fromkeys(pair)
         chosen |= {name: getattr(override, name) for name in given}

@@ -21,6 +21,8 @@ class LibraryError(ValueError):
 
 def peft() -> Any:
     """The library `peft`."""
+    # Where bitsandbytes is installed, peft imports it, which tells of a kernel that nothing here uses.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         import peft
     except ImportError as error:

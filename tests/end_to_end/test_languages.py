@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from pyarrow import parquet
 from safetensors.torch import load_file, save_file
 
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import load
-from tests.support.command import adapterx
+from tests.backbones.checkpoints import tokenizer
+from tests.support.command import ROOT, adapterx
 
 LANGUAGES = ["en", "de", "ru"]
 
@@ -90,8 +95,24 @@ def check_export(store: Path, directory: Path, expected: dict[str, list[list[flo
         for line, logits in zip(answered.stdout.splitlines(), expected[code], strict=True):
             powers = np.exp(np.array(logits) - max(logits))
             np.testing.assert_allclose([*json.loads(line)["scores"].values()], powers / powers.sum(), atol=2e-4)
+    if find_spec("adapters") is not None:
+        check_library(out, Path(json.loads((out / "adapterx.json").read_text())["model"]), expected["de"])
     lost = adapterx("predict", out, "--task", "time-latest", items)
     assert lost.returncode == 2 and "name it with --language, one of de, en, ru" in lost.stderr
+
+
+def check_library(out: Path, backbone: Path, expected: list[list[float]]) -> None:
+    """The documented way to put another language's adapter below gives the run's own logits."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "adapters.md").read_text(), re.DOTALL)
+    (code,) = [block for block in blocks if "# language adapters" in block]
+    names: dict[str, Any] = {}
+    exec(code.replace("FacebookAI/xlm-roberta-base", str(backbone)).replace("DIR", str(out)), names)  # noqa: S102
+    model, examples = names["model"].eval(), load(find("time-latest"), "embedded", "de", "test", 3)
+    for one, logits in zip(examples, expected, strict=False):
+        batch = tokenizer()(list(one.choices), padding=True, return_tensors="pt")
+        with torch.no_grad():
+            found = model(**{key: batch[key][None] for key in ("input_ids", "attention_mask")}).logits
+        np.testing.assert_allclose(found.reshape(-1).numpy(), logits, atol=2e-5)
 
 
 def _adapter(store: Path, slug: str, kind: str = "intermediate") -> Path:

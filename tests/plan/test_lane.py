@@ -163,8 +163,8 @@ def reason(found: Plan, method: str, transfer: str = "none") -> str:
         ),
         ("ia3", "stack", "the transfer 'stack' cannot stack adapters of the method 'ia3': they multiply"),
         ("pfeiffer", "low", "the transfer 'low' has a value_rank, and AdapterFusion in `adapters` has a full value"),
-        ("ia3", "merge", "the transfer 'merge' merges adapters whose tensors adapterx knows, lora and bottleneck; the"),
-        ("compacter", "fuse", "the transfer 'fuse' fuses adapters whose tensors adapterx knows, lora and bottleneck;"),
+        ("ia3", "merge", "the transfer 'merge' merges lora and bottleneck adapters; the method 'ia3' is of the"),
+        ("compacter", "fuse", "the transfer 'fuse' fuses bottleneck adapters; the method 'compacter' is of the"),
     ],
 )
 def test_what_the_libraries_do_not_do_is_refused(method: str, transfer: str, start: str, measure: FakeMeasure) -> None:

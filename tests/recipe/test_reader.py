@@ -18,6 +18,7 @@ from adapterx.recipe import (
     read,
 )
 from adapterx.recipe.document import Scalar, compose, plain, resolve
+from adapterx.recipe.overrides import without_effect
 from tests.recipe.conftest import GOOD, Write
 
 
@@ -237,3 +238,10 @@ def test_both_suffixes_read_alike(tmp_path: Path) -> None:
     for name in ("a.yaml", "a.yml"):
         (tmp_path / name).write_text("\ufeff" + GOOD, encoding="utf-8")
     assert read(tmp_path / "a.yaml") == read(str(tmp_path / "a.yml"))
+
+
+def test_overrides_that_change_nothing_are_told(write: Write) -> None:
+    recipe = read(write(GOOD), ["train.intermediate.steps=3", "train.target.epochs=1", "train.target.batch_size=8"])
+    given = ["train.steps=10", "train.batch_size=4", "train.target.steps=5", "seeds=[1]"]
+    (told,) = without_effect(recipe.train, given)
+    assert told.startswith("train.steps=10 changes nothing: train.intermediate and train.target have")
