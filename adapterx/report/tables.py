@@ -12,6 +12,7 @@ from adapterx.report.scores import Score
 from adapterx.report.statistics import Estimate, Missing, Quantity
 from adapterx.report.table import DASH, Column, Entry, Table, Tone, fold
 from adapterx.report.wording import gap, metric_name, points, points_interval, score, score_interval
+from adapterx.tasks.metrics_qa import NAMES as TEXT_METRICS
 
 DENSE = 16
 """More languages than this make a table dense."""
@@ -115,9 +116,10 @@ def unfinished(cells: Iterable[CellResult]) -> Table | None:
 def score_note(analysis: Analysis) -> str:
     """What all tables of scores have in common."""
     seeds = any(sum(one.statuses.values()) > 1 for one in analysis.scores)
+    texts = any(name in TEXT_METRICS for facts in analysis.results.targets.values() for name in facts.metrics)
     return (
         "Source is the language that the target was trained in; majority, the score of always answering the most"
-        " frequent label, or no text. In brackets, the 95% interval of the mean."
+        f" frequent label{', or no text' if texts else ''}. In brackets, the 95% interval of the mean."
         + (" All scores are means over seeds." if seeds else "")
         + " The interval of every cell and language is in results.csv."
     )

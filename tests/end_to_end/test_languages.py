@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +94,11 @@ def check_export(store: Path, directory: Path, expected: dict[str, list[list[flo
         for line, logits in zip(answered.stdout.splitlines(), expected[code], strict=True):
             powers = np.exp(np.array(logits) - max(logits))
             np.testing.assert_allclose([*json.loads(line)["scores"].values()], powers / powers.sum(), atol=2e-4)
-    with suppress(ImportError):
+    try:
+        import adapters  # noqa: F401
+    except ImportError:
+        pass  # its own tests skip visibly
+    else:
         check_library(out, Path(json.loads((out / "adapterx.json").read_text())["model"]), expected["de"])
     lost = adapterx("predict", out, "--task", "time-latest", items)
     assert lost.returncode == 2 and "name it with --language, one of de, en, ru" in lost.stderr
