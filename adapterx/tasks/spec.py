@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from adapterx.recipe.fields import LanguageCode, Model, Name, Strings, listed
-from adapterx.tasks import metrics_qa
+from adapterx.tasks import metrics_qa, metrics_retrieval
 from adapterx.tasks.examples import Format, Split
 from adapterx.tasks.metrics import NAMES as METRICS
 
@@ -19,11 +19,12 @@ FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "tagging": (("words", "tags"), ()),
     "multiple-choice": (("context", "choices", "label"), ()),
     "extractive-qa": ((), ()),
+    "retrieval": (("query", "candidate"), ()),
     "masked-lm": (("text",), ()),
 }
 """Per format, the fields a file must give and those it may; SQuAD's JSON names its own."""
 
-UNLABELLED = ("extractive-qa", "masked-lm")
+UNLABELLED = ("extractive-qa", "retrieval", "masked-lm")
 """Formats whose answers are texts."""
 
 
@@ -153,7 +154,56 @@ class Hub(Model):
         return next((rows for rows in several if rows.languages is None or language in rows.languages), None)
 
 
-Source = Annotated[Embedded | Local | Hub, Field(discriminator="kind")]
+class Texts(Model):
+    """Texts of one language, from `.jsonl` files or, under any other name, tab-separated ones; `.gz` is unpacked."""
+
+    paths: Strings
+    """Relative to the data directory, read one after another; {language} is replaced, * stands for any part of a
+    name."""
+    text: Column
+    """Where a text is found in a row: a position, a key, or a text with {keys} in it."""
+    id: Column | None = None
+    """What names it; its row when null."""
+
+
+class Sides(Model):
+    """What is searched for and among what, of one split in some languages."""
+
+    queries: Texts
+    candidates: Texts
+    relevant: str | None = None
+    """A file of pairs of ids, query and candidate, tab-separated; or judgements as TREC writes them (query, 0,
+    candidate, relevance). Where null, a query's candidate stands in the same row."""
+    languages: Annotated[tuple[LanguageCode, ...] | None, Field(strict=False)] = None
+    """The languages that have these files: all of the task's when null."""
+
+
+class Search(Model):
+    """Queries and candidates, each in files of their own."""
+
+    kind: Literal["search"]
+    codes: dict[LanguageCode, str] = Field(default_factory=dict)
+    """What {language} stands for, where it is not the task's code."""
+    splits: dict[Split, Annotated[tuple[Sides, ...], Field(strict=False), BeforeValidator(_several)]]
+
+    def sides(self, language: str, split: str) -> Sides | None:
+        """The files of a split in a language, None where there are none."""
+        several = self.splits.get(split, ())  # type: ignore[call-overload]
+        return next((sides for sides in several if sides.languages is None or language in sides.languages), None)
+
+
+class Sentences(Model):
+    """Questions of an extractive QA task, to find the sentences that hold their answers among all sentences."""
+
+    kind: Literal["sentences"]
+    task: Name
+    """Of the catalog."""
+    source: str
+    """Which of its sources."""
+
+
+Source = Annotated[Embedded | Local | Hub | Search | Sentences, Field(discriminator="kind")]
+Pool = Literal["own", "each", "all"]
 
 
 class TaskSpec(Model):
@@ -176,6 +226,9 @@ class TaskSpec(Model):
     """Whether an id is the same item in every language, so that scores pair across languages."""
     unanswerable: bool = False
     """Of extractive QA: whether some passages hold no answer, so that "none" may be the answer."""
+    pool: Pool = "own"
+    """Of retrieval, among what a query searches: the candidates of its own language; those of each other language in
+    turn; or those of all languages that are evaluated, together."""
     version: PositiveInt = 1
     """Raised whenever the same files would be read as other examples."""
     same_task: Annotated[tuple[Name, ...], Field(strict=False)] = ()
@@ -199,34 +252,60 @@ class TaskSpec(Model):
         for name, given, without in (("labels", self.labels, UNLABELLED), ("metrics", self.metrics, ("masked-lm",))):
             if bool(given) == (self.format in without):
                 raise ValueError(f"{name}: the format {self.format} {'has none' if given else 'needs some'}")
-        for source in self.sources.values():
-            others = {*(source.sizes if isinstance(source, Embedded) else source.splits)} - {"train"}
-            if self.format == "masked-lm" and others:
-                raise ValueError(f"{min(others)}: text to learn from has a train split alone")
+        for name, source in self.sources.items():
+            self._check_splits(name, source)
         if unknown := [metric for metric in self.metrics if metric not in METRICS]:
             raise ValueError(f"unknown metric '{unknown[0]}'; known: {', '.join(METRICS)}")
         if "span_f1" in self.metrics and self.format != "tagging":
             raise ValueError("span_f1 scores spans of tags: it is for the format tagging")
         self._check_answers()
         for name, source in self.sources.items():
-            if not isinstance(source, Embedded):
+            if isinstance(source, Local | Hub):
                 self._check_columns(name, source)
             if isinstance(source, Local):
                 self._check_local(name, source)
         return self
 
+    @property
+    def scored(self) -> tuple[Split, ...]:
+        """The splits that an evaluation reads: where pairs are mined, dev data say how alike they must be."""
+        return ("dev", "test") if self.mines else ("test",)
+
+    @property
+    def mines(self) -> bool:
+        """Of retrieval: whether pairs are to be found among texts most of which have none, instead of a ranking."""
+        return self.metric in metrics_retrieval.MINING_NAMES
+
+    def _check_splits(self, name: str, source: Source) -> None:
+        """Text is learnt from alone, retrieval is tested alone."""
+        if isinstance(source, Search | Sentences) and self.format != "retrieval":
+            raise ValueError(f"source {name}: the kind {source.kind} and the format retrieval go together")
+        if isinstance(source, Sentences):
+            return
+        splits = {*(source.sizes if isinstance(source, Embedded) else source.splits)}
+        if self.format == "masked-lm" and (others := splits - {"train"}):
+            raise ValueError(f"{min(others)}: text to learn from has a train split alone")
+        if self.format == "retrieval" and "train" in splits:
+            raise ValueError(f"source {name}: nothing is trained on what is retrieved; its splits are dev and test")
+
     def _check_answers(self) -> None:
-        """Metrics of texts score texts, and MLQA's know its languages only."""
+        """Metrics of texts score texts, those of rankings rankings; MLQA's know its languages only."""
         answers = self.format == "extractive-qa"
+        kinds = {"extractive-qa": metrics_qa.NAMES, "retrieval": metrics_retrieval.NAMES}
+        special = {name for names in kinds.values() for name in names}
+        fitting = kinds.get(self.format, tuple(name for name in METRICS if name not in special))
         for metric in self.metrics:
-            if (metric in metrics_qa.NAMES) != answers:
-                fitting = [name for name in METRICS if (name in metrics_qa.NAMES) == answers]
+            if metric not in fitting:
                 raise ValueError(f"{metric} is not for the format {self.format}; {', '.join(fitting)} are")
             unknown = [language for language in self.languages if language not in metrics_qa.MLQA_LANGUAGES]
             if metric.startswith("mlqa") and unknown:
                 raise ValueError(f"{metric} has no rules for the language '{unknown[0]}'; the squad metrics fit any")
         if self.unanswerable and not answers:
             raise ValueError(f"unanswerable: questions of the format {self.format} always have an answer")
+        if len({metric in metrics_retrieval.MINING_NAMES for metric in self.metrics}) > 1:
+            raise ValueError("metrics: pairs are mined or candidates ranked, not both")
+        if self.pool != "own" and (self.format != "retrieval" or self.mines or not self.parallel):
+            raise ValueError(f"pool: {self.pool}: other languages are searched for the same, parallel queries alone")
 
     def _check_columns(self, name: str, source: Local | Hub) -> None:
         required, optional = FIELDS[self.format]
@@ -246,6 +325,8 @@ class TaskSpec(Model):
             raise ValueError(f"source {name}: columns are taken from aligned files by key, so their reader is jsonl")
         if (self.format == "tagging") != (source.reader == "conll"):
             raise ValueError(f"source {name}: the conll reader and the format tagging go together")
+        if self.format == "retrieval":
+            raise ValueError(f"source {name}: files of the format retrieval are of the kind search")
         if (self.format == "extractive-qa") != (source.reader == "squad"):
             raise ValueError(f"source {name}: the squad reader and the format extractive-qa go together")
         if source.reader == "squad" and source.columns not in ({}, {"id": "id"}):

@@ -69,12 +69,17 @@ def size(source: Local, language: str, split: str) -> int:
         return 0
     paths = _paths(files, language)
     if source.reader == "squad":
-        questions = [count for path in paths for count in _questions(path, *_stamp(path))]
+        questions = [count for path in paths for count in _questions(path, *stamp(path))]
         return sum(count for number, count in enumerate(questions) if kept(files.fold, number))
-    rows = sum(_count(path, source.reader, *_stamp(path)) for path in paths) - source.header * len(files.paths)
+    rows = sum(_count(path, source.reader, *stamp(path)) for path in paths) - source.header * len(files.paths)
     if files.fold is None:
         return rows
     return sum(kept(files.fold, number) for number in range(rows))
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, remembered while its size and time stay."""
+    return _digest(path, *stamp(path))
 
 
 def digest(source: Local, language: str, split: str) -> list[str]:
@@ -83,14 +88,14 @@ def digest(source: Local, language: str, split: str) -> list[str]:
     if files is None:
         return []
     extra = [root() / name for name in (files.labels, files.aligned and files.aligned.path) if name]
-    return [_digest(path, *_stamp(path)) for path in [*_paths(files, language), *extra]]
+    return [digest_of(path) for path in [*_paths(files, language), *extra]]
 
 
 def _paths(files: Files, language: str) -> list[Path]:
     return [root() / pattern.replace("{language}", language) for pattern in files.paths]
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def stamp(path: Path) -> tuple[int, int]:
     """Size and modification time: what must be unchanged for a remembered answer to hold."""
     try:
         stat = path.stat()
@@ -128,7 +133,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _text(path: Path) -> str:
-    _stamp(path)
+    stamp(path)
     try:
         with path.open(encoding="utf-8-sig", newline="\n") as stream:
             return stream.read()
@@ -256,6 +261,8 @@ def example(spec: TaskSpec, source: Local | Hub, name: str, place: str, row: Row
         return TaggingExample(identity, tuple(words), tuple(reading.label(tag) for tag in tags))
     if spec.format == "masked-lm":
         return TextExample(identity, reading.text(columns["text"]))
+    if spec.format == "retrieval":
+        return PairExample(identity, reading.text(columns["query"]), reading.text(columns["candidate"]), 0)
     label = reading.label(given if given is not None else reading.cell(columns["label"]))
     if spec.format == "multiple-choice":
         choices = columns["choices"]
