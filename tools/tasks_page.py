@@ -22,7 +22,7 @@ def _section(spec: TaskSpec) -> str:
     splits = {split for source in spec.sources.values() for split in _splits(source)}
     facts = {
         "format": spec.format.replace("-", " "),
-        "labels": ", ".join(spec.labels),
+        "labels": f"those in `{spec.label_file}`, one a line" if spec.label_file else ", ".join(spec.labels),
         "metrics": ", ".join(spec.metrics),
         "languages": ", ".join(spec.languages) + (" (parallel)" if spec.parallel else ""),
         "splits": ", ".join(split for split in ("train", "dev", "test") if split in splits),

@@ -180,4 +180,6 @@ def _split(name: str) -> Split:
 def _source(spec: TaskSpec, source: str) -> Source:
     if source not in spec.sources:
         raise LookupError(f"the task '{spec.name}' has no source '{source}'; it has {', '.join(spec.sources)}")
+    if spec.label_file is not None and not spec.labels:
+        local.labels(spec.label_file)  # raises, naming the file
     return spec.sources[source]

@@ -72,11 +72,13 @@ class RankingScore:
         cut = int(last) if last.isdecimal() else int(rank.max())
         kept = rank <= cut
         if name.startswith("recall"):
-            return _per_query(kept, count) / count
+            shares: Array = _per_query(kept, count) / count
+            return shares
         most = np.minimum(count, cut)
         if name.startswith("ndcg"):
             best = np.cumsum(1 / np.log2(np.arange(2, cut + 2)))
-            return _per_query(kept / np.log2(1 + rank), count) / best[most - 1]
+            gains: Array = _per_query(kept / np.log2(1 + rank), count) / best[most - 1]
+            return gains
         better = np.arange(len(rank)) - np.repeat(starts, count) + 1
         return _per_query(kept * better / rank, count) / most
 

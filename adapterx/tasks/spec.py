@@ -61,6 +61,8 @@ class Fold(Model):
 
     of: Annotated[int, Field(ge=2)]
     keep: Annotated[tuple[int, ...], Field(strict=False, min_length=1)]
+    by: str | None = None
+    """A column that ends in a number, to go by that in place of the row's: where languages lack rows, say."""
 
     @model_validator(mode="after")
     def _within(self) -> Self:
@@ -95,11 +97,12 @@ class Local(Model):
     """Examples read from files under the data directory."""
 
     kind: Literal["local"]
-    reader: Literal["tsv", "csv", "jsonl", "conll", "squad"]
+    reader: Literal["tsv", "csv", "jsonl", "conll", "squad", "text"]
     columns: dict[str, Column | Annotated[tuple[Column, ...], Field(strict=False)]]
     """Where each field of the format is found in a row; `id`, when given, names the item.
 
-    SQuAD's JSON is read as it is: {}, or {id: id} where ids name questions.
+    SQuAD's JSON is read as it is: {}, or {id: id} where ids name questions. A line of text is the column `text`.
+    Words and tags that a cell holds as one text stand between spaces.
     """
     values: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Replacements, per key of a row (jsonl) or for `label`: what is written → what is meant."""
@@ -216,6 +219,8 @@ class TaskSpec(Model):
     labels: Strings | tuple[()] = ()
     """Class names in the order of the head's outputs; for multiple choice the names of the positions; none where
     answers are texts."""
+    label_file: str | None = None
+    """A file under the data directory with one label a line, in place of `labels` where they are many."""
     metrics: Strings | tuple[()] = ()
     """The first is the main one. Text to learn from has none: it is not scored."""
     languages: Annotated[tuple[LanguageCode, ...], Field(strict=False, min_length=1)]
@@ -249,7 +254,10 @@ class TaskSpec(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name, given, without in (("labels", self.labels, UNLABELLED), ("metrics", self.metrics, ("masked-lm",))):
+        if self.labels and self.label_file:
+            raise ValueError("labels and label_file exclude each other: the labels stand here or in the file")
+        labels = self.labels or self.label_file
+        for name, given, without in (("labels", labels, UNLABELLED), ("metrics", self.metrics, ("masked-lm",))):
             if bool(given) == (self.format in without):
                 raise ValueError(f"{name}: the format {self.format} {'has none' if given else 'needs some'}")
         for name, source in self.sources.items():
@@ -323,11 +331,15 @@ class TaskSpec(Model):
             raise ValueError(f"source {name}: header is of the tsv reader; a csv file has one, others have none")
         if source.reader != "jsonl" and any(f.aligned for split in source.splits.values() for f in split):
             raise ValueError(f"source {name}: columns are taken from aligned files by key, so their reader is jsonl")
-        if (self.format == "tagging") != (source.reader == "conll"):
-            raise ValueError(f"source {name}: the conll reader and the format tagging go together")
         if self.format == "retrieval":
             raise ValueError(f"source {name}: files of the format retrieval are of the kind search")
+        for reader, format_ in (("conll", "tagging"), ("text", "masked-lm")):
+            if source.reader == reader and self.format != format_:
+                raise ValueError(f"source {name}: the {reader} reader is for the format {format_}")
         if (self.format == "extractive-qa") != (source.reader == "squad"):
             raise ValueError(f"source {name}: the squad reader and the format extractive-qa go together")
+        folds = [f.fold for split in source.splits.values() for f in split]
+        if source.reader in ("conll", "squad", "text") and any(fold is not None and fold.by for fold in folds):
+            raise ValueError(f"source {name}: the {source.reader} reader gives no column to fold by")
         if source.reader == "squad" and source.columns not in ({}, {"id": "id"}):
             raise ValueError(f"source {name}: columns of SQuAD's JSON are {{}}, or {{id: id}} where ids name questions")

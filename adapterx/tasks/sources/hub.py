@@ -39,7 +39,7 @@ def stream(spec: TaskSpec, source: Hub, language: str, split: str) -> Iterator[E
     read = (row for path in _paths(found, source, rows, language) for row in _read(found, path, source, rows))
     seen: set[str] = set()
     for number, (place, row) in enumerate(read):
-        if not kept(rows.fold, number) or not _wanted(row, rows.where):
+        if not kept(rows.fold, number, place, row) or not _wanted(row, rows.where):
             continue
         one = example(spec, source, f"{split}-{number}", place, row)
         if split == "test":
@@ -106,7 +106,7 @@ def digest(source: Hub, language: str, split: str) -> dict[str, JSON]:
 
 def _counted(found: Listing, source: Hub, rows: HubRows, language: str) -> int | None:
     paths = _paths(found, source, rows, language)
-    if rows.where:
+    if rows.where or (rows.fold is not None and rows.fold.by is not None):
         return None
     total = sum(hub_files.count(found, path) for path in paths)
     return total if rows.fold is None else sum(kept(rows.fold, number) for number in range(total))
@@ -169,7 +169,8 @@ def _columns(source: Hub, rows: HubRows) -> list[str]:
     """Every column that is looked at, each once."""
     written = [one for given in source.columns.values() for one in ((given,) if isinstance(given, str) else given)]
     named = [key for one in written for key in (re.findall(r"\{(\w+)\}", one) if "{" in one else [one])]
-    return list(dict.fromkeys([*named, *rows.where]))
+    by = [rows.fold.by] if rows.fold is not None and rows.fold.by is not None else []
+    return list(dict.fromkeys([*named, *rows.where, *by]))
 
 
 def _check_columns(columns: list[str], schema: Any, name: str) -> None:
