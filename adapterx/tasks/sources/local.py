@@ -18,7 +18,7 @@ from adapterx.recipe.problems import did_you_mean
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample, TextExample
 from adapterx.tasks.sources import squad
 from adapterx.tasks.sources.errors import DataError, MissingData
-from adapterx.tasks.spec import Column, Files, Fold, Hub, Local, TaskSpec
+from adapterx.tasks.spec import Column, Files, Fold, Hub, Local, Misplaced, TaskSpec
 
 ENVIRONMENT = "ADAPTERX_DATA"
 DEFAULT_ROOT = "../shared/data"
@@ -51,9 +51,9 @@ def load(spec: TaskSpec, source: Local, language: str, split: str) -> list[Examp
             given = None if labels is None else labels[number]
             name = f"{split}-{number}"
             if source.reader == "squad":
-                examples.extend(squad.examples(place, row, name, "id" in source.columns))
-            else:
-                examples.append(example(spec, source, name, place, row, given))
+                examples.extend(squad.examples(place, row, name, "id" in source.columns, source.misplaced))
+            elif (one := example(spec, source, name, place, row, given)) is not None:
+                examples.append(one)
     if labels is not None and rows != len(labels):
         raise DataError(f"{root() / str(files.labels)}: has {len(labels)} labels for {rows} rows")
     if split == "test" and (twice := [id for id, count in Counter(e.id for e in examples).items() if count > 1]):
@@ -69,7 +69,7 @@ def size(source: Local, language: str, split: str) -> int:
         return 0
     paths = _paths(files, language)
     if source.reader == "squad":
-        questions = [count for path in paths for count in _questions(path, *_stamp(path))]
+        questions = [count for path in paths for count in _questions(path, source.misplaced, *_stamp(path))]
         return sum(count for number, count in enumerate(questions) if kept(files.fold, number))
     rows = sum(_count(path, source.reader, *_stamp(path)) for path in paths) - source.header * len(files.paths)
     if files.fold is None:
@@ -110,8 +110,10 @@ def _count(path: Path, reader: str, _bytes: int, _modified: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _questions(path: Path, _bytes: int, _modified: int) -> tuple[int, ...]:
-    """How many each paragraph has."""
+def _questions(path: Path, misplaced: Misplaced, _bytes: int, _modified: int) -> tuple[int, ...]:
+    """How many each paragraph has that are not left out."""
+    if misplaced == "drop":
+        return tuple(sum(1 for _ in squad.examples(*one, "", False, "drop")) for one in _read_squad(path))
     return tuple(len(paragraph[squad.QUESTIONS]) for _, paragraph in _read_squad(path))
 
 
@@ -241,8 +243,10 @@ def kept(fold: Fold | None, number: int) -> bool:
     return fold is None or number % fold.of in fold.keep
 
 
-def example(spec: TaskSpec, source: Local | Hub, name: str, place: str, row: Row, given: str | None = None) -> Example:
-    """What a row says.
+def example(
+    spec: TaskSpec, source: Local | Hub, name: str, place: str, row: Row, given: str | None = None
+) -> Example | None:
+    """What a row says, None where it is left out.
 
     Args:
         name: identifies the item where no column does.
@@ -256,6 +260,9 @@ def example(spec: TaskSpec, source: Local | Hub, name: str, place: str, row: Row
         return TaggingExample(identity, tuple(words), tuple(reading.label(tag) for tag in tags))
     if spec.format == "masked-lm":
         return TextExample(identity, reading.text(columns["text"]))
+    if spec.format == "extractive-qa":
+        question, context = reading.text(columns["question"]), reading.text(columns["context"])
+        return squad.example(place, identity, question, context, reading.cell(columns["answers"]), source.misplaced)
     label = reading.label(given if given is not None else reading.cell(columns["label"]))
     if spec.format == "multiple-choice":
         choices = columns["choices"]
