@@ -103,7 +103,7 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
             },
         }
     elif isinstance(chosen, Hub):
-        reading = chosen.model_dump(mode="json", include={"columns", "values"})
+        reading = chosen.model_dump(mode="json", include={"columns", "values"}) | _misplaced(chosen)
         content = {
             "hub": cast(JSON, reading),
             "splits": {
@@ -122,7 +122,8 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
         }
     else:
         reading = chosen.model_dump(mode="json", include={"reader", "columns", "values"})
-        reading |= {"header": True} if chosen.header else {}  # a setting at its default is left out of identities
+        # A setting at its default is left out of identities.
+        reading |= ({"header": True} if chosen.header else {}) | _misplaced(chosen)
         content = {
             "local": cast(JSON, reading),
             "splits": {
@@ -138,6 +139,10 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
     scored: dict[str, JSON] = {"test": list(spec.metrics), "dev": spec.metric}
     metrics = {split: metric for split, metric in scored.items() if split in splits}
     return identity({"task": task, "content": content, "metrics": metrics})
+
+
+def _misplaced(source: Local | Hub) -> dict[str, str]:
+    return {} if source.misplaced == "refuse" else {"misplaced": source.misplaced}
 
 
 def _files(source: Local, language: str, split: Split) -> JSON:

@@ -67,7 +67,7 @@ class RankingScore:
         rank = rank[np.lexsort((rank, query))]
         starts = _starts(count)
         if self.name == "rank_distance":
-            return (rank[starts + count - 1] - rank[starts]).astype(np.float64)
+            return np.asarray(rank[starts + count - 1] - rank[starts], np.float64)
         name, _, last = self.name.rpartition("_")
         cut = int(last) if last.isdecimal() else int(rank.max())
         kept = rank <= cut

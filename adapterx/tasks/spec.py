@@ -18,11 +18,15 @@ FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "pair-classification": (("text", "label"), ("text_pair",)),
     "tagging": (("words", "tags"), ()),
     "multiple-choice": (("context", "choices", "label"), ()),
-    "extractive-qa": ((), ()),
+    "extractive-qa": (("question", "context", "answers"), ()),
     "retrieval": (("query", "candidate"), ()),
     "masked-lm": (("text",), ()),
 }
 """Per format, the fields a file must give and those it may; SQuAD's JSON names its own."""
+
+Misplaced = Literal["refuse", "nearest", "drop"]
+"""What becomes of an answer that does not stand where its `answer_start` says: an error; the occurrence nearest to it
+(an error where there is none); or its question is left out, which is for training data."""
 
 UNLABELLED = ("extractive-qa", "retrieval", "masked-lm")
 """Formats whose answers are texts."""
@@ -57,7 +61,7 @@ class Embedded(Model):
 
 
 class Fold(Model):
-    """Every `of`-th row (of SQuAD's JSON, paragraph): those whose number, modulo `of`, is in `keep`."""
+    """Every `of`-th row (of extractive QA, passage): those whose number, modulo `of`, is in `keep`."""
 
     of: Annotated[int, Field(ge=2)]
     keep: Annotated[tuple[int, ...], Field(strict=False, min_length=1)]
@@ -108,6 +112,7 @@ class Local(Model):
     """Replacements, per key of a row (jsonl) or for `label`: what is written → what is meant."""
     header: bool = False
     """Whether the first line of each tsv file names its columns; that of a csv file always does."""
+    misplaced: Misplaced = "refuse"
     splits: dict[Split, Annotated[tuple[Files, ...], Field(strict=False), BeforeValidator(_several)]]
 
     def files(self, language: str, split: str) -> Files | None:
@@ -129,9 +134,10 @@ class HubRows(Model):
     languages: Annotated[tuple[LanguageCode, ...] | None, Field(strict=False)] = None
     """The languages that have these rows: all of the task's when null."""
     where: dict[str, Annotated[Strings, BeforeValidator(_texts)]] = Field(default_factory=dict)
-    """Rows to keep, by column: those whose value, as text, is one of these."""
+    """Rows to keep, by column: those whose value, as text, is one of these; a `*` at its end stands for any ending,
+    {language} is replaced."""
     fold: Fold | None = None
-    """Rows to keep, of all rows before `where`; all when null."""
+    """Rows to keep, of all rows before `where`; all when null. Rows about one passage follow each other."""
 
 
 class Hub(Model):
@@ -146,9 +152,14 @@ class Hub(Model):
     codes: dict[LanguageCode, str] = Field(default_factory=dict)
     """The dataset's codes of languages, where they differ from the task's."""
     columns: dict[str, str | Annotated[tuple[str, ...], Field(strict=False)]]
-    """Where each field of the format is found; `a.b` is field b of the struct a. `id`, when given, names the item."""
+    """Where each field of the format is found; `a.b` is field b of the struct a. `id`, when given, names the item.
+
+    `answers` is a struct of two lists, `text` and `answer_start` (characters from the passage's beginning), both empty
+    where the passage holds no answer; or a list of such pairs.
+    """
     values: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Replacements, per column or for `label`: what is written (class labels: a number) → what is meant."""
+    misplaced: Misplaced = "refuse"
     splits: dict[Split, Annotated[tuple[HubRows, ...], Field(strict=False), BeforeValidator(_parts)]]
 
     def rows(self, language: str, split: str) -> HubRows | None:
@@ -268,10 +279,11 @@ class TaskSpec(Model):
             raise ValueError("span_f1 scores spans of tags: it is for the format tagging")
         self._check_answers()
         for name, source in self.sources.items():
-            if isinstance(source, Local | Hub):
-                self._check_columns(name, source)
             if isinstance(source, Local):
                 self._check_local(name, source)
+            if isinstance(source, Local | Hub):
+                self._check_columns(name, source)
+                self._check_misplaced(name, source)
         return self
 
     @property
@@ -315,8 +327,16 @@ class TaskSpec(Model):
         if self.pool != "own" and (self.format != "retrieval" or self.mines or not self.parallel):
             raise ValueError(f"pool: {self.pool}: other languages are searched for the same, parallel queries alone")
 
+    def _check_misplaced(self, name: str, source: Local | Hub) -> None:
+        if source.misplaced != "refuse" and self.format != "extractive-qa":
+            raise ValueError(f"source {name}: misplaced is of answers, and the format {self.format} has none")
+        if source.misplaced == "drop" and "test" in source.splits:
+            raise ValueError(f"source {name}: misplaced: drop would leave out test items; 'nearest' keeps them")
+
     def _check_columns(self, name: str, source: Local | Hub) -> None:
         required, optional = FIELDS[self.format]
+        if isinstance(source, Local) and source.reader == "squad":
+            return
         known = {*required, *optional, "id"}
         if unknown := [field for field in source.columns if field not in known]:
             raise ValueError(f"source {name}: {self.format} has no field '{unknown[0]}'")

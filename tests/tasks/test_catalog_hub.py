@@ -31,6 +31,8 @@ SWAG = {
     "endings": list("ABCD"),
 }
 CSQA = {"id": "a", "question": "Q?", "choices": {"label": list("ABCDE"), "text": list("abcde")}}
+SQUAD = {"title": "T", "context": "Ada wrote it.", "question": "Who?"}
+ANSWERS = {"text": ["Ada"], "answer_start": [0]}
 SIQA = {"context": "P.", "question": "Q?", "answerA": "A", "answerB": "B", "answerC": "C"}
 GOLD = ("train", "validation", "test")
 
@@ -44,6 +46,7 @@ SCHEMAS: dict[str, tuple[str, str, tuple[str, ...], dict[str, Any], str]] = {
     "copa": ("en", "copa", ("train", "validation"), {**COPA, "label": 1}, "second"),
     "cosmosqa": ("en", "default", GOLD, {**COSMOS, "label": 2}, "third"),
     "hellaswag": ("en", "default", GOLD, {**SWAG, "label": "3"}, "fourth"),
+    "mlqa": ("de", "mlqa.de.de", ("test", "validation"), {**SQUAD, "answers": ANSWERS, "id": "a"}, "Ada"),
     "mnli": ("en", "mnli", ("train", "validation_matched", "validation_mismatched"), {**NLI, "label": 2},
              "contradiction"),
     "mrpc": ("en", "mrpc", GOLD, {**PAIR, "label": 1}, "paraphrase"),
@@ -52,14 +55,20 @@ SCHEMAS: dict[str, tuple[str, str, tuple[str, ...], dict[str, Any], str]] = {
     "piqa": ("en", "plain_text", GOLD, {"goal": "P", "sol1": "A", "sol2": "B", "label": 1}, "second"),
     "qqp": ("en", "qqp", GOLD, {"question1": "A", "question2": "B", "label": 1, "idx": 0}, "duplicate"),
     "siqa": ("en", "default", ("train", "validation"), {**SIQA, "label": "3"}, "third"),
+    "squad": ("en", "plain_text", ("train", "validation"), {**SQUAD, "answers": ANSWERS, "id": "a"}, "Ada"),
+    "squad-v2": ("en", "squad_v2", ("train", "validation"),
+                 {**SQUAD, "answers": {"text": [], "answer_start": []}, "id": "a"}, ""),
     "snli": ("en", "plain_text", GOLD, {"premise": "A", "hypothesis": "B", "label": 0}, "entailment"),
+    "tydiqa": ("sw", "secondary_task", ("train", "validation"),
+               {**SQUAD, "answers": {"text": ["Ada"], "answer_start": [1]}, "id": "swahili-4407-1"}, "Ada"),
     "xcopa": ("sw", "sw", ("validation", "test"), {**COPA, "label": 1, "changed": False}, "second"),
     "xnli": ("sw", "sw", GOLD, {"premise": "A", "hypothesis": "B", "label": 2}, "contradiction"),
+    "xquad": ("th", "xquad.th", ("validation",), {**SQUAD, "answers": ANSWERS, "id": "a"}, "Ada"),
     "xstorycloze": ("my", "my", ("train", "eval"),
                     {**STORY, "sentence_quiz1": "A", "sentence_quiz2": "B", "answer_right_ending": 2}, "second"),
     "xwinograd": ("ja", "jp", ("test",), {"sentence": "_ is", "option1": "A", "option2": "B", "answer": "2"}, "second"),
 }  # fmt: skip
-"""By task: a language, its configuration, the dataset's splits, a row, and the label it means."""
+"""By task: a language, its configuration, the dataset's splits, a row, and the label or the answer it means."""
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +78,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[tuple[
     for name, (_, config, splits, row, _) in SCHEMAS.items():
         for number, split in enumerate(splits):
             own = {**row, **{key: f"{row[key]}{number}" for key in ("uid",) if key in row}}
-            files.setdefault(source(name).dataset, {})[f"{config}/{split}/0000.parquet"] = parquet([own])
+            content = _passages(own) if "answers" in row else [own]
+            files.setdefault(source(name).dataset, {})[f"{config}/{split}/0000.parquet"] = parquet(content)
     asked = [
-        (find(name).model_dump(mode="json"), "load", "hub", language, split)
+        (find(name).model_dump(mode="json", exclude_unset=True), "load", "hub", language, split)
         for name, (language, *_) in SCHEMAS.items()
         for split in source(name).splits
     ]
@@ -80,6 +90,11 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[tuple[
             hub.commit(f"datasets/{dataset}", content, CONVERSION)
         found = ask(hub, *asked)
     yield {(spec["name"], split): answer for (spec, *_, split), answer in zip(asked, found, strict=True)}
+
+
+def _passages(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The same question about ten passages, so that every fold has some."""
+    return [{**row, "id": f"{row['id']}{n}", "context": f"{row['context']} {n}"} for n in range(10)]
 
 
 def source(name: str) -> Hub:
@@ -98,9 +113,17 @@ def test_an_entry_maps_its_documented_schema(name: str, answers: Mapping[tuple[s
     for split in source(name).splits:
         found = answers[name, split]
         assert isinstance(found, list), found
+        assert found
         for one in found:
+            if spec.format == "extractive-qa":
+                assert [(answer["text"], answer["start"]) for answer in one["answers"]] == (
+                    [(meant, 0)] if meant else []
+                )
+                continue
             assert [spec.labels[label] for label in one.get("tags", [one.get("label")])] == [meant]
             assert all(text.strip() for key in ("text", "text_pair", "context") if (text := one.get(key)) is not None)
             assert len(one.get("choices", spec.labels)) == len(spec.labels)
     if name == "anli":
         assert len(answers[name, "train"]) == 3
+    if name in ("squad", "squad-v2", "tydiqa"):
+        assert [len(answers[name, split]) for split in ("train", "dev", "test")] == [9, 1, 10]

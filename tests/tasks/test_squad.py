@@ -101,12 +101,29 @@ def test_an_id_at_two_questions_of_a_test_is_refused(data: Path) -> None:
         load(task(), "local", "en", "test")
 
 
+def test_answers_that_were_moved_are_found_again_or_left_out(data: Path) -> None:
+    moved = question("a", [{"text": "program", "answer_start": 17}])
+    gone = question("b", [{"text": "Eve", "answer_start": 0}])
+    write(data, {"context": CONTEXT, "qas": [moved, question("c")]}, {"context": CONTEXT, "qas": [gone]})
+    train = {"splits": {"train": {"paths": "qa.json"}}}
+    drop, nearest = (task(source={**train, "misplaced": how}) for how in ("drop", "nearest"))
+    assert [one.id for one in load(drop, "local", "en", "train")] == ["c"]
+    assert sizes(drop, "local", "en", "train") == 1
+    with pytest.raises(DataError, match=r"paragraphs\[0\].qas\[0\]: answers\[0\]: the passage has 'Ada' at"):
+        load(nearest, "local", "en", "train")
+    write(data, {"context": CONTEXT, "qas": [moved]})
+    (found,) = load(nearest, "local", "en", "train")
+    assert isinstance(found, QAExample) and found.answers == (Answer("program", 20),)
+    assert len({fingerprint(one, "local", {"train": ["en"]}) for one in (drop, nearest, task(source=train))}) == 3
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "labels": ({"labels": ["a", "b"]}, "labels: the format extractive-qa has none"),
     "metric": ({"metrics": ["accuracy"]}, "accuracy is not for the format extractive-qa; squad_f1, "),
     "language": ({"metrics": ["mlqa_f1"], "languages": ["en", "th"]}, "no rules for the language 'th'"),
     "reader": ({"source": {"reader": "jsonl"}}, "the squad reader and the format extractive-qa go together"),
     "columns": ({"source": {"columns": {"id": "key"}}}, "columns of SQuAD's JSON are"),
+    "tests": ({"source": {"misplaced": "drop"}}, "misplaced: drop would leave out test items; 'nearest' keeps them"),
 }
 
 

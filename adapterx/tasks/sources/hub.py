@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -37,11 +37,14 @@ def stream(spec: TaskSpec, source: Hub, language: str, split: str) -> Iterator[E
         return
     found = hub_files.listing(source.dataset, source.revision)
     read = (row for path in _paths(found, source, rows, language) for row in _read(found, path, source, rows))
+    where = _where(source, rows, language)
     seen: set[str] = set()
-    for number, (place, row) in enumerate(read):
-        if not kept(rows.fold, number, place, row) or not _wanted(row, rows.where):
+    for number, (unit, place, row) in enumerate(_units(spec, source, read)):
+        if not kept(rows.fold, unit, place, row) or not _wanted(row, where):
             continue
         one = example(spec, source, f"{split}-{number}", place, row)
+        if one is None:
+            continue
         if split == "test":
             if one.id in seen:
                 # A report pairs scores by item, so an id must mean one item.
@@ -101,12 +104,15 @@ def digest(source: Hub, language: str, split: str) -> dict[str, JSON]:
     found = hub_files.listing(source.dataset, source.revision)
     blobs: list[JSON] = [found.files[path].id for path in _paths(found, source, rows, language)]
     chosen = rows.model_dump(mode="json", include={"where", "fold"}, exclude_defaults=True)
+    if rows.where:
+        chosen["where"] = {column: list(values) for column, values in _where(source, rows, language).items()}
     return {"blobs": blobs, **chosen}
 
 
 def _counted(found: Listing, source: Hub, rows: HubRows, language: str) -> int | None:
     paths = _paths(found, source, rows, language)
-    if rows.where or (rows.fold is not None and rows.fold.by is not None):
+    by_passage = rows.fold is not None and ("answers" in source.columns or rows.fold.by is not None)
+    if rows.where or source.misplaced == "drop" or by_passage:
         return None
     total = sum(hub_files.count(found, path) for path in paths)
     return total if rows.fold is None else sum(kept(rows.fold, number) for number in range(total))
@@ -168,9 +174,27 @@ def _read(found: Listing, path: str, source: Hub, rows: HubRows) -> Iterator[tup
 def _columns(source: Hub, rows: HubRows) -> list[str]:
     """Every column that is looked at, each once."""
     written = [one for given in source.columns.values() for one in ((given,) if isinstance(given, str) else given)]
-    named = [key for one in written for key in (re.findall(r"\{(\w+)\}", one) if "{" in one else [one])]
+    named = [key for one in written for key in _named(one)]
     by = [rows.fold.by] if rows.fold is not None and rows.fold.by is not None else []
     return list(dict.fromkeys([*named, *rows.where, *by]))
+
+
+def _named(column: str) -> list[str]:
+    """The columns that a template is made of, or the column itself."""
+    return re.findall(r"\{(\w+)\}", column) if "{" in column else [column]
+
+
+def _units(spec: TaskSpec, source: Hub, read: Iterable[tuple[str, Row]]) -> Iterator[tuple[int, str, Row]]:
+    """Rows with the number that a fold goes by: the row's own, of extractive QA the passage's."""
+    if spec.format != "extractive-qa":
+        yield from ((number, place, row) for number, (place, row) in enumerate(read))
+        return
+    columns = _named(str(source.columns["context"]))
+    number, before = -1, None
+    for place, row in read:
+        passage = [row[column] for column in columns]
+        number, before = number + (passage != before), passage
+        yield number, place, row
 
 
 def _check_columns(columns: list[str], schema: Any, name: str) -> None:
@@ -202,5 +226,15 @@ def _flat(row: Mapping[str, Any]) -> Row:
     return {**row, **inner} if inner else row
 
 
+def _where(source: Hub, rows: HubRows, language: str) -> Mapping[str, tuple[str, ...]]:
+    """The values asked for, in the dataset's own name of the language."""
+    code = source.codes.get(language, language)
+    return {column: tuple(one.replace("{language}", code) for one in values) for column, values in rows.where.items()}
+
+
 def _wanted(row: Row, where: Mapping[str, tuple[str, ...]]) -> bool:
-    return all(str(row[column]) in values for column, values in where.items())
+    return all(any(_fits(str(row[column]), value) for value in values) for column, values in where.items())
+
+
+def _fits(text: str, value: str) -> bool:
+    return text.startswith(value[:-1]) if value.endswith("*") else text == value

@@ -18,7 +18,7 @@ from adapterx.recipe.problems import did_you_mean
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample, TextExample
 from adapterx.tasks.sources import squad
 from adapterx.tasks.sources.errors import DataError, MissingData
-from adapterx.tasks.spec import Column, Files, Fold, Hub, Local, TaskSpec
+from adapterx.tasks.spec import Column, Files, Fold, Hub, Local, Misplaced, TaskSpec
 
 ENVIRONMENT = "ADAPTERX_DATA"
 DEFAULT_ROOT = "../shared/data"
@@ -51,9 +51,9 @@ def load(spec: TaskSpec, source: Local, language: str, split: str) -> list[Examp
             given = None if labels is None else labels[number]
             name = f"{split}-{number}"
             if source.reader == "squad":
-                examples.extend(squad.examples(place, row, name, "id" in source.columns))
-            else:
-                examples.append(example(spec, source, name, place, row, given))
+                examples.extend(squad.examples(place, row, name, "id" in source.columns, source.misplaced))
+            elif (one := example(spec, source, name, place, row, given)) is not None:
+                examples.append(one)
     if labels is not None and rows != len(labels):
         raise DataError(f"{root() / str(files.labels)}: has {len(labels)} labels for {rows} rows")
     if split == "test" and (twice := [id for id, count in Counter(e.id for e in examples).items() if count > 1]):
@@ -69,7 +69,7 @@ def size(source: Local, language: str, split: str) -> int:
         return 0
     paths = _paths(files, language)
     if source.reader == "squad":
-        questions = [count for path in paths for count in _questions(path, *stamp(path))]
+        questions = [count for path in paths for count in _questions(path, source.misplaced, *stamp(path))]
         return sum(count for number, count in enumerate(questions) if kept(files.fold, number))
     if files.fold is not None and files.fold.by is not None:
         return sum(kept(files.fold, number, *row) for number, row in enumerate(_rows(source, files, language)))
@@ -119,8 +119,10 @@ def _count(path: Path, reader: str, _bytes: int, _modified: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _questions(path: Path, _bytes: int, _modified: int) -> tuple[int, ...]:
-    """How many each paragraph has."""
+def _questions(path: Path, misplaced: Misplaced, _bytes: int, _modified: int) -> tuple[int, ...]:
+    """How many each paragraph has that are not left out."""
+    if misplaced == "drop":
+        return tuple(sum(1 for _ in squad.examples(*one, "", False, "drop")) for one in _read_squad(path))
     return tuple(len(paragraph[squad.QUESTIONS]) for _, paragraph in _read_squad(path))
 
 
@@ -279,8 +281,10 @@ def kept(fold: Fold | None, number: int, place: str = "", row: Row | None = None
     return int(given[0]) % fold.of in fold.keep
 
 
-def example(spec: TaskSpec, source: Local | Hub, name: str, place: str, row: Row, given: str | None = None) -> Example:
-    """What a row says.
+def example(
+    spec: TaskSpec, source: Local | Hub, name: str, place: str, row: Row, given: str | None = None
+) -> Example | None:
+    """What a row says, None where it is left out.
 
     Args:
         name: identifies the item where no column does.
@@ -298,6 +302,9 @@ def example(spec: TaskSpec, source: Local | Hub, name: str, place: str, row: Row
         return TextExample(identity, reading.text(columns["text"]))
     if spec.format == "retrieval":
         return PairExample(identity, reading.text(columns["query"]), reading.text(columns["candidate"]), 0)
+    if spec.format == "extractive-qa":
+        question, context = reading.text(columns["question"]), reading.text(columns["context"])
+        return squad.example(place, identity, question, context, reading.cell(columns["answers"]), source.misplaced)
     label = reading.label(given if given is not None else reading.cell(columns["label"]))
     if spec.format == "multiple-choice":
         choices = columns["choices"]

@@ -1,6 +1,6 @@
 """SQuAD's JSON: {"data": [{"paragraphs": [{"context": …, "qas": [{"id", "question", "answers": [{"text",
 "answer_start"}]}]}]}]}, in which XQuAD, MLQA and TyDiQA-GoldP come too. `is_impossible` of SQuAD 2.0 is a question
-without answers; its `plausible_answers` are not read.
+without answers; its `plausible_answers` are not read. `answer_start` counts characters (Unicode code points).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from adapterx.tasks.examples import Answer, QAExample
 from adapterx.tasks.sources.errors import DataError
+from adapterx.tasks.spec import Misplaced
 
 CONTEXT, QUESTIONS = "context", "qas"
 
@@ -29,7 +30,9 @@ def paragraphs(path: object, text: str) -> Iterator[tuple[str, Mapping[str, Any]
             yield place, paragraph
 
 
-def examples(place: str, paragraph: Mapping[str, Any], name: str, ids: bool) -> Iterator[QAExample]:
+def examples(
+    place: str, paragraph: Mapping[str, Any], name: str, ids: bool, misplaced: Misplaced = "refuse"
+) -> Iterator[QAExample]:
     """The questions of a paragraph. Raises DataError.
 
     Args:
@@ -40,12 +43,50 @@ def examples(place: str, paragraph: Mapping[str, Any], name: str, ids: bool) -> 
     for number, question in enumerate(paragraph[QUESTIONS]):
         where = f"{place}.qas[{number}]"
         given = [] if _dict(question, where).get("is_impossible") is True else _list(question, "answers", where)
-        answers = tuple(_answer(answer, f"{where}.answers[{at}]") for at, answer in enumerate(given))
         identity = _text(question, "id", where) if ids else f"{name}-{number}"
-        try:
-            yield QAExample(identity, _text(question, "question", where), context, answers)
-        except ValueError as error:
-            raise DataError(f"{where}: {error}") from None
+        one = example(where, identity, _text(question, "question", where), context, given, misplaced)
+        if one is not None:
+            yield one
+
+
+def example(
+    place: str, id: str, question: str, context: str, answers: object, misplaced: Misplaced = "refuse"
+) -> QAExample | None:
+    """A question with its answers, None where it is left out. Raises DataError.
+
+    Args:
+        place: where it stands, for messages.
+        answers: [{"text", "answer_start"}, …], or as the Hub has them, {"text": […], "answer_start": […]}.
+        misplaced: what becomes of an answer that stands elsewhere.
+    """
+    pairs = _paired(answers, place)
+    given = tuple(_answer(answer, f"{place}.answers[{at}]") for at, answer in enumerate(pairs))
+    try:
+        return QAExample(id, question, context, given)
+    except ValueError as error:
+        found = [_nearest(context, answer) for answer in given] if misplaced == "nearest" else []
+        if misplaced == "drop":
+            return None
+        if None in found or not found:
+            raise DataError(f"{place}: {error}") from None
+        return QAExample(id, question, context, tuple(answer for answer in found if answer is not None))
+
+
+def _paired(answers: object, place: str) -> list[Any]:
+    if isinstance(answers, list):
+        return answers
+    texts, starts = (_list(answers, key, f"{place}.answers") for key in ("text", "answer_start"))
+    if len(texts) != len(starts):
+        raise DataError(f"{place}.answers: has {len(texts)} texts, and {len(starts)} places where they start")
+    return [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
+
+
+def _nearest(context: str, answer: Answer) -> Answer | None:
+    """The occurrence that starts nearest to where the answer is said to, the earlier of two."""
+    before = context.rfind(answer.text, 0, max(0, answer.start) + len(answer.text))
+    after = context.find(answer.text, max(0, answer.start))
+    places = [place for place in (before, after) if place >= 0]
+    return Answer(answer.text, min(places, key=lambda place: abs(place - answer.start))) if places else None
 
 
 def _answer(value: object, place: str) -> Answer:
