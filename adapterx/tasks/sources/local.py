@@ -270,7 +270,7 @@ def labels(name: str) -> tuple[str, ...]:
 
 
 def kept(fold: Fold | None, number: int, place: str = "", row: Row | None = None) -> bool:
-    """Whether a row of this number, counted from 0, is kept; place and row count where its own number decides."""
+    """Whether a row of this number, counted from 0, is kept; `place` and the row itself where a column decides."""
     if fold is None:
         return True
     if fold.by is None or row is None:
