@@ -5,6 +5,7 @@ from __future__ import annotations
 from adapterx.report.analysis import Analysis
 from adapterx.report.gaps import Change, Gap, transfer
 from adapterx.report.statistics import LEVEL, SEED, Estimate, Missing, Quantity
+from adapterx.tasks.metrics import unit
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -14,15 +15,20 @@ def score(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
+def value(value: float, metric: str) -> str:
+    """A value of a metric in its unit: 71.3 of accuracy, 286.6 of ranks."""
+    return f"{unit(metric).factor * value:,.1f}"
+
+
 def points(value: float) -> str:
     """A difference of scores in percentage points, signed: +2.3, −0.4, 0.0."""
     text = f"{100 * value:+.1f}"
     return "0.0" if float(text) == 0 else text.replace("-", MINUS)
 
 
-def score_interval(estimate: Estimate) -> str:
+def value_interval(estimate: Estimate, metric: str) -> str:
     """[70.1, 72.4]."""
-    return f"[{score(estimate.low)}, {score(estimate.high)}]"
+    return f"[{value(estimate.low, metric)}, {value(estimate.high, metric)}]"
 
 
 def points_interval(estimate: Estimate) -> str:
@@ -187,6 +193,8 @@ def duration(seconds: float) -> str:
 
 
 def metric_name(metric: str) -> str:
-    """A metric in prose: accuracy, span F1, SQuAD EM."""
+    """A metric in prose: accuracy, span F1, SQuAD EM, mAP@20."""
     words = {"f1": "F1", "em": "EM", "mean": "mean of F1 and EM", "squad": "SQuAD", "mlqa": "MLQA"}
+    for long, short in (("mean_average_precision", "mAP"), ("mAP_20", "mAP@20"), ("_at_", "@"), ("ndcg", "nDCG")):
+        metric = metric.replace(long, short)
     return " ".join(words.get(word, word) for word in metric.split("_"))
