@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from io import StringIO
 
-from adapterx.report import merge_weights, tuning
+from adapterx.report import merge_weights, tuning, xtreme
 from adapterx.report.analysis import Analysis
 from adapterx.report.document import Document
 from adapterx.report.gaps import Change, transfer
@@ -38,7 +38,7 @@ def results_csv(analysis: Analysis) -> str:
 
 
 def report_json(analysis: Analysis, document: Document) -> JSON:
-    """Everything the page states, with fractions instead of percentages."""
+    """Everything the page states, with fractions instead of percentages; ranks are ranks."""
     overall = analysis.overall
     return {
         "adapterx": 1,
@@ -72,6 +72,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
             {**asdict(one.setting), "metric": one.metric, "statuses": dict(one.statuses), **_summary(one.summary)}
             for one in analysis.scores
         ],
+        "xtreme": xtreme.export(analysis.xtreme),
         "cells": [{**asdict(one.cell), "status": one.status, "message": one.message} for one in analysis.results.cells],
         "targets": {
             name: {"metrics": list(facts.metrics), "trained_in": list(facts.sources), "parallel": facts.parallel}
@@ -107,6 +108,9 @@ def _markdown(document: Document) -> Iterator[str]:
     yield "## Scores\n"
     yield f"{document.score_note}\n" if document.results else "No cell has a score.\n"
     yield from map(markdown, document.results)
+    if document.xtreme:
+        yield "## XTREME\n"
+        yield markdown(document.xtreme)
     yield "## Failed cells\n"
     yield markdown(document.unfinished) if document.unfinished else f"None: all {document.cells} finished.\n"
     if document.tuning:

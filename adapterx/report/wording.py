@@ -26,8 +26,13 @@ def points(value: float) -> str:
     return "0.0" if float(text) == 0 else text.replace("-", MINUS)
 
 
-def value_interval(estimate: Estimate, metric: str) -> str:
+def score_interval(estimate: Estimate) -> str:
     """[70.1, 72.4]."""
+    return f"[{score(estimate.low)}, {score(estimate.high)}]"
+
+
+def value_interval(estimate: Estimate, metric: str) -> str:
+    """The same in a metric's unit."""
     return f"[{value(estimate.low, metric)}, {value(estimate.high, metric)}]"
 
 
