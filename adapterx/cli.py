@@ -32,6 +32,7 @@ examples:
   adapterx run recipes/quickstart.yaml train.epochs=2 'seeds=[1,2]'
   adapterx report quickstart
   adapterx export CELL --format adapterhub --out my-adapter
+  adapterx export-xtreme xtreme xlmr-large.lora.mnli --seed 1 --out submission
   adapterx predict my-adapter --task xnli items.jsonl
   adapterx fuse one-adapter another --out merged --task xnli
   adapterx fuse one-adapter another --method fusion --train lingnli --task xnli --out fused
@@ -106,6 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run", metavar="RUN", help="a run's name, its directory, or its recipe")
     _store_argument(report)
     _export_arguments(commands.add_parser("export", help="write a trained cell as peft or AdapterHub adapters"))
+    _export_xtreme_arguments(
+        commands.add_parser("export-xtreme", help="write a setting's predictions as an XTREME submission")
+    )
     _predict_arguments(commands.add_parser("predict", help="answer new items with an adapter"))
     fuse_command.arguments(
         commands.add_parser("fuse", help="bring adapters together, with or without training, and score them all")
@@ -121,6 +125,17 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run", metavar="RUN", help="a run's name, its directory, or its recipe (default: the only run)"
     )
+    _store_argument(parser)
+
+
+def _export_xtreme_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run's name, its directory, or its recipe")
+    parser.add_argument(
+        "cell", nargs="?", default="", metavar="CELL", help="a cell's name, or how those of one setting begin"
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new directory")
+    parser.add_argument("--seed", type=int, metavar="N", help="the cells of this seed")
+    parser.add_argument("--partial", action="store_true", help="write tasks that lack languages, too")
     _store_argument(parser)
 
 
@@ -242,6 +257,22 @@ def _export(args: argparse.Namespace) -> int:
         )
     for part in made.adapters:
         sys.stdout.write(f"{args.out / part}\n")
+    return 0
+
+
+def _export_xtreme(args: argparse.Namespace) -> int:
+    from adapterx.executors.export_xtreme import FOLDER, export
+    from adapterx.report import run as runs
+    from adapterx.store import Store
+
+    with _readable(), _worded():
+        directory = _run_directory(args)
+        store = Store(args.store or directory.parent.parent)
+        made = export(store, runs.read(directory), args.out, args.cell, args.seed, partial=args.partial)
+    for one in made:
+        languages = f"{len(one.languages)} of {len(one.task.languages)} languages"
+        where = args.out / FOLDER / one.task.folder
+        sys.stdout.write(f"{where}: {one.task.title}, {languages}, {one.items:,} items, from {one.cell}\n")
     return 0
 
 
@@ -419,6 +450,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "report": _report,
     "export": _export,
+    "export-xtreme": _export_xtreme,
     "predict": _predict,
     "fuse": _fuse,
     "tasks": _tasks,

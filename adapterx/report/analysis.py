@@ -8,6 +8,7 @@ from pathlib import Path
 from adapterx.report.collect import Results, collect
 from adapterx.report.gaps import Change, Gap, Overall, changes, ends, gaps, overall
 from adapterx.report.scores import CellScore, Grid, Score
+from adapterx.report.xtreme import Averages, averages
 from adapterx.store import Store
 
 
@@ -24,6 +25,8 @@ class Analysis:
     changes: tuple[Change, ...]
     overall: Overall | None
     """None where the recipe compares nothing."""
+    xtreme: tuple[Averages, ...] = ()
+    """Empty unless targets are tasks of XTREME's."""
 
 
 def analyse(store: Store, run_dir: Path) -> Analysis:
@@ -39,4 +42,5 @@ def analyse(store: Store, run_dir: Path) -> Analysis:
         ends=between,
         changes=changes(found, between),
         overall=overall(found, between),
+        xtreme=averages(grid),
     )

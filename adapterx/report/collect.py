@@ -47,6 +47,8 @@ class TargetFacts:
     """Item ids per language."""
     majority: Mapping[str, Mapping[str, float]]
     """Score of the most frequent label, by metric and language."""
+    task: str = ""
+    """Its name in the catalog."""
 
     @property
     def parallel(self) -> bool:
@@ -145,7 +147,8 @@ def _facts(
             items.setdefault(language, found.ids)
     first = [language for language in sources if language in items]
     languages = (*first, *sorted(set(items) - set(first)))
-    return TargetFacts(name, tuple(metrics), languages, tuple(first), items, majority)
+    task = next((cell.scores.task for cell in cells if cell.scores), "")
+    return TargetFacts(name, tuple(metrics), languages, tuple(first), items, majority, task)
 
 
 def _sources(target: str, run: Run, stages: Mapping[StageRef, Record]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from io import StringIO
 
 from adapterx.plan.cells import Cell
-from adapterx.report import merge_weights, tuning
+from adapterx.report import merge_weights, tuning, xtreme
 from adapterx.report.analysis import Analysis
 from adapterx.report.document import Document
 from adapterx.report.gaps import Change, transfer
@@ -41,7 +41,7 @@ def results_csv(analysis: Analysis) -> str:
 
 
 def report_json(analysis: Analysis, document: Document) -> JSON:
-    """Everything the page states, with fractions instead of percentages."""
+    """Everything the page states, with fractions instead of percentages; ranks are ranks."""
     overall, own = analysis.overall, analysis.results.run.target_training
     return {
         "adapterx": 1,
@@ -82,6 +82,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
             }
             for one in analysis.scores
         ],
+        "xtreme": xtreme.export(analysis.xtreme),
         "cells": [
             {
                 **asdict(one.cell),
@@ -134,6 +135,9 @@ def _markdown(document: Document) -> Iterator[str]:
     yield "## Scores\n"
     yield f"{document.score_note}\n" if document.results else "No cell has a score.\n"
     yield from map(markdown, document.results)
+    if document.xtreme:
+        yield "## XTREME\n"
+        yield markdown(document.xtreme)
     yield "## Failed cells\n"
     yield markdown(document.unfinished) if document.unfinished else f"None: all {document.cells} finished.\n"
     if document.tuning:

@@ -34,6 +34,8 @@ class Predictions:
     metrics: tuple[Metric, ...]
     """The first is the main one."""
     languages: Mapping[str, LanguageItems]
+    task: str = ""
+    """Its name in the catalog."""
 
 
 def read(path: Path) -> Predictions:
@@ -49,7 +51,7 @@ def read(path: Path) -> Predictions:
             for one in raw.metrics
         }
         languages[name] = LanguageItems(ids, statistics)
-    return Predictions(raw.metrics, languages)
+    return Predictions(raw.metrics, languages, raw.task)
 
 
 def majority(path: Path) -> dict[str, dict[str, float]]:
@@ -71,6 +73,7 @@ class _Raw:
     """Labels, or texts."""
     prediction: list[Any]
     languages: Mapping[str, slice]
+    task: str
 
 
 def _raw(path: Path) -> _Raw:
@@ -88,6 +91,7 @@ def _raw(path: Path) -> _Raw:
         gold=_answers(table.column("gold")),
         prediction=_answers(table.column("prediction")),
         languages={name: slice(*pair) for name, pair in zip(names.tolist(), bounds, strict=True)},
+        task=json.loads(metadata["task"]),
     )
 
 

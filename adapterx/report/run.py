@@ -91,6 +91,11 @@ class Run:
         """Resamples behind each interval."""
         return int(cast(int, cast(Mapping[str, JSON], self.recipe["evaluate"])["bootstrap"]))
 
+    @property
+    def limit(self) -> int | None:
+        """Test items of each language that were evaluated; None for all."""
+        return cast(int | None, cast(Mapping[str, JSON], self.recipe["evaluate"]).get("limit"))
+
 
 def read(run_dir: Path) -> Run:
     """Read a run's run.json; FileNotFoundError or ValueError name the file."""

@@ -127,7 +127,7 @@ class Grid:
         facts = self.results.targets.get(of.target)
         statuses: Counter[str] = Counter(result.status for result in cells)
         parts = [self.drawn(result, metric) for result in cells]
-        summary = summarise(facts, parts, self.weights(of, len(cells)), _why(statuses))
+        summary = summarise(facts, parts, self.weights(of, len(cells)), why(cells))
         spread = None
         if facts and len(cells) > 1 and isinstance(summary.headline, Estimate):
             languages = facts.others or facts.languages
@@ -175,5 +175,7 @@ def summarise(facts: TargetFacts | None, parts: Sequence[ByLanguage | None], wei
     return Summary(languages, everywhere or incomplete, sources, others, others_drawn if facts.others else all_drawn)
 
 
-def _why(statuses: Mapping[str, int]) -> str:
+def why(cells: Sequence[CellResult]) -> str:
+    """Why seeds are missing from a mean: 1 failed."""
+    statuses = Counter(result.status for result in cells)
     return ", ".join(f"{count} {status}" for status, count in statuses.items() if status != "done")

@@ -12,8 +12,10 @@ from adapterx.report.run import Run
 from adapterx.report.scores import Score
 from adapterx.report.statistics import Estimate, Missing, Quantity
 from adapterx.report.table import DASH, Column, Entry, Table, Tone, fold
-from adapterx.report.wording import gap, metric_name, points, points_interval, score, score_interval
+from adapterx.report.wording import gap, metric_name, points, points_interval, value, value_interval
+from adapterx.tasks.metrics import unit
 from adapterx.tasks.metrics_qa import NAMES as TEXT_METRICS
+from adapterx.tasks.metrics_retrieval import MINING_NAMES, RANKING_NAMES
 
 DENSE = 16
 """More languages than this make a table dense."""
@@ -120,10 +122,19 @@ def unfinished(results: Results) -> Table | None:
 def score_note(analysis: Analysis) -> str:
     """What all tables of scores have in common."""
     seeds = any(sum(one.statuses.values()) > 1 for one in analysis.scores)
-    texts = any(name in TEXT_METRICS for facts in analysis.results.targets.values() for name in facts.metrics)
+    metrics = {name for facts in analysis.results.targets.values() for name in facts.metrics}
+    also = "".join(
+        f", or {what}"
+        for what, names in (
+            ("no text", TEXT_METRICS),
+            ("no pair", MINING_NAMES),
+            ("the candidates in the order of their file", RANKING_NAMES),
+        )
+        if metrics & set(names)
+    )
     return (
         "Source is the language that the target was trained in; majority, the score of always answering the most"
-        f" frequent label{', or no text' if texts else ''}. In brackets, the 95% interval of the mean."
+        f" frequent label{also}. In brackets, the 95% interval of the mean."
         + (" All scores are means over seeds." if seeds else "")
         + " The interval of every cell and language is in results.csv."
     )
@@ -161,8 +172,8 @@ def _results(facts: TargetFacts, metric: str, scores: Sequence[Score], run: Run)
     values = [*means, *(majority.get(name) for name in facts.languages)]
     labels = sum(column.label for column in kept)
     last = [*_texts(["majority"] + [""] * (labels - 1))]
-    last += [Entry(DASH if value is None else score(value), tone="faint") for value in values]
-    caption = f"{facts.name}: {metric_name(metric)}, in per cent{constant}."
+    last += [Entry(DASH if one is None else value(one, metric), tone="faint") for one in values]
+    caption = f"{facts.name}: {metric_name(metric)}, {unit(metric).words}{constant}."
     shown = any((one.setting.intermediate, facts.name) in run.target_training for one in scores)
     notes = (TARGET_TRAINING,) if shown else ()
     name, rows_ = f"results-{facts.name}-{metric}", (*entries, tuple(last))
@@ -205,23 +216,23 @@ def _labels(result: CellResult, run: Run) -> list[str]:
 
 
 def _score_entries(one: Score, facts: TargetFacts) -> list[Entry]:
-    spread = f"seeds {score(one.seed_range[0])} to {score(one.seed_range[1])}" if one.seed_range else ""
+    spread = "seeds " + " to ".join(value(end, one.metric) for end in one.seed_range) if one.seed_range else ""
     quantities = [one.summary.mean, *(one.summary.languages[name] for name in facts.languages)]
-    return [_mean_entry(one.summary.others, spread), *map(_score_entry, quantities)]
+    return [_mean_entry(one.summary.others, one.metric, spread), *(_score_entry(it, one.metric) for it in quantities)]
 
 
-def _mean_entry(quantity: Quantity | None, spread: str) -> Entry:
+def _mean_entry(quantity: Quantity | None, metric: str, spread: str) -> Entry:
     if quantity is None:
         return Entry(DASH, tone="faint")
     if isinstance(quantity, Missing):
         return Entry(quantity.count, note=quantity.why, tone="missing")
-    return Entry(score(quantity.value), score_interval(quantity), note=spread)
+    return Entry(value(quantity.value, metric), value_interval(quantity, metric), note=spread)
 
 
-def _score_entry(quantity: Quantity) -> Entry:
+def _score_entry(quantity: Quantity, metric: str) -> Entry:
     if isinstance(quantity, Missing):
         return Entry(DASH, note=str(quantity), tone="missing")
-    return Entry(score(quantity.value), note=score_interval(quantity))
+    return Entry(value(quantity.value, metric), note=value_interval(quantity, metric))
 
 
 def _gap_entry(quantity: Quantity | None) -> Entry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from adapterx.report.analysis import Analysis
 from adapterx.report.gaps import Change, Gap, transfer
 from adapterx.report.statistics import LEVEL, SEED, Estimate, Missing, Quantity
+from adapterx.tasks.metrics import unit
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -12,6 +13,11 @@ MINUS = "\N{MINUS SIGN}"
 def score(value: float) -> str:
     """A score in [0, 1] as a percentage: 71.3."""
     return f"{100 * value:.1f}"
+
+
+def value(value: float, metric: str) -> str:
+    """A value of a metric in its unit: 71.3 of accuracy, 286.6 of ranks."""
+    return f"{unit(metric).factor * value:,.1f}"
 
 
 def points(value: float) -> str:
@@ -23,6 +29,11 @@ def points(value: float) -> str:
 def score_interval(estimate: Estimate) -> str:
     """[70.1, 72.4]."""
     return f"[{score(estimate.low)}, {score(estimate.high)}]"
+
+
+def value_interval(estimate: Estimate, metric: str) -> str:
+    """The same in a metric's unit."""
+    return f"[{value(estimate.low, metric)}, {value(estimate.high, metric)}]"
 
 
 def points_interval(estimate: Estimate) -> str:
@@ -187,6 +198,8 @@ def duration(seconds: float) -> str:
 
 
 def metric_name(metric: str) -> str:
-    """A metric in prose: accuracy, span F1, SQuAD EM."""
+    """A metric in prose: accuracy, span F1, SQuAD EM, mAP@20."""
     words = {"f1": "F1", "em": "EM", "mean": "mean of F1 and EM", "squad": "SQuAD", "mlqa": "MLQA"}
+    for long, short in (("mean_average_precision", "mAP"), ("mAP_20", "mAP@20"), ("_at_", "@"), ("ndcg", "nDCG")):
+        metric = metric.replace(long, short)
     return " ".join(words.get(word, word) for word in metric.split("_"))

@@ -61,24 +61,27 @@ class RankingScore:
         if self.name == "retrieval_accuracy":
             nearest = np.array([item[0] for item in prediction])
             hits: NDArray[np.bool_] = np.concatenate(list(gold)) == np.repeat(nearest, count)
-            return _per_query(hits, count).clip(max=1)
+            return (_per_query(hits, count) > 0).astype(np.float64)
+        return self._of_ranks(prediction, count)
+
+    def _of_ranks(self, prediction: Places, count: NDArray[np.int64]) -> Array:
         query = np.repeat(np.arange(len(count)), count)
         rank = np.concatenate([item[1:] for item in prediction]).astype(np.int64)
         rank = rank[np.lexsort((rank, query))]
         starts = _starts(count)
         if self.name == "rank_distance":
-            return np.asarray(rank[starts + count - 1] - rank[starts], np.float64)
+            spread: Array = (rank[starts + count - 1] - rank[starts]).astype(np.float64)
+            return spread
         name, _, last = self.name.rpartition("_")
         cut = int(last) if last.isdecimal() else int(rank.max())
         kept = rank <= cut
         if name.startswith("recall"):
-            shares: Array = _per_query(kept, count) / count
-            return shares
+            return _per_query(kept, count) / count
         most = np.minimum(count, cut)
         if name.startswith("ndcg"):
             best = np.cumsum(1 / np.log2(np.arange(2, cut + 2)))
-            gains: Array = _per_query(kept / np.log2(1 + rank), count) / best[most - 1]
-            return gains
+            ratio: Array = _per_query(kept / np.log2(1 + rank), count) / best[most - 1]
+            return ratio
         better = np.arange(len(rank)) - np.repeat(starts, count) + 1
         return _per_query(kept * better / rank, count) / most
 

@@ -10,6 +10,7 @@ from adapterx.recipe.fields import LanguageCode, Model, Name, Strings, listed
 from adapterx.tasks import metrics_qa, metrics_retrieval
 from adapterx.tasks.examples import Format, Split
 from adapterx.tasks.metrics import NAMES as METRICS
+from adapterx.tasks.metrics import unit
 
 Column = int | str
 """A position (tsv, conll), a key (jsonl), or a text with {keys} in it."""
@@ -275,6 +276,10 @@ class TaskSpec(Model):
             self._check_splits(name, source)
         if unknown := [metric for metric in self.metrics if metric not in METRICS]:
             raise ValueError(f"unknown metric '{unknown[0]}'; known: {', '.join(METRICS)}")
+        if self.metric and unit(self.metric).better == "lower":
+            raise ValueError(
+                f"{self.metric} is better when lower, so it cannot be the first metric, which is maximised"
+            )
         if "span_f1" in self.metrics and self.format != "tagging":
             raise ValueError("span_f1 scores spans of tags: it is for the format tagging")
         self._check_answers()

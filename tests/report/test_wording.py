@@ -27,8 +27,16 @@ def around(value: float, reach: float = 0.01) -> Estimate:
 def test_numbers() -> None:
     assert (wording.score(0.71349), wording.points(0.0234), wording.points(-0.0234)) == ("71.3", "+2.3", "−2.3")
     assert (wording.points(-0.0001), wording.points(0.0)) == ("0.0", "0.0")
+    assert (wording.value(0.71349, "accuracy"), wording.value(1286.64, "rank_distance")) == ("71.3", "1,286.6")
+    assert wording.value_interval(around(286, 1), "rank_distance") == "[285.0, 287.0]"
     assert wording.gap(around(0.005)) == "+0.5 [−0.5, +1.5]"
     assert wording.gap(Missing(2, 3, "seed", "1 failed")) == "missing (2 of 3 seeds (1 failed))"
+
+
+def test_metrics_have_names() -> None:
+    names = ("squad_mean", "span_f1", "mean_average_precision_20", "recall_at_10", "ndcg_at_10", "rank_distance")
+    words = ("SQuAD mean of F1 and EM", "span F1", "mAP@20", "recall@10", "nDCG@10", "rank distance")
+    assert tuple(map(wording.metric_name, names)) == words
 
 
 @pytest.mark.parametrize(

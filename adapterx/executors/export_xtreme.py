@@ -1,0 +1,173 @@
+"""A run's predictions in the files of an XTREME submission.
+
+`predictions/<task>/test-<language>.tsv`, or `.json` of question answering, as google-research/xtreme, evaluate.py reads
+them: a label, or the place of what was found, per line; a tag per line and an empty one after each sentence; pairs of
+ids; answers by the ids of their questions. Lines follow the items in the order in which they were evaluated, which is
+that of the data.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapterx.executors.export import ExportError
+from adapterx.formats.files import check_empty
+from adapterx.plan.cells import Cell
+from adapterx.recipe import did_you_mean
+from adapterx.report.collect import PREDICTIONS
+from adapterx.report.run import PlannedCell, Run
+from adapterx.store import Store
+from adapterx.tasks.xtreme import TASKS, Task
+
+FOLDER = "predictions"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One task of a submission."""
+
+    task: Task
+    cell: str
+    languages: tuple[str, ...]
+    items: int
+    """Over all languages."""
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """A cell whose target is one of the nine."""
+
+    cell: Cell
+    task: Task
+    path: Path
+    limit: int | None
+
+
+def export(
+    store: Store, run: Run, out: Path, wanted: str = "", seed: int | None = None, *, partial: bool = False
+) -> list[Exported]:
+    """Write the predictions of a setting's cells, one per task, into a new directory, whole or not at all.
+
+    Args:
+        wanted: a cell's slug, or how the slugs of the setting's cells begin.
+        partial: whether a task may lack languages that XTREME scores it in.
+
+    Raises ExportError where several cells have the same task, where an evaluation was limited or lacks languages, or
+    where there is nothing to write; DamagedFile.
+    """
+    chosen = _chosen(store, run, wanted, seed)
+    check_empty(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as scratch:
+        new = Path(scratch) / "new"
+        made = [_written(one, new / FOLDER / one.task.folder, partial=partial) for one in chosen]
+        if out.is_dir():
+            out.rmdir()
+        shutil.move(new, out)
+    return made
+
+
+def _chosen(store: Store, run: Run, wanted: str, seed: int | None) -> list[_Evaluated]:
+    planned = [one for one in run.cells if one.cell.slug.startswith(wanted) and (seed is None or one.cell.seed == seed)]
+    planned = [one for one in planned if one.cell.slug == wanted] or planned
+    if not planned:
+        hint = did_you_mean(wanted, [one.cell.slug for one in run.cells])
+        named = (f" '{wanted}'" if wanted else "") + ("" if seed is None else f" of seed {seed}")
+        raise ExportError(f"the run '{run.name}' has no cell{named}" + (f" ({hint})" if hint else ""))
+    found = [one for one in (_evaluated(store, each) for each in planned) if one is not None]
+    if not found:
+        raise ExportError(
+            f"the run '{run.name}' has no evaluated cell{f' {wanted}' if wanted else ''} of a task of XTREME's:"
+            f" {', '.join(TASKS)}"
+        )
+    settings = {(one.cell.backbone, one.cell.method, one.cell.intermediate, one.cell.transfer) for one in found}
+    if len(settings) > 1 or len({one.task.name for one in found}) < len(found):
+        shown = "".join(f"\n  {one.cell.slug} ({one.task.name})" for one in found)
+        raise ExportError(
+            "a submission is one setting's: one cell per task. Say with which the names of the cells begin, or which"
+            f" --seed; these match:{shown}"
+        )
+    return sorted(found, key=lambda one: [*TASKS].index(one.task.name))
+
+
+def _evaluated(store: Store, planned: PlannedCell) -> _Evaluated | None:
+    from pyarrow import parquet
+
+    if not planned.stages:
+        return None
+    ref = planned.stages[-1]
+    record = store.find(ref.id, ref.kind, ref.slug)
+    if record is None or record.status != "done":
+        return None
+    path = store.read(record, PREDICTIONS)
+    name = json.loads(parquet.read_schema(path).metadata[b"task"])
+    limit: Any = record.settings.get("limit")
+    return _Evaluated(planned.cell, TASKS[name], path, limit) if name in TASKS else None
+
+
+def _written(one: _Evaluated, directory: Path, *, partial: bool) -> Exported:
+    slug, task = one.cell.slug, one.task
+    if one.limit is not None:
+        raise ExportError(
+            f"{slug} was evaluated on the first {one.limit:,} items of each language, and XTREME scores all of them:"
+            " run the recipe with evaluate.limit=null"
+        )
+    labels, by_language = _read(one.path)
+    missing = [code for code in task.languages if code not in by_language]
+    if missing and not partial:
+        raise ExportError(
+            f"{slug} lacks {len(missing)} of the {len(task.languages)} languages that XTREME scores {task.title} in:"
+            f" {', '.join(missing)}. Evaluate them too, or write the others with --partial: the benchmark's evaluator"
+            " refuses a task without all of its files"
+        )
+    present = tuple(code for code in task.languages if code in by_language)
+    if not present:
+        raise ExportError(f"{slug} was evaluated in none of the languages that XTREME scores {task.title} in")
+    directory.mkdir(parents=True)
+    names = [task.labels.get(label, label) for label in labels]
+    for code in present:
+        text = _text(task, names, *by_language[code], f"{slug} in {code}")
+        suffix = "json" if task.layout == "answers" else "tsv"
+        (directory / f"test-{code}.{suffix}").write_text(text, encoding="utf-8", newline="\n")
+    return Exported(task, slug, present, sum(len(by_language[code][0]) for code in present))
+
+
+def _read(path: Path) -> tuple[list[str], Mapping[str, tuple[list[str], list[Any]]]]:
+    """Labels, and by language ids and predictions in the order of the file."""
+    from pyarrow import parquet
+
+    table = parquet.read_table(path, columns=["language", "id", "prediction"])
+    found: dict[str, tuple[list[str], list[Any]]] = {}
+    for language, id, prediction in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        ids, predictions = found.setdefault(language, ([], []))
+        ids.append(id)
+        predictions.append(prediction)
+    return json.loads(table.schema.metadata[b"labels"]), found
+
+
+def _text(task: Task, labels: Sequence[str], ids: Sequence[str], predictions: Sequence[Any], where: str) -> str:
+    """A file's content."""
+    if task.layout == "answers":
+        if all(id.isdecimal() for id in ids):
+            raise ExportError(f"{where}: the data has no ids of questions, by which XTREME finds their answers")
+        return json.dumps(dict(zip(ids, predictions, strict=True)), ensure_ascii=False, indent=0) + "\n"
+    return "".join(f"{line}\n" for line in _lines(task, labels, ids, predictions))
+
+
+def _lines(task: Task, labels: Sequence[str], ids: Sequence[str], predictions: Sequence[Any]) -> Iterator[str]:
+    for id, said in zip(ids, predictions, strict=True):
+        if task.layout == "pairs":
+            if said:
+                yield f"{id}\t{said}"
+        elif task.layout == "places":
+            yield str(said[0])
+        else:
+            yield from (labels[label] for label in said)
+            if task.layout == "tags":
+                yield ""
