@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from adapterx.report.analysis import Analysis
+from typing import TYPE_CHECKING
+
 from adapterx.report.gaps import Change, Gap, transfer
 from adapterx.report.statistics import LEVEL, SEED, Estimate, Missing, Quantity
 from adapterx.tasks.metrics import unit
+
+if TYPE_CHECKING:
+    from adapterx.report.analysis import Analysis
 
 MINUS = "\N{MINUS SIGN}"
 
