@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from io import StringIO
 
-from adapterx.report import merge_weights, tuning, xtreme
+from adapterx.report import merge_weights, tuning, xtreme_table
 from adapterx.report.analysis import Analysis
 from adapterx.report.document import Document
 from adapterx.report.gaps import Change, transfer
@@ -72,7 +72,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
             {**asdict(one.setting), "metric": one.metric, "statuses": dict(one.statuses), **_summary(one.summary)}
             for one in analysis.scores
         ],
-        "xtreme": xtreme.export(analysis.xtreme),
+        "xtreme": xtreme_table.export(analysis.xtreme),
         "cells": [{**asdict(one.cell), "status": one.status, "message": one.message} for one in analysis.results.cells],
         "targets": {
             name: {"metrics": list(facts.metrics), "trained_in": list(facts.sources), "parallel": facts.parallel}
