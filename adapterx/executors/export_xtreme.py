@@ -9,6 +9,7 @@ that of the data.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -154,7 +155,7 @@ def _read(path: Path) -> tuple[list[str], Mapping[str, tuple[list[str], list[Any
 def _text(task: Task, labels: Sequence[str], ids: Sequence[str], predictions: Sequence[Any], where: str) -> str:
     """A file's content."""
     if task.layout == "answers":
-        if all(id.isdecimal() for id in ids):
+        if all(re.fullmatch(r"[\d-]+", id) for id in ids):
             raise ExportError(f"{where}: the data has no ids of questions, by which XTREME finds their answers")
         return json.dumps(dict(zip(ids, predictions, strict=True)), ensure_ascii=False, indent=0) + "\n"
     return "".join(f"{line}\n" for line in _lines(task, labels, ids, predictions))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapterx.report import merge_weights, provenance, tables, tuning, wording, xtreme
+from adapterx.report import merge_weights, provenance, tables, tuning, wording, xtreme_table
 from adapterx.report.analysis import Analysis
 from adapterx.report.curve_figure import curve_figures
 from adapterx.report.drawing import Figure
@@ -64,7 +64,7 @@ def document(analysis: Analysis) -> Document:
         limit=max((abs(one.value) for one in gaps), default=0.0),
         results=tables.results(analysis),
         score_note=tables.score_note(analysis),
-        xtreme=xtreme.table(analysis.xtreme, run.limit),
+        xtreme=xtreme_table.table(analysis.xtreme, run.limit),
         unfinished=tables.unfinished(results),
         cells=wording.count(len(results.cells), "cell"),
         tuning=[one for one in (tuning.table(tuned, run), merge_weights.table(weighed, run)) if one is not None],

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from io import StringIO
 
 from adapterx.plan.cells import Cell
-from adapterx.report import merge_weights, tuning, xtreme
+from adapterx.report import merge_weights, tuning, xtreme_table
 from adapterx.report.analysis import Analysis
 from adapterx.report.document import Document
 from adapterx.report.gaps import Change, transfer
@@ -82,7 +82,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
             }
             for one in analysis.scores
         ],
-        "xtreme": xtreme.export(analysis.xtreme),
+        "xtreme": xtreme_table.export(analysis.xtreme),
         "cells": [
             {
                 **asdict(one.cell),

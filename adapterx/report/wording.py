@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from adapterx.report.analysis import Analysis
 from adapterx.report.gaps import Change, Gap, transfer
 from adapterx.report.statistics import LEVEL, SEED, Estimate, Missing, Quantity
 from adapterx.tasks.metrics import unit
-
-if TYPE_CHECKING:
-    from adapterx.report.analysis import Analysis
 
 MINUS = "\N{MINUS SIGN}"
 

@@ -92,7 +92,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[tuple[
     for name, (_, config, splits, row, _) in SCHEMAS.items():
         for number, split in enumerate(splits):
             own = {**row, **{key: f"{row[key]}{number}" for key in ("uid",) if key in row}}
-            rows = [{**own, "id": id} for id in IDS[name]] if name in IDS else [own] * (100 if name in FOLDED else 1)
+            ids = IDS.get(name, range(100)) if name in FOLDED or name in IDS else ["a"]
+            rows = [{**own, **({"id": id} if "id" in own or name in IDS else {})} for id in ids]
             content = _passages(own) if "answers" in row else rows
             files.setdefault(source(name).dataset, {})[f"{config}/{split}/0000.parquet"] = parquet(content)
     asked = [
