@@ -113,7 +113,7 @@ def test_an_entry_maps_its_documented_schema(name: str, answers: Mapping[tuple[s
     for split in source(name).splits:
         found = answers[name, split]
         assert isinstance(found, list), found
-        assert found
+        assert found or spec.format != "extractive-qa"
         for one in found:
             if spec.format == "extractive-qa":
                 assert [(answer["text"], answer["start"]) for answer in one["answers"]] == (
