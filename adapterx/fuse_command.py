@@ -103,14 +103,16 @@ def run(args: argparse.Namespace, console: Console) -> None:
     from adapterx.executors.fuse_bench import Bench
 
     parts = fuse.read(args.adapters, args.backbone)
-    result, name = _start(parts, args)
-    layout = args.format or ("adapterhub" if args.method == FUSION else parts.parts[0].layout)
-    fuse.check_writable(parts, result, layout, args.out)
     task = args.task or args.train
     bench = Bench(parts, Path.cwd()) if task else None
     asked = _asked(args, parts) if args.train else None
+    remarks = bench.check(asked, task) if bench is not None else ()
+    result, name = _start(parts, args)
+    layout = args.format or ("adapterhub" if args.method == FUSION else parts.parts[0].layout)
+    fuse.check_writable(parts, result, layout, args.out)
+    for remark in remarks:
+        sys.stderr.write(f"{remark}\n")
     if bench is not None:
-        bench.check(asked, task)
         if args.weights == "tuned":
             merging, tried = bench.tuned(_merging(args, parts), task, args.dev_languages or ("en",), args.seed)
             console.print(_trials(tried))

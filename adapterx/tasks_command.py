@@ -128,7 +128,8 @@ def _shown(args: argparse.Namespace) -> Iterator[Text]:
     encoded = encode(examples, spec, tokenizer, args.max_length)
     head = Text.assemble((spec.name, "bold"), f" · {spec.format} · {language} · {split} ({source})")
     head.append(f" · {'?' if size is None else f'{size:,}'} examples")
-    yield head.append(f" · labels: {', '.join(spec.labels)}" if spec.labels else "")
+    named = f"{len(spec.labels):,} of {spec.label_file}" if spec.label_file else ", ".join(spec.labels)
+    yield head.append(f" · labels: {named}" if named else "")
     yield Text("«…» is where the head reads", style="dim")
     for number in range(len(encoded)):
         yield Text()

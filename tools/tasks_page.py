@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapterx.tasks.catalog import find, names
-from adapterx.tasks.spec import Embedded, Hub, Local, Source, TaskSpec
+from adapterx.tasks.spec import Embedded, Hub, Local, Search, Sentences, Source, TaskSpec
 
 _HEAD = """\
 # The tasks
@@ -22,7 +22,7 @@ def _section(spec: TaskSpec) -> str:
     splits = {split for source in spec.sources.values() for split in _splits(source)}
     facts = {
         "format": spec.format.replace("-", " "),
-        "labels": ", ".join(spec.labels),
+        "labels": f"those in `{spec.label_file}`, one a line" if spec.label_file else ", ".join(spec.labels),
         "metrics": ", ".join(spec.metrics),
         "languages": ", ".join(spec.languages) + (" (parallel)" if spec.parallel else ""),
         "splits": ", ".join(split for split in ("train", "dev", "test") if split in splits),
@@ -40,13 +40,17 @@ def _section(spec: TaskSpec) -> str:
 
 
 def _splits(source: Source) -> list[str]:
+    if isinstance(source, Sentences):
+        return _splits(find(source.task).sources[source.source])
     return list(source.sizes if isinstance(source, Embedded) else source.splits)
 
 
 def _place(source: Source) -> str:
     if isinstance(source, Hub):
         return f"`{source.dataset}` on the Hub"
-    return "files" if isinstance(source, Local) else "made from CLDR data"
+    if isinstance(source, Sentences):
+        return f"sentences of the passages of `{source.task}`"
+    return "files" if isinstance(source, Local | Search) else "made from CLDR data"
 
 
 if __name__ == "__main__":

@@ -207,10 +207,12 @@ class PackedEncoder:
         depth: int = 0,
         hidden: Tensor | None = None,
         projected: Tensor | None = None,
+        layers: int | None = None,
     ) -> Tensor:
-        """Hidden states (R, d) of the last layer at the batch's read rows.
+        """Hidden states (R, d) of a layer at the batch's read rows, as Hugging Face's `hidden_states` have them.
 
         Args:
+            layers: how many to compute, at least `depth`; 0 gives the embeddings, None the last layer's.
             depth: layers not to compute, because `hidden` is known.
             hidden: what `below` gives at this depth for the batch's trunk.
             projected: what `project` gives for this `hidden`. It is left as it is.
@@ -223,11 +225,15 @@ class PackedEncoder:
             assert depth == 0, "an adapter at the embeddings leaves nothing below it"
             (hidden,) = walk.leave_trunk(rows=[hidden])
             hidden = adapters.embedding(hidden, walk.layout.rows)
-        for index in range(depth, len(self.layers)):
+        top = len(self.layers) if layers is None else layers
+        for index in range(depth, top):
             if self.checkpointing and torch.is_grad_enabled():
                 hidden = checkpoint(self.layer, index, hidden, walk, use_reentrant=False)
             else:
                 hidden = self.layer(index, hidden, walk)
+        if top < len(self.layers):
+            (hidden,) = walk.leave_trunk(rows=[hidden])
+            return hidden.index_select(0, walk.layout.reads)
         if self.pre_norm:
             hidden = self.model.encoder.LayerNorm(hidden)
         (hidden,) = walk.leave_trunk(reads=[hidden])

@@ -126,6 +126,11 @@ def _shape(size: BackboneSize) -> Shape:
 def _trained(store: Store, run: Run, planned: PlannedCell, size: BackboneSize) -> list[_Trained]:
     """The trainings that act in a cell, the lowest first; members of a fusion stand inside it."""
     refs = {ref.kind: ref for ref in planned.stages}
+    if "search" in _record(store, refs["evaluation"]).settings:
+        raise ExportError(
+            f"the cell {planned.cell.slug} is evaluated by retrieval, which has no head: export a cell with the same"
+            " adapter whose target is a task with one"
+        )
     labels = _read_labels(store, refs["evaluation"])
     record = _done(store, refs["target"])
     transfer = record.settings.get("transfer")

@@ -31,6 +31,7 @@ from adapterx.plan import TaskPart
 from adapterx.plan.facts import Facts, Refusal
 from adapterx.recipe import ALL_LANGUAGES, TrainSettings
 from adapterx.tasks import data as catalog
+from adapterx.tasks.kinship import Relations
 from adapterx.tasks.sampling import pool_probabilities
 from adapterx.tasks.spec import TaskSpec
 
@@ -73,6 +74,7 @@ class Bench:
         self.beside = beside
         self.data = Data(beside)
         self.facts: Facts[TaskSpec] = Facts(describe, catalog, beside)
+        self._compare = Relations(beside)
         self._machine = choose()
 
     @cached_property
@@ -87,17 +89,39 @@ class Bench:
     def _prefix(self) -> PrefixCache:
         return PrefixCache(self._encoder, min(int(_PREFIX_BYTES), free_memory("cpu") // 2))
 
-    def check(self, asked: Asked | None, scored: str) -> None:
-        """Raise FuseError for a training or a scoring that has no data, and for a trained head that could not score."""
+    def check(self, asked: Asked | None, scored: str) -> tuple[str, ...]:
+        """What to know of a training and a scoring, in a plan's words; nothing is loaded for it.
+
+        Raises FuseError for one that has no data, for a trained head that could not score, and for training on items
+        that are scored.
+        """
         test = self._to_score(scored)
         if asked is None:
-            return
+            return ()
         part = self._to_train(asked)
         if (part.format, part.labels) != (test.format, test.labels):
             raise FuseError(
                 f"the result is trained on '{part.task}' ({part.format}: {', '.join(part.labels)}) and cannot be scored"
                 f" on '{test.task}' ({test.format}: {', '.join(test.labels)})"
             )
+        return self._compared(part, test)
+
+    def _compared(self, trained: TaskPart, scored: TaskPart) -> tuple[str, ...]:
+        try:
+            kin = self._compare(trained, scored)
+        except (ValueError, LookupError, OSError) as error:
+            raise FuseError(str(error)) from None
+        if kin.leak is not None:
+            raise FuseError(kin.leak)
+        remarks = [] if kin.remark is None else [f"shared items: {kin.remark}"]
+        learnt = [part.adapter.head.task for part in self.parts.parts if part.adapter.head is not None]
+        if own := sorted(
+            {task for task in learnt if task in (trained.task, scored.task, *self._compare.spec(scored.task).same_task)}
+        ):
+            remarks.append(
+                f"target training: {', '.join(own)} → {scored.task}: an adapter has learnt the target's own task"
+            )
+        return tuple(remarks)
 
     def _to_train(self, asked: Asked) -> TaskPart:
         try:

@@ -24,10 +24,10 @@ from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.evaluate import LanguagePredictions, collapse, evaluate, summary, write_parquet
 from adapterx.engine.halving import Race
 from adapterx.engine.masking import Vocabulary
-from adapterx.engine.predict import TrainedCell
+from adapterx.engine.predict import TrainedCell, embed
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import Outcome, Progress, train
-from adapterx.executors import plain, tuning, weights
+from adapterx.executors import plain, search, tuning, weights
 from adapterx.executors.data import Data
 from adapterx.executors.device import Machine, free_memory
 from adapterx.executors.provenance import gpu, peak_memory, surroundings
@@ -36,10 +36,12 @@ from adapterx.methods.config import Full
 from adapterx.methods.head import Head
 from adapterx.methods.merging import Merging, merge
 from adapterx.methods.method import Slot
+from adapterx.methods.pooling import Pooling
 from adapterx.plan import BackboneInfo, Evaluation, Plan, Stage, TaskPart, Training
-from adapterx.plan.stage import FROZEN_BELOW
+from adapterx.plan.stage import FROZEN_BELOW, Search
 from adapterx.recipe import Backbone, Merge
 from adapterx.store import JSON, Store
+from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.sampling import pool_probabilities, weighted_probabilities
 
 if TYPE_CHECKING:
@@ -246,6 +248,9 @@ class Worker:
 
     def _evaluate(self, stages: Sequence[Stage]) -> None:
         """Evaluate stages that have their texts in common."""
+        if isinstance(stages[0].work, Evaluation) and stages[0].work.search is not None:
+            self._search(stages, stages[0].work, stages[0].work.search)
+            return
         current = self._backbone(stages[0])
         started = time.monotonic()
         work, targets = stages[0].work, [self.plan.stages[stage.inputs[0]] for stage in stages]
@@ -253,7 +258,7 @@ class Worker:
         length = targets[0].work.train.max_length
         tokenizer, key = current.loaded.tokenizer, current.loaded.tokenizer_key
         pools = self.data.pools(work.task, "test", work.limit, tokenizer, key, length)
-        cells = [self.trained(target) for target in targets]
+        cells = [self.with_head(target) for target in targets]
         predictions: list[list[LanguagePredictions]] = [[] for _ in stages]
         for part, of_part in self._as_read(stages, cells, pools):
             if work.lane == "reference":
@@ -266,7 +271,37 @@ class Worker:
             current.prefix.flush()
         seconds = (time.monotonic() - started) / len(stages)
         for stage, of_stage in zip(stages, predictions, strict=True):
-            self._commit_evaluation(stage, work.task, of_stage, seconds)
+            self._commit_evaluation(stage, work.task, of_stage, seconds, collapse(of_stage, work.task.labels), {})
+
+    def _search(self, stages: Sequence[Stage], work: Evaluation, asked: Search) -> None:
+        """Evaluate by retrieval, with the adapters of a training or none."""
+        current, started = self._backbone(stages[0]), time.monotonic()
+        tested = [self.plan.stages[stage.inputs[0]] if stage.inputs else None for stage in stages]
+        bare = TrainedCell((Slot(plain.method(stages[0].method, stages[0].info.layers), {}),), {})
+        cells = [bare if one is None else self.trained(one) for one in tested]
+        spec, tokenizer, key = self.data.spec(work.task.task), current.loaded.tokenizer, current.loaded.tokenizer_key
+        pools: dict[str, Sequence[Pool]] = {
+            split: self.data.pools(
+                work.task, split, work.limit if split == "test" else None, tokenizer, key, asked.max_length
+            )
+            for split in spec.scored
+        }
+        seed = tested[0].work.seed if tested[0] and isinstance(tested[0].work, Training) else 0
+
+        def vectors(
+            of: Sequence[TrainedCell], pooling: Pooling, texts: Sequence[Encoded]
+        ) -> list[list[NDArray[np.float32]]]:
+            if work.lane == "reference":
+                return [reference.embed(current.loaded.model, cell, pooling, texts, seed) for cell in of]
+            return embed(current.encoder, of, pooling, texts, current.prefix)
+
+        found = search.search(cells, asked, spec, pools, vectors, current.encoder.device)
+        if current.prefix is not None:
+            current.prefix.flush()
+        seconds = (time.monotonic() - started) / len(stages)
+        for stage, of_stage in zip(stages, found, strict=True):
+            why = search.collapse(of_stage.predictions)
+            self._commit_evaluation(stage, work.task, of_stage.predictions, seconds, why, of_stage.result)
 
     def _as_read(
         self, stages: Sequence[Stage], cells: Sequence[tuple[TrainedCell, Head]], pools: Sequence[Pool]
@@ -287,10 +322,16 @@ class Worker:
             )
 
     def _commit_evaluation(
-        self, stage: Stage, part: TaskPart, predictions: Sequence[LanguagePredictions], seconds: float
+        self,
+        stage: Stage,
+        part: TaskPart,
+        predictions: Sequence[LanguagePredictions],
+        seconds: float,
+        why: str | None,
+        more: Mapping[str, JSON],
     ) -> None:
+        """Store an evaluation; `why` says in what way it is no result, if it is none."""
         metrics = self.data.metrics(part)
-        why = collapse(predictions, part.labels)
         metadata = {"task": part.task, "labels": list(part.labels), "metrics": [metric.name for metric in metrics]}
         self.store.commit(
             stage.kind,
@@ -299,18 +340,22 @@ class Worker:
             settings=stage.settings,
             inputs=stage.inputs,
             files={PREDICTIONS: partial(write_parquet, cell=stage.slug, predictions=predictions, metadata=metadata)},
-            result={"languages": summary(predictions, metrics), "collapsed": why is not None, "why": why},
+            result={"languages": summary(predictions, metrics), "collapsed": why is not None, "why": why, **more},
             provenance=self._provenance(seconds, {"lane": stage.work.lane}),
         )
 
-    def trained(self, target: Stage) -> tuple[TrainedCell, Head]:
-        """The adapters of a finished training, the frozen ones below included, and its head."""
+    def with_head(self, target: Stage) -> tuple[TrainedCell, Head]:
+        """A finished training of one task, and its head."""
+        return self.trained(target), _trained_head(target)
+
+    def trained(self, target: Stage) -> TrainedCell:
+        """The adapters of a finished training, the frozen ones below included, and its heads' tensors."""
         assert isinstance(target.work, Training)
         tensors = self._tensors(target)
         below = [self._slot(self.plan.stages[id]) for id in target.inputs if target.work.transfer in FROZEN_BELOW]
         method = plain.combined(target.work.combination, below) or plain.method(target.method, target.info.layers)
         slots = (*below, Slot(method, _adapter_of(tensors)))
-        return TrainedCell(slots, _under("head.", tensors)), _trained_head(target)
+        return TrainedCell(slots, _under("head.", tensors))
 
     def _slot(self, stage: Stage) -> Slot:
         """The adapter of a finished training."""

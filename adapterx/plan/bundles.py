@@ -62,13 +62,16 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
     if stage.work.lane == "reference":
         return ("reference", stage.id)  # a library's model holds the adapters of one training
     if isinstance(stage.work, Evaluation):
-        target = plan.stages[stage.inputs[0]].work
-        assert isinstance(target, Training)
         if isinstance(stage.method, Full):
             return ("evaluation", stage.id)  # each has an encoder of its own
-        methods = (stage.method, *_below(plan.stages[stage.inputs[0]], plan))
+        methods: tuple[Method, ...] = (stage.method,)
+        length = None
+        if stage.inputs:
+            target = plan.stages[stage.inputs[0]]
+            assert isinstance(target.work, Training)
+            methods, length = (stage.method, *_below(target, plan)), target.work.train.max_length
         lowest = min(lowest_layer(method, stage.info.layers) for method in methods)
-        return ("evaluation", weights, stage.work, target.train.max_length, lowest)
+        return ("evaluation", weights, stage.work, stage.work.search or length, lowest)
     if isinstance(stage.method, Full):
         return ("training", stage.id)
     # A cell that draws its heads as it goes has no fixed shape: it would keep its neighbours from batched products.

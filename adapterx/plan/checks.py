@@ -187,6 +187,8 @@ def target(facts: Facts[Task], target: Target) -> None:
     if target.train_task is None:
         return
     trained, scored = facts.task(target.train_task), facts.task(target.task)
+    if scored.format == "retrieval":
+        return  # what the encoder learnt is searched with, its head has no part in it
     if trained.format != scored.format:
         raise Refusal(
             f"trains on '{trained.name}' ({trained.format}) and evaluates on '{scored.name}' ({scored.format}):"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic
 
-from adapterx.plan import checks, cost, lane
+from adapterx.plan import checks, cost, lane, retrieval
 from adapterx.plan.capacity import sized
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.facts import Facts, Refusal, Task, TaskFacts
@@ -31,6 +31,7 @@ from adapterx.recipe import (
     Finding,
     Full,
     Fuse,
+    Head,
     Intermediate,
     Lane,
     Lora,
@@ -55,7 +56,8 @@ class CellStages:
 
     intermediate: str | None
     """None where there is none, or several."""
-    target: str
+    target: str | None
+    """None where nothing is trained for it."""
     evaluation: str
     members: tuple[str, ...] = ()
     """The intermediates of a fusion or merger; or adapters of other languages that are swapped in at evaluation."""
@@ -81,7 +83,10 @@ class Plan:
     @property
     def naive_trainings(self) -> int:
         """Trainings that a loop over the cells would run."""
-        return sum(1 + bool(stages.intermediate) + len(stages.members) for stages in self.cell_stages.values())
+        return sum(
+            bool(stages.target) + bool(stages.intermediate) + len(stages.members)
+            for stages in self.cell_stages.values()
+        )
 
 
 def build(
@@ -215,29 +220,32 @@ class _Builder(Generic[Task]):
             self._check_lane(cell, info)
             settings = self._settings(cell, "target", info)
             checks.target(self.facts, self.recipe.targets[cell.target])
-            checks.transfer(self.recipe, cell)
+            bare = retrieval.untrained(self.facts, self.recipe.targets[cell.target])
+            (retrieval.check if bare else checks.transfer)(self.recipe, cell)
             upstream, swapped = self._upstream(cell, info)
-            target = self._target(cell, info, settings, upstream)
-            evaluation = self._evaluation(cell, info, target, swapped)
+            target = None if bare else self._target(cell, info, settings, upstream)
+            tested = target or (upstream[0] if upstream else None)
+            evaluation = self._evaluation(cell, info, settings.max_length, tested, swapped)
             self._compare(cell, (*upstream, *swapped.values()), target, evaluation)
         except Refusal as refusal:
             self.refused[cell] = str(refusal)
             return
         self.backbones[cell.backbone] = info
         own = {stage.id: stage for stage in (*upstream, *swapped.values())}
-        *below, trained, scored = (
-            self.stages.setdefault(stage.id, stage).id for stage in (*own.values(), target, evaluation)
-        )
+        below = [self.stages.setdefault(stage.id, stage).id for stage in own.values()]
+        trained = None if target is None else self.stages.setdefault(target.id, target).id
+        scored = self.stages.setdefault(evaluation.id, evaluation).id
         single = below[0] if len(upstream) == 1 else None
         members = [stage.id for stage in upstream] if len(upstream) > 1 else [id for id in below if id != single]
         self.cell_stages[cell] = CellStages(single, trained, scored, tuple(members))
 
-    def _compare(self, cell: Cell, upstream: Iterable[Stage], target: Stage, evaluation: Stage) -> None:
+    def _compare(self, cell: Cell, upstream: Iterable[Stage], target: Stage | None, evaluation: Stage) -> None:
         """Refuse what leaks; keep what a reader should know."""
-        assert isinstance(target.work, Training) and isinstance(evaluation.work, Evaluation)
-        scored, own = evaluation.work.task, [part.task for part in target.work.tasks]
+        assert isinstance(evaluation.work, Evaluation)
+        learnt = target.work.tasks if target is not None and isinstance(target.work, Training) else ()
+        scored, own = evaluation.work.task, [part.task for part in learnt]
         before = {part for stage in upstream if isinstance(stage.work, Training) for part in stage.work.tasks}
-        found = {part: self._kinship(part, scored) for part in (*before, *target.work.tasks)}
+        found = {part: self._kinship(part, scored) for part in (*before, *learnt)}
         if leaks := sorted(kin.leak for kin in found.values() if kin.leak):
             raise Refusal(leaks[0])
         self.remarks.update(dict.fromkeys(sorted(kin.remark for kin in found.values() if kin.remark)))
@@ -247,12 +255,16 @@ class _Builder(Generic[Task]):
     def _kinship(self, trained: TaskPart, scored: TaskPart) -> Kinship:
         return self.facts.once(("kinship", trained, scored), lambda: self.compare(trained, scored))
 
-    def _settings(self, cell: Cell, phase: Phase, info: BackboneInfo) -> TrainSettings:
-        name, method = cell.method, self.recipe.methods[cell.method]
-        learnt = self.recipe.intermediates[cell.intermediate]
-        if phase == "intermediate" and learnt is not None and learnt.method is not None:
-            name, method = cell.intermediate, learnt.method
-        settings = self.recipe.train.phase(phase, name, method.kind)
+    def _settings(self, cell: Cell, phase: Phase, info: BackboneInfo, member: str | None = None) -> TrainSettings:
+        """Of the cell's target, or of an intermediate: its own, or a member of it."""
+        name, method, own = cell.method, self.recipe.methods[cell.method], self.recipe.targets[cell.target].train
+        if phase == "intermediate":
+            learnt = self.recipe.intermediates[member or cell.intermediate]
+            assert learnt is not None
+            own = learnt.train
+            if learnt.method is not None:
+                name, method = cell.intermediate, learnt.method
+        settings = self.recipe.train.phase(phase, name, method.kind, own)
         if isinstance(method, Full) and settings.prune is not None:
             raise Refusal(
                 f"the candidates of `prune` train side by side on frozen weights, and the method '{cell.method}' leaves"
@@ -301,7 +313,7 @@ class _Builder(Generic[Task]):
     def _prefix(self, info: BackboneInfo, *methods: Method) -> Precision:
         """How hidden states below adapters of these methods are rounded, if any are kept."""
         cache = self.recipe.prefix_cache
-        lowest = min(lowest_layer(method, info.layers) for method in methods)
+        lowest = min((lowest_layer(method, info.layers) for method in methods), default=info.layers)
         return "exact" if cache.where == "none" or lowest == 0 else cache.precision
 
     def _methods(self, cell: Cell) -> list[Method]:
@@ -343,7 +355,7 @@ class _Builder(Generic[Task]):
         called = cell.method if learnt.method is None else method.kind
         key = (cell.backbone, called, name, cell.seed, language)
         if key not in self.intermediates:
-            settings = self._settings(cell, "intermediate", info)
+            settings = self._settings(cell, "intermediate", info, name)
             languages = learnt.languages if language is None else (language,)
             parts = self._parts(learnt, settings.splits, languages)
             checks.text(parts, settings)
@@ -365,7 +377,8 @@ class _Builder(Generic[Task]):
         return tuple(code for code in known[0] if all(code in languages for languages in known))
 
     def _scored(self, target: Target) -> TaskPart:
-        return self.facts.part(target.task, target.source, target.languages, ("test",))
+        splits = tuple(self.facts.task(target.task).scored)
+        return self.facts.part(target.task, target.source, target.languages, splits)
 
     def _member_dev(self, cell: Cell, way: Transfer | None) -> tuple[tuple[TaskPart, ...], ...]:
         """The training languages of what each member learnt, dev data included, where merge weights are tuned."""
@@ -409,12 +422,17 @@ class _Builder(Generic[Task]):
         id = stage_id(kind, settings, inputs)
         return Stage(kind, id, settings, inputs, place, backbone, info, method, work, price)
 
-    def _evaluation(self, cell: Cell, info: BackboneInfo, target: Stage, swapped: Mapping[str, Stage]) -> Stage:
-        limit = self.recipe.evaluate.limit
-        part = self._scored(self.recipe.targets[cell.target])
-        work = Evaluation(part, limit, self._prefix(info, *self._methods(cell)), tuple(swapped), self._lane(cell))
-        settings, inputs = evaluation_settings(work), (target.id, *(stage.id for stage in swapped.values()))
-        backbone, method = target.backbone, target.method
+    def _evaluation(
+        self, cell: Cell, info: BackboneInfo, max_length: int, tested: Stage | None, swapped: Mapping[str, Stage]
+    ) -> Stage:
+        """The evaluation of what was trained last, or of the backbone as it is."""
+        limit, target = self.recipe.evaluate.limit, self.recipe.targets[cell.target]
+        part, found = self._scored(target), retrieval.search(self.facts, cell, target, info, max_length)
+        prefix, lane = self._prefix(info, *([] if tested is None else self._methods(cell))), self._lane(cell)
+        work = Evaluation(part, limit, prefix, tuple(swapped), lane, found)
+        backbone, method = self.recipe.backbones[cell.backbone], Head() if tested is None else tested.method
+        settings = evaluation_settings(work, None if tested else (backbone, info))
+        inputs = tuple(stage.id for stage in (tested, *swapped.values()) if stage is not None)
         counted = self._counted(cell.coordinates, info)
         price = cost.evaluation(backbone, info, method, work, self._count((work.task,), "test", limit), counted)
         id = stage_id("evaluation", settings, inputs)

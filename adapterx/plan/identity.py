@@ -66,9 +66,18 @@ def training_settings(backbone: Backbone, info: BackboneInfo, method: Method, wo
     return settings
 
 
-def evaluation_settings(work: Evaluation) -> Settings:
-    """The identity of an evaluation, its target apart."""
+def evaluation_settings(work: Evaluation, bare: tuple[Backbone, BackboneInfo] | None = None) -> Settings:
+    """The identity of an evaluation, its target apart.
+
+    Args:
+        bare: the backbone, where it is evaluated as it is.
+    """
     settings: Settings = {"task": work.task.task, **_part(work.task)}
+    if bare is not None:
+        settings["backbone"] = _backbone(*bare)
+        settings |= {"lane": work.lane} if work.lane == "reference" else {}
+    if work.search is not None:
+        settings["search"] = {key: value for key, value in asdict(work.search).items() if value is not None}
     if work.prefix != "exact":
         settings["prefix"] = work.prefix
     return settings if work.limit is None else {**settings, "limit": work.limit}

@@ -71,6 +71,21 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Search:
+    """How retrieval turns texts into vectors and compares them."""
+
+    layer: int
+    """How many layers the hidden states have passed."""
+    pooling: Literal["mean", "cls"]
+    special_tokens: bool
+    similarity: Literal["cosine", "margin"]
+    neighbours: int | None
+    """Of each text, behind a margin or a mined pair; None where nothing asks for them."""
+    max_length: int
+    """Tokens per text."""
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """An evaluation on the test split."""
 
@@ -83,6 +98,8 @@ class Evaluation:
     """The languages whose own adapters, the stage's inputs after the first, take the place of the frozen one below."""
     lane: Lane = "fused"
     """That of the training."""
+    search: Search | None = None
+    """Of retrieval."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +154,7 @@ class Stage:
     settings: Mapping[str, JSON]
     """Everything that can change the result, settings at their default left out."""
     inputs: tuple[str, ...]
-    """Ids of the stages whose results this one reads."""
+    """Ids of the stages whose results this one reads; an evaluation of the backbone as it is has none."""
     coordinates: Coordinates
     backbone: Backbone
     info: BackboneInfo

@@ -6,6 +6,7 @@ from adapterx.recipe.methods import Bottleneck, Full, Head, Lora, Method, adapte
 from adapterx.recipe.problems import Finding, Problem, RecipeError, SettingError, did_you_mean
 from adapterx.recipe.prune import Prune, PruneSettings
 from adapterx.recipe.reader import locate, read
+from adapterx.recipe.retrieval import Retrieval, default_layer
 from adapterx.recipe.schema import (
     Axis,
     Backbone,
@@ -48,6 +49,7 @@ __all__ = [
     "PruneSettings",
     "Recipe",
     "RecipeError",
+    "Retrieval",
     "Sampling",
     "SettingError",
     "Skip",
@@ -57,6 +59,7 @@ __all__ = [
     "TrainSettings",
     "Transfer",
     "adapted_layers",
+    "default_layer",
     "did_you_mean",
     "locate",
     "lowest_layer",

@@ -36,6 +36,11 @@ def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
     for location, settings in (
         (("train",), train),
         *((("train", p), train.get(p)) for p in ("intermediate", "target")),
+        *(
+            ((axis, name, "train"), _mapping(one).get("train"))
+            for axis in ("intermediates", "targets")
+            for name, one in _mapping(data.get(axis)).items()
+        ),
     ):
         found += _rates((*location, "learning_rate"), _mapping(settings).get("learning_rate"), data)
         candidates = _mapping(_mapping(settings).get("prune")).get("learning_rates")
@@ -50,7 +55,7 @@ def _rates(location: Location, rates: object, data: Mapping[str, Any]) -> Iterat
     named = dict(_mapping(data.get("methods")))
     # An intermediate with a method of its own is known by its name.
     for name, one in _mapping(data.get("intermediates")).items():
-        if location[:2] != ("train", "target") and _mapping(one).get("method") is not None:
+        if location[:2] != ("train", "target") and location[0] != "targets" and _mapping(one).get("method") is not None:
             named.setdefault(name, _mapping(one)["method"])
     kinds = {name: str(by_library(_mapping(one)).get("kind")) for name, one in named.items()}
     known = dict.fromkeys([*kinds, "lora", "bottleneck", "full", "head", "peft", "adapters"])

@@ -22,7 +22,8 @@ from pydantic import (
 
 from adapterx.recipe.fields import Languages, Model, Name, Seeds, Strings, shorthand
 from adapterx.recipe.methods import Method
-from adapterx.recipe.training import Train
+from adapterx.recipe.retrieval import Retrieval
+from adapterx.recipe.training import PhaseTrain, Train
 from adapterx.recipe.transfers import Continue, Transfer
 
 Lane = Literal["fused", "reference"]
@@ -122,6 +123,8 @@ class Intermediate(Model):
     """One adapter for each language instead of one for all, swapped at evaluation (MAD-X)."""
     method: Method | None = None
     """What is trained, where it is not the cell's method: for what is stacked below."""
+    train: PhaseTrain | None = None
+    """Training settings of its own, before those of the intermediate phase."""
 
     @model_validator(mode="before")
     @classmethod
@@ -146,13 +149,18 @@ class Target(Model):
     task: Annotated[str, Field(min_length=1)]
     """The task that is evaluated."""
     train_task: str | None = None
-    """The task that is trained on (same format and labels); `task` by default."""
+    """The task that is trained on (same format and labels); `task` by default. Of a retrieval task: any, or none, to
+    search with what the intermediate learnt, or with the backbone as it is."""
     train_languages: Languages = ("en",)
     """The training languages: a code, a list, or `all`."""
     languages: Languages = ("all",)
     """The languages evaluated: a code, a list, or `all`."""
     source: str | None = None
     """Where the data comes from, for tasks that have several sources; the task's first by default."""
+    retrieval: Retrieval | None = None
+    """Of a retrieval task: which hidden states are compared, and how."""
+    train: PhaseTrain | None = None
+    """Training settings of its own, before those of the target phase."""
 
     @model_validator(mode="before")
     @classmethod

@@ -101,19 +101,22 @@ class Train(TrainFields):
     target: PhaseTrain | None = None
     """Settings of the target phase that differ."""
 
-    def phase(self, phase: Phase, method_name: str, kind: str) -> TrainSettings:
+    def phase(self, phase: Phase, method_name: str, kind: str, own: PhaseTrain | None = None) -> TrainSettings:
         """The settings of one phase for one method, everything concrete.
+
+        Args:
+            own: those of one intermediate or target, which come before the phase's.
 
         Raises KeyError where learning rates are given per method and there are none for this one
         (`recipe.read` has refused such a recipe with its position).
         """
-        override = self.intermediate if phase == "intermediate" else self.target
         chosen = {name: getattr(self, name) for name in TrainFields.model_fields}
-        given = override.model_fields_set if override is not None else frozenset[str]()
-        for pair in EXCLUSIVE:
-            if any(getattr(override, name) is not None for name in given & set(pair)):
-                chosen |= dict.fromkeys(pair)
-        chosen |= {name: getattr(override, name) for name in given}
+        for override in (self.intermediate if phase == "intermediate" else self.target, own):
+            given = override.model_fields_set if override is not None else frozenset[str]()
+            for pair in EXCLUSIVE:
+                if any(getattr(override, name) is not None for name in given & set(pair)):
+                    chosen |= dict.fromkeys(pair)
+            chosen |= {name: getattr(override, name) for name in given}
         if chosen["epochs"] is None and chosen["steps"] is None:
             chosen["epochs"] = DEFAULT_EPOCHS
         rates, prune = chosen["learning_rate"], chosen["prune"]

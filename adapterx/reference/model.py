@@ -33,9 +33,15 @@ class ReferenceModel:
     adapters: Sequence[nn.Module] = field(default=())
     """Modules whose dropout is on in training; the backbone's never is."""
 
-    def hidden(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """(S, T, d) states of the last layer in float32, from (S, T) tokens and the mask of those that are real."""
-        output = self.encoder(input_ids=tokens, attention_mask=mask)
+    def hidden(self, tokens: Tensor, mask: Tensor, layer: int | None = None) -> Tensor:
+        """(S, T, d) states of a layer in float32, from (S, T) tokens and the mask of those that are real.
+
+        Args:
+            layer: how many layers they have passed, all by default.
+        """
+        output = self.encoder(input_ids=tokens, attention_mask=mask, output_hidden_states=layer is not None)
+        if layer is not None:
+            return cast(Tensor, output.hidden_states[layer]).float()
         return cast(Tensor, output.last_hidden_state).float()
 
     def unembedded(self, rows: Tensor) -> Tensor:

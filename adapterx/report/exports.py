@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from io import StringIO
 
+from adapterx.plan.cells import Cell
 from adapterx.report import merge_weights, tuning
 from adapterx.report.analysis import Analysis
 from adapterx.report.document import Document
 from adapterx.report.gaps import Change, transfer
-from adapterx.report.scores import Summary
+from adapterx.report.scores import Setting, Summary
 from adapterx.report.statistics import LEVEL, SEED, Missing, Quantity
 from adapterx.report.table import markdown
 from adapterx.store import JSON
 
 PLACE = ("backbone", "method", "intermediate", "transfer", "target", "seed")
-COLUMNS = (*PLACE, "status", "language", "trained_in", "metric", "value", "low", "high", "n")
+COLUMNS = (*PLACE, "status", "language", "trained_in", "metric", "value", "low", "high", "n", "target_training")
 
 
 def results_csv(analysis: Analysis) -> str:
@@ -25,21 +26,23 @@ def results_csv(analysis: Analysis) -> str:
     text = StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
+    own = analysis.results.run.target_training
     for result in analysis.results.cells:
         if result.scores is None:
-            writer.writerow({**asdict(result.cell), "status": result.status})
+            learnt = {"target_training": _learnt(result.cell, own)}
+            writer.writerow({**asdict(result.cell), "status": result.status, **_lower(learnt)})
     for one in analysis.cells:
         sources = analysis.results.targets[one.result.cell.target].sources
         row = {"status": one.result.status, "language": one.language, "metric": one.metric, "n": one.items}
         estimate = {key: _number(value) for key, value in asdict(one.estimate).items()}
-        trained = str(one.language in sources).lower()
-        writer.writerow({**asdict(one.result.cell), **row, "trained_in": trained, **estimate})
+        facts = {"trained_in": one.language in sources, "target_training": _learnt(one.result.cell, own)}
+        writer.writerow({**asdict(one.result.cell), **row, **_lower(facts), **estimate})
     return text.getvalue()
 
 
 def report_json(analysis: Analysis, document: Document) -> JSON:
     """Everything the page states, with fractions instead of percentages."""
-    overall = analysis.overall
+    overall, own = analysis.overall, analysis.results.run.target_training
     return {
         "adapterx": 1,
         "name": document.title,
@@ -62,6 +65,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
                 "transfer": transfer(gap),
                 "arm": gap.arm.intermediate,
                 "baseline": gap.baseline.intermediate,
+                "target_training": [side.intermediate for side in (gap.arm, gap.baseline) if _learnt(side, own)],
                 "seeds": gap.seeds,
                 "items": gap.items,
                 **_summary(gap.summary),
@@ -69,10 +73,24 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
             for gap in analysis.gaps
         ],
         "scores": [
-            {**asdict(one.setting), "metric": one.metric, "statuses": dict(one.statuses), **_summary(one.summary)}
+            {
+                **asdict(one.setting),
+                "target_training": _learnt(one.setting, own),
+                "metric": one.metric,
+                "statuses": dict(one.statuses),
+                **_summary(one.summary),
+            }
             for one in analysis.scores
         ],
-        "cells": [{**asdict(one.cell), "status": one.status, "message": one.message} for one in analysis.results.cells],
+        "cells": [
+            {
+                **asdict(one.cell),
+                "target_training": _learnt(one.cell, own),
+                "status": one.status,
+                "message": one.message,
+            }
+            for one in analysis.results.cells
+        ],
         "targets": {
             name: {"metrics": list(facts.metrics), "trained_in": list(facts.sources), "parallel": facts.parallel}
             for name, facts in analysis.results.targets.items()
@@ -86,6 +104,15 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
         "recipe": analysis.results.run.recipe,
         "overrides": list(document.overrides),
     }
+
+
+def _learnt(place: Cell | Setting, own: frozenset[tuple[str, str]]) -> bool:
+    """Whether the intermediate learns the target's own task."""
+    return (place.intermediate, place.target) in own
+
+
+def _lower(facts: Mapping[str, bool]) -> dict[str, str]:
+    return {name: str(fact).lower() for name, fact in facts.items()}
 
 
 def report_markdown(document: Document) -> str:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import Results
+from adapterx.report.run import Run
 from adapterx.report.table import Column, Entry, Table, fold
 from adapterx.store import JSON
 
@@ -45,7 +46,7 @@ def weighed(results: Results) -> list[Weighed]:
     return list(found.values())
 
 
-def table(found: Sequence[Weighed]) -> Table | None:
+def table(found: Sequence[Weighed], run: Run) -> Table | None:
     """One row per target; None where no weights were tuned."""
     if not found:
         return None
@@ -58,7 +59,7 @@ def table(found: Sequence[Weighed]) -> Table | None:
     ]
     rows = [
         [
-            *(Entry(str(getattr(one.cell, key))) for key in PLACE),
+            *map(Entry, _labels(one.cell, run)),
             Entry(" : ".join(f"{weight:.3g}" for weight in one.weights)),
             *(Entry(f"{100 * score:.1f}") for score in (one.dev, one.default)),
             Entry(str(one.tried)),
@@ -67,6 +68,12 @@ def table(found: Sequence[Weighed]) -> Table | None:
     ]
     kept, entries, constant = fold(columns, rows)
     return Table("merge-weights", f"{CAPTION}{constant}.", kept, entries)
+
+
+def _labels(cell: Cell, run: Run) -> list[str]:
+    """The values of PLACE."""
+    named = run.labelled(cell.intermediate, cell.target)
+    return [named if key == "intermediate" else str(getattr(cell, key)) for key in PLACE]
 
 
 def method(found: Sequence[Weighed]) -> tuple[str, ...]:

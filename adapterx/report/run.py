@@ -78,6 +78,15 @@ class Run:
         return str(compare["arm"]), str(compare["baseline"]), str(compare.get("by", "backbones"))
 
     @property
+    def target_training(self) -> frozenset[tuple[str, str]]:
+        """Intermediate and target, where the one learns the other's own task."""
+        return frozenset((one.cell.intermediate, one.cell.target) for one in self.cells if one.target_training)
+
+    def labelled(self, intermediate: str, target: str) -> str:
+        """What tables call an intermediate."""
+        return f"{intermediate} (target training)" if (intermediate, target) in self.target_training else intermediate
+
+    @property
     def resamples(self) -> int:
         """Resamples behind each interval."""
         return int(cast(int, cast(Mapping[str, JSON], self.recipe["evaluate"])["bootstrap"]))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from adapterx.report import tables, wording
 from adapterx.report.analysis import Analysis
 from adapterx.report.gaps import Gap
+from adapterx.report.run import Run
 from adapterx.report.scores import Score
 from adapterx.report.statistics import Estimate, Quantity
 from adapterx.report.table import DASH, Column, Entry, fold
@@ -34,7 +35,8 @@ def summary(analysis: Analysis) -> RenderableType:
     if compare is not None:
         columns.append(Column(f"gap {compare[0]} − {compare[1]}"))
     columns.append(Column("cells"))
-    rows = [_row(one, gaps.get(one.setting), compared=compare is not None) for one in _main(analysis)]
+    run = analysis.results.run
+    rows = [_row(one, gaps.get(one.setting), run, compared=compare is not None) for one in _main(analysis)]
     kept, entries, _ = fold(columns, rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in kept:
@@ -67,9 +69,10 @@ def _gap(gap: Gap | None) -> Entry:
     return Entry(str(headline), tone="missing")
 
 
-def _row(one: Score, gap: Gap | None, *, compared: bool) -> list[Entry]:
+def _row(one: Score, gap: Gap | None, run: Run, *, compared: bool) -> list[Entry]:
     place = one.setting
-    labels = (place.backbone, place.method, place.intermediate, place.transfer, place.target)
+    named = run.labelled(place.intermediate, place.target)
+    labels = (place.backbone, place.method, named, place.transfer, place.target)
     row = [Entry(label) for label in labels]
     row += [_score(one.summary.sources), _score(one.summary.headline)]
     if compared:

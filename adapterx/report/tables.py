@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from adapterx.report.analysis import Analysis
-from adapterx.report.collect import CellResult, TargetFacts
+from adapterx.report.collect import CellResult, Results, TargetFacts
 from adapterx.report.colours import diverging
 from adapterx.report.gaps import Gap, transfer
+from adapterx.report.run import Run
 from adapterx.report.scores import Score
 from adapterx.report.statistics import Estimate, Missing, Quantity
 from adapterx.report.table import DASH, Column, Entry, Table, Tone, fold
@@ -24,12 +25,11 @@ TARGET_TRAINING = "Target training: the intermediate learns the target's own tas
 def results(analysis: Analysis) -> list[Table]:
     """Scores by setting and language: one table per target and metric."""
     found = []
-    own = {(one.cell.intermediate, one.cell.target) for one in analysis.results.run.cells if one.target_training}
+    run = analysis.results.run
     for target, facts in analysis.results.targets.items():
-        learnt = {intermediate for intermediate, of in own if of == target}
         for metric in facts.metrics:
             rows = [one for one in analysis.scores if one.setting.target == target and one.metric == metric]
-            found.append(_results(facts, metric, rows, learnt))
+            found.append(_results(facts, metric, rows, run))
     return found
 
 
@@ -49,14 +49,14 @@ def gaps(analysis: Analysis) -> Table | None:
     ]
     rows = []
     for one in analysis.gaps:
-        labels = [one.arm.backbone, one.arm.method, transfer(one), one.arm.target]
+        labels = [one.arm.backbone, one.arm.method, transfer(one), _contrasted(one.arm.target, analysis)]
         means = [one.summary.others, one.summary.mean, one.summary.sources]
         sizes = [f"{size:,}" if size else DASH for size in (one.seeds, len(one.summary.languages), one.items)]
         rows.append([*_texts(labels), *map(_gap_entry, means), *_texts(sizes)])
     kept, entries, constant = fold(columns, rows)
     caption = f"Gap {arm} − {baseline} in percentage points, with 95% intervals{constant}."
     notes = ("Source: the language the target was trained in. Bold: the interval excludes zero.",)
-    return Table("gaps", caption, kept, entries, notes)
+    return Table("gaps", caption, kept, entries, (*notes, *_target_training(analysis)))
 
 
 def changes(analysis: Analysis) -> Table | None:
@@ -67,7 +67,10 @@ def changes(analysis: Analysis) -> Table | None:
     columns = [Column(title, label=True) for title in ("method", "transfer", "target")]
     columns += [Column(f"gap, {small}", rule=True), Column(f"gap, {large}"), Column("change", rule=True)]
     rows = [
-        [*_texts([one.method, one.transfer, one.target]), *map(_gap_entry, (one.small, one.large, one.change))]
+        [
+            *_texts([one.method, one.transfer, _contrasted(one.target, analysis)]),
+            *map(_gap_entry, (one.small, one.large, one.change)),
+        ]
         for one in analysis.changes
     ]
     kept, entries, constant = fold(columns, rows)
@@ -78,7 +81,7 @@ def changes(analysis: Analysis) -> Table | None:
         entries += ((*_texts(labels), *map(_gap_entry, (total.small, total.large, total.change))),)
     caption = f"Gap with {large} minus gap with {small}, in percentage points, with 95% intervals{constant}."
     notes = ("Means over languages other than the source. Bold: the interval excludes zero.",)
-    return Table("changes", caption, kept, entries, notes, footer)
+    return Table("changes", caption, kept, entries, (*notes, *_target_training(analysis)), footer)
 
 
 def by_language(analysis: Analysis) -> list[Table]:
@@ -94,16 +97,17 @@ def by_language(analysis: Analysis) -> list[Table]:
         if rows:
             labels = [Column(title, label=True) for title in ("backbone", "method", "transfer")]
             columns, entries, constant = fold([*labels, *_language_columns(facts)], rows)
-            caption = f"{target}: gap {compare[0]} − {compare[1]} by language, in percentage points{constant}."
+            arm, baseline = (analysis.results.run.labelled(side, target) for side in compare[:2])
+            caption = f"{target}: gap {arm} − {baseline} by language, in percentage points{constant}."
             found.append(Table(f"languages-{target}", caption, columns, entries, dense=_dense(facts), colours=True))
     return found
 
 
-def unfinished(cells: Iterable[CellResult]) -> Table | None:
+def unfinished(results: Results) -> Table | None:
     """Cells that are not done, with their reasons; None where all are."""
     rows = [
-        [*_texts(_labels(cell)), Entry(cell.status, tone="strong"), Entry(cell.message or DASH)]
-        for cell in cells
+        [*_texts(_labels(cell, results.run)), Entry(cell.status, tone="strong"), Entry(cell.message or DASH)]
+        for cell in results.cells
         if cell.status != "done"
     ]
     if not rows:
@@ -130,7 +134,19 @@ def statuses(one: Score) -> str:
     return ", ".join(f"{count} {status}" for status, count in one.statuses.items())
 
 
-def _results(facts: TargetFacts, metric: str, scores: Sequence[Score], learnt: set[str]) -> Table:
+def _contrasted(target: str, analysis: Analysis) -> str:
+    """A target as tables of gaps call it: which side of the gap learns its own task."""
+    run = analysis.results.run
+    learnt = [side for side in (run.compare or ())[:2] if (side, target) in run.target_training]
+    return f"{target} (target training: {', '.join(learnt)})" if learnt else target
+
+
+def _target_training(analysis: Analysis) -> tuple[str, ...]:
+    compared = {gap.arm.target for gap in analysis.gaps}
+    return (TARGET_TRAINING,) if any(_contrasted(one, analysis) != one for one in compared) else ()
+
+
+def _results(facts: TargetFacts, metric: str, scores: Sequence[Score], run: Run) -> Table:
     titles = ("backbone", "method", "intermediate", "transfer")
     columns = [Column(title, label=True) for title in titles]
     columns += [
@@ -138,7 +154,7 @@ def _results(facts: TargetFacts, metric: str, scores: Sequence[Score], learnt: s
         Column("all", group="mean", note="mean over all evaluated languages"),
         *_language_columns(facts),
     ]
-    rows = [[*_texts(_score_labels(one, learnt)), *_score_entries(one, facts)] for one in scores]
+    rows = [[*_texts(_score_labels(one, run)), *_score_entries(one, facts)] for one in scores]
     kept, entries, constant = fold(columns, rows)
     majority = facts.majority.get(metric, {})
     means = [_mean([majority.get(name) for name in names]) for names in (facts.others, facts.languages)]
@@ -147,7 +163,7 @@ def _results(facts: TargetFacts, metric: str, scores: Sequence[Score], learnt: s
     last = [*_texts(["majority"] + [""] * (labels - 1))]
     last += [Entry(DASH if value is None else score(value), tone="faint") for value in values]
     caption = f"{facts.name}: {metric_name(metric)}, in per cent{constant}."
-    shown = any(one.setting.intermediate in learnt for one in scores)
+    shown = any((one.setting.intermediate, facts.name) in run.target_training for one in scores)
     notes = (TARGET_TRAINING,) if shown else ()
     name, rows_ = f"results-{facts.name}-{metric}", (*entries, tuple(last))
     return Table(name, caption, kept, rows_, notes, footer=1, dense=_dense(facts))
@@ -177,15 +193,15 @@ def _dense(facts: TargetFacts) -> bool:
     return len(facts.languages) > DENSE
 
 
-def _score_labels(one: Score, learnt: set[str]) -> list[str]:
-    name = one.setting.intermediate
-    named = f"{name} (target training)" if name in learnt else name
-    return [one.setting.backbone, one.setting.method, named, one.setting.transfer]
+def _score_labels(one: Score, run: Run) -> list[str]:
+    place = one.setting
+    return [place.backbone, place.method, run.labelled(place.intermediate, place.target), place.transfer]
 
 
-def _labels(result: CellResult) -> list[str]:
+def _labels(result: CellResult, run: Run) -> list[str]:
     cell = result.cell
-    return [cell.backbone, cell.method, cell.intermediate, cell.transfer, cell.target, str(cell.seed)]
+    named = run.labelled(cell.intermediate, cell.target)
+    return [cell.backbone, cell.method, named, cell.transfer, cell.target, str(cell.seed)]
 
 
 def _score_entries(one: Score, facts: TargetFacts) -> list[Entry]:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import Results
-from adapterx.report.run import StageRef
+from adapterx.report.run import Run, StageRef
 from adapterx.report.table import DASH, Column, Entry, Table, fold
 from adapterx.store import JSON, Record
 
@@ -59,7 +59,7 @@ def tuned(results: Results) -> list[Tuned]:
     return [_tuned(place, rates, list(records.values())) for (place, rates), records in groups.items()]
 
 
-def table(found: Sequence[Tuned]) -> Table | None:
+def table(found: Sequence[Tuned], run: Run) -> Table | None:
     """One row per arm, one column per learning rate; None where nothing was tuned."""
     if not found:
         return None
@@ -76,7 +76,9 @@ def table(found: Sequence[Tuned]) -> Table | None:
         counts = [Entry(str(one.chosen[rate])) if rate in one.chosen else _absent() for rate in rates]
         rows.append(
             [
-                *map(Entry, one.place),
+                *map(Entry, one.place[:3]),
+                Entry(run.labelled(one.place[3], one.place[5])),
+                *map(Entry, one.place[4:]),
                 *(Entry(entry.text, tone="strong") if entry.text not in ("0", DASH) else entry for entry in counts),
                 *map(Entry, (str(one.seeds), str(one.diverged), f"{100 * one.spent:.0f}")),
             ]

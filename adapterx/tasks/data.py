@@ -12,15 +12,16 @@ from typing import cast, get_args
 from adapterx.store import fingerprint as identity
 from adapterx.store.identity import JSON
 from adapterx.tasks.catalog import find, names
-from adapterx.tasks.examples import Example, Split
-from adapterx.tasks.sources import embedded, hub, local
-from adapterx.tasks.spec import Embedded, Hub, Local, Source, TaskSpec
+from adapterx.tasks.examples import Example, PairExample, QAExample, RetrievalExample, Split
+from adapterx.tasks.sources import embedded, hub, local, search, sentences
+from adapterx.tasks.spec import Embedded, Hub, Local, Search, Sentences, Source, TaskSpec
 
 __all__ = ["at_hand", "find", "fingerprint", "known_size", "load", "names", "sizes", "stream"]
 
 
 def load(spec: TaskSpec, source: str, language: str, split: str, limit: int | None = None) -> list[Example]:
-    """The examples of a split in a language, always in the same order; the first `limit` of them if given.
+    """The examples of a split in a language, always in the same order; the first `limit` of them if given, of retrieval
+    the first queries and all candidates.
 
     Where the task is parallel the order is that of the items, so the first ones are the same items in every language.
     Raises LookupError for an unknown source or split, FileNotFoundError or ValueError naming the file that is missing
@@ -37,9 +38,17 @@ def stream(spec: TaskSpec, source: str, language: str, split: str, limit: int | 
         examples = iter(embedded.load(spec, chosen, language, known))
     elif isinstance(chosen, Hub):
         examples = hub.stream(spec, chosen, language, known)
+    elif isinstance(chosen, Search):
+        examples = search.stream(spec, chosen, language, known)
+    elif isinstance(chosen, Sentences):
+        examples = sentences.examples(cast(Iterator[QAExample], stream(*_asked(chosen), language, split)))
     else:
         examples = iter(local.load(spec, chosen, language, known))
-    return islice(examples, limit)
+    if spec.format != "retrieval":
+        return islice(examples, limit)
+    if isinstance(chosen, Hub):
+        examples = search.from_rows(cast(Iterator[PairExample], examples))
+    return _first_queries(cast(Iterator[RetrievalExample], examples), limit)
 
 
 def sizes(spec: TaskSpec, source: str, language: str, split: str) -> int | None:
@@ -52,6 +61,10 @@ def sizes(spec: TaskSpec, source: str, language: str, split: str) -> int | None:
         return 0
     if isinstance(chosen, Embedded):
         return chosen.sizes.get(known, 0)
+    if isinstance(chosen, Sentences):
+        return sizes(*_asked(chosen), language, split)
+    if isinstance(chosen, Search):
+        return search.size(chosen, language, known)
     return hub.size(chosen, language, known) if isinstance(chosen, Hub) else local.size(chosen, language, known)
 
 
@@ -60,12 +73,16 @@ def known_size(spec: TaskSpec, source: str, language: str, split: str) -> int | 
     chosen, known = _source(spec, source), _split(split)
     if isinstance(chosen, Hub) and language in spec.languages:
         return hub.known_size(chosen, language, known)
+    if isinstance(chosen, Sentences):
+        return known_size(*_asked(chosen), language, split)
     return sizes(spec, source, language, split)
 
 
 def at_hand(spec: TaskSpec, source: str, language: str, split: str) -> bool:
     """Whether `load` would need no network: true of everything but what is not downloaded from the Hub yet."""
     chosen = _source(spec, source)
+    if isinstance(chosen, Sentences):
+        return at_hand(*_asked(chosen), language, split)
     return not isinstance(chosen, Hub) or hub.at_hand(chosen, language, _split(split))
 
 
@@ -94,6 +111,15 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
                 for split, languages in splits.items()
             },
         }
+    elif isinstance(chosen, Sentences):
+        content = {"sentences": [sentences.VERSION, fingerprint(*_asked(chosen), splits)]}
+    elif isinstance(chosen, Search):
+        content = {
+            "splits": {
+                split: {language: _sides(chosen, language, _split(split)) for language in languages}
+                for split, languages in splits.items()
+            }
+        }
     else:
         reading = chosen.model_dump(mode="json", include={"reader", "columns", "values"})
         # A setting at its default is left out of identities.
@@ -108,6 +134,8 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
     task: dict[str, JSON] = {"format": spec.format, "labels": list(spec.labels), "version": spec.version}
     if spec.unanswerable:
         task["unanswerable"] = True
+    if spec.pool != "own":
+        task["pool"] = spec.pool
     scored: dict[str, JSON] = {"test": list(spec.metrics), "dev": spec.metric}
     metrics = {split: metric for split, metric in scored.items() if split in splits}
     return identity({"task": task, "content": content, "metrics": metrics})
@@ -123,6 +151,31 @@ def _files(source: Local, language: str, split: Split) -> JSON:
     return {"rows": rows, "sha256": cast(JSON, local.digest(source, language, split))}
 
 
+def _sides(source: Search, language: str, split: Split) -> JSON:
+    sides = source.sides(language, split)
+    read = (
+        None
+        if sides is None
+        else {
+            side: getattr(sides, side).model_dump(mode="json", exclude={"paths"}) for side in ("queries", "candidates")
+        }
+    )
+    return {"read": cast(JSON, read), "sha256": cast(JSON, search.digest(source, language, split))}
+
+
+def _first_queries(examples: Iterator[RetrievalExample], limit: int | None) -> Iterator[RetrievalExample]:
+    queries = 0
+    for one in examples:
+        queries += one.relevant is not None
+        if limit is None or one.relevant is None or queries <= limit:
+            yield one
+
+
+def _asked(source: Sentences) -> tuple[TaskSpec, str]:
+    """The task whose passages are cut, and which of its sources."""
+    return find(source.task), source.source
+
+
 def _split(name: str) -> Split:
     if name not in get_args(Split):
         raise LookupError(f"no split '{name}'; splits are {', '.join(get_args(Split))}")
@@ -132,4 +185,6 @@ def _split(name: str) -> Split:
 def _source(spec: TaskSpec, source: str) -> Source:
     if source not in spec.sources:
         raise LookupError(f"the task '{spec.name}' has no source '{source}'; it has {', '.join(spec.sources)}")
+    if spec.label_file is not None and not spec.labels:
+        local.labels(spec.label_file)  # raises, naming the file
     return spec.sources[source]

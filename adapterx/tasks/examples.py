@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Format: TypeAlias = Literal["pair-classification", "tagging", "multiple-choice", "extractive-qa", "masked-lm"]
+Format: TypeAlias = Literal[
+    "pair-classification", "tagging", "multiple-choice", "extractive-qa", "retrieval", "masked-lm"
+]
 Split: TypeAlias = Literal["train", "dev", "test"]
 
 
@@ -109,4 +111,25 @@ class TextExample:
         return ()
 
 
-Example: TypeAlias = PairExample | TaggingExample | ChoiceExample | QAExample | TextExample
+@dataclass(frozen=True, slots=True)
+class RetrievalExample:
+    """A text to search for, or one to be found.
+
+    `relevant` are the places, among the candidates of the same language, of those that a query is to find; None makes
+    it a candidate.
+    """
+
+    id: str
+    text: str
+    relevant: tuple[int, ...] | None
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """What is to be found; of a candidate -1."""
+        return (CANDIDATE,) if self.relevant is None else self.relevant
+
+
+CANDIDATE = -1
+"""The label of a text that is to be found rather than searched for."""
+
+Example: TypeAlias = PairExample | TaggingExample | ChoiceExample | QAExample | RetrievalExample | TextExample

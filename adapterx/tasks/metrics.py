@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adapterx.tasks import metrics_qa
+from adapterx.tasks import metrics_qa, metrics_retrieval
 
 Labels = Sequence[NDArray[np.int64]]
 Array = NDArray[np.float64]
 
-NAMES = ("accuracy", "span_f1", *metrics_qa.NAMES)
+NAMES = ("accuracy", "span_f1", *metrics_qa.NAMES, *metrics_retrieval.NAMES)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """In what a metric's values are told."""
+
+    factor: int
+    """Of a value as it is shown."""
+    words: str
+    better: Literal["higher", "lower"] = "higher"
+
+
+SHARE, RANKS = Unit(100, "in per cent"), Unit(1, "in ranks, lower is better", "lower")
+
+
+def unit(name: str) -> Unit:
+    """The unit of a metric."""
+    return RANKS if name == "rank_distance" else SHARE
 
 
 class Metric(Protocol):
-    """A score in [0, 1] of any set of items, from sums over those items."""
+    """A score of any set of items, from sums over those items; in [0, 1] unless its `unit` is another."""
 
     @property
     def name(self) -> str:
@@ -27,7 +46,8 @@ class Metric(Protocol):
     def statistics(self, gold: Sequence[Any], prediction: Sequence[Any], language: str = "") -> Array:
         """Per-item statistics, (items, s), of n gold and n predicted label arrays of equal lengths.
 
-        Of extractive QA, of n collections of right answers and n predicted ones, texts in a language.
+        Of extractive QA, of n collections of right answers and n predicted ones, texts in a language. Of retrieval, as
+        `metrics_retrieval` says.
         """
         ...
 
@@ -113,15 +133,19 @@ def metric(name: str, labels: Sequence[str]) -> Metric:
         return SpanF1(labels)
     if name in metrics_qa.NAMES:
         return metrics_qa.AnswerScore(name)
+    if name in metrics_retrieval.NAMES:
+        return metrics_retrieval.metric(name)
     raise ValueError(f"unknown metric {name!r}; known: {', '.join(NAMES)}")
 
 
 def majority_baseline(scorer: Metric, gold: Sequence[Any], language: str = "") -> float:
     """Score of answering the most frequent gold label everywhere (the smallest one among equals).
 
-    Where answers are texts, of giving none.
+    Where answers are texts, of giving none; where candidates are ranked, of leaving them in their own order.
     """
-    if isinstance(scorer, metrics_qa.AnswerScore):
+    if isinstance(scorer, metrics_retrieval.RankingScore):
+        return float(scorer.value(scorer.statistics(gold, metrics_retrieval.own_order(gold)).sum(axis=0)))
+    if isinstance(scorer, metrics_qa.AnswerScore | metrics_retrieval.PairF1):
         return float(scorer.value(scorer.statistics(gold, [""] * len(gold), language).sum(axis=0)))
     flat = np.concatenate(list(gold))
     answer = np.bincount(flat).argmax()

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from adapterx.recipe.fields import LanguageCode, Model, Name, Strings, listed
-from adapterx.tasks import metrics_qa
+from adapterx.tasks import metrics_qa, metrics_retrieval
 from adapterx.tasks.examples import Format, Split
 from adapterx.tasks.metrics import NAMES as METRICS
 
@@ -19,6 +19,7 @@ FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "tagging": (("words", "tags"), ()),
     "multiple-choice": (("context", "choices", "label"), ()),
     "extractive-qa": (("question", "context", "answers"), ()),
+    "retrieval": (("query", "candidate"), ()),
     "masked-lm": (("text",), ()),
 }
 """Per format, the fields a file must give and those it may; SQuAD's JSON names its own."""
@@ -27,7 +28,7 @@ Misplaced = Literal["refuse", "nearest", "drop"]
 """What becomes of an answer that does not stand where its `answer_start` says: an error; the occurrence nearest to it
 (an error where there is none); or its question is left out, which is for training data."""
 
-UNLABELLED = ("extractive-qa", "masked-lm")
+UNLABELLED = ("extractive-qa", "retrieval", "masked-lm")
 """Formats whose answers are texts."""
 
 
@@ -64,6 +65,8 @@ class Fold(Model):
 
     of: Annotated[int, Field(ge=2)]
     keep: Annotated[tuple[int, ...], Field(strict=False, min_length=1)]
+    by: str | None = None
+    """A column that ends in a number, to go by that in place of the row's: where languages lack rows, say."""
 
     @model_validator(mode="after")
     def _within(self) -> Self:
@@ -98,11 +101,12 @@ class Local(Model):
     """Examples read from files under the data directory."""
 
     kind: Literal["local"]
-    reader: Literal["tsv", "csv", "jsonl", "conll", "squad"]
+    reader: Literal["tsv", "csv", "jsonl", "conll", "squad", "text"]
     columns: dict[str, Column | Annotated[tuple[Column, ...], Field(strict=False)]]
     """Where each field of the format is found in a row; `id`, when given, names the item.
 
-    SQuAD's JSON is read as it is: {}, or {id: id} where ids name questions.
+    SQuAD's JSON is read as it is: {}, or {id: id} where ids name questions. A line of text is the column `text`.
+    Words and tags that a cell holds as one text stand between spaces.
     """
     values: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Replacements, per key of a row (jsonl) or for `label`: what is written → what is meant."""
@@ -164,7 +168,56 @@ class Hub(Model):
         return next((rows for rows in several if rows.languages is None or language in rows.languages), None)
 
 
-Source = Annotated[Embedded | Local | Hub, Field(discriminator="kind")]
+class Texts(Model):
+    """Texts of one language, from `.jsonl` files or, under any other name, tab-separated ones; `.gz` is unpacked."""
+
+    paths: Strings
+    """Relative to the data directory, read one after another; {language} is replaced, * stands for any part of a
+    name."""
+    text: Column
+    """Where a text is found in a row: a position, a key, or a text with {keys} in it."""
+    id: Column | None = None
+    """What names it; its row when null."""
+
+
+class Sides(Model):
+    """What is searched for and among what, of one split in some languages."""
+
+    queries: Texts
+    candidates: Texts
+    relevant: str | None = None
+    """A file of pairs of ids, query and candidate, tab-separated; or judgements as TREC writes them (query, 0,
+    candidate, relevance). Where null, a query's candidate stands in the same row."""
+    languages: Annotated[tuple[LanguageCode, ...] | None, Field(strict=False)] = None
+    """The languages that have these files: all of the task's when null."""
+
+
+class Search(Model):
+    """Queries and candidates, each in files of their own."""
+
+    kind: Literal["search"]
+    codes: dict[LanguageCode, str] = Field(default_factory=dict)
+    """What {language} stands for, where it is not the task's code."""
+    splits: dict[Split, Annotated[tuple[Sides, ...], Field(strict=False), BeforeValidator(_several)]]
+
+    def sides(self, language: str, split: str) -> Sides | None:
+        """The files of a split in a language, None where there are none."""
+        several = self.splits.get(split, ())  # type: ignore[call-overload]
+        return next((sides for sides in several if sides.languages is None or language in sides.languages), None)
+
+
+class Sentences(Model):
+    """Questions of an extractive QA task, to find the sentences that hold their answers among all sentences."""
+
+    kind: Literal["sentences"]
+    task: Name
+    """Of the catalog."""
+    source: str
+    """Which of its sources."""
+
+
+Source = Annotated[Embedded | Local | Hub | Search | Sentences, Field(discriminator="kind")]
+Pool = Literal["own", "each", "all"]
 
 
 class TaskSpec(Model):
@@ -177,6 +230,8 @@ class TaskSpec(Model):
     labels: Strings | tuple[()] = ()
     """Class names in the order of the head's outputs; for multiple choice the names of the positions; none where
     answers are texts."""
+    label_file: str | None = None
+    """A file under the data directory with one label a line, in place of `labels` where they are many."""
     metrics: Strings | tuple[()] = ()
     """The first is the main one. Text to learn from has none: it is not scored."""
     languages: Annotated[tuple[LanguageCode, ...], Field(strict=False, min_length=1)]
@@ -187,6 +242,9 @@ class TaskSpec(Model):
     """Whether an id is the same item in every language, so that scores pair across languages."""
     unanswerable: bool = False
     """Of extractive QA: whether some passages hold no answer, so that "none" may be the answer."""
+    pool: Pool = "own"
+    """Of retrieval, among what a query searches: the candidates of its own language; those of each other language in
+    turn; or those of all languages that are evaluated, together."""
     version: PositiveInt = 1
     """Raised whenever the same files would be read as other examples."""
     same_task: Annotated[tuple[Name, ...], Field(strict=False)] = ()
@@ -207,13 +265,14 @@ class TaskSpec(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name, given, without in (("labels", self.labels, UNLABELLED), ("metrics", self.metrics, ("masked-lm",))):
+        if self.labels and self.label_file:
+            raise ValueError("labels and label_file exclude each other: the labels stand here or in the file")
+        labels = self.labels or self.label_file
+        for name, given, without in (("labels", labels, UNLABELLED), ("metrics", self.metrics, ("masked-lm",))):
             if bool(given) == (self.format in without):
                 raise ValueError(f"{name}: the format {self.format} {'has none' if given else 'needs some'}")
-        for source in self.sources.values():
-            others = {*(source.sizes if isinstance(source, Embedded) else source.splits)} - {"train"}
-            if self.format == "masked-lm" and others:
-                raise ValueError(f"{min(others)}: text to learn from has a train split alone")
+        for name, source in self.sources.items():
+            self._check_splits(name, source)
         if unknown := [metric for metric in self.metrics if metric not in METRICS]:
             raise ValueError(f"unknown metric '{unknown[0]}'; known: {', '.join(METRICS)}")
         if "span_f1" in self.metrics and self.format != "tagging":
@@ -222,23 +281,51 @@ class TaskSpec(Model):
         for name, source in self.sources.items():
             if isinstance(source, Local):
                 self._check_local(name, source)
-            if not isinstance(source, Embedded):
+            if isinstance(source, Local | Hub):
                 self._check_columns(name, source)
                 self._check_misplaced(name, source)
         return self
 
+    @property
+    def scored(self) -> tuple[Split, ...]:
+        """The splits that an evaluation reads: where pairs are mined, dev data say how alike they must be."""
+        return ("dev", "test") if self.mines else ("test",)
+
+    @property
+    def mines(self) -> bool:
+        """Of retrieval: whether pairs are to be found among texts most of which have none, instead of a ranking."""
+        return self.metric in metrics_retrieval.MINING_NAMES
+
+    def _check_splits(self, name: str, source: Source) -> None:
+        """Text is learnt from alone, retrieval is tested alone."""
+        if isinstance(source, Search | Sentences) and self.format != "retrieval":
+            raise ValueError(f"source {name}: the kind {source.kind} and the format retrieval go together")
+        if isinstance(source, Sentences):
+            return
+        splits = {*(source.sizes if isinstance(source, Embedded) else source.splits)}
+        if self.format == "masked-lm" and (others := splits - {"train"}):
+            raise ValueError(f"{min(others)}: text to learn from has a train split alone")
+        if self.format == "retrieval" and "train" in splits:
+            raise ValueError(f"source {name}: nothing is trained on what is retrieved; its splits are dev and test")
+
     def _check_answers(self) -> None:
-        """Metrics of texts score texts, and MLQA's know its languages only."""
+        """Metrics of texts score texts, those of rankings rankings; MLQA's know its languages only."""
         answers = self.format == "extractive-qa"
+        kinds = {"extractive-qa": metrics_qa.NAMES, "retrieval": metrics_retrieval.NAMES}
+        special = {name for names in kinds.values() for name in names}
+        fitting = kinds.get(self.format, tuple(name for name in METRICS if name not in special))
         for metric in self.metrics:
-            if (metric in metrics_qa.NAMES) != answers:
-                fitting = [name for name in METRICS if (name in metrics_qa.NAMES) == answers]
+            if metric not in fitting:
                 raise ValueError(f"{metric} is not for the format {self.format}; {', '.join(fitting)} are")
             unknown = [language for language in self.languages if language not in metrics_qa.MLQA_LANGUAGES]
             if metric.startswith("mlqa") and unknown:
                 raise ValueError(f"{metric} has no rules for the language '{unknown[0]}'; the squad metrics fit any")
         if self.unanswerable and not answers:
             raise ValueError(f"unanswerable: questions of the format {self.format} always have an answer")
+        if len({metric in metrics_retrieval.MINING_NAMES for metric in self.metrics}) > 1:
+            raise ValueError("metrics: pairs are mined or candidates ranked, not both")
+        if self.pool != "own" and (self.format != "retrieval" or self.mines or not self.parallel):
+            raise ValueError(f"pool: {self.pool}: other languages are searched for the same, parallel queries alone")
 
     def _check_misplaced(self, name: str, source: Local | Hub) -> None:
         if source.misplaced != "refuse" and self.format != "extractive-qa":
@@ -264,9 +351,15 @@ class TaskSpec(Model):
             raise ValueError(f"source {name}: header is of the tsv reader; a csv file has one, others have none")
         if source.reader != "jsonl" and any(f.aligned for split in source.splits.values() for f in split):
             raise ValueError(f"source {name}: columns are taken from aligned files by key, so their reader is jsonl")
-        if (self.format == "tagging") != (source.reader == "conll"):
-            raise ValueError(f"source {name}: the conll reader and the format tagging go together")
+        if self.format == "retrieval":
+            raise ValueError(f"source {name}: files of the format retrieval are of the kind search")
+        for reader, format_ in (("conll", "tagging"), ("text", "masked-lm")):
+            if source.reader == reader and self.format != format_:
+                raise ValueError(f"source {name}: the {reader} reader is for the format {format_}")
         if (self.format == "extractive-qa") != (source.reader == "squad"):
             raise ValueError(f"source {name}: the squad reader and the format extractive-qa go together")
+        folds = [f.fold for split in source.splits.values() for f in split]
+        if source.reader in ("conll", "squad", "text") and any(fold is not None and fold.by for fold in folds):
+            raise ValueError(f"source {name}: the {source.reader} reader gives no column to fold by")
         if source.reader == "squad" and source.columns not in ({}, {"id": "id"}):
             raise ValueError(f"source {name}: columns of SQuAD's JSON are {{}}, or {{id: id}} where ids name questions")

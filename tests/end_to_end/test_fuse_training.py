@@ -160,6 +160,70 @@ def test_what_cannot_be_done(
     assert not list(tmp_path.iterdir())
 
 
+LEAK = """\
+adapterx: 1
+name: order-again
+description: The test items of another task of mine, to learn from.
+format: pair-classification
+labels: [earlier, same, later]
+metrics: accuracy
+languages: [en, de]
+parallel: true
+licence: mine
+sources:
+  local:
+    kind: local
+    reader: tsv
+    columns: {text: 0, text_pair: 1, label: 2}
+    splits: {SPLITS}
+"""
+TRAINED = 'train: {paths: "test-{language}.tsv", languages: [de]}, dev: {paths: "dev-{language}.tsv"}'
+SCORED = 'train: {paths: "train-{language}.tsv"}, test: {paths: "test-{language}.tsv"}'
+
+
+def own_tasks(directory: Path) -> None:
+    """Two tasks, of which one trains on the other's 200 test items, in German."""
+    for language in ("en", "de"):
+        for split, first in (("train", 1000), ("test", 0), ("dev", 2000)):
+            lines = [
+                f"day number {n} in {language}, a long one to say the least\tday number {n + 1}\tearlier\n"
+                for n in range(first, first + 200)
+            ]
+            (directory / f"{split}-{language}.tsv").write_text("".join(lines))
+    (directory / "order-again.yaml").write_text(LEAK.replace("SPLITS", TRAINED))
+    text = LEAK.replace("order-again", "order-scored").replace("SPLITS", SCORED)
+    (directory / "order-scored.yaml").write_text(text)
+
+
+def test_training_on_items_that_are_scored_is_refused(
+    parts: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In another language of a parallel set, with the guard's words and before a backbone is loaded."""
+    own_tasks(tmp_path)
+    monkeypatch.setenv("ADAPTERX_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("adapterx.executors.fuse_bench.load", None)
+    fuse = ["fuse", parts["small/latest"], parts["small/match"], "--train-languages", "de", "--out", tmp_path / "out"]
+    code, printed, complaints = command(capsys, *fuse, "--train", "order-again", "--task", "order-scored")
+    assert (code, printed) == (2, "")
+    assert (
+        "training on 'order-again' leaks into the test set of 'order-scored': 200 of the 200 test items" in complaints
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_learning_the_same_task_again_is_said(
+    parts: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = ["--limit-train", "4", "--steps", "1", "--batch-size", "2", "--limit", "2"]
+    fuse = ["fuse", parts["small/match"], parts["small/latest"], "--train", "place-match", *tiny]
+    code, _, complaints = command(capsys, *fuse, "--out", tmp_path / "out")
+    assert code == 0, complaints
+    assert complaints.startswith(
+        "target training: place-match → place-match: an adapter has learnt the target's own task\n"
+    )
+
+
 def test_what_is_composed_already_has_no_place_in_another(
     parts: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

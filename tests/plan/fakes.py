@@ -19,6 +19,7 @@ class FakeTask:
     languages: tuple[str, ...] = ("en", "de", "fi")
     sources: Mapping[str, object] = field(default_factory=lambda: {"embedded": None, "local": None})
     tokens: int = 32
+    scored: tuple[str, ...] = ("test",)
 
 
 TASKS = (
@@ -28,6 +29,8 @@ TASKS = (
     FakeTask("units-large"),
     FakeTask("text", "masked-lm", (), ("en", "de", "fi", "sw")),
     FakeTask("nli", labels=("entailment", "neutral", "contradiction")),
+    FakeTask("names", "retrieval", ()),
+    FakeTask("pairs", "retrieval", (), scored=("dev", "test")),
 )
 
 

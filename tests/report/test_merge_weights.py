@@ -20,7 +20,7 @@ GRID = Fake(
 def test_every_merged_target_tells_what_it_chose(tmp_path: Path) -> None:
     store = Store(tmp_path)
     analysis = report.analyse(store, write(store, GRID))
-    table = merge_weights.table(merge_weights.weighed(analysis.results))
+    table = merge_weights.table(merge_weights.weighed(analysis.results), analysis.results.run)
     assert table is not None
     assert markdown(table).splitlines() == [
         "**Merge weights, in the order of the members, and the mean over members of their dev scores (main metric, %)"

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from adapterx.report import Analysis, analyse, tables
 from adapterx.report.colours import diverging
+from adapterx.report.document import document
+from adapterx.report.exports import report_json, report_markdown, results_csv
+from adapterx.report.summary import summary
 from adapterx.report.table import Column, Entry, Table, fold, markdown
 from adapterx.store import Store
 from tests.report.fake import Fake, write
@@ -46,9 +52,45 @@ def test_target_training_is_labelled(tmp_path: Path) -> None:
     for cell in content["cells"]:
         cell["target_training"] = cell["cell"]["intermediate"] == "en"
     run.write_text(json.dumps(content))
-    (table,) = tables.results(analyse(store, run.parent))
+    analysis = analyse(store, run.parent)
+    (table,) = tables.results(analysis)
     assert [row[0].text for row in table.rows] == ["none", "en (target training)", "multi", "majority"]
     assert table.notes == (tables.TARGET_TRAINING,)
+    laid_out = document(analysis)
+    for one in (laid_out.gaps, *laid_out.by_language):
+        assert one is not None and "target training" in one.caption
+    text = report_markdown(laid_out)
+    assert "choice (target training: en)" in text and text.count(tables.TARGET_TRAINING) == 2
+    told = json.loads(json.dumps(report_json(analysis, laid_out)))
+    for rows in (told["scores"], told["cells"]):
+        assert {(one["intermediate"], one["target_training"]) for one in rows} == {
+            ("none", False),
+            ("en", True),
+            ("multi", False),
+        }
+    assert {tuple(one["target_training"]) for one in told["gaps"]} == {("en",)}
+    rows = list(csv.DictReader(StringIO(results_csv(analysis))))
+    assert {row["target_training"] for row in rows if row["intermediate"] == "en"} == {"true"}
+    assert {row["target_training"] for row in rows if row["intermediate"] != "en"} == {"false"}
+    screen = StringIO()
+    Console(file=screen, width=200).print(summary(analysis))
+    assert "en (target training)" in screen.getvalue()
+
+
+def test_target_training_is_labelled_where_cells_failed_and_across_sizes(tmp_path: Path) -> None:
+    fake = Fake(accuracy=perfect, items=10)
+    fake = replace(fake, statuses={cell: "failed" for cell in fake.cells() if cell.slug.startswith("large.lora.en")})
+    store = Store(tmp_path)
+    run = write(store, fake) / "run.json"
+    content = json.loads(run.read_text())
+    for cell in content["cells"]:
+        cell["target_training"] = cell["cell"]["intermediate"] == "en"
+    run.write_text(json.dumps(content))
+    analysis = analyse(store, run.parent)
+    unfinished, changes = tables.unfinished(analysis.results), tables.changes(analysis)
+    assert unfinished is not None and {row[2].text for row in unfinished.rows} == {"en (target training)"}
+    assert changes is not None and "choice (target training: en)" in changes.caption
+    assert tables.TARGET_TRAINING in changes.notes
 
 
 def test_gaps_and_changes(tmp_path: Path) -> None:
@@ -89,7 +131,7 @@ def test_a_missing_language_is_a_dash_with_its_reason(tmp_path: Path) -> None:
     row = tables.results(analysis)[0].rows[2]
     assert [entry.text for entry in row] == ["multi", "continue", "1 of 2 seeds", "–", "–", "–", "–"]
     assert {entry.note for entry in row[3:]} == {"1 of 2 seeds (1 diverged)"}
-    unfinished = tables.unfinished(analysis.results.cells)
+    unfinished = tables.unfinished(analysis.results)
     assert unfinished is not None
     assert [[entry.text for entry in row] for row in unfinished.rows] == [
         ["small", "lora", "multi", "continue", "choice", "1", "diverged", "loss is not a number at step 7"]

@@ -19,7 +19,7 @@ def test_every_arm_tells_what_its_seeds_chose(tmp_path: Path) -> None:
     store = Store(tmp_path)
     sick = next(cell for cell in GRID.cells() if cell.intermediate == "none" and cell.seed == 3)
     analysis = report.analyse(store, write(store, replace(GRID, statuses={sick: "diverged"})))
-    table = tuning.table(tuning.tuned(analysis.results))
+    table = tuning.table(tuning.tuned(analysis.results), analysis.results.run)
     assert table is not None
     assert markdown(table).splitlines() == [
         "**Learning rates chosen by successive halving, by stage: how many seeds chose each candidate."

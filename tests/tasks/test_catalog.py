@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from adapterx.tasks.catalog import TaskError, UnknownTask, find, names
+from adapterx.tasks.data import fingerprint, load
+from adapterx.tasks.sources import local
+from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.spec import Embedded
 
 OWN = """\
@@ -35,7 +38,7 @@ def write(directory: Path, text: str, name: str = "mine.yaml") -> Path:
 
 
 def test_every_shipped_task_is_readable_and_described() -> None:
-    assert len(names()) == 34
+    assert len(names()) == 43
     for name in names():
         spec = find(name)
         assert spec.name == name
@@ -75,15 +78,80 @@ def test_an_unknown_task_gets_the_nearest_name(tmp_path: Path) -> None:
         find("xnlii", tmp_path)
 
 
+CCG = """\
+adapterx: 1
+name: supertags
+description: Many labels, in a file.
+format: tagging
+label_file: labels.txt
+metrics: accuracy
+languages: [en]
+licence: mine
+sources:
+  local:
+    kind: local
+    reader: tsv
+    columns: {words: 0, tags: 1}
+    splits: {train: {paths: train.tsv}}
+"""
+
+
+def test_many_labels_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their order is the head's; while the file is missing the task can be named, not read."""
+    monkeypatch.setenv(local.ENVIRONMENT, str(tmp_path))
+    write(tmp_path, CCG, "supertags.yaml")
+    (tmp_path / "train.tsv").write_text("The dog\tNP/N N\n")
+    missing = find("supertags", tmp_path)
+    assert missing.labels == () and missing.metric == "accuracy"
+    for ask in (
+        lambda: load(missing, "local", "en", "train"),
+        lambda: fingerprint(missing, "local", {"train": ["en"]}),
+    ):
+        with pytest.raises(FileNotFoundError, match=r"labels\.txt: no such file"):
+            ask()
+    (tmp_path / "labels.txt").write_text("N\n\nNP/N\n")
+    spec = find("supertags", tmp_path)
+    assert spec.labels == ("N", "NP/N")
+    assert [one.labels for one in load(spec, "local", "en", "train")] == [(1, 0)]
+    known = fingerprint(spec, "local", {"train": ["en"]})
+    (tmp_path / "labels.txt").write_text("NP/N\nN\n")
+    other = find("supertags", tmp_path)
+    assert [one.labels for one in load(other, "local", "en", "train")] == [(0, 1)]
+    assert fingerprint(other, "local", {"train": ["en"]}) != known
+    (tmp_path / "train.tsv").write_text("The dog\tNP/NN N\n")
+    with pytest.raises(
+        ValueError, match=r"train\.tsv:1: unknown label 'NP/NN'; it is none of the 2 in .*labels\.txt \(did"
+    ):
+        load(other, "local", "en", "train")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("N\nN\n", r"labels\.txt: the label 'N' stands there more"), ("N\n", "one")]
+)
+def test_a_file_of_labels_that_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    monkeypatch.setenv(local.ENVIRONMENT, str(tmp_path))
+    write(tmp_path, CCG, "supertags.yaml")
+    (tmp_path / "labels.txt").write_text(text)
+    with pytest.raises(DataError, match=message):
+        find("supertags", tmp_path)
+
+
 MISTAKES = {
     "format: pair-classification": ("format: pairs", r"mine.yaml:4:9: format: Input should be 'pair-classification'"),
     "labels:": ("lables:", r"lables: unknown key"),
     "licence: CC0-1.0\n": ("", r"'licence' is missing"),
+    'labels: ["no", "yes"]': ('labels: ["no", "yes"]\nlabel_file: a.txt', r"labels and label_file exclude each other"),
     "metrics: accuracy": ("metrics: f1", r"unknown metric 'f1'; known: accuracy, span_f1"),
     "metrics: accuracy\n": ("metrics: span_f1\n", r"span_f1 scores spans of tags"),
     "text: 0": ("texts: 0", r"source local: pair-classification has no field 'texts'"),
     ", label: 1": ("", r"source local: columns lacks 'label'"),
-    "reader: tsv": ("reader: conll", r"the conll reader and the format tagging go together"),
+    "reader: tsv": ("reader: conll", r"the conll reader is for the format tagging"),
+    "tsv\n    columns: {text: 0, label: 1}": (
+        "text\n    columns: {text: 0, label: 1}",
+        r"text reader is for the format masked",
+    ),
     "kind: local": ("kind: web", r"mine.yaml:11:5: sources.local: .*'embedded', 'local', 'hub'"),
     "kind: local\n": ("kind: hub\n", r"sources.local: 'dataset' is missing"),
     "name: mine": ("name: other", r"is named 'other', so its file should be other\.yaml"),

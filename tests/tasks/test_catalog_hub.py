@@ -39,6 +39,7 @@ GOLD = ("train", "validation", "test")
 SCHEMAS: dict[str, tuple[str, str, tuple[str, ...], dict[str, Any], str]] = {
     "anli": ("en", "plain_text", tuple(f"{s}_r{n}" for s in ("train", "dev", "test") for n in (1, 2, 3)),
              {"uid": "u", "premise": "A", "hypothesis": "B", "label": 1, "reason": ""}, "neutral"),
+    "balanced-copa": ("en", "default", ("train", "test"), {**COPA, "id": 1, "label": 1, "mirrored": False}, "second"),
     "belebele": ("sw", "swh_Latn", ("test",),
                  {**READING, **{f"mc_answer{n}": "ABCD"[n - 1] for n in range(1, 5)}, "correct_answer_num": "3"},
                  "third"),
@@ -47,6 +48,8 @@ SCHEMAS: dict[str, tuple[str, str, tuple[str, ...], dict[str, Any], str]] = {
     "cosmosqa": ("en", "default", GOLD, {**COSMOS, "label": 2}, "third"),
     "hellaswag": ("en", "default", GOLD, {**SWAG, "label": "3"}, "fourth"),
     "mlqa": ("de", "mlqa.de.de", ("test", "validation"), {**SQUAD, "answers": ANSWERS, "id": "a"}, "Ada"),
+    "lingnli": ("en", "default", ("train", "validation"), {**NLI, "label": "neutral"}, "neutral"),
+    "m-hellaswag": ("eu", "eu", ("val",), {**SWAG, "id": "hellaswag/validation/1", "label": "3"}, "fourth"),
     "mnli": ("en", "mnli", ("train", "validation_matched", "validation_mismatched"), {**NLI, "label": 2},
              "contradiction"),
     "mrpc": ("en", "mrpc", GOLD, {**PAIR, "label": 1}, "paraphrase"),
@@ -61,6 +64,8 @@ SCHEMAS: dict[str, tuple[str, str, tuple[str, ...], dict[str, Any], str]] = {
     "snli": ("en", "plain_text", GOLD, {"premise": "A", "hypothesis": "B", "label": 0}, "entailment"),
     "tydiqa": ("sw", "secondary_task", ("train", "validation"),
                {**SQUAD, "answers": {"text": ["Ada"], "answer_start": [1]}, "id": "swahili-4407-1"}, "Ada"),
+    "udpos": ("af", "udpos.Afrikaans", GOLD, {"tokens": ["A"], "pos_tags": [16]}, "X"),
+    "wikipedia-text": ("qu", "20231101.qu", ("train",), {"id": "1", "url": "", "title": "A", "text": "B"}, ""),
     "xcopa": ("sw", "sw", ("validation", "test"), {**COPA, "label": 1, "changed": False}, "second"),
     "xnli": ("sw", "sw", GOLD, {"premise": "A", "hypothesis": "B", "label": 2}, "contradiction"),
     "xquad": ("th", "xquad.th", ("validation",), {**SQUAD, "answers": ANSWERS, "id": "a"}, "Ada"),
@@ -69,6 +74,11 @@ SCHEMAS: dict[str, tuple[str, str, tuple[str, ...], dict[str, Any], str]] = {
     "xwinograd": ("ja", "jp", ("test",), {"sentence": "_ is", "option1": "A", "option2": "B", "answer": "2"}, "second"),
 }  # fmt: skip
 """By task: a language, its configuration, the dataset's splits, a row, and the label or the answer it means."""
+IDS = {
+    "m-hellaswag": [f"hellaswag/validation/{n}" for n in range(20)],
+    "balanced-copa": [*range(1, 11), *range(1001, 1011)],
+}
+"""The rows' ids, where they decide about splits."""
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +88,11 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[tuple[
     for name, (_, config, splits, row, _) in SCHEMAS.items():
         for number, split in enumerate(splits):
             own = {**row, **{key: f"{row[key]}{number}" for key in ("uid",) if key in row}}
-            content = _passages(own) if "answers" in row else [own]
+            rows = [{**own, "id": id} for id in IDS[name]] if name in IDS else [own]
+            content = _passages(own) if "answers" in row else rows
             files.setdefault(source(name).dataset, {})[f"{config}/{split}/0000.parquet"] = parquet(content)
     asked = [
-        (find(name).model_dump(mode="json", exclude_unset=True), "load", "hub", language, split)
+        (described(name), "load", "hub", language, split)
         for name, (language, *_) in SCHEMAS.items()
         for split in source(name).splits
     ]
@@ -103,6 +114,13 @@ def source(name: str) -> Hub:
     return found
 
 
+def described(name: str) -> dict[str, Any]:
+    """The task, of the branch of conversions whatever it pins."""
+    found = find(name).model_dump(mode="json", exclude_defaults=True)
+    found["sources"]["hub"]["revision"] = CONVERSION
+    return found
+
+
 def test_every_entry_on_the_hub_has_its_schema_here() -> None:
     assert {name for name in names() if "hub" in find(name).sources} == set(SCHEMAS)
 
@@ -120,10 +138,34 @@ def test_an_entry_maps_its_documented_schema(name: str, answers: Mapping[tuple[s
                     [(meant, 0)] if meant else []
                 )
                 continue
-            assert [spec.labels[label] for label in one.get("tags", [one.get("label")])] == [meant]
+            labels = one.get("tags", [one["label"]] if "label" in one else [])
+            assert [spec.labels[label] for label in labels] == [meant] * bool(spec.labels)
             assert all(text.strip() for key in ("text", "text_pair", "context") if (text := one.get(key)) is not None)
             assert len(one.get("choices", spec.labels)) == len(spec.labels)
     if name == "anli":
         assert len(answers[name, "train"]) == 3
     if name in ("squad", "squad-v2", "tydiqa"):
         assert [len(answers[name, split]) for split in ("train", "dev", "test")] == [9, 1, 10]
+
+
+def test_splits_by_id_keep_an_item_on_one_side(answers: Mapping[tuple[str, str], Any]) -> None:
+    """In every language the same items, and a mirrored one beside its original."""
+    for name, right in (("m-hellaswag", {9}), ("balanced-copa", {0})):
+        train, dev = ({int(one["id"].split("/")[-1]) for one in answers[name, split]} for split in ("train", "dev"))
+        assert len(train) == 18 and len(dev) == 2
+        assert {id % 10 for id in dev} == right and not right & {id % 10 for id in train}
+
+
+def test_multilingual_training_data() -> None:
+    """Languages that have a training split of their own, by what the YAML says."""
+    several = {"xnli": 15, "paws-x": 7, "m-hellaswag": 32, "pan-x": 40, "udpos": 29, "wikipedia-text": 42}
+    for name, count in several.items():
+        spec, hub = find(name), source(name)
+        assert sum(hub.rows(language, "train") is not None for language in spec.languages) == count, name
+    tagged = [code for code in find("udpos").languages if source("udpos").rows(code, "test")]
+    assert len(tagged) == 33 and all(code in source("udpos").codes for code in tagged)
+    assert [code for code in tagged if not source("udpos").rows(code, "dev")] == ["kk", "th", "tl", "yo"]
+
+
+def test_the_tasks_of_anli_plus_share_their_labels() -> None:
+    assert len({find(name).labels for name in ("anli", "mnli", "snli", "lingnli", "xnli")}) == 1

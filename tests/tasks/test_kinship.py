@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from adapterx.plan.stage import TaskPart
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find, names
 from adapterx.tasks.examples import ChoiceExample, PairExample
-from adapterx.tasks.kinship import Relations, keys
+from adapterx.tasks.kinship import OWN_SHARE, Relations, keys
 from adapterx.tasks.sources import local
 from adapterx.tasks.spec import Embedded
 
@@ -185,3 +186,86 @@ def test_real_tasks_that_go_together() -> None:
         assert relations(part(learnt, "en"), part(scored, "en")).leak is None, learnt
     for name in ("mrpc", "sick", "cad-snli"):
         assert relations(part(name, "en"), part(name, "en")).leak is None, name
+
+
+COPA_VAL = """\
+adapterx: 1
+name: copa-val
+description: COPA's validation set, or its translations.
+format: multiple-choice
+labels: [first, second]
+metrics: accuracy
+languages: [en, sw]
+licence: mine
+derived_from: {test: {ORIGIN}}
+sources:
+  local:
+    kind: local
+    reader: tsv
+    columns: {context: 0, choices: [1, 2], label: 3}
+    splits: {test: {paths: val.tsv}}
+"""
+
+
+@pytest.mark.parametrize(("origin", "language"), [("copa: dev", "en"), ("xcopa: dev", "sw")])
+def test_balanced_copa_holds_the_validation_set_of_copa(here: Path, origin: str, language: str) -> None:
+    """Nothing is downloaded: what the YAML says is enough, in any language."""
+    (here / "copa-val.yaml").write_text(COPA_VAL.replace("ORIGIN", origin))
+    relations, trained = Relations(here), part("balanced-copa", "en", source="hub")
+    found = relations(trained, part("copa-val", language, beside=here))
+    assert found.leak is not None and "'balanced-copa' leaks into the test set of 'copa-val'" in found.leak
+    assert relations(part("copa", "en"), part("balanced-copa", "en", source="hub")).same_task
+
+
+@pytest.mark.parametrize("language", ["en", "de", "uk"])
+def test_translated_hellaswag_is_its_validation_set(here: Path, language: str) -> None:
+    trained, scored = part("m-hellaswag", language, source="hub"), part("hellaswag", "en", source="hub")
+    found = Relations(here)(trained, scored)
+    assert found.leak is not None and "both hold items of hellaswag's test split" in found.leak
+
+
+PARALLEL = {
+    "xnli": (
+        "pair-classification",
+        "{text: 0, text_pair: 1}",
+        "paths: 'xnli/test-{language}.tsv', labels: xnli/test-labels.txt",
+    ),
+    "paws-x": ("pair-classification", "{text: 0, text_pair: 1, label: 2}", "paths: 'pawsx/dev-{language}.tsv'"),
+}
+
+
+@pytest.mark.usefixtures("benchmarks")
+@pytest.mark.parametrize("name", PARALLEL)
+@pytest.mark.parametrize(("learnt", "scored"), [("en", "en"), ("en", "de"), ("de", "fr"), ("zh", "en")])
+def test_a_parallel_test_set_is_not_learnt_in_any_language(tmp_path: Path, name: str, learnt: str, scored: str) -> None:
+    """A user's own YAML, which declares nothing, over the files of the test set."""
+    format_, columns, files = PARALLEL[name]
+    known = find(name)
+    (tmp_path / "own.yaml").write_text(
+        f"adapterx: 1\nname: own\ndescription: …\nformat: {format_}\nlabels: [{', '.join(known.labels)}]\n"
+        "metrics: accuracy\nlanguages: [en, de, fr, zh]\nlicence: mine\nsources:\n  local:\n    kind: local\n"
+        f"    reader: tsv\n    columns: {columns}\n    values: {{label: {{'0': different, '1': paraphrase}}}}\n"
+        f"    splits: {{train: {{{files}}}}}\n"
+    )
+    found = Relations(tmp_path)(part("own", learnt, beside=tmp_path), part(name, scored))
+    assert found.leak is not None and f"leaks into the test set of '{name}'" in found.leak
+
+
+@pytest.mark.parametrize(
+    ("learnt", "scored"), [("mnli", "xnli"), ("lingnli", "xnli"), ("copa", "xcopa"), ("m-hellaswag", "m-hellaswag")]
+)
+def test_the_same_task_is_allowed_and_known(here: Path, learnt: str, scored: str) -> None:
+    found = Relations(here)(
+        part(learnt, "en", source="hub"), part(scored, "de" if scored == "xnli" else "en", source="hub")
+    )
+    assert (found.leak, found.same_task) == (None, True)
+
+
+@pytest.mark.usefixtures("benchmarks")
+@pytest.mark.parametrize("name", ["xnli", "udpos", "xcopa", "copa", "cad-snli", "sick", "mrpc"])
+def test_what_chooses_is_not_what_is_scored(name: str) -> None:
+    """Weights, steps and learning rates are chosen on dev items: hardly a long one of them is a test item."""
+    spec = find(name)
+    dev, test = (keys(data.stream(spec, "local", "en", split)) for split in ("dev", "test"))
+    shared = np.intersect1d(dev, test)
+    assert len(dev) and len(test) and (shared & 1).sum() <= OWN_SHARE * len(test)

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from adapterx.recipe.document import DocumentError, Mapping, Node, Sequence, compose, plain
 from adapterx.recipe.problems import Position, did_you_mean, dotted
+from adapterx.tasks.sources import local
+from adapterx.tasks.sources.errors import MissingData
 from adapterx.tasks.spec import TaskSpec
 
 _HERE = Path(__file__).parent
@@ -32,17 +34,27 @@ def names() -> tuple[str, ...]:
 def find(name: str, beside: Path | None = None) -> TaskSpec:
     """The task of that name: `name.yaml` in the directory `beside` if it is there, else the catalog's.
 
-    Raises UnknownTask (with the nearest names), or TaskError for a file that is not a task.
+    Its labels are those of its `label_file`, none while that is missing. Raises UnknownTask (with the nearest names),
+    TaskError for a file that is not a task, or DataError for a file that holds no labels.
     """
     for suffix in _SUFFIXES if beside is not None else ():
         own = Path(str(beside)) / f"{name}{suffix}"
         if own.is_file():
-            return _read(own, own.stat().st_mtime_ns)
+            return _labelled(_read(own, own.stat().st_mtime_ns))
     if name not in names():
         hint = did_you_mean(name, names())
         place = f" or as {name}.yaml beside the recipe" if beside is not None else ""
         raise UnknownTask(f"no task '{name}' in the catalog{place}" + (f" ({hint})" if hint else ""))
-    return _read(_HERE / f"{name}.yaml", 0)
+    return _labelled(_read(_HERE / f"{name}.yaml", 0))
+
+
+def _labelled(spec: TaskSpec) -> TaskSpec:
+    if spec.label_file is None:
+        return spec
+    try:
+        return spec.model_copy(update={"labels": local.labels(spec.label_file)})
+    except MissingData:  # the catalog can be listed without anybody's files; whoever reads examples is told
+        return spec
 
 
 @lru_cache(maxsize=256)

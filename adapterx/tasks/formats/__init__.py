@@ -8,8 +8,17 @@ from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from adapterx.tasks.encoded import Encoded, joined
-from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, QAExample, TaggingExample, TextExample
-from adapterx.tasks.formats import extractive_qa, masked_lm, multiple_choice, pair_classification, tagging
+from adapterx.tasks.examples import (
+    ChoiceExample,
+    Example,
+    Format,
+    PairExample,
+    QAExample,
+    RetrievalExample,
+    TaggingExample,
+    TextExample,
+)
+from adapterx.tasks.formats import extractive_qa, masked_lm, multiple_choice, pair_classification, retrieval, tagging
 from adapterx.tasks.stored import packed_ids
 
 if TYPE_CHECKING:
@@ -21,7 +30,7 @@ VERSION = 1
 """Raised whenever a module here would make other arrays of the same examples."""
 
 _TOGETHER = 16384  # examples that are Python objects at once
-_JOINABLE: tuple[Format, ...] = ("pair-classification", "tagging", "multiple-choice", "masked-lm")
+_JOINABLE: tuple[Format, ...] = ("pair-classification", "tagging", "multiple-choice", "retrieval", "masked-lm")
 """Formats whose arrays are all that `joined` knows of."""
 
 
@@ -59,6 +68,8 @@ def encode_as(
         return multiple_choice.encode(cast("Sequence[ChoiceExample]", examples), tokenizer, max_length)
     if format_ == "extractive-qa":
         return extractive_qa.encode(cast("Sequence[QAExample]", examples), tokenizer, max_length)
+    if format_ == "retrieval":
+        return retrieval.encode(cast("Sequence[RetrievalExample]", examples), tokenizer, max_length)
     if format_ == "masked-lm":
         return masked_lm.encode(cast("Sequence[TextExample]", examples), tokenizer, max_length)
     return pair_classification.encode(cast("Sequence[PairExample]", examples), tokenizer, max_length)

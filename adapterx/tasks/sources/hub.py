@@ -40,7 +40,7 @@ def stream(spec: TaskSpec, source: Hub, language: str, split: str) -> Iterator[E
     where = _where(source, rows, language)
     seen: set[str] = set()
     for number, (unit, place, row) in enumerate(_units(spec, source, read)):
-        if not kept(rows.fold, unit) or not _wanted(row, where):
+        if not kept(rows.fold, unit, place, row) or not _wanted(row, where):
             continue
         one = example(spec, source, f"{split}-{number}", place, row)
         if one is None:
@@ -111,7 +111,8 @@ def digest(source: Hub, language: str, split: str) -> dict[str, JSON]:
 
 def _counted(found: Listing, source: Hub, rows: HubRows, language: str) -> int | None:
     paths = _paths(found, source, rows, language)
-    if rows.where or source.misplaced == "drop" or (rows.fold is not None and "answers" in source.columns):
+    by_passage = rows.fold is not None and ("answers" in source.columns or rows.fold.by is not None)
+    if rows.where or source.misplaced == "drop" or by_passage:
         return None
     total = sum(hub_files.count(found, path) for path in paths)
     return total if rows.fold is None else sum(kept(rows.fold, number) for number in range(total))
@@ -174,7 +175,8 @@ def _columns(source: Hub, rows: HubRows) -> list[str]:
     """Every column that is looked at, each once."""
     written = [one for given in source.columns.values() for one in ((given,) if isinstance(given, str) else given)]
     named = [key for one in written for key in _named(one)]
-    return list(dict.fromkeys([*named, *rows.where]))
+    by = [rows.fold.by] if rows.fold is not None and rows.fold.by is not None else []
+    return list(dict.fromkeys([*named, *rows.where, *by]))
 
 
 def _named(column: str) -> list[str]:

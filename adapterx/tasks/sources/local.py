@@ -1,4 +1,4 @@
-"""Examples from files: tab- or comma-separated, JSON lines, one word per line, or SQuAD's JSON, as the YAML says."""
+"""Examples from files: tab- or comma-separated, JSON lines, one word or text a line, SQuAD's JSON, as the YAML says."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def load(spec: TaskSpec, source: Local, language: str, split: str) -> list[Examp
         rows += 1
         if labels is not None and number >= len(labels):
             raise DataError(f"{root() / str(files.labels)}: has {len(labels)} labels, fewer than {place}")
-        if kept(files.fold, number):
+        if kept(files.fold, number, place, row):
             given = None if labels is None else labels[number]
             name = f"{split}-{number}"
             if source.reader == "squad":
@@ -69,12 +69,19 @@ def size(source: Local, language: str, split: str) -> int:
         return 0
     paths = _paths(files, language)
     if source.reader == "squad":
-        questions = [count for path in paths for count in _questions(path, source.misplaced, *_stamp(path))]
+        questions = [count for path in paths for count in _questions(path, source.misplaced, *stamp(path))]
         return sum(count for number, count in enumerate(questions) if kept(files.fold, number))
-    rows = sum(_count(path, source.reader, *_stamp(path)) for path in paths) - source.header * len(files.paths)
+    if files.fold is not None and files.fold.by is not None:
+        return sum(kept(files.fold, number, *row) for number, row in enumerate(_rows(source, files, language)))
+    rows = sum(_count(path, source.reader, *stamp(path)) for path in paths) - source.header * len(files.paths)
     if files.fold is None:
         return rows
     return sum(kept(files.fold, number) for number in range(rows))
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, remembered while its size and time stay."""
+    return _digest(path, *stamp(path))
 
 
 def digest(source: Local, language: str, split: str) -> list[str]:
@@ -83,14 +90,14 @@ def digest(source: Local, language: str, split: str) -> list[str]:
     if files is None:
         return []
     extra = [root() / name for name in (files.labels, files.aligned and files.aligned.path) if name]
-    return [_digest(path, *_stamp(path)) for path in [*_paths(files, language), *extra]]
+    return [digest_of(path) for path in [*_paths(files, language), *extra]]
 
 
 def _paths(files: Files, language: str) -> list[Path]:
     return [root() / pattern.replace("{language}", language) for pattern in files.paths]
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def stamp(path: Path) -> tuple[int, int]:
     """Size and modification time: what must be unchanged for a remembered answer to hold."""
     try:
         stat = path.stat()
@@ -106,6 +113,8 @@ def _count(path: Path, reader: str, _bytes: int, _modified: int) -> int:
         return sum(1 for _ in _sentences(path))
     if reader == "csv":
         return sum(1 for _ in _read_csv(path))
+    if reader == "text":
+        return sum(1 for _ in _read_text(path))
     return sum(1 for line in _lines(path) if line)
 
 
@@ -130,7 +139,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _text(path: Path) -> str:
-    _stamp(path)
+    stamp(path)
     try:
         with path.open(encoding="utf-8-sig", newline="\n") as stream:
             return stream.read()
@@ -211,6 +220,12 @@ def _read_json(path: Path) -> Iterator[tuple[str, Row]]:
             yield f"{path}:{number}", _json(line, f"{path}:{number}")
 
 
+def _read_text(path: Path) -> Iterator[tuple[str, Row]]:
+    for number, line in enumerate(_lines(path), start=1):
+        if line.strip():
+            yield f"{path}:{number}", {"text": line}
+
+
 def _read_squad(path: Path) -> Iterator[tuple[str, Row]]:
     return squad.paragraphs(path, _text(path))
 
@@ -221,6 +236,7 @@ _READERS: Mapping[str, Callable[[Path], Iterator[tuple[str, Row]]]] = {
     "csv": _read_csv,
     "jsonl": _read_json,
     "squad": _read_squad,
+    "text": _read_text,
 }
 
 
@@ -238,9 +254,31 @@ def _given_labels(files: Files) -> list[str] | None:
     return None if files.labels is None else [line for line in _lines(root() / files.labels) if line]
 
 
-def kept(fold: Fold | None, number: int) -> bool:
-    """Whether a row of this number, counted from 0, is kept."""
-    return fold is None or number % fold.of in fold.keep
+def labels(name: str) -> tuple[str, ...]:
+    """The labels of a file under the data directory, one a line; blank lines do not count.
+
+    Raises MissingData, or DataError for a label that stands twice or alone.
+    """
+    path = root() / name
+    stamp(path)
+    found = tuple(line.strip() for line in _lines(path) if line.strip())
+    if twice := [label for label, count in Counter(found).items() if count > 1]:
+        raise DataError(f"{path}: the label {twice[0]!r} stands there more than once")
+    if len(found) < 2:
+        raise DataError(f"{path}: should have one label a line, two or more; it has {len(found)}")
+    return found
+
+
+def kept(fold: Fold | None, number: int, place: str = "", row: Row | None = None) -> bool:
+    """Whether a row of this number, counted from 0, is kept; `place` and the row itself where a column decides."""
+    if fold is None:
+        return True
+    if fold.by is None or row is None:
+        return number % fold.of in fold.keep
+    given = re.search(r"\d+$", str(row.get(fold.by)))
+    if given is None:
+        raise DataError(f"{place}: the fold goes by the column {fold.by!r}, which should end in a number here")
+    return int(given[0]) % fold.of in fold.keep
 
 
 def example(
@@ -256,10 +294,14 @@ def example(
     columns, reading = source.columns, _Reading(spec, source, place, row)
     identity = reading.text(columns["id"]) if "id" in columns else name
     if spec.format == "tagging":
-        words, tags = reading.cell(columns["words"]), reading.cell(columns["tags"])
-        return TaggingExample(identity, tuple(words), tuple(reading.label(tag) for tag in tags))
+        words, tags = reading.several(columns["words"]), reading.several(columns["tags"])
+        if len(words) != len(tags) or not words:
+            raise DataError(f"{place}: has {len(words)} words and {len(tags)} tags")
+        return TaggingExample(identity, tuple(map(str, words)), tuple(reading.label(tag) for tag in tags))
     if spec.format == "masked-lm":
         return TextExample(identity, reading.text(columns["text"]))
+    if spec.format == "retrieval":
+        return PairExample(identity, reading.text(columns["query"]), reading.text(columns["candidate"]), 0)
     if spec.format == "extractive-qa":
         question, context = reading.text(columns["question"]), reading.text(columns["context"])
         return squad.example(place, identity, question, context, reading.cell(columns["answers"]), source.misplaced)
@@ -284,6 +326,13 @@ class _Reading:
             raise DataError(f"{self._place}: has no column {column!r}" + (f" ({hint})" if hint else ""))
         return self._row[column]
 
+    def several(self, column: Column | tuple[Column, ...]) -> list[Any]:
+        """A list as it is, what stands between the spaces of a text."""
+        value = self.cell(column)
+        if not isinstance(value, str | list | tuple):
+            raise DataError(f"{self._place}: the column {column!r} holds no list but {json.dumps(value)}")
+        return value.split() if isinstance(value, str) else list(value)
+
     def text(self, column: Column | tuple[Column, ...]) -> str:
         if isinstance(column, str) and "{" in column:
             return re.sub(r"\{(\w+)\}", lambda found: self._meant(found[1]), column)
@@ -296,8 +345,17 @@ class _Reading:
             return number
         name = meant.get(str(value), str(value))
         if name not in labels:
-            raise DataError(f"{self._place}: unknown label {name!r}; the task has {', '.join(labels)}")
+            raise DataError(f"{self._place}: unknown label {name!r}; {self._known(name)}")
         return labels.index(name)
+
+    def _known(self, name: str) -> str:
+        """Where a label should stand: all of them where there are few."""
+        labels, file = self._spec.labels, self._spec.label_file
+        where = f"the task has {', '.join(labels)}"
+        if file is not None:
+            hint = did_you_mean(name, labels)
+            where = f"it is none of the {len(labels):,} in {root() / file}" + (f" ({hint})" if hint else "")
+        return where
 
     def _meant(self, column: Column | tuple[Column, ...]) -> str:
         value = self.cell(column)

@@ -1,0 +1,185 @@
+"""From vectors of queries and candidates to what is found: rankings, or mined pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from adapterx.engine.cell import Pool
+from adapterx.engine.evaluate import LanguagePredictions
+from adapterx.engine.search import Integers, Pairs, Ranking, Similarity, mine, rank, threshold
+from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.examples import CANDIDATE
+from adapterx.tasks.spec import Pool as Among
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """One language: its texts, divided."""
+
+    language: str
+    data: Encoded
+    vectors: Tensor
+    """(n, d) of all texts, on the device that searches."""
+
+    @cached_property
+    def _candidate(self) -> NDArray[np.bool_]:
+        counts = np.diff(self.data.example_labels)
+        first = np.zeros(len(self.data), np.int64)
+        first[counts > 0] = self.data.labels[self.data.example_labels[:-1][counts > 0]]
+        return np.equal(first, CANDIDATE)
+
+    @cached_property
+    def queries(self) -> Integers:
+        return np.flatnonzero(~self._candidate)
+
+    @cached_property
+    def candidates(self) -> Integers:
+        return np.flatnonzero(self._candidate)
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """Of the queries."""
+        return [self.data.ids[number] for number in self.queries.tolist()]
+
+    @cached_property
+    def relevant(self) -> list[Integers]:
+        """Of each query the places of its candidates."""
+        bounds = self.data.example_labels
+        return [self.data.labels[bounds[number] : bounds[number + 1]] for number in self.queries.tolist()]
+
+    def of(self, numbers: Integers) -> Tensor:
+        """The vectors of some of the texts."""
+        return self.vectors[torch.from_numpy(numbers).to(self.vectors.device)]
+
+
+def rankings(
+    pools: Sequence[Pool], vectors: Sequence[Vectors], among: Among, similarity: Similarity, device: torch.device
+) -> list[LanguagePredictions]:
+    """What the queries of each language find.
+
+    A prediction is the place of the nearest candidate, then the ranks of the relevant ones, counted from 1. Candidates
+    are numbered within their language, and in a pool of all within all of them, in the order of `pools`; one in another
+    language is relevant to the query of the same id. Where each other language is searched in turn, a query is an item
+    per language, named `id@language`.
+
+    Args:
+        vectors: of each pool (n, d).
+    """
+    sides = [
+        _Side(pool.language, pool.data, torch.from_numpy(own).to(device))
+        for pool, own in zip(pools, vectors, strict=True)
+    ]
+    if among == "own":
+        return [_ranked(side, [(side, "", side.relevant)], similarity) for side in sides]
+    if among == "each":
+        asked = [(side, other) for side in sides for other in sides if other is not side]
+        found = {
+            side.language: [(other, f"@{other.language}", _same(side, other)) for one, other in asked if one is side]
+            for side in sides
+        }
+        return [_ranked(side, found[side.language], similarity) for side in sides]
+    return list(_together(sides, similarity))
+
+
+def _same(side: _Side, other: _Side) -> list[Integers]:
+    """Of each query of a language the relevant candidates of another: those of the query of the same id."""
+    known = dict(zip(other.ids, other.relevant, strict=True))
+    return [known.get(id, np.zeros(0, np.int64)) for id in side.ids]
+
+
+def _together(sides: Sequence[_Side], similarity: Similarity) -> Iterator[LanguagePredictions]:
+    """Every language's queries among the candidates of all."""
+    candidates = torch.cat([side.of(side.candidates) for side in sides])
+    starts = np.cumsum([0, *(len(side.candidates) for side in sides)])
+    for side in sides:
+        per_language = [
+            [places + start for places in _same(side, other)] for other, start in zip(sides, starts, strict=False)
+        ]
+        relevant = [np.concatenate(parts) for parts in zip(*per_language, strict=True)]
+        found = rank(side.of(side.queries), candidates, relevant, similarity)
+        yield _predictions(side.language, [(side.ids, relevant, found)])
+
+
+def _ranked(
+    side: _Side, others: Sequence[tuple[_Side, str, list[Integers]]], similarity: Similarity
+) -> LanguagePredictions:
+    """The queries of a language among the candidates of others, one after another."""
+    parts = []
+    for other, mark, relevant in others:
+        asking = np.array([number for number, places in enumerate(relevant) if len(places)], dtype=np.int64)
+        wanted = [relevant[number] for number in asking.tolist()]
+        found = rank(side.of(side.queries[asking]), other.of(other.candidates), wanted, similarity)
+        parts.append(([f"{side.ids[number]}{mark}" for number in asking.tolist()], wanted, found))
+    return _predictions(side.language, parts)
+
+
+def _predictions(language: str, parts: Sequence[tuple[list[str], list[Integers], Ranking]]) -> LanguagePredictions:
+    return LanguagePredictions(
+        language,
+        ids=[id for ids, _, _ in parts for id in ids],
+        gold=[places for _, relevant, _ in parts for places in relevant],
+        prediction=[
+            np.concatenate([[nearest], ranks]).astype(np.int64)
+            for _, _, found in parts
+            for nearest, ranks in zip(found.nearest, found.ranks, strict=True)
+        ],
+        scores=[score.reshape(1, 1) for _, _, found in parts for score in found.score],
+    )
+
+
+@dataclass(frozen=True)
+class Mined:
+    """Pairs of one language that are alike enough."""
+
+    predictions: LanguagePredictions
+    threshold: float
+    """The score from which on they are, chosen on dev data."""
+    dev_f1: float
+
+
+def mined(pools: Sequence[Pool], vectors: Sequence[Vectors], similarity: Similarity, device: torch.device) -> Mined:
+    """The pairs of a language's test set, with a threshold chosen on its dev set. Answers are ids of candidates.
+
+    Args:
+        pools: dev and test; vectors: (n, d) of each.
+    """
+    dev, test = (
+        _Side(pool.language, pool.data, torch.from_numpy(own).to(device))
+        for pool, own in zip(pools, vectors, strict=True)
+    )
+    found = _mine(dev, similarity)
+    right = np.array(
+        [place in dev.relevant[query] for query, place in zip(found.queries, found.candidates, strict=True)], bool
+    )
+    gold = sum(len(places) for places in dev.relevant)
+    least = threshold(found, gold, right)
+    taken = found.scores >= least
+    f1 = 2 * int(right[taken].sum()) / max(1, int(taken.sum()) + gold)
+    found = _mine(test, similarity)
+    names = [test.data.ids[number] for number in test.candidates.tolist()]
+    answers, scores = [""] * len(test.queries), np.full(len(test.queries), -np.inf, np.float32)
+    for query, place, score in zip(found.queries, found.candidates, found.scores, strict=True):
+        scores[query] = score
+        if score >= least:
+            answers[query] = names[place]
+    predictions = LanguagePredictions(
+        test.language,
+        test.ids,
+        gold=[[names[place] for place in places.tolist()] for places in test.relevant],
+        prediction=answers,
+        scores=[score.reshape(1, 1) for score in scores],
+    )
+    return Mined(predictions, least, f1)
+
+
+def _mine(side: _Side, similarity: Similarity) -> Pairs:
+    return mine(side.of(side.queries), side.of(side.candidates), similarity)

@@ -1,0 +1,89 @@
+"""Retrieval by trained cells: vectors of all texts, and what is found with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import torch
+
+from adapterx.engine.cell import Pool
+from adapterx.engine.evaluate import LanguagePredictions
+from adapterx.engine.predict import TrainedCell
+from adapterx.engine.retrieve import Vectors, mined, rankings
+from adapterx.engine.search import Similarity
+from adapterx.methods.pooling import Pooling
+from adapterx.plan.stage import Search
+from adapterx.store import JSON
+from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.spec import TaskSpec
+
+BYTES = 4_000_000_000
+"""Vectors in memory at once, of several cells if they fit."""
+
+Embed: TypeAlias = Callable[[Sequence[TrainedCell], Pooling, Sequence[Encoded]], list[list[Vectors]]]
+"""By cell and pool: (n, d), one vector of each example."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one cell finds."""
+
+    predictions: list[LanguagePredictions]
+    result: Mapping[str, JSON] = field(default_factory=dict)
+    """More for the record."""
+
+
+def search(
+    cells: Sequence[TrainedCell],
+    asked: Search,
+    spec: TaskSpec,
+    pools: Mapping[str, Sequence[Pool]],
+    embed: Embed,
+    device: torch.device,
+) -> list[Found]:
+    """What each cell finds in the pools.
+
+    Args:
+        pools: by split, one language each; those of dev too where pairs are mined.
+        embed: turns texts into vectors; asked for as many cells at once as fit.
+        device: where vectors are compared.
+    """
+    every = [pool for split in spec.scored for pool in pools[split]]
+    pooling = Pooling(asked.layer, asked.pooling, asked.special_tokens)
+    found: list[Found] = []
+    together = 1
+    while len(found) < len(cells):
+        for vectors in embed(cells[len(found) : len(found) + together], pooling, [pool.data for pool in every]):
+            found.append(_found(asked, spec, every, vectors, device))
+            together = max(1, BYTES // max(1, sum(one.nbytes for one in vectors)))
+    return found
+
+
+def _found(
+    asked: Search, spec: TaskSpec, pools: Sequence[Pool], vectors: Sequence[Vectors], device: torch.device
+) -> Found:
+    similarity = Similarity(asked.similarity == "margin", asked.neighbours or 1)
+    if not spec.mines:
+        return Found(rankings(pools, vectors, spec.pool, similarity, device))
+    half = len(pools) // 2
+    pairs = [
+        mined((dev, test), own, similarity, device)
+        for dev, test, *own in zip(pools[:half], pools[half:], vectors[:half], vectors[half:], strict=True)
+    ]
+    thresholds: dict[str, JSON] = {one.predictions.language: round(one.threshold, 6) for one in pairs}
+    dev: dict[str, JSON] = {one.predictions.language: round(one.dev_f1, 6) for one in pairs}
+    return Found([one.predictions for one in pairs], {"thresholds": thresholds, "dev_pair_f1": dev})
+
+
+def collapse(predictions: Sequence[LanguagePredictions]) -> str | None:
+    """Why these rankings are no result, if they are none: one candidate nearest to all queries of each language."""
+    for language in predictions:
+        if not language.prediction or isinstance(language.prediction[0], str):
+            return None
+        nearest = np.unique([ranking[0] for ranking in language.prediction])
+        if len(nearest) > 1 or len(language.prediction) == 1:
+            return None
+    return "finds the same candidate for every query of a language" if predictions else None

@@ -1,0 +1,191 @@
+"""Queries and candidates from files of their own: parallel sentences, mined pairs, topics and judgements."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import IO
+
+from adapterx.recipe.problems import did_you_mean
+from adapterx.tasks.examples import PairExample, RetrievalExample
+from adapterx.tasks.sources.errors import DataError, MissingData
+from adapterx.tasks.sources.local import ENVIRONMENT, digest_of, root, stamp
+from adapterx.tasks.spec import Column, Search, Sides, TaskSpec, Texts
+
+
+def stream(spec: TaskSpec, source: Search, language: str, split: str) -> Iterator[RetrievalExample]:
+    """The queries of a split in a language, then the candidates; none where the task has no such split.
+
+    Queries of a ranking have at least one relevant candidate. Raises DataError or MissingData naming file and row.
+    """
+    sides = source.sides(language, split)
+    if sides is None:
+        return
+    code = source.codes.get(language, language)
+    candidates = [id for id, _ in _texts(sides.candidates, code)]
+    queries = _texts(sides.queries, code)
+    if sides.relevant is None:
+        yield from _aligned(queries, candidates, _names(sides, code))
+    else:
+        relevant = _relevant(root() / sides.relevant.replace("{language}", code), candidates)
+        for id, text in queries:
+            found = relevant.get(id, ())
+            if found or spec.mines:
+                yield RetrievalExample(id, text, tuple(dict.fromkeys(found)))
+    for id, text in _texts(sides.candidates, code):
+        yield RetrievalExample(id, text, None)
+
+
+def from_rows(rows: Iterable[PairExample]) -> Iterator[RetrievalExample]:
+    """Queries and candidates that stand side by side, each the other's."""
+    for number, row in enumerate(rows):
+        assert row.text_pair is not None
+        yield RetrievalExample(row.id, row.text, (number,))
+        yield RetrievalExample(row.id, row.text_pair, None)
+
+
+def size(source: Search, language: str, split: str) -> int:
+    """How many queries a split has; 0 where the task has no such split."""
+    sides = source.sides(language, split)
+    if sides is None:
+        return 0
+    code = source.codes.get(language, language)
+    return sum(_count(path, *stamp(path)) for path in _paths(sides.queries, code))
+
+
+def digest(source: Search, language: str, split: str) -> list[str]:
+    """SHA-256 of each file behind a split, in order."""
+    sides = source.sides(language, split)
+    if sides is None:
+        return []
+    code = source.codes.get(language, language)
+    pairs = [root() / sides.relevant.replace("{language}", code)] if sides.relevant else []
+    return [digest_of(path) for path in (*_paths(sides.queries, code), *_paths(sides.candidates, code), *pairs)]
+
+
+def _aligned(queries: Iterable[tuple[str, str]], candidates: list[str], names: str) -> Iterator[RetrievalExample]:
+    count = 0
+    for number, (id, text) in enumerate(queries):
+        count += 1
+        yield RetrievalExample(id, text, (number,))
+    if count != len(candidates):
+        raise DataError(f"{names}: {count} queries and {len(candidates)} candidates, though they stand row by row")
+
+
+def _relevant(path: Path, candidates: list[str]) -> dict[str, list[int]]:
+    """Of each query, by id, the places of its candidates."""
+    place = {id: number for number, id in enumerate(candidates)}
+    if len(place) < len(candidates):
+        raise DataError(f"{path}: two candidates have the same id, so its pairs name no one candidate")
+    found: dict[str, list[int]] = {}
+    for number, line in _lines(path):
+        cells = line.split("\t") if "\t" in line else line.split()
+        query, candidate, relevance = _judgement(cells, f"{path}:{number}")
+        if not relevance:
+            continue
+        if candidate not in place:
+            raise DataError(f"{path}:{number}: '{candidate}' is no candidate's id")
+        found.setdefault(query, []).append(place[candidate])
+    return found
+
+
+def _judgement(cells: list[str], where: str) -> tuple[str, str, bool]:
+    """Two columns are a pair; TREC's four are query, iteration, candidate and relevance."""
+    if len(cells) == 2:
+        return cells[0], cells[1], True
+    if len(cells) != 4 or not cells[3].lstrip("-").isdigit():
+        raise DataError(f"{where}: should be two ids, or TREC's query, 0, candidate and relevance")
+    return cells[0], cells[2], int(cells[3]) > 0
+
+
+def _texts(side: Texts, code: str) -> Iterator[tuple[str, str]]:
+    """(id, text) of each row; a row without an id is named by its number."""
+    number = 0
+    for path in _paths(side, code):
+        read = _read_json if path.name.removesuffix(".gz").endswith(".jsonl") else _read_tsv
+        for where, cell in read(path):
+            yield (str(number) if side.id is None else cell(side.id, where)), cell(side.text, where)
+            number += 1
+
+
+Cell = Callable[[Column, str], str]
+
+
+def _read_tsv(path: Path) -> Iterator[tuple[str, Cell]]:
+    for number, line in _lines(path):
+        cells = line.split("\t")
+
+        def cell(column: Column, where: str, cells: list[str] = cells) -> str:
+            if not isinstance(column, int) or column >= len(cells):
+                raise DataError(f"{where}: has no column {column!r}; it has {len(cells)}, counted from 0")
+            return cells[column]
+
+        yield f"{path}:{number}", cell
+
+
+def _read_json(path: Path) -> Iterator[tuple[str, Cell]]:
+    for number, line in _lines(path):
+        where = f"{path}:{number}"
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{where}: is not JSON ({error})") from None
+
+        def cell(column: Column, where: str, row: object = row) -> str:
+            keys = re.findall(r"\{(\w+)\}", column) if isinstance(column, str) and "{" in column else [column]
+            for key in keys:
+                if not isinstance(row, dict) or not isinstance(row.get(key), str | int):
+                    hint = did_you_mean(str(key), [str(one) for one in row] if isinstance(row, dict) else [])
+                    raise DataError(f"{where}: has no text {key!r}" + (f" ({hint})" if hint else ""))
+            assert isinstance(row, dict)
+            if keys == [column]:
+                return str(row[column])
+            return re.sub(r"\{(\w+)\}", lambda found: str(row[found[1]]), str(column))
+
+        yield where, cell
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines that hold something, with their numbers, without their ends. Only line feeds end a line."""
+    stamp(path)
+    try:
+        with _opened(path) as stream:
+            for number, line in enumerate(stream, start=1):
+                if text := line.removesuffix("\n").removesuffix("\r"):
+                    yield number, text
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise DataError(f"{path}: is not a whole gzip file ({error})") from None
+
+
+def _opened(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return io.TextIOWrapper(gzip.open(path), encoding="utf-8-sig", newline="\n")
+    return path.open(encoding="utf-8-sig", newline="\n")
+
+
+def _paths(side: Texts, code: str) -> list[Path]:
+    """The files of one side; names with a star in the order of what they match."""
+    found: list[Path] = []
+    for pattern in side.paths:
+        name = pattern.replace("{language}", code)
+        matching = sorted(root().glob(name)) if "*" in name else [root() / name]
+        if not matching:
+            raise MissingData(f"{root() / name}: no such files (the data directory is set by {ENVIRONMENT})")
+        found += matching
+    return found
+
+
+def _names(sides: Sides, code: str) -> str:
+    return ", ".join(str(path) for side in (sides.queries, sides.candidates) for path in _paths(side, code))
+
+
+@lru_cache(maxsize=4096)
+def _count(path: Path, _bytes: int, _modified: int) -> int:
+    return sum(1 for _ in _lines(path))

@@ -1,0 +1,160 @@
+"""Retrieval through the real command line: the backbone as it is, what an intermediate learnt, and a trained target."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+from adapterx.cli import main
+
+NAMES = [f"{first}{second} {third}" for first in "BDFGK" for second in ("ar", "el", "on") for third in ("one", "two")]
+TASKS: dict[str, dict[str, Any]] = {
+    "names": {
+        "metrics": ["retrieval_accuracy", "mean_average_precision", "rank_distance"],
+        "languages": ["de", "sw"],
+        "splits": {
+            "test": {
+                "queries": {"paths": "names.en", "text": 0},
+                "candidates": {"paths": "names.{language}", "text": 0},
+            }
+        },
+    },
+    "pairs": {
+        "metrics": ["pair_f1"],
+        "languages": ["de"],
+        "splits": {
+            split: {
+                "queries": {"paths": f"{split}.de", "id": 0, "text": 1},
+                "candidates": {"paths": f"{split}.en", "id": 0, "text": 1},
+                "relevant": f"{split}.gold",
+            }
+            for split in ("dev", "test")
+        },
+    },
+}
+
+
+@pytest.fixture
+def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tasks beside the recipe: every name again with another end, and half of the names again as they are."""
+    monkeypatch.setenv("ADAPTERX_DATA", str(tmp_path))
+    for code, end in (("en", ""), ("de", "!"), ("sw", " ?")):
+        (tmp_path / f"names.{code}").write_text("".join(f"{name}{end}\n" for name in NAMES))
+    for split, half in (("dev", NAMES[:16]), ("test", NAMES[16:])):
+        (tmp_path / f"{split}.de").write_text("".join(f"de-{n}\t{name}\n" for n, name in enumerate(half)))
+        others = [*half[: len(half) // 2], "something else", "zzz"]
+        (tmp_path / f"{split}.en").write_text("".join(f"en-{n}\t{name}\n" for n, name in enumerate(others)))
+        (tmp_path / f"{split}.gold").write_text("".join(f"de-{n}\ten-{n}\n" for n in range(len(half) // 2)))
+    for name, task in TASKS.items():
+        source = {"kind": "search", "splits": task.pop("splits") if "splits" in task else {}}
+        whole = {"adapterx": 1, "name": name, "description": "d", "format": "retrieval", "licence": "l", **task}
+        (tmp_path / f"{name}.yaml").write_text(json.dumps({**whole, "sources": {"files": source}}))
+        task["splits"] = source["splits"]
+
+
+def sections(**more: object) -> dict[str, object]:
+    return {
+        "targets": {
+            "names": {"task": "names", "retrieval": {"layer": 2, "special_tokens": False}},
+            "pairs": {"task": "pairs", "retrieval": {"pooling": "cls"}},
+            "after": {"task": "names", "train_task": "time-order", "languages": "sw"},
+        },
+        "seeds": [1],
+        "compare": None,
+        "evaluate": {"bootstrap": 200},
+        **more,
+    }
+
+
+def results(directory: Path) -> dict[tuple[str, ...], float]:
+    """Scores by cell, metric and language."""
+    with (directory / "runs" / "grid" / "report" / "results.csv").open() as file:
+        return {
+            tuple(row[key] for key in ("backbone", "intermediate", "transfer", "target", "metric", "language")): float(
+                row["value"]
+            )
+            for row in csv.DictReader(file)
+            if row["value"] and row["language"]
+        }
+
+
+@pytest.mark.usefixtures("tasks")
+def test_what_is_searched_needs_no_training(
+    recipe: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recipe(**sections())
+    main(["plan", str(path), "--store", str(tmp_path / "store")])
+    planned = " ".join(capsys.readouterr().out.split())
+    assert "nothing is trained for the target 'names', so the transfer 'stack' has nothing" in planned
+    assert main(["run", str(path), "--store", str(tmp_path / "store")]) == 1, "the stacked cells are refused"
+    found = results(tmp_path / "store")
+    for backbone in ("small", "other"):
+        bare = found[backbone, "none", "none", "names", "retrieval_accuracy", "de"]
+        assert bare > 0.1, "another last token moves the mean of a random encoder less than another name does"
+        assert found[backbone, "none", "none", "pairs", "pair_f1", "de"] > 0.7
+        assert (backbone, "en", "continue", "after", "retrieval_accuracy", "sw") in found
+        record = json.loads(
+            next((tmp_path / "store").glob(f"stages/evaluation/{backbone}*none.pairs*/record.json")).read_text()
+        )
+        assert 0.5 < record["result"]["thresholds"]["de"] < 5
+    tables = [
+        parquet.read_table(one)
+        for one in (tmp_path / "store").glob("stages/evaluation/*en.continue.pairs*/predictions.parquet")
+    ]
+    assert tables and all("" in table.column("prediction").to_pylist() or len(table) for table in tables)
+    assert main(["run", str(path), "--store", str(tmp_path / "store")]) == 1
+    assert "nothing to train" in capsys.readouterr().out
+    cell, run = "small.lora.en.continue.after", str(tmp_path / "store" / "runs" / "grid")
+    assert main(["export", cell, "--run", run, "--format", "peft", "--out", str(tmp_path / "out")]) != 0
+    assert "evaluated by retrieval, which has no head" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.usefixtures("tasks")
+def test_the_reference_lane_finds_the_same(recipe: Callable[..., Path], tmp_path: Path) -> None:
+    found = {}
+    for lane in ("fused", "reference"):
+        path = recipe(
+            **sections(lane=lane, transfers=["continue"], intermediates={"none": None, "en": {"tasks": "time-order"}})
+        )
+        main(["run", str(path), "--store", str(tmp_path / lane)])
+        found[lane] = results(tmp_path / lane)
+    assert found["fused"] == pytest.approx(found["reference"])
+    assert len(found["fused"]) > 20
+
+
+@pytest.mark.usefixtures("tasks")
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"targets": {"names": {"task": "names", "retrieval": {"layer": 9}}}},
+            "reads layer 9, and the backbone 'small' has",
+        ),
+        (
+            {"targets": {"time": {"task": "time-order", "retrieval": {}}}},
+            "has `retrieval` settings, and 'time-order' is",
+        ),
+        (
+            {"targets": {"names": {"task": "names", "train_task": "names", "train_languages": "de"}}},
+            "'names' (files) has no train data in 'de'",
+        ),
+        ({"intermediates": {"names": {"tasks": "names", "languages": "de"}}}, "has no train data in 'de'"),
+        ({"targets": {"names": {"task": "names", "retrieval": {"pooling": "max"}}}}, "retrieval.pooling"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(
+    recipe: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    changes: dict[str, object],
+    message: str,
+) -> None:
+    main(["plan", str(recipe(**sections(**changes))), "--store", str(tmp_path / "store")])
+    said = capsys.readouterr()
+    assert message in " ".join((said.out + said.err).split())

@@ -1,0 +1,137 @@
+"""Vectors equal those of Hugging Face's hidden states, and languages are searched as a task says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from adapterx import reference
+from adapterx.backbones.packed import PackedEncoder
+from adapterx.engine.cell import Pool
+from adapterx.engine.predict import TrainedCell, embed
+from adapterx.engine.prefix import PrefixCache
+from adapterx.engine.retrieve import mined, rankings
+from adapterx.engine.search import Similarity
+from adapterx.methods.config import HeadOnly, Lora
+from adapterx.methods.method import Slot
+from adapterx.methods.pooling import Pooling
+from adapterx.tasks.encoded import Encoded, offsets
+from tests.engine.trainings import ARCHITECTURES, slot
+from tests.models import encoder
+
+BARE = TrainedCell((Slot(HeadOnly(layers=(2,)), {}),), {})
+CPU = torch.device("cpu")
+
+
+def sought(labels: list[list[int]], ids: list[str] | None = None, seed: int = 0) -> Encoded:
+    """Texts of random tokens, all of which are read; the shortest have none but <s> and </s>."""
+    random = np.random.default_rng(seed)
+    lengths = 2 + random.integers(0, 12, len(labels))
+    tokens = np.array([token for n in lengths for token in (0, *random.integers(5, 100, n - 2), 2)], np.int32)
+    bounds = offsets(lengths)
+    return Encoded(
+        ids=tuple(ids or map(str, range(len(labels)))),
+        tokens=tokens,
+        sequence_offsets=bounds,
+        example_sequences=np.arange(len(labels) + 1),
+        read_tokens=np.arange(len(tokens)),
+        example_reads=bounds,
+        labels=np.array([one for of in labels for one in of], np.int64),
+        example_labels=offsets([len(one) for one in labels]),
+    )
+
+
+@pytest.mark.parametrize("special_tokens", [True, False])
+@pytest.mark.parametrize("kind", ["mean", "cls"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_any_layer_pooled_as_hugging_faces_model_has_it(architecture: str, kind: str, special_tokens: bool) -> None:
+    model, data = encoder(architecture), sought([[-1]] * 20)
+    cell = TrainedCell(
+        (
+            Slot(
+                Lora(rank=2, layers=(1, 2)), slot(Lora(rank=2, layers=(1, 2)), 1, PackedEncoder(encoder(architecture)))
+            ),
+        ),
+        {},
+    )
+    texts = np.split(data.tokens, data.sequence_offsets[1:-1])
+    enc = PackedEncoder(encoder(architecture))
+    for layer in range(4):
+        pooling = Pooling(layer, kind, special_tokens)  # type: ignore[arg-type]
+        with_adapter, bare = (found[0] for found in embed(enc, [cell, BARE], pooling, [data], rows=60))
+        (cached,) = embed(enc, [BARE], pooling, [data], PrefixCache(enc, 10**8))[0]
+        np.testing.assert_allclose(cached, bare, atol=2e-6)
+        assert (np.abs(with_adapter - bare).max() > 1e-4) == (layer > 1)
+        for text, own in zip(texts, bare, strict=True):
+            with torch.no_grad():
+                states = model(torch.tensor(text[None].astype(np.int64)), output_hidden_states=True).hidden_states
+            inner = states[layer][0]
+            if kind == "cls":
+                inner = inner[:1]
+            elif not special_tokens and len(text) > 2:
+                inner = inner[1:-1]
+            np.testing.assert_allclose(own, inner.mean(dim=0).numpy(), atol=3e-6)
+        (of_reference,) = reference.embed(model, BARE, pooling, [data], 1)
+        np.testing.assert_allclose(of_reference, bare, atol=3e-6)
+
+
+def test_an_empty_pool_has_no_vectors() -> None:
+    enc = PackedEncoder(encoder("xlm-roberta"))
+    assert embed(enc, [BARE], Pooling(1), [sought([])])[0][0].shape == (0, 32)
+
+
+def language(
+    code: str, relevant: list[list[int]], candidates: int, ids: list[str], seed: int
+) -> tuple[Pool, np.ndarray]:
+    """Queries, then candidates; the vector of a query is near that of its first relevant candidate."""
+    random = np.random.default_rng(seed)
+    data = sought([*relevant, *[[-1]] * candidates], [*ids, *(f"{code}{n}" for n in range(candidates))])
+    found = random.normal(size=(candidates, 5)).astype(np.float32)
+    asked = np.array([found[one[0]] if one else random.normal(size=5) for one in relevant], np.float32)
+    return Pool(code, data), np.concatenate([asked + 0.01, found]).astype(np.float32)
+
+
+def test_each_pool_of_candidates() -> None:
+    first = language("en", [[0], [2]], 4, ["a", "b"], 1)
+    second = language("de", [[1], [0, 3]], 5, ["b", "a"], 2)
+    pools, vectors = zip(first, second, strict=True)
+    own = rankings(pools, vectors, "own", Similarity(), CPU)
+    assert [list(one.ids) for one in own] == [["a", "b"], ["b", "a"]]
+    assert [one.tolist() for one in own[0].prediction] == [[0, 1], [2, 1]]
+    assert own[1].prediction[1][:2].tolist() == [0, 1] and own[1].gold[1].tolist() == [0, 3]
+
+    each = rankings(pools, vectors, "each", Similarity(), CPU)
+    assert list(each[0].ids) == ["a@de", "b@de"]
+    assert [one.tolist() for one in each[0].gold] == [[0, 3], [1]], "those of the German query of the same id"
+
+    every = rankings(pools, vectors, "all", Similarity(), CPU)
+    assert [one.tolist() for one in every[0].gold] == [[0, 4, 7], [2, 5]], (
+        "German candidates come after the four English"
+    )
+    assert every[0].prediction[0][:2].tolist() == [0, 1]
+    assert sorted(every[1].prediction[0][1:].tolist())[0] == 1
+
+
+def test_queries_without_a_translation_are_left_out_of_a_turn() -> None:
+    pools, vectors = zip(language("en", [[0], [1]], 2, ["a", "b"], 1), language("de", [[0]], 2, ["b"], 2), strict=True)
+    each = rankings(pools, vectors, "each", Similarity(), CPU)
+    assert [list(one.ids) for one in each] == [["b@de"], ["b@en"]]
+
+
+def test_the_threshold_of_dev_pairs_decides_in_the_test_set() -> None:
+    relevant: list[list[int]] = [[n] if n < 6 else [] for n in range(12)]
+    dev, test = (language("de", relevant, 30, [f"q{n}" for n in range(12)], seed) for seed in (3, 4))
+    found = mined((dev[0], test[0]), (dev[1], test[1]), Similarity(True, 4), CPU)
+    assert list(found.predictions.prediction[:6]) == [f"de{n}" for n in range(6)]
+    assert found.predictions.gold[0] == ["de0"] and found.predictions.gold[7] == []
+    assert found.dev_f1 > 0.9
+    assert all(
+        (found.threshold <= score) == (said != "")
+        for score, said in zip(np.ravel(found.predictions.scores), found.predictions.prediction, strict=True)
+    )
+    unknown = replace(dev[0].data, labels=np.where(dev[0].data.labels >= 0, 29, -1))  # no pair of dev's is right
+    nothing = mined((replace(dev[0], data=unknown), test[0]), (dev[1], test[1]), Similarity(True, 4), CPU)
+    assert set(nothing.predictions.prediction) == {""} and nothing.dev_f1 == 0

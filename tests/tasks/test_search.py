@@ -1,0 +1,159 @@
+"""Queries and candidates from files, and from the passages of extractive QA."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from adapterx.tasks import data
+from adapterx.tasks.examples import Answer, QAExample, RetrievalExample
+from adapterx.tasks.sources.errors import DataError, MissingData
+from adapterx.tasks.sources.sentences import examples, sentences
+from adapterx.tasks.spec import TaskSpec
+
+SIDES = {"queries": {"paths": "{language}.src", "text": 0}, "candidates": {"paths": "{language}.tgt", "text": 0}}
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Writes a file into the data directory."""
+    monkeypatch.setenv("ADAPTERX_DATA", str(tmp_path))
+
+    def written(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+        return path
+
+    return written
+
+
+def task(sides: dict[str, object], **more: object) -> TaskSpec:
+    source = {"kind": "search", "codes": {"de": "deu"}, "splits": {"test": sides}}
+    fields = {"metrics": ["retrieval_accuracy"], "languages": ["de", "sw"], "sources": {"files": source}, **more}
+    text = yaml.safe_dump(
+        {"adapterx": 1, "name": "t", "description": "d", "format": "retrieval", "licence": "l", **fields}
+    )
+    return TaskSpec.model_validate(yaml.safe_load(text))
+
+
+def queries(spec: TaskSpec, limit: int | None = None) -> list[RetrievalExample]:
+    return [one for one in data.load(spec, "files", "de", "test", limit) if one.relevant is not None]  # type: ignore[union-attr,misc]
+
+
+def test_sentences_that_stand_row_by_row(write: Callable[[str, str], Path]) -> None:
+    write("deu.src", "one\ntwo\nthree\n")
+    write("deu.tgt", "eins\nzwei\u2028\ndrei\n")
+    spec = task(SIDES)
+    found = data.load(spec, "files", "de", "test")
+    assert [(one.text, one.relevant) for one in found] == [  # type: ignore[union-attr]
+        ("one", (0,)), ("two", (1,)), ("three", (2,)), ("eins", None), ("zwei\u2028", None), ("drei", None)
+    ]  # fmt: skip
+    assert data.sizes(spec, "files", "de", "test") == 3 and data.sizes(spec, "files", "de", "dev") == 0
+    limited = data.load(spec, "files", "de", "test", 1)
+    assert [one.text for one in limited] == ["one", "eins", "zwei\u2028", "drei"], "all candidates stay"  # type: ignore[union-attr]
+    before = data.fingerprint(spec, "files", {"test": ["de"]})
+    write("deu.tgt", "eins\nzwei\n")
+    assert data.fingerprint(spec, "files", {"test": ["de"]}) != before
+    with pytest.raises(DataError, match=r"deu\.src.*deu\.tgt: 3 queries and 2 candidates"):
+        data.load(spec, "files", "de", "test")
+    with pytest.raises(MissingData, match=r"sw\.tgt: no such file"):
+        data.load(spec, "files", "sw", "test")
+
+
+def test_topics_a_corpus_in_parts_and_trecs_judgements(write: Callable[[str, str], Path]) -> None:
+    write("topics.tsv", "7\tWer?\n8\tWas?\n9\tWo?\n")
+    for part, ids in enumerate((["a#0", "a#1"], ["b#0"])):
+        rows = [json.dumps({"docid": id, "title": "T", "text": f"text of {id}"}) for id in ids]
+        write(f"docs-{part}.jsonl.gz", "\n".join(rows) + "\n")
+    write("qrels.tsv", "7\tQ0\tb#0\t1\n7\tQ0\ta#0\t0\n8\tQ0\ta#1\t1\n8\tQ0\tb#0\t2\n")
+    sides = {
+        "queries": {"paths": "topics.tsv", "id": 0, "text": 1},
+        "candidates": {"paths": "docs-*.jsonl.gz", "id": "docid", "text": "{title}: {text}"},
+        "relevant": "qrels.tsv",
+    }
+    spec = task(sides)
+    assert [(one.id, one.relevant) for one in queries(spec)] == [("7", (2,)), ("8", (1, 2))], "9 has nothing to find"
+    *_, last = data.load(spec, "files", "de", "test")
+    assert last == RetrievalExample("b#0", "T: text of b#0", None)
+    mining = task(sides, metrics=["pair_f1"])
+    assert [one.relevant for one in queries(mining)] == [(2,), (1, 2), ()]
+    write("qrels.tsv", "7\tQ0\tb#0\n")
+    with pytest.raises(DataError, match=r"qrels\.tsv:1: should be two ids, or TREC's"):
+        queries(spec)
+    write("qrels.tsv", "7\tc#0\n")
+    with pytest.raises(DataError, match=r"qrels\.tsv:1: 'c#0' is no candidate's id"):
+        queries(spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("deu.src", "\xff", "never"),
+        ("deu.jsonl", '{"txt": "a"}\n', r"deu\.jsonl:1: has no text 'text' \(did you mean 'txt'\?\)"),
+        ("deu.jsonl", "{\n", r"deu\.jsonl:1: is not JSON"),
+    ],
+)
+def test_wrong_rows_are_named(write: Callable[[str, str], Path], name: str, content: str, message: str) -> None:
+    path = write(name, content)
+    write("deu.tgt", "a\n")
+    column: object = "text" if name.endswith("jsonl") else 0
+    sides = {**SIDES, "queries": {"paths": name, "text": column}}
+    if message == "never":
+        path.write_bytes(b"\xff\n")
+        message = r"deu\.src: is not UTF-8 text \(byte 0\)"
+    with pytest.raises(DataError, match=message):
+        data.load(task(sides), "files", "de", "test")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metrics": ["accuracy"]}, "accuracy is not for the format retrieval"),
+        ({"metrics": ["pair_f1", "recall_at_1"]}, "pairs are mined or candidates ranked, not both"),
+        ({"pool": "all"}, "pool: all: other languages are searched for the same, parallel queries alone"),
+        ({"labels": ["a"]}, "labels: the format retrieval has none"),
+    ],
+)
+def test_a_task_that_cannot_be_searched(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        task(SIDES, **changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It is done. Is it? “Yes.” Good!", ["It is done.", "Is it?", "“Yes.”", "Good!"]),
+        (
+            "J. S. Bach et al. wrote no. 5 in 3.5 years. It ended.",
+            ["J. S. Bach et al. wrote no. 5 in 3.5 years.", "It ended."],
+        ),
+        ("这是。那不是！“对。”好", ["这是。", "那不是！", "“对。”", "好"]),
+        ("यह है। वह है।", ["यह है।", "वह है।"]),
+        ("هل هذا؟ نعم.", ["هل هذا؟", "نعم."]),
+        ("ไม่มีเครื่องหมาย ที่นี่", ["ไม่มีเครื่องหมาย ที่นี่"]),
+        ("  ", []),
+    ],
+)
+def test_passages_are_cut_at_the_marks_of_their_script(text: str, expected: list[str]) -> None:
+    found = sentences(text)
+    assert [sentence for _, sentence in found] == expected
+    assert all(text[start:].startswith(sentence) for start, sentence in found)
+
+
+def test_the_sentence_of_the_answer_is_what_a_question_looks_for() -> None:
+    passage = "Ada was born in 1815. She died in 1852. Ada was born in 1815."
+    asked = [
+        QAExample("when", "When did she die?", passage, (Answer("1852", passage.index("1852")),)),
+        QAExample("first", "When was she born?", passage, (Answer("1815", 16), Answer("1815", 56))),
+        QAExample("none", "Who?", passage, ()),
+    ]
+    found = list(examples(asked))
+    assert [(one.id, one.relevant) for one in found] == [
+        ("when", (1,)), ("first", (0,)), ("sentence-0", None), ("sentence-1", None)
+    ]  # fmt: skip
+    assert found[3].text == "She died in 1852."
