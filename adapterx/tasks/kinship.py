@@ -24,7 +24,7 @@ from adapterx.store import write_stream
 from adapterx.tasks import data
 from adapterx.tasks.catalog import UnknownTask, names
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample, QAExample, Split, TaggingExample
-from adapterx.tasks.spec import Embedded, Hub, HubRows, TaskSpec
+from adapterx.tasks.spec import Hub, HubRows, Local, TaskSpec
 
 VERSION = 1
 """Raised whenever an item would get another key."""
@@ -130,7 +130,7 @@ class Relations:
         """Of all languages that are at hand."""
         spec = self.spec(part.task)
         source = spec.sources[part.source]
-        if isinstance(source, Embedded) or "id" not in source.columns:
+        if not isinstance(source, Local | Hub) or "id" not in source.columns:
             return np.zeros(0, np.uint64)
         here = [code for code in part.languages if data.at_hand(spec, part.source, code, split)]
         found = [self._keys(part.task, part.source, code, split, True) for code in here]
