@@ -20,6 +20,7 @@ _READ = "bold cyan"
 _LABEL = "green"
 _MARK = "▁"
 """Stands where a word begins, in XLM-R's vocabulary."""
+_ANSWERED = "the answer to learn, or <s> in a window of the passage that does not hold it whole"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,7 +131,8 @@ def _shown(args: argparse.Namespace) -> Iterator[Text]:
     head.append(f" · {'?' if size is None else f'{size:,}'} examples")
     named = f"{len(spec.labels):,} of {spec.label_file}" if spec.label_file else ", ".join(spec.labels)
     yield head.append(f" · labels: {named}" if named else "")
-    yield Text("«…» is where the head reads", style="dim")
+    answers = spec.format == "extractive-qa"
+    yield Text(f"«…» is {_ANSWERED if answers else 'where the head reads'}", style="dim")
     for number in range(len(encoded)):
         yield Text()
         yield from _example(spec, encoded, number, tokenizer)
@@ -167,15 +169,21 @@ def _example(spec: TaskSpec, encoded: Encoded, number: int, tokenizer: Any) -> I
     title = Text(encoded.ids[number], style="bold")
     if spec.labels and len(labels) == 1 and not each:
         title.append("  ").append(spec.labels[labels[0]], style=_LABEL)
+    if encoded.passages is not None:
+        title.append("  ").append(" | ".join(encoded.passages.answers()[number]) or "no answer", style=_LABEL)
     yield title
     for place in range(first, last):
         start, stop = encoded.sequence_offsets[place : place + 2].tolist()
         line = Text("  ")
         if spec.format == "multiple-choice":
             line.append("→ " if labels == [place - first] else "  ", style=_LABEL)
+        marked = [token for token in reads if start <= token < stop]
+        if encoded.passages is not None:  # of all the tokens that are read, those that the head should point at
+            begin, end = labels[2 * (place - first) :][:2]
+            marked = marked[begin : end + 1]
         pieces = tokenizer.convert_ids_to_tokens(encoded.tokens[start:stop].tolist())
         for token, piece in enumerate(pieces, start=start):
-            _append(line, piece, token in reads, spec.labels[named[token]] if token in named else "")
+            _append(line, piece, token in marked, spec.labels[named[token]] if token in named else "")
         yield line.append(f"  ({stop - start} tokens)", style="dim")
 
 

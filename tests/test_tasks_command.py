@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,30 @@ def test_examples_are_shown_as_they_are_read(here: Path, capsys: pytest.CaptureF
     assert text.count("→ «<s>»") == 2 and text.count("«<s>»") == 8
     text = told(capsys, "show", "time-order", "--backbone", backbone, "-n", "1")
     assert "</s></s>" in text and "«<s>»" in text
+
+
+def test_answers_are_shown_where_they_stand(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    context = "ab cd ef gh ij kl mn op qr st uv wx"
+    answers = [{"text": "cd ef", "answer_start": 3}, {"text": "cd", "answer_start": 3}]
+    questions = [
+        {"id": "first", "question": "zz", "answers": answers, "is_impossible": False},
+        {"id": "second", "question": "yy", "answers": [], "is_impossible": True, "plausible_answers": answers},
+    ]
+    (here / "squad").mkdir()
+    for name in ("train", "dev"):
+        content = {"data": [{"title": "", "paragraphs": [{"context": context, "qas": questions}]}]}
+        (here / "squad" / f"{name}-v2.0.json").write_text(json.dumps(content), encoding="utf-8")
+    show = ("show", "squad-v2", "--backbone", str(save(here / "backbone")), "--max-length", "24")
+    text = told(capsys, *show, "--split", "train")
+    assert "squad-v2 · extractive-qa · en · train (local) · 2 examples" in text
+    with_answer, without = text[text.index("first  ") :].split("second  ")
+    assert with_answer.startswith("first  cd ef | cd\n") and without.startswith("no answer\n")
+    windows = with_answer.splitlines()[1:-1]
+    assert len(windows) > 1, "the passage does not fit one"
+    held = ["".join(re.findall("«(.+?)»", window)).replace("▁", "") for window in windows]
+    assert held == ["cdef", *["<s>"] * (len(windows) - 1)]
+    assert set(re.findall("«(.+?)»", without)) == {"<s>"}
+    assert "no test data" not in told(capsys, *show, "--split", "test")
 
 
 @pytest.mark.parametrize(

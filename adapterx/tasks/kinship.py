@@ -1,4 +1,4 @@
-"""Which tasks share items: by what their YAML says, and by their texts.
+"""Which tasks share items: by what their YAML says, by the Hub's files, by ids of questions, and by their texts.
 
 A test item in one language gives away the same item in all others, so of a parallel task every language counts, not
 only those that are trained or scored in.
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,16 @@ from adapterx.plan.kinship import Kinship
 from adapterx.plan.stage import TaskPart
 from adapterx.store import write_stream
 from adapterx.tasks import data
-from adapterx.tasks.catalog import UnknownTask
+from adapterx.tasks.catalog import UnknownTask, names
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample, QAExample, Split, TaggingExample
-from adapterx.tasks.spec import TaskSpec
+from adapterx.tasks.spec import Hub, HubRows, Local, TaskSpec
 
 VERSION = 1
 """Raised whenever an item would get another key."""
 
+ID = 16
+"""Characters from which a question's id is taken to be no chance repetition; SQuAD's are hashes of 24 digits, and its
+translations keep them."""
 LONG = 60
 """Bytes of UTF-8 from which a text is taken to be no chance repetition; "Thank you !" stands in many corpora twice."""
 OWN_SHARE = 0.01
@@ -39,6 +42,8 @@ ANY_SHARE = 0.05
 Keys: TypeAlias = NDArray[np.uint64]
 """(items) distinct and sorted: a hash of the item's texts, whose lowest bit says whether they are long."""
 Node: TypeAlias = tuple[str, Split]
+
+_DECLARED, _FILES = "derived_from", "the same files on the Hub"
 
 
 class Relations:
@@ -58,31 +63,48 @@ class Relations:
         """Declared relations first, then the texts, where both are at hand without the network."""
         known = self.spec(scored.task)
         same = trained.task == scored.task or trained.task in known.same_task
-        if common := sorted(self._sources(trained.task, "train") & self._sources(scored.task, "test")):
+        learnt, tested = self._sources(trained.task, "train"), self._sources(scored.task, "test")
+        if common := [node for node in learnt if node in tested]:
             task, split = common[0]
+            why = _FILES if _FILES in (learnt[common[0]], tested[common[0]]) else _DECLARED
             return Kinship(
                 f"training on '{trained.task}' leaks into the test set of '{scored.task}': both hold items of"
-                f" {task}'s {split} split (derived_from)",
+                f" {task}'s {split} split ({why})",
                 same_task=same,
             )
         if trained.format != scored.format:
             return Kinship(same_task=same)
-        leak = remark = None
+        leak, remark = self._repeated_ids(trained, scored), None
         for language in self._languages(trained, scored):
             found = self._compared(trained, scored, language)
             leak, remark = leak or found.leak, remark or found.remark
         return Kinship(leak, remark, same)
 
-    def _sources(self, task: str, split: Split) -> set[Node]:
-        """A split and all that it is derived from, however far back."""
-        found: set[Node] = set()
-        left: list[Node] = [(task, split)]
+    def _sources(self, task: str, split: Split) -> dict[Node, str]:
+        """A split and all that it is derived from, however far back, with what says so."""
+        found: dict[Node, str] = {}
+        left: list[tuple[Node, str]] = [((task, split), _DECLARED)]
         while left:
-            node = left.pop()
+            node, why = left.pop()
             if node not in found:
-                found.add(node)
-                left += self._parents(*node)
+                found[node] = why
+                left += [(parent, why) for parent in self._parents(*node)]
+                left += [(other, _FILES) for other in self._same_files(*node)]
         return found
+
+    def _same_files(self, task: str, split: Split) -> Iterator[Node]:
+        """Splits of the catalog that read the same files of the Hub as a split of a task of the user's own."""
+        if task in names():  # whose relations are declared
+            return
+        try:
+            own = _hub_parts(self.spec(task), split)
+        except UnknownTask:
+            return
+        for name in names() if own else ():
+            for other in get_args(Split):
+                theirs = _hub_parts(self.spec(name), other)
+                if any(key in theirs and _overlap(rows, theirs[key]) for key, rows in own.items()):
+                    yield name, other
 
     def _parents(self, task: str, split: Split) -> Iterator[Node]:
         try:
@@ -91,6 +113,28 @@ class Relations:
             return
         for other, splits in known.derived_from.get(split, {}).items():
             yield from ((other, one) for one in splits)
+
+    def _repeated_ids(self, trained: TaskPart, scored: TaskPart) -> str | None:
+        """Why not, where questions of another task bear the ids of test items, in whatever languages."""
+        if trained.format != "extractive-qa" or (trained.task, trained.source) == (scored.task, scored.source):
+            return None
+        learnt, tested = self._question_ids(trained, "train"), self._question_ids(scored, "test")
+        if not (shared := len(np.intersect1d(learnt, tested, assume_unique=True))):
+            return None
+        return (
+            f"training on '{trained.task}' leaks into the test set of '{scored.task}': {shared:,} of the"
+            f" {len(tested):,} ids of its questions are those of training items"
+        )
+
+    def _question_ids(self, part: TaskPart, split: Split) -> Keys:
+        """Of all languages that are at hand."""
+        spec = self.spec(part.task)
+        source = spec.sources[part.source]
+        if not isinstance(source, Local | Hub) or "id" not in source.columns:
+            return np.zeros(0, np.uint64)
+        here = [code for code in part.languages if data.at_hand(spec, part.source, code, split)]
+        found = [self._keys(part.task, part.source, code, split, True) for code in here]
+        return np.unique(np.concatenate([np.zeros(0, np.uint64), *found]))
 
     def _languages(self, trained: TaskPart, scored: TaskPart) -> list[str]:
         """In which texts are compared: one of them is enough where both sides have the same items in each."""
@@ -116,16 +160,18 @@ class Relations:
         learnt, tested = (self._keys(part.task, part.source, language, split) for part, split in sides)
         return _judged(learnt, tested, trained, scored, language)
 
-    def _found(self, task: str, source: str, language: str, split: str) -> Keys:
-        """The keys of a split's items, kept by the fingerprint of its content."""
+    def _found(self, task: str, source: str, language: str, split: str, ids: bool = False) -> Keys:
+        """The keys of a split's items, or of their ids, kept by the fingerprint of its content."""
         spec = self.spec(task)
+        made = id_keys if ids else keys
         if self._kept is None:
-            return keys(data.stream(spec, source, language, split))
-        path = self._kept / f"{data.fingerprint(spec, source, {split: [language]})}.{VERSION}.npy"
+            return made(data.stream(spec, source, language, split))
+        kind = ".ids" if ids else ""
+        path = self._kept / f"{data.fingerprint(spec, source, {split: [language]})}{kind}.{VERSION}.npy"
         try:
             return np.asarray(np.load(path, allow_pickle=False), dtype=np.uint64)
         except (OSError, ValueError):
-            found = keys(data.stream(spec, source, language, split))
+            found = made(data.stream(spec, source, language, split))
         with suppress(OSError):  # what cannot be kept is computed again next time
             write_stream(path, lambda temporary: _save(temporary, found))
         return found
@@ -148,9 +194,38 @@ def keys(examples: Iterable[Example]) -> Keys:
     for one in examples:
         text = "\x1f".join(sorted(" ".join(unicodedata.normalize("NFKC", t).lower().split()) for t in _texts(one)))
         content = text.encode(errors="surrogatepass")
-        hashed = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
-        found.append(hashed & ~1 | (len(content) >= LONG))
+        found.append(_hashed(content) & ~1 | (len(content) >= LONG))
     return np.unique(np.asarray(found, dtype=np.uint64))
+
+
+def id_keys(examples: Iterable[Example]) -> Keys:
+    """Hashes of the ids that are long enough to name one question everywhere."""
+    found = array("Q", (_hashed(one.id.encode(errors="surrogatepass")) for one in examples if len(one.id) >= ID))
+    return np.unique(np.asarray(found, dtype=np.uint64))
+
+
+def _hashed(content: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+
+
+def _hub_parts(spec: TaskSpec, split: Split) -> dict[tuple[str, str, str], HubRows]:
+    """What a split reads on the Hub: dataset, configuration and split there."""
+    found = {}
+    for source in (one for one in spec.sources.values() if isinstance(one, Hub)):
+        for language in spec.languages:
+            if (rows := source.rows(language, split)) is not None:
+                code = source.codes.get(language, language)
+                names_ = (source.dataset, rows.config or source.config, rows.split)
+                dataset, config, part = (one.replace("{language}", code) for one in names_)
+                found[dataset, config, part] = rows
+    return found
+
+
+def _overlap(one: HubRows, other: HubRows) -> bool:
+    """Whether two choices of rows of the same files may share some: all but different remainders of one fold."""
+    if one.fold is None or other.fold is None or one.fold.of != other.fold.of:
+        return True
+    return bool({*one.fold.keep} & {*other.fold.keep})
 
 
 def _texts(one: Example) -> tuple[str, ...]:
