@@ -192,6 +192,49 @@ def test_folds_part_a_file(data: Path) -> None:
     assert not {example.id for example in kept[0]} & {example.id for example in kept[1]}
 
 
+def test_folds_go_by_a_number_where_languages_lack_rows(data: Path) -> None:
+    """The same items on each side, whatever their place in the file; a fold of its own names other data."""
+    rows = [{"n": f"item/{n}", "p": "p", "q": "why", "c1": "a", "c2": "b", "label": 0} for n in range(20)]
+    write_rows(data / "en.jsonl", rows)
+    write_rows(data / "th.jsonl", rows[3:])
+    sides = {
+        side: choices(fold={"of": 10, "keep": keep, "by": "n"})
+        for side, keep in (("train", [0, 1, 2, 3, 4, 5, 6, 7, 8]), ("dev", [9]))
+    }
+    found = {
+        (side, language): {one.id for one in load(spec, "local", language, "test")}
+        for side, spec in sides.items()
+        for language in ("en", "th")
+    }
+    assert found["dev", "en"] == found["dev", "th"] == {"item/9", "item/19"}
+    assert found["train", "th"] == {f"item/{n}" for n in range(3, 19) if n != 9}
+    assert all(len(ids) == sizes(sides[side], "local", language, "test") for (side, language), ids in found.items())
+    plain = choices(fold={"of": 10, "keep": [9]})
+    assert fingerprint(plain, "local", {"test": ["en"]}) != fingerprint(sides["dev"], "local", {"test": ["en"]})
+    write_rows(data / "en.jsonl", [{**rows[0], "n": "none"}])
+    with pytest.raises(DataError, match=r"en\.jsonl:1: the fold goes by the column 'n', which should end in a number"):
+        load(sides["dev"], "local", "en", "test")
+    with pytest.raises(ValueError, match="the conll reader gives no column to fold by"):
+        tags(fold={"of": 2, "keep": [0], "by": "n"})
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("the cat\tno", r"a\.tsv:1: has 2 words and 1 tags"),
+        (" \tno", r"a\.tsv:1: has 0 words and 1 tags"),
+        ("the cat\tno V", r"a\.tsv:1: unknown label 'V'"),
+    ],
+)
+def test_sentences_with_a_tag_too_few_are_named(data: Path, line: str, message: str) -> None:
+    spec = task("tagging", "tsv", {"words": 0, "tags": 1}, {"train": {"paths": "a.tsv"}})
+    (data / "a.tsv").write_text("the cat\tno yes\n")
+    assert load(spec, "local", "en", "train") == [TaggingExample("train-0", ("the", "cat"), (0, 1))]
+    (data / "a.tsv").write_text(f"{line}\n")
+    with pytest.raises(DataError, match=message):
+        load(spec, "local", "en", "train")
+
+
 def test_the_fingerprint_follows_bytes_and_reading_only(data: Path) -> None:
     path = data / "a-en.tsv"
     path.write_text("a\tb\tno\n")

@@ -343,7 +343,8 @@ class _Reading:
         number = value if isinstance(value, int) and not isinstance(value, bool) else -1
         if 0 <= number < len(labels) and str(number) not in meant:
             return number
-        name = meant.get(str(value), str(value))
+        written = str(value).strip()  # a label may carry a space or the end of its line
+        name = meant.get(written, written)
         if name not in labels:
             raise DataError(f"{self._place}: unknown label {name!r}; {self._known(name)}")
         return labels.index(name)
