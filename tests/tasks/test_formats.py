@@ -16,6 +16,7 @@ from adapterx.tasks.formats import encode, encode_stream
 from adapterx.tasks.formats import sequences as shared
 from adapterx.tasks.formats.sequences import pieces
 from tests.arrays import same
+from tests.tasks.qa import questions
 
 BOS, EOS, UNKNOWN = 0, 2, 3
 WORDS = ["the", "days", "playing", "3", "ago", "ภาษาไทย", "我们", "今天去学校", "مرحبا", "x", "zzzzzzzz"]
@@ -223,10 +224,10 @@ def test_running_text_becomes_examples_of_one_sequence_each(tokenizer: Any) -> N
     assert encoded.example_reads.tolist() == encoded.example_labels.tolist() == [0] * 6
 
 
-@pytest.mark.parametrize("task", ["time-order", "time-latest", "time-mentions", "cldr-text"])
+@pytest.mark.parametrize("task", ["time-order", "time-latest", "time-mentions", "cldr-text", "squad"])
 def test_a_stream_is_encoded_like_a_list(task: str, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = find(task)
-    examples = load(spec, "embedded", "en", "train", limit=50)
+    examples = questions(count=50) if task == "squad" else load(spec, "embedded", "en", "train", limit=50)
     whole = encode(examples, spec, tokenizer, 8)
     monkeypatch.setattr(formats, "_TOGETHER", 7)
     parts = encode_stream(iter(examples), spec, tokenizer, 8)
