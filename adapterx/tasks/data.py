@@ -31,7 +31,7 @@ def load(spec: TaskSpec, source: str, language: str, split: str, limit: int | No
 
 
 def stream(spec: TaskSpec, source: str, language: str, split: str, limit: int | None = None) -> Iterator[Example]:
-    """The same, one after another: of a dataset on the Hub only a batch of rows is in memory at a time."""
+    """The same, one after another: only a batch of rows is in memory at a time, of SQuAD's JSON a file."""
     chosen, known = _source(spec, source), _split(split)
     examples: Iterator[Example]
     if isinstance(chosen, Embedded):
@@ -43,7 +43,7 @@ def stream(spec: TaskSpec, source: str, language: str, split: str, limit: int | 
     elif isinstance(chosen, Sentences):
         examples = sentences.examples(cast(Iterator[QAExample], stream(*_asked(chosen), language, split)))
     else:
-        examples = iter(local.load(spec, chosen, language, known))
+        examples = local.stream(spec, chosen, language, known)
     if spec.format != "retrieval":
         return islice(examples, limit)
     if isinstance(chosen, Hub):

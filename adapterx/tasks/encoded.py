@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,31 +86,6 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.ids)
-
-
-def joined(parts: Sequence[Encoded], ids: Sequence[str]) -> Encoded:
-    """The examples of several parts, one part after another, under ids that name them all."""
-
-    def end_to_end(name: str) -> Any:
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    def shifted(name: str, target: str) -> NDArray[np.int64]:
-        starts = offsets([len(getattr(part, target)) for part in parts]).tolist()
-        return np.concatenate([getattr(part, name) + start for part, start in zip(parts, starts, strict=False)])
-
-    def delimiting(name: str) -> NDArray[np.int64]:
-        return offsets(np.concatenate([np.diff(getattr(part, name)) for part in parts]))
-
-    return Encoded(
-        ids=ids,
-        tokens=end_to_end("tokens"),
-        sequence_offsets=delimiting("sequence_offsets"),
-        example_sequences=delimiting("example_sequences"),
-        read_tokens=shifted("read_tokens", "tokens"),
-        example_reads=delimiting("example_reads"),
-        labels=end_to_end("labels"),
-        example_labels=delimiting("example_labels"),
-    )
 
 
 def reads_of(data: Encoded, sequences: NDArray[np.int64]) -> NDArray[np.int64]:

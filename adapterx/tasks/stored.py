@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, overload
@@ -50,11 +50,11 @@ class StoredTexts(Sequence[str]):
     """
 
     def __init__(self, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
-        self._text = text
-        self._offsets = offsets
+        self.text = text
+        self.offsets = offsets
 
     def __len__(self) -> int:
-        return len(self._offsets) - 1
+        return len(self.offsets) - 1
 
     @overload
     def __getitem__(self, place: int) -> str: ...
@@ -71,21 +71,18 @@ class StoredTexts(Sequence[str]):
             yield from self._decoded(start, min(start + _BLOCK, len(self)))
 
     def _decoded(self, start: int, stop: int) -> Iterator[str]:
-        bounds = self._offsets[start : stop + 1].tolist()
-        text = self._text[bounds[0] : bounds[-1]].tobytes()
+        bounds = self.offsets[start : stop + 1].tolist()
+        text = self.text[bounds[0] : bounds[-1]].tobytes()
         for first, last in pairwise(bounds):
             yield text[first - bounds[0] : last - bounds[0]].decode(errors=_SURROGATES)
 
 
-def packed_ids(ids: Iterable[str]) -> StoredTexts:
-    """Ids as bytes end to end: many of them take a fraction of the memory of as many objects."""
-    text: bytearray = bytearray()
-    lengths: list[int] = []
-    for id in ids:
-        before = len(text)
-        text += id.encode(errors=_SURROGATES)
-        lengths.append(len(text) - before)
-    return StoredTexts(np.frombuffer(bytes(text), dtype=np.uint8), offsets(np.asarray(lengths, dtype=np.int64)))
+def as_bytes(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Offsets of texts, and the texts as UTF-8 bytes end to end: a fraction of the memory of as many objects."""
+    if isinstance(texts, StoredTexts):
+        return texts.offsets, texts.text
+    parts = [text.encode(errors=_SURROGATES) for text in texts]
+    return offsets([len(part) for part in parts]), np.frombuffer(b"".join(parts), dtype=np.uint8)
 
 
 def write(path: Path, encoded: Encoded, key: str) -> None:
@@ -130,16 +127,11 @@ def _passages(arrays: dict[str, Any]) -> Passages | None:
 
 def _arrays(encoded: Encoded) -> dict[str, NDArray[Any]]:
     own = {name: getattr(encoded, name) for name in (*_OFFSETS, "tokens")}
-    own["id_offsets"], own["id_text"] = _joined(encoded.ids)
+    own["id_offsets"], own["id_text"] = as_bytes(encoded.ids)
     if encoded.passages is not None:
-        own["text_offsets"], own["text"] = _joined(encoded.passages.texts)
+        own["text_offsets"], own["text"] = as_bytes(encoded.passages.texts)
         own |= {name: getattr(encoded.passages, name) for name in ("example_texts", "characters")}
     return {name: np.ascontiguousarray(own[name], dtype=type_) for name, type_ in _TYPES.items() if name in own}
-
-
-def _joined(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    parts = [text.encode(errors=_SURROGATES) for text in texts]
-    return offsets([len(part) for part in parts]), np.frombuffer(b"".join(parts), dtype=np.uint8)
 
 
 def _places(lengths: Mapping[str, int]) -> dict[str, tuple[int, int]]:

@@ -14,13 +14,18 @@ from adapterx.tasks.catalog import find
 from adapterx.tasks.data import load, sizes
 from adapterx.tasks.encoded import Encoded, offsets, reads_of
 from adapterx.tasks.examples import Answer, QAExample
-from adapterx.tasks.formats import encode
-from adapterx.tasks.formats.extractive_qa import windows
+from adapterx.tasks.formats import encode, extractive_qa
 from adapterx.tasks.stored import read, write
 from tests.arrays import same
 from tests.tasks.qa import pointing, questions, real_tokenizer
 
 BOS, EOS = 0, 2
+
+
+def windows(tokens: int, room: int, stride: int) -> list[tuple[int, int]]:
+    """Those of one passage, which stands behind another."""
+    found = extractive_qa.windows(np.array([room + 1, tokens]), np.array([room, room]), stride)
+    return [(int(first), int(last)) for passage, first, last in zip(*found, strict=True) if passage]
 
 
 @pytest.mark.parametrize("max_length", [8, 12, 19, 40, 384])
@@ -59,7 +64,7 @@ def test_a_short_pair_is_written_as_the_library_writes_it(tokenizer: Any) -> Non
     ("tokens", "room", "stride"), [(0, 5, 3), (5, 5, 3), (6, 5, 3), (40, 7, 7), (40, 7, 9), (9, 1, 3)]
 )
 def test_windows_are_no_longer_than_their_room(tokens: int, room: int, stride: int) -> None:
-    found = list(windows(tokens, room, stride))
+    found = windows(tokens, room, stride)
     assert all(last - first <= room for first, last in found)
     assert {token for first, last in found for token in range(first, last)} == set(range(tokens))
     assert all(after[0] - before[0] == min(stride, room) for before, after in pairwise(found))

@@ -13,7 +13,10 @@ from adapterx.tasks.data import load
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample, TextExample
 from adapterx.tasks.formats import encode, encode_stream
+from adapterx.tasks.formats import sequences as shared
+from adapterx.tasks.formats.sequences import pieces
 from tests.arrays import same
+from tests.tasks.qa import questions
 
 BOS, EOS, UNKNOWN = 0, 2, 3
 WORDS = ["the", "days", "playing", "3", "ago", "ภาษาไทย", "我们", "今天去学校", "مرحبا", "x", "zzzzzzzz"]
@@ -71,6 +74,37 @@ def test_pairs_are_cut_longest_first(tokenizer: Any, max_length: int) -> None:
             # The shorter text loses nothing unless both exceed their half.
             assert kept[0] == first if first <= room // 2 else kept[0] >= min(first, room // 2)
             assert kept[1] == second if second <= room // 2 else kept[1] >= min(second, room // 2)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("max_length", [8, 9, 12, 15])
+def test_what_is_cut_is_what_the_library_cuts(
+    tokenizer: Any, max_length: int, side: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizer, "truncation_side", side)
+    first, second = ["the", "in", "days", "ago"] * 4, ["x", "3", "playing"] * 4
+    texts = [(" ".join(first[:one]), " ".join(second[:two])) for one in range(13) for two in range(13)]
+    examples = [PairExample("", one, pair, 0) for one, two in texts for pair in (two, None)]
+    found = sequences(encode(examples, find("time-order"), tokenizer, max_length))
+    cut = {"truncation": "longest_first", "max_length": max_length}
+    ones, twos = map(list, zip(*texts, strict=True))
+    assert found[::2] == tokenizer(ones, twos, **cut)["input_ids"]
+    assert found[1::2] == tokenizer(ones, **cut)["input_ids"]
+
+
+def test_a_text_that_stands_in_several_sequences_is_tokenised_once(
+    tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def noted(texts: list[str], *args: Any) -> Any:
+        seen.extend(texts)
+        return pieces(texts, *args)
+
+    monkeypatch.setattr(shared, "pieces", noted)
+    examples = [ChoiceExample(str(n), f"the days {n // 2}", ("ago", "x", f"in {n}"), 0) for n in range(8)]
+    encode(examples, find("time-latest"), tokenizer, 32)
+    assert len(seen) == len(set(seen)) == 4 + 2 + 8
 
 
 def test_reads_of_sequences_point_at_their_start(tokenizer: Any) -> None:
@@ -190,10 +224,10 @@ def test_running_text_becomes_examples_of_one_sequence_each(tokenizer: Any) -> N
     assert encoded.example_reads.tolist() == encoded.example_labels.tolist() == [0] * 6
 
 
-@pytest.mark.parametrize("task", ["time-order", "time-latest", "time-mentions", "cldr-text"])
+@pytest.mark.parametrize("task", ["time-order", "time-latest", "time-mentions", "cldr-text", "squad"])
 def test_a_stream_is_encoded_like_a_list(task: str, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = find(task)
-    examples = load(spec, "embedded", "en", "train", limit=50)
+    examples = questions(count=50) if task == "squad" else load(spec, "embedded", "en", "train", limit=50)
     whole = encode(examples, spec, tokenizer, 8)
     monkeypatch.setattr(formats, "_TOGETHER", 7)
     parts = encode_stream(iter(examples), spec, tokenizer, 8)

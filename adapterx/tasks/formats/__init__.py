@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, cast
 
-from adapterx.tasks.encoded import Encoded, joined
+from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.examples import (
     ChoiceExample,
     Example,
@@ -19,7 +18,7 @@ from adapterx.tasks.examples import (
     TextExample,
 )
 from adapterx.tasks.formats import extractive_qa, masked_lm, multiple_choice, pair_classification, retrieval, tagging
-from adapterx.tasks.stored import packed_ids
+from adapterx.tasks.growing import Growing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -30,23 +29,21 @@ VERSION = 1
 """Raised whenever a module here would make other arrays of the same examples."""
 
 _TOGETHER = 16384  # examples that are Python objects at once
-_JOINABLE: tuple[Format, ...] = ("pair-classification", "tagging", "multiple-choice", "retrieval", "masked-lm")
-"""Formats whose arrays are all that `joined` knows of."""
 
 
 def encode_stream(
     examples: Iterable[Example], spec: TaskSpec, tokenizer: PreTrainedTokenizerFast, max_length: int
 ) -> Encoded:
     """What `encode` makes of all of them, a part at a time, so that no more than a part is in memory as text."""
-    if spec.format not in _JOINABLE:
-        return encode(list(examples), spec, tokenizer, max_length)
-    rest, parts = iter(examples), []
-    while chunk := list(islice(rest, _TOGETHER)):
-        part = encode(chunk, spec, tokenizer, max_length)
-        parts.append(part if len(chunk) < _TOGETHER else replace(part, ids=packed_ids(part.ids)))
-    if len(parts) < 2:
-        return parts[0] if parts else encode([], spec, tokenizer, max_length)
-    return joined(parts, packed_ids(one for part in parts for one in part.ids))
+    rest = iter(examples)
+    chunk = list(islice(rest, _TOGETHER))
+    if len(chunk) < _TOGETHER:
+        return encode(chunk, spec, tokenizer, max_length)
+    found = Growing()
+    while chunk:
+        found.add(encode(chunk, spec, tokenizer, max_length))
+        chunk = list(islice(rest, _TOGETHER))
+    return found.encoded()
 
 
 def encode(examples: Sequence[Example], spec: TaskSpec, tokenizer: PreTrainedTokenizerFast, max_length: int) -> Encoded:

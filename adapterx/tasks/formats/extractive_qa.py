@@ -7,7 +7,8 @@ whole answer points at its <s>.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from adapterx.tasks.encoded import Encoded, Passages, offsets
 from adapterx.tasks.examples import QAExample
-from adapterx.tasks.formats.sequences import CHUNK, Sequences
+from adapterx.tasks.formats.sequences import CHUNK, Sequences, pieces, slices
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -25,85 +26,107 @@ STRIDE = 128
 QUESTION = 64
 """Tokens of a question that are kept; half of the sequence where that is less."""
 _SPECIAL = 4  # <s>, </s></s> and </s>
+_NOWHERE = -1, -1
 
 
 def encode(examples: Sequence[QAExample], tokenizer: PreTrainedTokenizerFast, max_length: int) -> Encoded:
     """Encode questions with every window of their passage. Of several right answers the first is the label."""
     sequences = Sequences()
-    reads: list[NDArray[np.int64]] = []
-    characters: list[NDArray[np.int32]] = []
-    labels: list[int] = []
-    windows_of, reads_of = [], []
-    for example, question, tokens, places in _tokenised(examples, tokenizer):
-        asked = question[: min(QUESTION, (max_length - _SPECIAL) // 2)]
-        gold = _span(example, places)
-        before = len(sequences)
-        reads_of.append(0)
-        for first, last in windows(len(tokens), max_length - _SPECIAL - len(asked), min(STRIDE, max_length // 3)):
-            start = sequences.size
-            body = start + len(asked) + _SPECIAL - 1 + np.arange(last - first)
-            reads += [np.array([start]), body]
-            characters += [np.zeros((1, 2), np.int32), places[first:last]]
-            inside = gold is not None and first <= gold[0] and gold[1] < last
-            labels += [gold[0] - first + 1, gold[1] - first + 1] if gold is not None and inside else [0, 0]
-            reads_of[-1] += 1 + last - first
-            eos = tokenizer.eos_token_id
-            sequences.append((tokenizer.bos_token_id, *asked, eos, eos, *tokens[first:last], eos))
-        windows_of.append(len(sequences) - before)
-    tokens_, bounds = sequences.arrays()
+    chunks = [examples[start : start + CHUNK] for start in range(0, len(examples), CHUNK)]
+    parts = [_together(chunk, tokenizer, max_length, sequences) for chunk in chunks]
+    tokens, bounds = sequences.arrays()
+    windows_of = np.concatenate([np.zeros(0, np.int64), *(part.windows for part in parts)])
+    answers = np.concatenate([np.zeros((0, 2), np.int64), *(part.answers for part in parts)])
+    bodies = np.concatenate([np.zeros(0, np.int64), *(part.bodies for part in parts)])
+    example_sequences = offsets(windows_of)
+    # Each window is read at its <s>, and at its passage, which the last </s> follows.
+    starts = np.stack([bounds[:-1], bounds[1:] - 1 - bodies], axis=1)
+    reads = slices(starts.reshape(-1), np.stack([np.ones_like(bodies), bodies], axis=1).reshape(-1))
     return Encoded(
         ids=tuple(example.id for example in examples),
-        tokens=tokens_,
+        tokens=tokens,
         sequence_offsets=bounds,
-        example_sequences=offsets(windows_of),
-        read_tokens=np.concatenate([np.zeros(0, np.int64), *reads]),
-        example_reads=offsets(reads_of),
-        labels=np.asarray(labels, dtype=np.int64),
-        example_labels=2 * offsets(windows_of),
+        example_sequences=example_sequences,
+        read_tokens=reads,
+        example_reads=offsets(1 + bodies)[example_sequences],
+        labels=answers.reshape(-1),
+        example_labels=2 * example_sequences,
         passages=Passages(
-            characters=np.concatenate([np.zeros((0, 2), np.int32), *characters]).reshape(-1),
+            characters=np.concatenate([np.zeros(0, np.int32), *(part.characters for part in parts)]),
             texts=tuple(text for one in examples for text in (one.context, *(answer.text for answer in one.answers))),
             example_texts=offsets([1 + len(example.answers) for example in examples]),
         ),
     )
 
 
-def windows(tokens: int, room: int, stride: int) -> Iterator[tuple[int, int]]:
-    """Slices of a passage, at least one, that hold at most `room` tokens each and together all of them."""
-    first = 0
-    while first + room < tokens:
-        yield first, first + room
-        first += min(stride, room)
-    yield first, tokens
+@dataclass(frozen=True, slots=True)
+class _Windows:
+    """What a chunk of m examples has beside its w token sequences.
 
-
-def _tokenised(
-    examples: Sequence[QAExample], tokenizer: PreTrainedTokenizerFast
-) -> Iterator[tuple[QAExample, list[int], list[int], NDArray[np.int32]]]:
-    """Every example with the tokens of its question, those of its passage and the characters that they cover.
-
-    Questions about one passage follow each other in most files, and it is tokenised once for them.
+    windows     int64 (m)      of each example
+    bodies      int64 (w)      tokens of the passage in each window
+    answers     int64 (w, 2)   labels
+    characters  int32 (2 R)    as `Passages` has them
     """
-    for start in range(0, len(examples), CHUNK):
-        chunk = examples[start : start + CHUNK]
-        passages = list(dict.fromkeys(example.context for example in chunk))
-        plain = {"add_special_tokens": False, "return_attention_mask": False, "verbose": False}
-        asked = tokenizer([example.question for example in chunk], **plain)["input_ids"]
-        read = tokenizer(passages, return_offsets_mapping=True, **plain)
-        found = zip(read["input_ids"], read["offset_mapping"], strict=True)
-        tokens = {
-            passage: (ids, np.array(places, np.int32).reshape(-1, 2))
-            for passage, (ids, places) in zip(passages, found, strict=True)
-        }
-        for example, question in zip(chunk, asked, strict=True):
-            yield (example, question, *tokens[example.context])
+
+    windows: NDArray[np.int64]
+    bodies: NDArray[np.int64]
+    answers: NDArray[np.int64]
+    characters: NDArray[np.int32]
 
 
-def _span(example: QAExample, places: NDArray[np.int32]) -> tuple[int, int] | None:
-    """The first and the last token that share a character with the answer, None where there is none."""
+def _together(
+    examples: Sequence[QAExample], tokenizer: PreTrainedTokenizerFast, max_length: int, into: Sequences
+) -> _Windows:
+    """Put the windows of a chunk at the end. A passage is tokenised once for all of its questions."""
+    places: dict[str, int] = {}
+    of_passage = np.array([places.setdefault(example.context, len(places)) for example in examples])
+    asked = pieces([example.question for example in examples], tokenizer)
+    read = pieces(list(places), tokenizer, characters=True)
+    assert read.characters is not None
+    question = np.minimum(asked.lengths, min(QUESTION, (max_length - _SPECIAL) // 2))
+    room = max_length - _SPECIAL - question
+    example, first, last = windows(read.lengths[of_passage], room, min(STRIDE, max_length // 3))
+    passage = read.starts[of_passage[example]] + first
+    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+    source = np.concatenate([np.array([bos, eos, eos], np.int32), asked.tokens, read.tokens])
+    starts, lengths = np.ones((2, len(example), 5), np.int64)
+    starts[:, 0], starts[:, 1] = 0, 3 + asked.starts[example]
+    starts[:, 3] = 3 + len(asked.tokens) + passage
+    lengths[:, 1], lengths[:, 2], lengths[:, 3] = question[example], 2, last - first
+    into.extend(source[slices(starts.reshape(-1), lengths.reshape(-1))], lengths.sum(axis=1))
+    # <s> has no characters: 0 and 0, the first row.
+    characters = np.concatenate([np.zeros((1, 2), np.int32), read.characters])
+    rows = np.stack([np.zeros_like(passage), 1 + passage], axis=1)
+    shown = slices(rows.reshape(-1), np.stack([np.ones_like(first), last - first], axis=1).reshape(-1))
+    of_token = np.split(read.characters, read.starts[1:])
+    spans = np.array([_span(one, of_token[at]) for one, at in zip(examples, of_passage.tolist(), strict=True)])
+    gold = spans[example]
+    inside = (gold[:, 0] >= first) & (gold[:, 1] < last)
+    answers = np.where(inside[:, None], gold - first[:, None] + 1, 0)
+    return _Windows(np.bincount(example, minlength=len(examples)), last - first, answers, characters[shown].reshape(-1))
+
+
+def windows(
+    tokens: NDArray[np.int64], room: NDArray[np.int64], stride: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Slices of passages, at least one of each, that hold at most `room` tokens and together all of them.
+
+    Returns:
+        Of each slice its passage, its first token and the one behind its last; (w,) each.
+    """
+    step = np.minimum(stride, room)
+    count = 1 + np.maximum(0, -(-(tokens - room) // step))
+    passage = np.repeat(np.arange(len(tokens)), count)
+    first = slices(np.zeros_like(count), count) * step[passage]
+    return passage, first, np.minimum(first + room[passage], tokens[passage])
+
+
+def _span(example: QAExample, places: NDArray[np.int32]) -> tuple[int, int]:
+    """The first and the last token that share a character with the answer, -1 twice where there is none."""
     if not example.answers:
-        return None
+        return _NOWHERE
     answer = example.answers[0]
     stop = answer.start + len(answer.text)
     tokens = np.flatnonzero((places[:, 0] < stop) & (places[:, 1] > answer.start))
-    return (int(tokens[0]), int(tokens[-1])) if len(tokens) else None
+    return (int(tokens[0]), int(tokens[-1])) if len(tokens) else _NOWHERE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.examples import TextExample
-from adapterx.tasks.formats.sequences import CHUNK, Sequences
+from adapterx.tasks.formats.sequences import CHUNK, Sequences, pieces, slices
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -24,21 +23,25 @@ def encode(examples: Sequence[TextExample], tokenizer: PreTrainedTokenizerFast, 
     A text that tokenises to nothing is left out.
     """
     sequences, ids, room = Sequences(), [], max_length - _SPECIAL
+    special = np.array([tokenizer.bos_token_id, tokenizer.eos_token_id], np.int32)
     for start in range(0, len(examples), CHUNK):
         chunk = examples[start : start + CHUNK]
-        texts = [example.text for example in chunk]
-        batch = tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)
-        for example, tokens in zip(chunk, batch["input_ids"], strict=True):
-            for first in range(0, len(tokens), room):
-                part = array("i", tokens[first : first + room])
-                sequences.append((tokenizer.bos_token_id, *part, tokenizer.eos_token_id))
-                ids.append(example.id if len(tokens) <= room else f"{example.id}+{first // room}")
-    tokens_, bounds = sequences.arrays()
+        found = pieces([example.text for example in chunk], tokenizer)
+        parts = -(-found.lengths // room)
+        owner, part = np.repeat(np.arange(len(chunk)), parts), slices(np.zeros_like(parts), parts)
+        starts, lengths = np.ones((2, len(owner), 3), np.int64)
+        starts[:, 0], starts[:, 1] = 0, _SPECIAL + found.starts[owner] + part * room
+        lengths[:, 1] = np.minimum(found.lengths[owner] - part * room, room)
+        source = np.concatenate([special, found.tokens])
+        sequences.extend(source[slices(starts.reshape(-1), lengths.reshape(-1))], lengths.sum(axis=1))
+        for example, count in zip(chunk, parts.tolist(), strict=True):
+            ids += [example.id] if count == 1 else [f"{example.id}+{number}" for number in range(count)]
+    tokens, bounds = sequences.arrays()
     nothing = np.zeros(0, np.int64)
     none_each = np.zeros(len(ids) + 1, np.int64)
     return Encoded(
         ids=tuple(ids),
-        tokens=tokens_,
+        tokens=tokens,
         sequence_offsets=bounds,
         example_sequences=np.arange(len(ids) + 1, dtype=np.int64),
         read_tokens=nothing,

@@ -6,16 +6,16 @@ utils_preprocess/utils_udpos.py), and gives a word that tokenises to nothing the
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adapterx.tasks.encoded import Encoded, offsets
 from adapterx.tasks.examples import TaggingExample
-from adapterx.tasks.formats.sequences import Sequences
+from adapterx.tasks.formats.sequences import pieces, slices
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -28,50 +28,57 @@ def encode(examples: Sequence[TaggingExample], tokenizer: PreTrainedTokenizerFas
 
     Only a single word longer than a whole sequence loses subwords, never its first one.
     """
-    sequences, reads = Sequences(), array("q")
-    per_example = []
-    for words in _words(examples, tokenizer):
-        before = len(sequences)
-        for window in _windows([word[: max_length - _SPECIAL] for word in words], max_length - _SPECIAL):
-            sequence = [tokenizer.bos_token_id]
-            for word in window:
-                reads.append(sequences.size + len(sequence))
-                sequence.extend(word)
-            sequence.append(tokenizer.eos_token_id)
-            sequences.append(sequence)
-        per_example.append(len(sequences) - before)
-    tokens, bounds = sequences.arrays()
+    room = max_length - _SPECIAL
+    source, starts, lengths = _words(examples, tokenizer)
+    lengths = np.minimum(lengths, room)
     example_words = offsets([len(example.words) for example in examples])
+    cuts = _cuts(lengths, example_words, room)
+    # Each sequence is <s>, its words, </s>: as many slices as words and two more.
+    words = np.diff(np.append(cuts, len(lengths)))
+    sequence = np.repeat(np.arange(len(cuts)), words)
+    place = np.arange(len(lengths)) + 2 * sequence + 1
+    begins = cuts + 2 * np.arange(len(cuts))
+    bos, eos = len(source) - 2, len(source) - 1
+    all_starts, all_lengths = np.empty((2, len(lengths) + 2 * len(cuts)), np.int64)
+    all_starts[place], all_lengths[place] = starts, lengths
+    all_starts[begins], all_starts[begins + words + 1] = bos, eos
+    all_lengths[begins] = all_lengths[begins + words + 1] = 1
+    token_of = offsets(all_lengths)
     return Encoded(
         ids=tuple(example.id for example in examples),
-        tokens=tokens,
-        sequence_offsets=bounds,
-        example_sequences=offsets(per_example),
-        read_tokens=np.asarray(reads, dtype=np.int64),
+        tokens=source[slices(all_starts, all_lengths)],
+        sequence_offsets=token_of[np.append(begins, len(all_lengths))],
+        example_sequences=np.searchsorted(cuts, example_words),
+        read_tokens=token_of[place],
         example_reads=example_words,
-        labels=np.asarray([tag for example in examples for tag in example.tags], dtype=np.int64),
+        labels=np.fromiter(chain.from_iterable(example.tags for example in examples), np.int64),
         example_labels=example_words,
     )
 
 
-def _words(examples: Sequence[TaggingExample], tokenizer: PreTrainedTokenizerFast) -> Iterator[list[list[int]]]:
-    """Per example, the subwords of each word; each distinct word is tokenised once, in one batched call."""
-    distinct = sorted({word for example in examples for word in example.words})
-    if not distinct:
-        return
-    batch = tokenizer(distinct, add_special_tokens=False, return_attention_mask=False)
-    subwords = dict(zip(distinct, batch["input_ids"], strict=True))
-    for example in examples:
-        yield [subwords[word] or [tokenizer.unk_token_id] for word in example.words]
+def _words(
+    examples: Sequence[TaggingExample], tokenizer: PreTrainedTokenizerFast
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+    """Subwords, of which each word has a slice, with <unk>, <s> and </s> behind them; each word's start and length.
+
+    Each distinct word is tokenised once.
+    """
+    places: dict[str, int] = {}
+    of_word = np.array([places.setdefault(word, len(places)) for one in examples for word in one.words], np.int64)
+    found = pieces(list(places), tokenizer)
+    special = [tokenizer.unk_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id]
+    empty = found.lengths == 0
+    starts, lengths = np.where(empty, len(found.tokens), found.starts), np.where(empty, 1, found.lengths)
+    return np.concatenate([found.tokens, np.array(special, np.int32)]), starts[of_word], lengths[of_word]
 
 
-def _windows(words: list[list[int]], room: int) -> Iterator[list[list[int]]]:
-    """As few runs of whole words as fit into `room` subwords each, filled from the left."""
-    cuts, filled = [0], 0
-    for place, word in enumerate(words):
-        if filled + len(word) > room:
-            cuts.append(place)
-            filled = 0
-        filled += len(word)
-    for first, last in pairwise([*cuts, len(words)]):
-        yield words[first:last]
+def _cuts(lengths: NDArray[np.int64], sentences: NDArray[np.int64], room: int) -> NDArray[np.int64]:
+    """The first word of each sequence: as few runs of whole words as fit into `room` each, filled from the left."""
+    ends = offsets(lengths)
+    cuts = [sentences[:-1]]
+    for sentence in np.flatnonzero(np.diff(ends[sentences]) > room):
+        first, last = sentences[sentence : sentence + 2]
+        while ends[last] - ends[first] > room:
+            first = np.searchsorted(ends, ends[first] + room, side="right") - 1
+            cuts.append(np.array([first]))
+    return np.sort(np.concatenate(cuts))

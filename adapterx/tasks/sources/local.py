@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
@@ -35,31 +35,50 @@ def root() -> Path:
     return Path(os.environ.get(ENVIRONMENT) or DEFAULT_ROOT)
 
 
-def load(spec: TaskSpec, source: Local, language: str, split: str) -> list[Example]:
-    """All examples of a split, in the order of the files; empty where the task has no such split."""
+def stream(spec: TaskSpec, source: Local, language: str, split: str) -> Iterator[Example]:
+    """The examples of a split, in the order of the files; none where the task has no such split.
+
+    Rows are read when their turn comes, of SQuAD's JSON a file at a time. Raises DataError naming file and row.
+    """
     files = source.files(language, split)
     if files is None:
-        return []
-    labels = _given_labels(files)
-    examples: list[Example] = []
+        return
+    seen: set[str] = set()
+    for number, (place, row, given) in enumerate(_labelled(source, files, language)):
+        if not kept(files.fold, number, place, row):
+            continue
+        name = f"{split}-{number}"
+        if source.reader == "squad":
+            found: Iterable[Example | None] = squad.examples(place, row, name, "id" in source.columns, source.misplaced)
+        else:
+            found = (example(spec, source, name, place, row, given),)
+        for one in found:
+            if one is None:
+                continue
+            if split == "test":
+                if one.id in seen:
+                    # A report pairs scores by item, so an id must mean one item.
+                    raise DataError(f"{_paths(files, language)[0]}: the id '{one.id}' stands at more than one item")
+                seen.add(one.id)
+            yield one
+
+
+def _labelled(source: Local, files: Files, language: str) -> Iterator[tuple[str, Row, str | None]]:
+    """Every row with its place and, where labels stand in a file of their own, its label."""
+    if files.labels is None:
+        yield from ((place, row, None) for place, row in _rows(source, files, language))
+        return
+    path = root() / files.labels
+    labels = (line for line in _lines(path) if line)
     rows = 0
-    for number, (place, row) in enumerate(_rows(source, files, language)):
+    for place, row in _rows(source, files, language):
+        given = next(labels, None)
+        if given is None:
+            raise DataError(f"{path}: has {rows} labels, fewer than {place}")
         rows += 1
-        if labels is not None and number >= len(labels):
-            raise DataError(f"{root() / str(files.labels)}: has {len(labels)} labels, fewer than {place}")
-        if kept(files.fold, number, place, row):
-            given = None if labels is None else labels[number]
-            name = f"{split}-{number}"
-            if source.reader == "squad":
-                examples.extend(squad.examples(place, row, name, "id" in source.columns, source.misplaced))
-            elif (one := example(spec, source, name, place, row, given)) is not None:
-                examples.append(one)
-    if labels is not None and rows != len(labels):
-        raise DataError(f"{root() / str(files.labels)}: has {len(labels)} labels for {rows} rows")
-    if split == "test" and (twice := [id for id, count in Counter(e.id for e in examples).items() if count > 1]):
-        # A report pairs scores by item, so an id must mean one item.
-        raise DataError(f"{_paths(files, language)[0]}: the id '{twice[0]}' stands at more than one item")
-    return examples
+        yield place, row, given
+    if left := sum(1 for _ in labels):
+        raise DataError(f"{path}: has {rows + left} labels for {rows} rows")
 
 
 def size(source: Local, language: str, split: str) -> int:
@@ -134,15 +153,20 @@ def _digest(path: Path, _bytes: int, _modified: int) -> str:
 
 def _lines(path: Path) -> Iterator[str]:
     """Lines without their ends. Only line feeds end a line: texts may hold other separators of Unicode."""
-    for line in _text(path).split("\n"):
-        yield line.removesuffix("\r")
+    stamp(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="\n") as stream:
+            for line in stream:
+                yield line.removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        _text(path)  # which tells the byte from the start of the file
+        raise
 
 
 def _text(path: Path) -> str:
     stamp(path)
     try:
-        with path.open(encoding="utf-8-sig", newline="\n") as stream:
-            return stream.read()
+        return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
 
@@ -227,7 +251,7 @@ def _read_text(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _read_squad(path: Path) -> Iterator[tuple[str, Row]]:
-    return squad.paragraphs(path, _text(path))
+    return squad.paragraphs(path, lambda: _text(path))
 
 
 _READERS: Mapping[str, Callable[[Path], Iterator[tuple[str, Row]]]] = {
@@ -248,10 +272,6 @@ def _json(line: str, place: str) -> Row:
     if not isinstance(row, dict):
         raise DataError(f"{place}: is not a JSON object")
     return row
-
-
-def _given_labels(files: Files) -> list[str] | None:
-    return None if files.labels is None else [line for line in _lines(root() / files.labels) if line]
 
 
 def labels(name: str) -> tuple[str, ...]:
