@@ -1,0 +1,113 @@
+"""Every metric by itself, as an `evaluate.Metric`: on lists as users have them, without a network.
+
+>>> load("mlqa_f1").compute(predictions=["北京"], references=[["北京大学"]], language="zh")
+{'mlqa_f1': 0.6666666666666666}
+
+What a run computes is what these compute: they are the metrics of `adapterx.tasks.metrics` with lists for arrays. Only
+this module imports `evaluate`, which comes with `pip install 'adapterx[evaluate]'`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import datasets
+import evaluate
+import numpy as np
+
+from adapterx.tasks import metrics_qa, metrics_retrieval
+from adapterx.tasks.metrics import NAMES, metric, unit
+
+_TEXT, _NUMBER = datasets.Value("string"), datasets.Value("int64")
+_TEXTS, _NUMBERS = datasets.Sequence(_TEXT), datasets.Sequence(_NUMBER)
+_SAYS = {
+    "texts": "predictions: a text per item; references: a list of the right texts per item, empty where there is none.",
+    "rankings": "references: per query the places of its relevant candidates; predictions: the place of the nearest"
+    " candidate, then the rank of each relevant one, counted from 1.",
+    "tags": "predictions, references: a list of tags per sentence.",
+    "labels": "predictions, references: a label per item, or a list of tags per sentence; texts or whole numbers.",
+}
+_CITATIONS = {
+    "squad": "Rajpurkar et al. 2016, arXiv 1606.05250",
+    "mlqa": "Lewis et al. 2020, arXiv 1910.07475",
+    "span_f1": "Tjong Kim Sang and Buchholz 2000 (conlleval)",
+    "pair_f1": "Hu et al. 2020, arXiv 2003.11080",
+    "rank_distance": "Elmahdy et al. 2024, arXiv 2408.10536",
+}
+
+
+class Metric(evaluate.Metric):  # type: ignore[misc]
+    """One of `NAMES`; `compute` gives its value under its name, in the metric's unit: a share, or ranks.
+
+    `compute` takes the `language` of the texts beside predictions and references, which the metrics of MLQA need.
+    """
+
+    def __init__(self, name: str, **settings: Any) -> None:
+        self._scored = name
+        # Items pass through a file. In memory (`keep_in_memory`) datasets 5.0 pickles tables of pyarrow 26 and fails.
+        self._scratch = TemporaryDirectory(prefix="adapterx-metric-")
+        super().__init__(**{"cache_dir": self._scratch.name, **settings})
+
+    def _info(self) -> evaluate.MetricInfo:
+        kind = _kind(self._scored)
+        better = f"In {'ranks' if unit(self._scored).factor == 1 else '[0, 1]'}, {unit(self._scored).better} is better."
+        return evaluate.MetricInfo(
+            description=f"{self._scored} as adapterx computes it. {better}",
+            citation=next((cited for part, cited in _CITATIONS.items() if self._scored.startswith(part)), ""),
+            inputs_description=_SAYS[kind],
+            features=_features(kind),
+        )
+
+    def _compute(self, predictions: Sequence[Any], references: Sequence[Any], language: str = "") -> dict[str, float]:
+        kind = _kind(self._scored)
+        if kind == "rankings":
+            predictions, references = _arrays(predictions), _arrays(references)
+        labels: list[str] = []
+        if kind in ("labels", "tags"):
+            labels, predictions, references = _numbered(predictions, references)
+        scorer = metric(self._scored, labels)
+        statistics = scorer.statistics(references, predictions, language)
+        return {self._scored: float(scorer.value(statistics.sum(axis=0)))}
+
+
+def load(name: str, **settings: Any) -> Metric:
+    """The metric of that name; ValueError for an unknown one.
+
+    Args:
+        settings: of `evaluate.Metric`; several processes that score together share a `cache_dir`, by default it is the
+            metric's own and temporary.
+    """
+    if name not in NAMES:
+        raise ValueError(f"unknown metric {name!r}; known: {', '.join(NAMES)}")
+    return Metric(name, **settings)
+
+
+def _kind(name: str) -> str:
+    if name in metrics_qa.NAMES or name in metrics_retrieval.MINING_NAMES:
+        return "texts"
+    if name in metrics_retrieval.RANKING_NAMES:
+        return "rankings"
+    return "tags" if name == "span_f1" else "labels"
+
+
+def _features(kind: str) -> list[datasets.Features]:
+    """What may come in; texts are tried first, since a text of digits is no number."""
+    if kind == "texts":
+        return [datasets.Features({"predictions": _TEXT, "references": _TEXTS})]
+    both = {"rankings": [_NUMBERS], "tags": [_TEXTS], "labels": [_TEXT, _TEXTS, _NUMBER, _NUMBERS]}[kind]
+    return [datasets.Features({"predictions": one, "references": one}) for one in both]
+
+
+def _arrays(items: Sequence[Sequence[int]]) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    return [np.array(item, dtype=np.int64) for item in items]
+
+
+def _numbered(predictions: Sequence[Any], references: Sequence[Any]) -> tuple[list[str], list[Any], list[Any]]:
+    """The labels that occur, and both lists with their numbers for them; of single labels lists of one."""
+    both = [[item if isinstance(item, list) else [item] for item in side] for side in (predictions, references)]
+    labels = sorted({label for side in both for item in side for label in item})
+    number = {label: at for at, label in enumerate(labels)}
+    said, right = (_arrays([[number[label] for label in item] for item in side]) for side in both)
+    return labels, said, right
