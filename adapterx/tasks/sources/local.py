@@ -231,7 +231,7 @@ def _read_json(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _read_squad(path: Path) -> Iterator[tuple[str, Row]]:
-    return squad.paragraphs(path, lambda: _text(path))
+    return squad.paragraphs(path, _text(path))
 
 
 _READERS: Mapping[str, Callable[[Path], Iterator[tuple[str, Row]]]] = {
