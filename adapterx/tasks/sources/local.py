@@ -251,7 +251,7 @@ def _read_text(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _read_squad(path: Path) -> Iterator[tuple[str, Row]]:
-    return squad.paragraphs(path, lambda: _text(path))
+    return squad.paragraphs(path, _text(path))
 
 
 _READERS: Mapping[str, Callable[[Path], Iterator[tuple[str, Row]]]] = {

@@ -6,7 +6,7 @@ without answers; its `plausible_answers` are not read. `answer_start` counts cha
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adapterx.tasks.examples import Answer, QAExample
@@ -16,15 +16,16 @@ from adapterx.tasks.spec import Misplaced
 CONTEXT, QUESTIONS = "context", "qas"
 
 
-def paragraphs(path: object, read: Callable[[], str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every paragraph of a file that `read` gives, with its place for messages. Raises DataError."""
+def paragraphs(path: object, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every paragraph of a file, with its place for messages. Raises DataError."""
     try:
-        content = json.loads(read())
+        content = json.loads(text)
     except ValueError as error:
         raise DataError(f"{path}: is not JSON ({error})") from None
+    del text  # what has been read need not be kept
     articles = _list(content, "data", f"{path}")
     for article, one in enumerate(articles):
-        articles[article] = None  # what has been read need not be kept
+        articles[article] = None
         where = f"{path}: data[{article}]"
         for number, paragraph in enumerate(_list(one, "paragraphs", where)):
             place = f"{where}.paragraphs[{number}]"
