@@ -154,7 +154,9 @@ def _unknown_tasks(recipe: Recipe, facts: Facts[Task]) -> Iterator[Finding]:
     for name, intermediate in recipe.intermediates.items():
         if intermediate is not None:
             for index, task in enumerate(intermediate.tasks):
-                yield from _unknown(facts, task, intermediate.source, ("intermediates", name), ("tasks", index))
+                yield from _unknown(
+                    facts, task, intermediate.source_of(task), ("intermediates", name), ("tasks", index)
+                )
     for name, target in recipe.targets.items():
         yield from _unknown(facts, target.task, target.source, ("targets", name), ("task",))
         if target.train_task is not None:
@@ -369,7 +371,7 @@ class _Builder(Generic[Task]):
         return self.intermediates[key]
 
     def _parts(self, learnt: Intermediate, splits: tuple[str, ...], languages: tuple[str, ...]) -> tuple[TaskPart, ...]:
-        return tuple(self.facts.part(task, learnt.source, languages, splits) for task in sorted(learnt.tasks))
+        return tuple(self.facts.part(task, learnt.source_of(task), languages, splits) for task in sorted(learnt.tasks))
 
     def _languages(self, learnt: Intermediate, settings: TrainSettings) -> tuple[str, ...]:
         """Those in which all tasks of an intermediate have data."""

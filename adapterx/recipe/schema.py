@@ -12,10 +12,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     BeforeValidator,
+    Discriminator,
     Field,
     PlainSerializer,
     PositiveFloat,
     PositiveInt,
+    Tag,
     field_validator,
     model_validator,
 )
@@ -33,6 +35,12 @@ Temperature = Annotated[
     Field(gt=0.0, allow_inf_nan=True),
     BeforeValidator(lambda value: math.inf if value == "uniform" else value),
     PlainSerializer(lambda value: "uniform" if value == math.inf else value, when_used="json"),
+]
+
+
+SourceNames = Annotated[
+    Annotated[str, Tag("a name")] | Annotated[dict[str, str], Tag("by task")],
+    Discriminator(lambda value: "by task" if isinstance(value, dict) else "a name"),
 ]
 
 
@@ -115,8 +123,9 @@ class Intermediate(Model):
     """Other intermediates, each trained alone, whose adapters `fuse` and `merge` bring together. Excludes all else."""
     languages: Languages = ("en",)
     """The training languages: a code, a list, or `all`."""
-    source: str | None = None
-    """Where the data comes from, for tasks that have several sources; the task's first by default."""
+    source: SourceNames | None = None
+    """Where the data comes from, for tasks that have several sources, or each task's, by its name; a task's first by
+    default."""
     sampling: Sampling = Sampling()
     """How examples are drawn where there are several tasks or languages."""
     per_language: bool = False
@@ -125,6 +134,10 @@ class Intermediate(Model):
     """What is trained, where it is not the cell's method: for what is stacked below."""
     train: PhaseTrain | None = None
     """Training settings of its own, before those of the intermediate phase."""
+
+    def source_of(self, task: str) -> str | None:
+        """Where the data of one of the tasks comes from; None for its first source."""
+        return self.source.get(task) if isinstance(self.source, dict) else self.source
 
     @model_validator(mode="before")
     @classmethod
@@ -136,6 +149,9 @@ class Intermediate(Model):
 
     @model_validator(mode="after")
     def _learns_something(self) -> Self:
+        named = self.source if isinstance(self.source, dict) else {}
+        if unknown := [task for task in named if task not in self.tasks]:
+            raise ValueError(f"source names '{unknown[0]}', which is not among the tasks")
         if not self.tasks and self.members is None:
             raise ValueError("has neither tasks nor members")
         if self.members is not None and len(self.members) < 2:

@@ -81,7 +81,7 @@ IDS = {
     "balanced-copa": [*range(1, 11), *range(1001, 1011)],
 }
 """The rows' ids, where they decide about splits."""
-FOLDED = ("commonsenseqa", "hellaswag", "qqp")
+FOLDED = ("commonsenseqa", "cosmosqa", "hellaswag", "piqa", "qqp", "siqa")
 """Tasks whose dev split is a share of another's rows."""
 
 

@@ -1,0 +1,99 @@
+"""The recipes whose data and backbones are on the Hub can be planned: every task, language and split has its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapterx.recipe import Recipe, read
+from adapterx.tasks.catalog import find
+from adapterx.tasks.spec import Hub, HubRows
+from tests.models import config
+from tests.support.command import ROOT, adapterx, environment
+from tests.support.hub import Hub as Server
+from tests.support.hub import serve
+from tests.tasks.hub_tasks import CONVERSION, parquet
+
+NAMES = ("xstilts", "xtreme-baselines")
+SIZES = {"FacebookAI/xlm-roberta-base": (12, 768), "FacebookAI/xlm-roberta-large": (24, 1024)}
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Rows of nothing in the files that the catalog says there are, and configurations of the true sizes."""
+    rows = parquet([{"nothing": n} for n in range(40)])
+    with serve(tmp_path_factory.mktemp("xtreme") / "hub") as server:
+        datasets: dict[tuple[str, str], dict[str, bytes]] = {}
+        for task in dict.fromkeys(task for name in NAMES for task in tasks(read(ROOT / "recipes" / f"{name}.yaml"))):
+            source = find(task).sources.get("hub")
+            if isinstance(source, Hub):
+                files = dict.fromkeys(paths(source, find(task).languages), rows)
+                datasets.setdefault((source.dataset, source.revision), {}).update(files)
+        for (dataset, revision), files in datasets.items():
+            server.commit(f"datasets/{dataset}", files, revision if revision == CONVERSION else "main")
+        for model, (layers, hidden) in SIZES.items():
+            sizes = config("xlm-roberta", hidden, layers, heads=hidden // 64).to_dict() | {"vocab_size": 250002}
+            server.commit(
+                model, {"config.json": json.dumps(sizes).encode(), "tokenizer.json": b"{}", "model.safetensors": b""}
+            )
+        yield server
+
+
+def tasks(recipe: Recipe) -> Iterator[str]:
+    for learnt in recipe.intermediates.values():
+        yield from learnt.tasks if learnt is not None else ()
+    for target in recipe.targets.values():
+        yield from (target.task, target.train_task or target.task)
+
+
+def paths(source: Hub, languages: tuple[str, ...]) -> Iterator[str]:
+    for parts in source.splits.values():
+        for part in parts:
+            for language in part.languages or languages:
+                yield from _paths(source, part, source.codes.get(language, language))
+
+
+def _paths(source: Hub, part: HubRows, code: str) -> Iterator[str]:
+    layout = part.paths[0] if part.paths else "{config}/{split}/0000.parquet"
+    named = layout.replace("{config}", part.config or source.config).replace("{split}", part.split)
+    yield named.replace("{language}", code).replace("*", "0000").replace("?", "1")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is not on the Hub: CCG and BUCC 2018."""
+    root = tmp_path_factory.mktemp("data")
+    for split in ("train", "dev", "test"):
+        (root / "ccg").mkdir(exist_ok=True)
+        (root / "ccg" / f"{split}.tsv").write_text(f"A\tNP\nword\tN\n{split}\tN\n\n")
+    (root / "ccg" / "labels.txt").write_text("N\nNP\n")
+    for code in ("de", "fr", "ru", "zh"):
+        directory = root / "bucc2018" / f"{code}-en"
+        directory.mkdir(parents=True)
+        for split in ("sample", "training"):
+            for side in (code, "en"):
+                (directory / f"{code}-en.{split}.{side}").write_text(f"{side}-1\tone {split}\n{side}-2\ttwo {split}\n")
+            (directory / f"{code}-en.{split}.gold").write_text(f"{code}-1\ten-1\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "said"),
+    [
+        ("xstilts", 594, "mnli → xnli"),
+        ("xtreme-baselines", 162, "budget: lora on large: 1% is rank"),
+    ],
+)
+def test_the_real_thing_can_be_planned(
+    name: str, cells: int, said: str, hub: Server, files: Path, tmp_path: Path
+) -> None:
+    env = environment(**hub.environment(tmp_path / "home"), HF_HUB_OFFLINE="0", ADAPTERX_DATA=str(files))
+    plan = adapterx("plan", ROOT / "recipes" / f"{name}.yaml", "--store", tmp_path / "store", env=env)
+    text = " ".join(plan.stdout.split())
+    assert plan.returncode == 0, plan.stdout + plan.stderr
+    assert "refused" not in text, text
+    assert f"{name}: {cells} cells" in text
+    assert said in text
