@@ -205,7 +205,8 @@ def measure(case: Case, lanes: Sequence[str], tokenizer: Any, rounds: int) -> li
         rows.append({
             "case": case.name, "lane": name, "examples": len(given), "tokens": tokens[name],
             "examples/s": len(given) / median(seconds[name]), "tokens/s": tokens[name] / median(seconds[name]),
-            "CPU µs/example": 1e6 * median(processor[name]) / len(given), "ratio": median(ratios), "range": [min(ratios), max(ratios)],
+            "CPU µs/example": 1e6 * median(processor[name]) / len(given),
+            "ratio": median(ratios), "range": [min(ratios), max(ratios)],
         })  # fmt: skip
     return rows
 
@@ -279,11 +280,12 @@ def page(rows: list[dict[str, Any]], rounds: int, machine: dict[str, Any], note:
         "",
         f"Real files, XLM-R's vocabulary; {machine['processor']}, {machine['cores']} cores; {versions};",
         f"commit {results.commit()}. Medians of {rounds} turns, one lane after another; the ratio is that of every",
-        "turn, theirs to ours; CPU time is that of all threads. Peak memory is what a lane needs beyond its examples, in a process of its own.",
-        "Lanes differ in what they keep: adapterx flat arrays with places to read and labels, the others lists of ids,",
-        "attention masks and labels, and `datasets.map` a table on disk. In extractive QA windows differ: ours begin",
-        "every 128 tokens as XTREME's, theirs overlap by 128. Sentences to tag are split by us and cut by them.",
-        *([note] if note else []),
+        "turn, theirs to ours; CPU time is that of all threads. Peak memory is what a lane needs beyond its examples, in",
+        "a process of its own. Lanes differ in what they keep: adapterx flat arrays with places to read and labels, the",
+        "others lists of ids, attention masks and labels, and `datasets.map` a table on disk. In extractive QA windows",
+        "differ: ours begin every 128 tokens as XTREME's, theirs overlap by 128. Sentences to tag are split by us and",
+        "cut by them.",
+        *(["", note] if note else []),
         "",
         "| case | lane | examples/s | tokens/s | ratio | range | CPU µs per example | peak MB |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
