@@ -16,7 +16,7 @@ from adapterx.tasks.formats import encode, encode_stream
 from adapterx.tasks.formats import sequences as shared
 from adapterx.tasks.formats.sequences import pieces
 from tests.arrays import same
-from tests.tasks.qa import questions
+from tests.tasks.qa import questions, real_tokenizer
 
 BOS, EOS, UNKNOWN = 0, 2, 3
 WORDS = ["the", "days", "playing", "3", "ago", "ภาษาไทย", "我们", "今天去学校", "مرحبا", "x", "zzzzzzzz"]
@@ -234,3 +234,22 @@ def test_a_stream_is_encoded_like_a_list(task: str, tokenizer: Any, monkeypatch:
     assert tuple(parts.ids) == whole.ids
     assert same(replace(parts, ids=whole.ids), whole)
     assert len(encode_stream(iter(()), spec, tokenizer, 8)) == 0
+
+
+@pytest.mark.parametrize(("task", "language", "split"), [
+    ("xnli", "th", "test"), ("xnli", "ar", "test"), ("lingnli", "en", "train"), ("cosmosqa", "en", "dev"),
+    ("xcopa", "qu", "test"),
+])  # fmt: skip
+@pytest.mark.parametrize("max_length", [24, 128])
+@pytest.mark.usefixtures("benchmarks")
+def test_real_texts_are_tokenised_as_the_library_does(task: str, language: str, split: str, max_length: int) -> None:
+    examples = load(find(task), "local", language, split, 200)
+    pairs = [
+        (one.context, choice) if isinstance(one, ChoiceExample) else (one.text, one.text_pair)  # type: ignore[union-attr]
+        for one in examples
+        for choice in (one.choices if isinstance(one, ChoiceExample) else ("",))
+    ]
+    first, second = map(list, zip(*pairs, strict=True))
+    cut = {"truncation": "longest_first", "max_length": max_length}
+    found = encode(examples, find(task), real_tokenizer(), max_length)
+    assert sequences(found) == real_tokenizer()(first, second, **cut)["input_ids"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapterx.tasks.data import fingerprint, load, sizes
+from adapterx.tasks.data import fingerprint, load, sizes, stream
 from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample, TextExample
 from adapterx.tasks.sources import local
 from adapterx.tasks.sources.errors import DataError, MissingData
@@ -268,6 +268,29 @@ def test_an_id_that_two_test_items_share_is_refused(data: Path) -> None:
     assert len(load(spec, "local", "en", "train")) == 2
     with pytest.raises(DataError, match=r"a\.tsv: the id '1' stands at more than one item"):
         load(spec, "local", "en", "test")
+
+
+@pytest.mark.parametrize(("reader", "text"), [
+    ("tsv", "a\tb\tno\na\tb\tno\na\tb\tperhaps\n"),
+    ("jsonl", '{"a": "a", "b": "b", "c": "no"}\n{"a": "a", "b": "b", "c": "no"}\n{\n'),
+    ("csv", "a,b,c\na,b,no\na,b,no\na,b\n"),
+])  # fmt: skip
+def test_rows_are_read_when_their_turn_comes(data: Path, reader: str, text: str) -> None:
+    names: Any = (0, 1, 2) if reader == "tsv" else ("a", "b", "c")
+    columns = dict(zip(("text", "text_pair", "label"), names, strict=True))
+    spec = task("pair-classification", reader, columns, {"train": {"paths": "a"}})
+    (data / "a").write_text(text)
+    found = stream(spec, "local", "en", "train")
+    assert [next(found).id, next(found).id] == ["train-0", "train-1"]
+    with pytest.raises(DataError, match=r"a:\d: "):
+        next(found)
+
+
+def test_text_that_is_no_utf8_is_told_by_its_byte_in_the_file(data: Path) -> None:
+    spec = task("pair-classification", "tsv", {"text": 0, "text_pair": 1, "label": 2}, {"train": {"paths": "a"}})
+    (data / "a").write_bytes(b"a\tb\tno\n" * 5000 + b"\xff\tb\tno\n")
+    with pytest.raises(DataError, match=r"a: is not UTF-8 text \(byte 35000\)"):
+        load(spec, "local", "en", "train")
 
 
 def test_text_to_learn_a_language_from(data: Path) -> None:
