@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from adapterx.tasks.encoded import Encoded
+    from adapterx.tasks.examples import Example
     from adapterx.tasks.spec import TaskSpec
 
 SPLITS = ("train", "dev", "test")
@@ -20,7 +21,10 @@ _READ = "bold cyan"
 _LABEL = "green"
 _MARK = "▁"
 """Stands where a word begins, in XLM-R's vocabulary."""
-_ANSWERED = "the answer to learn, or <s> in a window of the passage that does not hold it whole"
+_LEGENDS = {
+    "extractive-qa": "«…» is the answer to learn, or <s> in a window of the passage that does not hold it whole",
+    "retrieval": "→ is what the query above it is to find; every token is read",
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +104,7 @@ def _state(spec: TaskSpec, source: str) -> str:
     kind = spec.sources[source].kind
     if kind == "embedded":
         return ""
-    if kind == "local":
+    if kind in ("local", "search", "sentences"):
         missing = any(_size(spec, source, split) is None for split in SPLITS)
         return " (no files)" if missing else " (here)"
     here = all(at_hand(spec, source, language, split) for language in _languages(spec, source) for split in SPLITS)
@@ -120,7 +124,8 @@ def _shown(args: argparse.Namespace) -> Iterator[Text]:
 
     spec = data.find(args.name, Path.cwd())
     source, language, split = _chosen(spec, args)
-    examples = list(islice(data.stream(spec, source, language, split), args.n))
+    whole = data.stream(spec, source, language, split)
+    examples = _queries(whole, args.n) if spec.format == "retrieval" else list(islice(whole, args.n))
     size = data.sizes(spec, source, language, split)
     model, _, revision = args.backbone.partition("@") if "/" in args.backbone else (args.backbone, "", "")
     if model.startswith("embedded/"):
@@ -131,11 +136,22 @@ def _shown(args: argparse.Namespace) -> Iterator[Text]:
     head.append(f" · {'?' if size is None else f'{size:,}'} examples")
     named = f"{len(spec.labels):,} of {spec.label_file}" if spec.label_file else ", ".join(spec.labels)
     yield head.append(f" · labels: {named}" if named else "")
-    answers = spec.format == "extractive-qa"
-    yield Text(f"«…» is {_ANSWERED if answers else 'where the head reads'}", style="dim")
+    yield Text(_LEGENDS.get(spec.format, "«…» is where the head reads"), style="dim")
     for number in range(len(encoded)):
         yield Text()
         yield from _example(spec, encoded, number, tokenizer)
+
+
+def _queries(examples: Iterable[Example], count: int) -> list[Example]:
+    """So many queries, each followed by what it is to find."""
+    from adapterx.tasks.examples import RetrievalExample
+
+    known = [one for one in examples if isinstance(one, RetrievalExample)]
+    candidates = [one for one in known if one.relevant is None]
+    found: list[Example] = []
+    for query in [one for one in known if one.relevant is not None][:count]:
+        found += [query, *(candidates[place] for place in query.relevant or ())]
+    return found
 
 
 def _chosen(spec: TaskSpec, args: argparse.Namespace) -> tuple[str, str, str]:
@@ -161,12 +177,15 @@ def _example(spec: TaskSpec, encoded: Encoded, number: int, tokenizer: Any) -> I
     """One example: its id and label, then each of its sequences."""
     from rich.text import Text
 
+    from adapterx.tasks.examples import CANDIDATE
+
     first, last = encoded.example_sequences[number : number + 2].tolist()
     reads = encoded.read_tokens[slice(*encoded.example_reads[number : number + 2].tolist())].tolist()
     labels = encoded.labels[slice(*encoded.example_labels[number : number + 2].tolist())].tolist()
     each = len(labels) == len(reads) and spec.format == "tagging"
     named = dict(zip(reads, labels, strict=True)) if each else {}
-    title = Text(encoded.ids[number], style="bold")
+    title = Text("→ " if labels == [CANDIDATE] and spec.format == "retrieval" else "", style=_LABEL)
+    title.append(encoded.ids[number], style="bold")
     if spec.labels and len(labels) == 1 and not each:
         title.append("  ").append(spec.labels[labels[0]], style=_LABEL)
     if encoded.passages is not None:
@@ -177,7 +196,7 @@ def _example(spec: TaskSpec, encoded: Encoded, number: int, tokenizer: Any) -> I
         line = Text("  ")
         if spec.format == "multiple-choice":
             line.append("→ " if labels == [place - first] else "  ", style=_LABEL)
-        marked = [token for token in reads if start <= token < stop]
+        marked = [] if spec.format == "retrieval" else [token for token in reads if start <= token < stop]
         if encoded.passages is not None:  # of all the tokens that are read, those that the head should point at
             begin, end = labels[2 * (place - first) :][:2]
             marked = marked[begin : end + 1]

@@ -72,6 +72,15 @@ def test_examples_are_shown_as_they_are_read(here: Path, capsys: pytest.CaptureF
     assert "</s></s>" in text and "«<s>»" in text
 
 
+def test_a_query_is_shown_with_what_it_is_to_find(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "tatoeba").mkdir()
+    (here / "tatoeba" / "tatoeba.deu-eng.eng").write_text("yes\nno\n")
+    (here / "tatoeba" / "tatoeba.deu-eng.deu").write_text("ja\nnein\n")
+    lines = [line.split() for line in told(capsys, "show", "tatoeba", "--language", "de", "-n", "1").splitlines()]
+    assert ["0"] in lines and ["→", "0"] in lines and ["→", "1"] not in lines
+    assert [line[:2] for line in lines if line[-1:] == ["tokens)"]] == [["<s>", "yes</s>"], ["<s>", "ja</s>"]]
+
+
 def test_answers_are_shown_where_they_stand(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     context = "ab cd ef gh ij kl mn op qr st uv wx"
     answers = [{"text": "cd ef", "answer_start": 3}, {"text": "cd", "answer_start": 3}]
