@@ -43,6 +43,7 @@ def search(
     pools: Mapping[str, Sequence[Pool]],
     embed: Embed,
     device: torch.device,
+    limit: int | None,
 ) -> list[Found]:
     """What each cell finds in the pools.
 
@@ -50,6 +51,7 @@ def search(
         pools: by split, one language each; those of dev too where pairs are mined.
         embed: turns texts into vectors; asked for as many cells at once as fit.
         device: where vectors are compared.
+        limit: how many queries of each language ask.
     """
     every = [pool for split in spec.scored for pool in pools[split]]
     pooling = Pooling(asked.layer, asked.pooling, asked.special_tokens)
@@ -57,17 +59,22 @@ def search(
     together = 1
     while len(found) < len(cells):
         for vectors in embed(cells[len(found) : len(found) + together], pooling, [pool.data for pool in every]):
-            found.append(_found(asked, spec, every, vectors, device))
+            found.append(_found(asked, spec, every, vectors, device, limit))
             together = max(1, BYTES // max(1, sum(one.nbytes for one in vectors)))
     return found
 
 
 def _found(
-    asked: Search, spec: TaskSpec, pools: Sequence[Pool], vectors: Sequence[Vectors], device: torch.device
+    asked: Search,
+    spec: TaskSpec,
+    pools: Sequence[Pool],
+    vectors: Sequence[Vectors],
+    device: torch.device,
+    limit: int | None,
 ) -> Found:
     similarity = Similarity(asked.similarity == "margin", asked.neighbours or 1)
     if not spec.mines:
-        return Found(rankings(pools, vectors, spec.pool, similarity, device))
+        return Found(rankings(pools, vectors, spec.pool, similarity, device, limit))
     half = len(pools) // 2
     pairs = [
         mined((dev, test), own, similarity, device)

@@ -281,8 +281,14 @@ class Worker:
         cells = [bare if one is None else self.trained(one) for one in tested]
         spec, tokenizer, key = self.data.spec(work.task.task), current.loaded.tokenizer, current.loaded.tokenizer_key
         pools: dict[str, Sequence[Pool]] = {
+            # Where languages are searched for one another, every query tells what is relevant to its translations.
             split: self.data.pools(
-                work.task, split, work.limit if split == "test" else None, tokenizer, key, asked.max_length
+                work.task,
+                split,
+                work.limit if split == "test" and spec.pool == "own" else None,
+                tokenizer,
+                key,
+                asked.max_length,
             )
             for split in spec.scored
         }
@@ -295,7 +301,7 @@ class Worker:
                 return [reference.embed(current.loaded.model, cell, pooling, texts, seed) for cell in of]
             return embed(current.encoder, of, pooling, texts, current.prefix)
 
-        found = search.search(cells, asked, spec, pools, vectors, current.encoder.device)
+        found = search.search(cells, asked, spec, pools, vectors, current.encoder.device, work.limit)
         if current.prefix is not None:
             current.prefix.flush()
         seconds = (time.monotonic() - started) / len(stages)

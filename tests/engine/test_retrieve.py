@@ -115,6 +115,18 @@ def test_each_pool_of_candidates() -> None:
     assert sorted(every[1].prediction[0][1:].tolist())[0] == 1
 
 
+def test_a_limit_leaves_what_later_queries_tell() -> None:
+    first, second = language("en", [[0], [2]], 4, ["a", "b"], 1), language("de", [[1], [0, 3]], 5, ["b", "a"], 2)
+    pools, vectors = zip(first, second, strict=True)
+    for among in ("each", "all"):
+        whole = rankings(pools, vectors, among, Similarity(), CPU)  # type: ignore[arg-type]
+        short = rankings(pools, vectors, among, Similarity(), CPU, limit=1)  # type: ignore[arg-type]
+        assert [list(one.ids) for one in short] == [list(one.ids)[:1] for one in whole]
+        assert [one.gold[0].tolist() for one in short] == [one.gold[0].tolist() for one in whole], (
+            "the German a is second"
+        )
+
+
 def test_queries_without_a_translation_are_left_out_of_a_turn() -> None:
     pools, vectors = zip(language("en", [[0], [1]], 2, ["a", "b"], 1), language("de", [[0]], 2, ["b"], 2), strict=True)
     each = rankings(pools, vectors, "each", Similarity(), CPU)
