@@ -185,6 +185,7 @@ def _ranks(scores: Tensor, relevant: Sequence[Integers]) -> list[Integers]:
         rows = torch.from_numpy(asking).to(scores.device)
         own = scores[rows] if len(asking) < len(scores) else scores
         value = own.gather(1, wanted[:, None])
-        ahead = (own > value) | ((own == value) & (before < wanted[:, None]))
-        found[asking, place] = ahead.sum(dim=1).cpu().numpy() + 1
+        # What is not a number, of a diverged encoder, comes last.
+        behind = (own < value) | ((own == value) & (before >= wanted[:, None]))
+        found[asking, place] = (len(before) - behind.sum(dim=1)).clamp_(max=len(before) - 1).cpu().numpy() + 1
     return [line[:count] for line, count in zip(found, counts, strict=True)]

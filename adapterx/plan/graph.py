@@ -430,7 +430,13 @@ class _Builder(Generic[Task]):
         """The evaluation of what was trained last, or of the backbone as it is."""
         limit, target = self.recipe.evaluate.limit, self.recipe.targets[cell.target]
         part, found = self._scored(target), retrieval.search(self.facts, cell, target, info, max_length)
-        prefix, lane = self._prefix(info, *([] if tested is None else self._methods(cell))), self._lane(cell)
+        lane = self._lane(cell)
+        if tested is None:
+            prefix = "exact" if lane == "reference" else self._prefix(info)
+        elif tested.kind == "intermediate":  # the cell's own method may be another, and has no part in it
+            prefix, lane = self._prefix(info, tested.method), tested.work.lane
+        else:
+            prefix = self._prefix(info, *self._methods(cell))
         work = Evaluation(part, limit, prefix, tuple(swapped), lane, found)
         backbone, method = self.recipe.backbones[cell.backbone], Head() if tested is None else tested.method
         settings = evaluation_settings(work, None if tested else (backbone, info))

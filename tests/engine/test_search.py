@@ -53,6 +53,11 @@ def test_ranks_are_those_of_all_pairs_compared(margin: bool, block: int) -> None
         assert ranks.tolist() == [order.index(place) + 1 for place in places]
 
 
+def test_a_query_that_is_no_number_finds_nothing_first() -> None:
+    found = rank(torch.full((1, 4), torch.nan), texts(3, 1, 4), [np.array([1])], Similarity())
+    assert found.ranks[0].tolist() == [3]
+
+
 def test_of_equal_candidates_the_first_comes_first() -> None:
     same = torch.ones(1, 4)
     found = rank(same, same.expand(3, 4), [np.array([2, 0, 1])], Similarity())

@@ -49,6 +49,21 @@ def test_layers_follow_the_depth_and_margins_where_pairs_are_mined(planned: Plan
     assert evaluation(plan, "base.lora.none.own.seed1").search == Search(3, "cls", True, "margin", 7, 64)
 
 
+def test_an_intermediates_own_method_is_what_is_searched_with(planned: Planner) -> None:
+    plan = planned(
+        methods={"low": {"kind": "lora"}, "high": {"kind": "lora", "layers": "top-1"}},
+        intermediates={"own": {"tasks": "units", "method": {"kind": "lora", "layers": "top-1"}}},
+        transfers=["continue"],
+        targets={"names": TARGETS["names"]},
+        prefix_cache={"precision": "float16"},
+        seeds=[1],
+    )
+    evaluations = {stages.evaluation for stages in plan.cell_stages.values()}
+    assert len(evaluations) == 2, "one per backbone, whatever the cell's method"
+    works = [plan.stages[id].work for id in evaluations]
+    assert all(isinstance(work, Evaluation) and work.prefix == "float16" for work in works)
+
+
 def test_another_layer_is_another_evaluation_and_no_other_training(planned: Planner) -> None:
     one, other = (
         planned(targets={"after": {**TARGETS["after"], "retrieval": {"layer": layer}}}, transfers=["continue"])
