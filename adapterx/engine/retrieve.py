@@ -62,7 +62,12 @@ class _Side:
 
 
 def rankings(
-    pools: Sequence[Pool], vectors: Sequence[Vectors], among: Among, similarity: Similarity, device: torch.device
+    pools: Sequence[Pool],
+    vectors: Sequence[Vectors],
+    among: Among,
+    similarity: Similarity,
+    device: torch.device,
+    limit: int | None = None,
 ) -> list[LanguagePredictions]:
     """What the queries of each language find.
 
@@ -73,21 +78,24 @@ def rankings(
 
     Args:
         vectors: of each pool (n, d).
+        limit: how many queries of each language ask; the others only say what is relevant to those of the same id.
     """
     sides = [
         _Side(pool.language, pool.data, torch.from_numpy(own).to(device))
         for pool, own in zip(pools, vectors, strict=True)
     ]
     if among == "own":
-        return [_ranked(side, [(side, "", side.relevant)], similarity) for side in sides]
+        return [_ranked(side, [(side, "", side.relevant[:limit])], similarity) for side in sides]
     if among == "each":
         asked = [(side, other) for side in sides for other in sides if other is not side]
         found = {
-            side.language: [(other, f"@{other.language}", _same(side, other)) for one, other in asked if one is side]
+            side.language: [
+                (other, f"@{other.language}", _same(side, other)[:limit]) for one, other in asked if one is side
+            ]
             for side in sides
         }
         return [_ranked(side, found[side.language], similarity) for side in sides]
-    return list(_together(sides, similarity))
+    return list(_together(sides, similarity, limit))
 
 
 def _same(side: _Side, other: _Side) -> list[Integers]:
@@ -96,7 +104,7 @@ def _same(side: _Side, other: _Side) -> list[Integers]:
     return [known.get(id, np.zeros(0, np.int64)) for id in side.ids]
 
 
-def _together(sides: Sequence[_Side], similarity: Similarity) -> Iterator[LanguagePredictions]:
+def _together(sides: Sequence[_Side], similarity: Similarity, limit: int | None) -> Iterator[LanguagePredictions]:
     """Every language's queries among the candidates of all."""
     candidates = torch.cat([side.of(side.candidates) for side in sides])
     starts = np.cumsum([0, *(len(side.candidates) for side in sides)])
@@ -104,9 +112,9 @@ def _together(sides: Sequence[_Side], similarity: Similarity) -> Iterator[Langua
         per_language = [
             [places + start for places in _same(side, other)] for other, start in zip(sides, starts, strict=False)
         ]
-        relevant = [np.concatenate(parts) for parts in zip(*per_language, strict=True)]
-        found = rank(side.of(side.queries), candidates, relevant, similarity)
-        yield _predictions(side.language, [(side.ids, relevant, found)])
+        relevant = [np.concatenate(parts) for parts in zip(*per_language, strict=True)][:limit]
+        found = rank(side.of(side.queries[:limit]), candidates, relevant, similarity)
+        yield _predictions(side.language, [(side.ids[:limit], relevant, found)])
 
 
 def _ranked(
