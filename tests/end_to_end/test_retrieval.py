@@ -132,23 +132,6 @@ def test_the_reference_lane_finds_the_same(recipe: Callable[..., Path], tmp_path
 
 
 @pytest.mark.usefixtures("tasks")
-def test_the_bare_backbone_shares_a_bundle_with_adapters_of_its_last_layer(
-    recipe: Callable[..., Path], checkpoints: dict[str, Path], tmp_path: Path
-) -> None:
-    for pooling in ("mean", "cls"):  # the second time the training is stored, and both are ready at once
-        path = recipe(
-            **sections(
-                backbones={"small": str(checkpoints["small"])},
-                methods={"top": {"kind": "lora", "rank": 4, "layers": "top-1"}},
-                intermediates={"en": {"tasks": "time-order"}, "none": None},
-                transfers=["continue"],
-                targets={"names": {"task": "names", "retrieval": {"layer": 3, "pooling": pooling}}},
-            )
-        )
-        assert main(["run", str(path), "--store", str(tmp_path / "store")]) == 0
-
-
-@pytest.mark.usefixtures("tasks")
 def test_each_language_is_searched_with_its_own_adapter(
     recipe: Callable[..., Path], checkpoints: dict[str, Path], tmp_path: Path
 ) -> None:
