@@ -282,7 +282,7 @@ def page(rows: list[dict[str, Any]], rounds: int, machine: dict[str, Any], note:
         f"commit {results.commit()}. Medians of {rounds} turns, one lane after another; the ratio is that of every",
         "turn, theirs to ours; CPU time is that of all threads. Peak memory is what a lane needs beyond its examples,",
         "in a process of its own. Lanes differ in what they keep: adapterx flat arrays with places to read and labels,",
-        "the others lists of ids, attention masks and labels, and `datasets.map` a table on disk. In extractive QA",
+        "the others lists of ids, attention masks and labels, and `datasets.map` a table on disk. In extractive QA,",
         "windows differ: ours begin every 128 tokens as XTREME's, theirs overlap by 128. Sentences to tag are split by",
         "us and cut by them.",
         *(["", note] if note else []),

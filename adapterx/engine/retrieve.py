@@ -78,7 +78,7 @@ def rankings(
 
     Args:
         vectors: of each pool (n, d).
-        limit: how many queries of each language ask, the first ones; those of the others still tell what is relevant.
+        limit: how many queries of each language ask; the others only say what is relevant to those of the same id.
     """
     sides = [
         _Side(pool.language, pool.data, torch.from_numpy(own).to(device))
@@ -90,7 +90,7 @@ def rankings(
         asked = [(side, other) for side in sides for other in sides if other is not side]
         found = {
             side.language: [
-                (other, f"@{other.language}", _same(side, other, limit)) for one, other in asked if one is side
+                (other, f"@{other.language}", _same(side, other)[:limit]) for one, other in asked if one is side
             ]
             for side in sides
         }
@@ -98,10 +98,10 @@ def rankings(
     return list(_together(sides, similarity, limit))
 
 
-def _same(side: _Side, other: _Side, limit: int | None) -> list[Integers]:
-    """Of the first queries of a language the relevant candidates of another: those of the query of the same id."""
+def _same(side: _Side, other: _Side) -> list[Integers]:
+    """Of each query of a language the relevant candidates of another: those of the query of the same id."""
     known = dict(zip(other.ids, other.relevant, strict=True))
-    return [known.get(id, np.zeros(0, np.int64)) for id in side.ids[:limit]]
+    return [known.get(id, np.zeros(0, np.int64)) for id in side.ids]
 
 
 def _together(sides: Sequence[_Side], similarity: Similarity, limit: int | None) -> Iterator[LanguagePredictions]:
@@ -110,10 +110,9 @@ def _together(sides: Sequence[_Side], similarity: Similarity, limit: int | None)
     starts = np.cumsum([0, *(len(side.candidates) for side in sides)])
     for side in sides:
         per_language = [
-            [places + start for places in _same(side, other, limit)]
-            for other, start in zip(sides, starts, strict=False)
+            [places + start for places in _same(side, other)] for other, start in zip(sides, starts, strict=False)
         ]
-        relevant = [np.concatenate(parts) for parts in zip(*per_language, strict=True)]
+        relevant = [np.concatenate(parts) for parts in zip(*per_language, strict=True)][:limit]
         found = rank(side.of(side.queries[:limit]), candidates, relevant, similarity)
         yield _predictions(side.language, [(side.ids[:limit], relevant, found)])
 

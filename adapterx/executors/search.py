@@ -11,20 +11,18 @@ import torch
 
 from adapterx.engine.cell import Pool
 from adapterx.engine.evaluate import LanguagePredictions
-from adapterx.engine.predict import TrainedCell
 from adapterx.engine.retrieve import Vectors, mined, rankings
 from adapterx.engine.search import Similarity
 from adapterx.methods.pooling import Pooling
 from adapterx.plan.stage import Search
 from adapterx.store import JSON
-from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.spec import TaskSpec
 
 BYTES = 4_000_000_000
 """Vectors in memory at once, of several cells if they fit."""
 
-Embed: TypeAlias = Callable[[Sequence[TrainedCell], Pooling, Sequence[Encoded]], list[list[Vectors]]]
-"""By cell and pool: (n, d), one vector of each example."""
+Embed: TypeAlias = Callable[[slice, Pooling, Sequence[Pool]], list[list[Vectors]]]
+"""By cell, of some of them, and pool: (n, d), one vector of each example."""
 
 
 @dataclass(frozen=True)
@@ -37,29 +35,30 @@ class Found:
 
 
 def search(
-    cells: Sequence[TrainedCell],
+    cells: int,
     asked: Search,
     spec: TaskSpec,
     pools: Mapping[str, Sequence[Pool]],
+    limit: int | None,
     embed: Embed,
     device: torch.device,
-    limit: int | None,
 ) -> list[Found]:
     """What each cell finds in the pools.
 
     Args:
+        cells: how many there are.
         pools: by split, one language each; those of dev too where pairs are mined.
+        limit: queries of each language to rank candidates for, if not all of a pool.
         embed: turns texts into vectors; asked for as many cells at once as fit.
         device: where vectors are compared.
-        limit: how many queries of each language ask.
     """
     every = [pool for split in spec.scored for pool in pools[split]]
     pooling = Pooling(asked.layer, asked.pooling, asked.special_tokens)
     found: list[Found] = []
     together = 1
-    while len(found) < len(cells):
-        for vectors in embed(cells[len(found) : len(found) + together], pooling, [pool.data for pool in every]):
-            found.append(_found(asked, spec, every, vectors, device, limit))
+    while len(found) < cells:
+        for vectors in embed(slice(len(found), len(found) + together), pooling, every):
+            found.append(_found(asked, spec, every, vectors, limit, device))
             together = max(1, BYTES // max(1, sum(one.nbytes for one in vectors)))
     return found
 
@@ -69,8 +68,8 @@ def _found(
     spec: TaskSpec,
     pools: Sequence[Pool],
     vectors: Sequence[Vectors],
-    device: torch.device,
     limit: int | None,
+    device: torch.device,
 ) -> Found:
     similarity = Similarity(asked.similarity == "margin", asked.neighbours or 1)
     if not spec.mines:

@@ -41,7 +41,6 @@ from adapterx.plan import BackboneInfo, Evaluation, Plan, Stage, TaskPart, Train
 from adapterx.plan.stage import FROZEN_BELOW, Search
 from adapterx.recipe import Backbone, Merge
 from adapterx.store import JSON, Store
-from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.sampling import pool_probabilities, weighted_probabilities
 
 if TYPE_CHECKING:
@@ -260,7 +259,8 @@ class Worker:
         pools = self.data.pools(work.task, "test", work.limit, tokenizer, key, length)
         cells = [self.with_head(target) for target in targets]
         predictions: list[list[LanguagePredictions]] = [[] for _ in stages]
-        for part, of_part in self._as_read(stages, cells, pools):
+        for part, read in self._as_read(stages, [cell for cell, _ in cells], pools):
+            of_part = [(cell, head) for cell, (_, head) in zip(read, cells, strict=True)]
             if work.lane == "reference":
                 found = [reference.evaluate(current.loaded.model, *of_part[0], part, targets[0].work.seed)]
             else:
@@ -277,31 +277,30 @@ class Worker:
         """Evaluate by retrieval, with the adapters of a training or none."""
         current, started = self._backbone(stages[0]), time.monotonic()
         tested = [self.plan.stages[stage.inputs[0]] if stage.inputs else None for stage in stages]
-        bare = TrainedCell((Slot(plain.method(stages[0].method, stages[0].info.layers), {}),), {})
-        cells = [bare if one is None else self.trained(one) for one in tested]
+        cells = [_bare(stage) if one is None else self.trained(one) for stage, one in zip(stages, tested, strict=True)]
         spec, tokenizer, key = self.data.spec(work.task.task), current.loaded.tokenizer, current.loaded.tokenizer_key
+        # Where languages are searched for each other's, the queries past the limit still say what is relevant.
+        limit = work.limit if spec.pool == "own" else None
         pools: dict[str, Sequence[Pool]] = {
-            # Where languages are searched for one another, every query tells what is relevant to its translations.
             split: self.data.pools(
-                work.task,
-                split,
-                work.limit if split == "test" and spec.pool == "own" else None,
-                tokenizer,
-                key,
-                asked.max_length,
+                work.task, split, limit if split == "test" else None, tokenizer, key, asked.max_length
             )
             for split in spec.scored
         }
         seed = tested[0].work.seed if tested[0] and isinstance(tested[0].work, Training) else 0
 
-        def vectors(
-            of: Sequence[TrainedCell], pooling: Pooling, texts: Sequence[Encoded]
-        ) -> list[list[NDArray[np.float32]]]:
-            if work.lane == "reference":
-                return [reference.embed(current.loaded.model, cell, pooling, texts, seed) for cell in of]
-            return embed(current.encoder, of, pooling, texts, current.prefix)
+        def vectors(chosen: slice, pooling: Pooling, every: Sequence[Pool]) -> list[list[NDArray[np.float32]]]:
+            made: dict[int, list[NDArray[np.float32]]] = {}  # of each pool, by cell
+            for part, read in self._as_read(stages[chosen], cells[chosen], every):
+                texts = [pool.data for pool in part]
+                if work.lane == "reference":
+                    found = [reference.embed(current.loaded.model, cell, pooling, texts, seed) for cell in read]
+                else:
+                    found = embed(current.encoder, read, pooling, texts, current.prefix)
+                made.update(zip(map(id, part), (list(of_pool) for of_pool in zip(*found, strict=True)), strict=True))
+            return [list(of_cell) for of_cell in zip(*(made[id(pool)] for pool in every), strict=True)]
 
-        found = search.search(cells, asked, spec, pools, vectors, current.encoder.device, work.limit)
+        found = search.search(len(cells), asked, spec, pools, work.limit, vectors, current.encoder.device)
         if current.prefix is not None:
             current.prefix.flush()
         seconds = (time.monotonic() - started) / len(stages)
@@ -310,8 +309,8 @@ class Worker:
             self._commit_evaluation(stage, work.task, of_stage.predictions, seconds, why, of_stage.result)
 
     def _as_read(
-        self, stages: Sequence[Stage], cells: Sequence[tuple[TrainedCell, Head]], pools: Sequence[Pool]
-    ) -> Iterator[tuple[Sequence[Pool], Sequence[tuple[TrainedCell, Head]]]]:
+        self, stages: Sequence[Stage], cells: Sequence[TrainedCell], pools: Sequence[Pool]
+    ) -> Iterator[tuple[Sequence[Pool], Sequence[TrainedCell]]]:
         """Languages with the cells as they are to read them: each with its own adapter below, where it has one."""
         assert isinstance(stages[0].work, Evaluation)
         if not stages[0].work.swapped:
@@ -321,10 +320,7 @@ class Worker:
             own = [self._slot(self.plan.stages[stage.inputs[place]]) for stage in stages]
             yield (
                 [pool for pool in pools if pool.language == language],
-                [
-                    (replace(cell, slots=(slot, *cell.slots[1:])), head)
-                    for slot, (cell, head) in zip(own, cells, strict=True)
-                ],
+                [replace(cell, slots=(slot, *cell.slots[1:])) for slot, cell in zip(own, cells, strict=True)],
             )
 
     def _commit_evaluation(
@@ -419,6 +415,11 @@ def _probabilities(tasks: Sequence[TaskData], work: Training) -> NDArray[np.floa
     if sampling.weights is not None:
         return weighted_probabilities(sizes, [sampling.weights[part.task] for part in work.tasks])
     return pool_probabilities([size for of_task in sizes for size in of_task], sampling.temperature, sampling.cap)
+
+
+def _bare(stage: Stage) -> TrainedCell:
+    """The backbone as it is."""
+    return TrainedCell((Slot(plain.method(stage.method, stage.info.layers), {}),), {})
 
 
 def _head(part: TaskPart, info: BackboneInfo) -> Head:

@@ -11,6 +11,7 @@ import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias, get_args
@@ -24,7 +25,7 @@ from adapterx.store import write_stream
 from adapterx.tasks import data
 from adapterx.tasks.catalog import UnknownTask, names
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample, QAExample, Split, TaggingExample
-from adapterx.tasks.spec import Hub, HubRows, Local, TaskSpec
+from adapterx.tasks.spec import Hub, HubRows, Local, Sentences, TaskSpec
 
 VERSION = 1
 """Raised whenever an item would get another key."""
@@ -72,6 +73,10 @@ class Relations:
                 f" {task}'s {split} split ({why})",
                 same_task=same,
             )
+        made_of = known.sources[scored.source]
+        if isinstance(made_of, Sentences):  # the questions and passages are those of extractive QA
+            asked = self.spec(made_of.task)
+            scored = replace(scored, task=asked.name, format=asked.format, source=made_of.source)
         if trained.format != scored.format:
             return Kinship(same_task=same)
         leak, remark = self._repeated_ids(trained, scored), None

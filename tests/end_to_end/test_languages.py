@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from pyarrow import parquet
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import load
 from tests.backbones.checkpoints import tokenizer
 from tests.support.command import ROOT, adapterx
+from tests.support.forge import forge
 
 LANGUAGES = ["en", "de", "ru"]
 
@@ -65,7 +66,7 @@ def test_language_adapters_take_turns(recipe: Callable[..., Path], tmp_path: Pat
     assert not any("invertible" in name for name in target)
     check_export(store, tmp_path, before)
     # Another German adapter changes what is read in German, and nothing else.
-    _forge(own["de"], {name: tensor + 0.5 for name, tensor in tensors["de"].items()})
+    forge(own["de"], {name: tensor + 0.5 for name, tensor in tensors["de"].items()})
     for directory in (store / "stages" / "evaluation").iterdir():
         for file in directory.iterdir():
             file.unlink()
@@ -121,17 +122,3 @@ def check_library(out: Path, backbone: Path, expected: list[list[float]]) -> Non
 def _adapter(store: Path, slug: str, kind: str = "intermediate") -> Path:
     (file,) = (store / "stages" / kind).glob(f"{slug}-*/adapter.safetensors")
     return file
-
-
-def _forge(file: Path, tensors: dict) -> None:
-    """Put other tensors in a stage's place, and its record right."""
-    import hashlib
-
-    old = hashlib.sha256(file.read_bytes()).hexdigest()
-    file.chmod(0o644)
-    save_file(tensors, file, metadata={"format": "pt"})
-    record = file.parent / "record.json"
-    text = record.read_text()
-    assert old in text
-    record.chmod(0o644)
-    record.write_text(text.replace(old, hashlib.sha256(file.read_bytes()).hexdigest()))

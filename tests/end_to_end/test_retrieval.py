@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyarrow import parquet
+from safetensors.torch import load_file
 
 from adapterx.cli import main
+from tests.support.forge import forge
 
 NAMES = [f"{first}{second} {third}" for first in "BDFGK" for second in ("ar", "el", "on") for third in ("one", "two")]
 TASKS: dict[str, dict[str, Any]] = {
@@ -126,6 +129,34 @@ def test_the_reference_lane_finds_the_same(recipe: Callable[..., Path], tmp_path
         found[lane] = results(tmp_path / lane)
     assert found["fused"] == pytest.approx(found["reference"])
     assert len(found["fused"]) > 20
+
+
+@pytest.mark.usefixtures("tasks")
+def test_each_language_is_searched_with_its_own_adapter(
+    recipe: Callable[..., Path], checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
+    store, codes = tmp_path / "store", ["de", "sw"]
+    path = recipe(
+        **sections(
+            backbones={"small": str(checkpoints["small"])},
+            intermediates={"own": {"tasks": "time-order", "languages": codes, "per_language": True}},
+            transfers=["stack"],
+            targets={"names": {"task": "names", "train_task": "time-order", "train_languages": "de"}},
+        )
+    )
+
+    def nearest() -> dict[str, list[float]]:
+        assert main(["run", str(path), "--store", str(store)]) == 0
+        (file,) = (store / "stages" / "evaluation").glob("*/predictions.parquet")
+        rows = parquet.read_table(file).to_pylist()
+        return {code: [row["logits"] for row in rows if row["language"] == code] for code in codes}
+
+    before = nearest()
+    (own,) = (store / "stages" / "intermediate").glob("small.lora.own.sw.seed1-*/adapter.safetensors")
+    forge(own, {name: tensor + 0.5 for name, tensor in load_file(own).items()})
+    shutil.rmtree(store / "stages" / "evaluation")
+    after = nearest()
+    assert after["de"] == before["de"] and after["sw"] != before["sw"]
 
 
 @pytest.mark.usefixtures("tasks")

@@ -133,6 +133,17 @@ def test_queries_without_a_translation_are_left_out_of_a_turn() -> None:
     assert [list(one.ids) for one in each] == [["b@de"], ["b@en"]]
 
 
+def test_queries_past_the_limit_still_say_what_is_relevant() -> None:
+    first, second = language("en", [[0], [1]], 2, ["a", "b"], 1), language("de", [[1], [0]], 2, ["b", "a"], 2)
+    pools, vectors = zip(first, second, strict=True)
+    every = rankings(pools, vectors, "all", Similarity(), CPU, limit=1)
+    assert [list(one.ids) for one in every] == [["a"], ["b"]]
+    assert [one.gold[0].tolist() for one in every] == [[0, 2], [1, 3]], "German a, and English b, are not asked"
+    each = rankings(pools, vectors, "each", Similarity(), CPU, limit=1)
+    assert [list(one.ids) for one in each] == [["a@de"], ["b@en"]]
+    assert [one.gold[0].tolist() for one in each] == [[0], [1]]
+
+
 def test_the_threshold_of_dev_pairs_decides_in_the_test_set() -> None:
     relevant: list[list[int]] = [[n] if n < 6 else [] for n in range(12)]
     dev, test = (language("de", relevant, 30, [f"q{n}" for n in range(12)], seed) for seed in (3, 4))

@@ -127,3 +127,21 @@ def test_real_questions_that_go_together_and_those_that_do_not(tmp_path: Path) -
     describe(tmp_path, "german", files(train="mlqa_dev/dev-context-de-question-de.json"), "de")
     found = relations(part("german", "de", beside=tmp_path), part("mlqa", "en"))
     assert found.leak is not None and "512 of the 1,148 ids" in found.leak
+
+
+def test_sentences_to_be_found_are_those_of_their_questions(here: Path) -> None:
+    """A copy of XQuAD that names no origin is known by its ids, whatever its items are made into."""
+    question = {"id": "56beb4343aeaaa14008c925b", "question": "Who?", "answers": [{"text": "Ada", "answer_start": 0}]}
+    (here / "xquad").mkdir()
+    for name in ("xquad/xquad.en.json", "copy.json"):
+        content = {"data": [{"paragraphs": [{"context": f"Ada, in {name}.", "qas": [question]}]}]}
+        (here / name).write_text(json.dumps(content))
+    copy = {"kind": "local", "reader": "squad", "columns": {"id": "id"}, "splits": {"train": {"paths": "copy.json"}}}
+    describe(here, "mine", copy)
+    found = Relations(here)(part("mine", "en", beside=here), part("xquad-r", "en"))
+    assert found.leak is not None and "1 of the 1 ids of its questions are those of training items" in found.leak
+
+
+def test_miracl_asks_what_tydiqa_trains_on() -> None:
+    found = Relations(None)(part("tydiqa", "en"), part("miracl", "en"))
+    assert found.leak is not None and "both hold items of tydiqa's train split" in found.leak
