@@ -264,6 +264,7 @@ def _export_xtreme(args: argparse.Namespace) -> int:
     from adapterx.executors.export_xtreme import FOLDER, export
     from adapterx.report import run as runs
     from adapterx.store import Store
+    from adapterx.tasks.xtreme import TASKS
 
     with _readable(), _worded():
         directory = _run_directory(args)
@@ -273,6 +274,8 @@ def _export_xtreme(args: argparse.Namespace) -> int:
         languages = f"{len(one.languages)} of {len(one.task.languages)} languages"
         where, why = args.out / FOLDER / one.task.folder, " (collapsed)" if one.collapsed else ""
         sys.stdout.write(f"{where}: {one.task.title}, {languages}, {one.items:,} items, from {one.cell}{why}\n")
+    if left := [task.title for task in TASKS.values() if task not in [one.task for one in made]]:
+        sys.stdout.write(f"without {', '.join(left)}, of which these cells have no stored evaluation\n")
     return 0
 
 

@@ -117,13 +117,14 @@ def _shown(args: argparse.Namespace) -> Iterator[Text]:
 
     from rich.text import Text
 
-    from adapterx.backbones.load import load_tokenizer
     from adapterx.recipe import Backbone
     from adapterx.tasks import data
-    from adapterx.tasks.formats import encode
 
     spec = data.find(args.name, Path.cwd())
     source, language, split = _chosen(spec, args)
+    from adapterx.backbones.load import load_tokenizer  # seconds, so only now
+    from adapterx.tasks.formats import encode
+
     whole = data.stream(spec, source, language, split)
     examples = _queries(whole, args.n) if spec.format == "retrieval" else list(islice(whole, args.n))
     size = data.sizes(spec, source, language, split)
@@ -149,7 +150,8 @@ def _queries(examples: Iterable[Example], count: int) -> list[Example]:
     known = [one for one in examples if isinstance(one, RetrievalExample)]
     candidates = [one for one in known if one.relevant is None]
     found: list[Example] = []
-    for query in [one for one in known if one.relevant is not None][:count]:
+    queries = [one for one in known if one.relevant is not None]
+    for query in sorted(queries, key=lambda one: not one.relevant)[:count]:  # those that have something to find
         found += [query, *(candidates[place] for place in query.relevant or ())]
     return found
 
@@ -164,8 +166,8 @@ def _chosen(spec: TaskSpec, args: argparse.Namespace) -> tuple[str, str, str]:
     language = args.language or spec.languages[0]
     for given, known, noun in ((source, spec.sources, "source"), (language, spec.languages, "language")):
         if given not in known:
-            hint = did_you_mean(given, known)
-            raise UnknownTask(f"the task '{spec.name}' has no {noun} '{given}'" + (f" ({hint})" if hint else ""))
+            hint = did_you_mean(given, known) or f"it has {', '.join(known)}"
+            raise UnknownTask(f"the task '{spec.name}' has no {noun} '{given}' ({hint})")
     splits = (args.split,) if args.split else SPLITS
     for split in splits:
         if data.sizes(spec, source, language, split) != 0:

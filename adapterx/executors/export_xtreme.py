@@ -87,8 +87,8 @@ def _chosen(store: Store, run: Run, wanted: str, seed: int | None) -> list[_Eval
     found = [one for one in (_evaluated(store, each) for each in planned) if one is not None]
     if not found:
         raise ExportError(
-            f"the run '{run.name}' has no evaluated cell{f' {wanted}' if wanted else ''} of a task of XTREME's:"
-            f" {', '.join(TASKS)}"
+            f"the run '{run.name}' has no evaluated cell{f' {wanted}' if wanted else ''} of a task of XTREME's"
+            f" ({', '.join(TASKS)}): `adapterx run` its recipe first"
         )
     settings = {(one.cell.backbone, one.cell.method, one.cell.intermediate, one.cell.transfer) for one in found}
     if len(settings) > 1 or len({one.task.name for one in found}) < len(found):

@@ -64,7 +64,7 @@ def sizes(spec: TaskSpec, source: str, language: str, split: str) -> int | None:
     if isinstance(chosen, Sentences):
         return sizes(*_asked(chosen), language, split)
     if isinstance(chosen, Search):
-        return search.size(chosen, language, known)
+        return search.size(spec, chosen, language, known)
     return hub.size(chosen, language, known) if isinstance(chosen, Hub) else local.size(chosen, language, known)
 
 

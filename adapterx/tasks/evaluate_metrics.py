@@ -13,9 +13,13 @@ from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import datasets
-import evaluate
 import numpy as np
+
+try:
+    import datasets
+    import evaluate
+except ImportError as error:
+    raise ImportError(f"needs the extra: pip install 'adapterx[evaluate]' ({error})") from error
 
 from adapterx.tasks import metrics_qa, metrics_retrieval
 from adapterx.tasks.metrics import NAMES, metric, unit

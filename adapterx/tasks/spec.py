@@ -312,6 +312,8 @@ class TaskSpec(Model):
             raise ValueError(f"{min(others)}: text to learn from has a train split alone")
         if self.format == "retrieval" and "train" in splits:
             raise ValueError(f"source {name}: nothing is trained on what is retrieved; its splits are dev and test")
+        if self.mines and "dev" not in splits:
+            raise ValueError(f"source {name}: how alike mined pairs must be is chosen on dev data; add a dev split")
 
     def _check_answers(self) -> None:
         """Metrics of texts score texts, those of rankings rankings; MLQA's know its languages only."""
@@ -330,7 +332,7 @@ class TaskSpec(Model):
         if len({metric in metrics_retrieval.MINING_NAMES for metric in self.metrics}) > 1:
             raise ValueError("metrics: pairs are mined or candidates ranked, not both")
         if self.pool != "own" and (self.format != "retrieval" or self.mines or not self.parallel):
-            raise ValueError(f"pool: {self.pool}: other languages are searched for the same, parallel queries alone")
+            raise ValueError(f"pool: {self.pool}: other languages are searched by rankings with parallel: true alone")
 
     def _check_misplaced(self, name: str, source: Local | Hub) -> None:
         if source.misplaced != "refuse" and self.format != "extractive-qa":

@@ -32,8 +32,8 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
     return written
 
 
-def task(sides: dict[str, object], **more: object) -> TaskSpec:
-    source = {"kind": "search", "codes": {"de": "deu"}, "splits": {"test": sides}}
+def task(sides: dict[str, object], splits: tuple[str, ...] = ("test",), **more: object) -> TaskSpec:
+    source = {"kind": "search", "codes": {"de": "deu"}, "splits": dict.fromkeys(splits, sides)}
     fields = {"metrics": ["retrieval_accuracy"], "languages": ["de", "sw"], "sources": {"files": source}, **more}
     text = yaml.safe_dump(
         {"adapterx": 1, "name": "t", "description": "d", "format": "retrieval", "licence": "l", **fields}
@@ -80,14 +80,23 @@ def test_topics_a_corpus_in_parts_and_trecs_judgements(write: Callable[[str, str
     assert [(one.id, one.relevant) for one in queries(spec)] == [("7", (2,)), ("8", (1, 2))], "9 has nothing to find"
     *_, last = data.load(spec, "files", "de", "test")
     assert last == RetrievalExample("b#0", "T: text of b#0", None)
-    mining = task(sides, metrics=["pair_f1"])
+    mining = task(sides, ("dev", "test"), metrics=["pair_f1"])
     assert [one.relevant for one in queries(mining)] == [(2,), (1, 2), ()]
-    write("qrels.tsv", "7\tQ0\tb#0\n")
-    with pytest.raises(DataError, match=r"qrels\.tsv:1: should be two ids, or TREC's"):
+    write("qrels.tsv", "7\tb#0\n7\tQ0\tb#0\n")
+    with pytest.raises(
+        DataError, match=r"qrels\.tsv:2: should be two ids; BEIR's query, candidate and score; or TREC's"
+    ):
         queries(spec)
     write("qrels.tsv", "7\tc#0\n")
     with pytest.raises(DataError, match=r"qrels\.tsv:1: 'c#0' is no candidate's id"):
         queries(spec)
+    write("qrels.tsv", "q7\tb#0\n")
+    with pytest.raises(DataError, match=r"qrels\.tsv:1: 'q7' is no query's id"):
+        queries(spec)
+    write("qrels.tsv", "query-id\tcorpus-id\tscore\n8\ta#1\t1\n8\tb#0\t0\n")
+    assert [(one.id, one.relevant) for one in queries(spec)] == [("8", (1,))]
+    assert data.sizes(spec, "files", "de", "test") == 1, "as many as there are to be asked"
+    assert data.sizes(mining, "files", "de", "test") == 3
 
 
 @pytest.mark.parametrize(
@@ -96,6 +105,7 @@ def test_topics_a_corpus_in_parts_and_trecs_judgements(write: Callable[[str, str
         ("deu.src", "\xff", "never"),
         ("deu.jsonl", '{"txt": "a"}\n', r"deu\.jsonl:1: has no text 'text' \(did you mean 'txt'\?\)"),
         ("deu.jsonl", "{\n", r"deu\.jsonl:1: is not JSON"),
+        ("deu.src", "a\n\nb\n", r"deu\.src:2: column 0 is empty"),
     ],
 )
 def test_wrong_rows_are_named(write: Callable[[str, str], Path], name: str, content: str, message: str) -> None:
@@ -114,8 +124,12 @@ def test_wrong_rows_are_named(write: Callable[[str, str], Path], name: str, cont
     ("changes", "message"),
     [
         ({"metrics": ["accuracy"]}, "accuracy is not for the format retrieval"),
-        ({"metrics": ["pair_f1", "recall_at_1"]}, "pairs are mined or candidates ranked, not both"),
-        ({"pool": "all"}, "pool: all: other languages are searched for the same, parallel queries alone"),
+        ({"metrics": ["recall_at_1", "pair_f1"]}, "pairs are mined or candidates ranked, not both"),
+        ({"pool": "all"}, "pool: all: other languages are searched by rankings with parallel: true alone"),
+        (
+            {"metrics": ["pair_f1"]},
+            "source files: how alike mined pairs must be is chosen on dev data; add a dev split",
+        ),
         ({"labels": ["a"]}, "labels: the format retrieval has none"),
     ],
 )

@@ -28,12 +28,12 @@ def stream(spec: TaskSpec, source: Search, language: str, split: str) -> Iterato
         return
     code = source.codes.get(language, language)
     candidates = [id for id, _ in _texts(sides.candidates, code)]
-    queries = _texts(sides.queries, code)
     if sides.relevant is None:
-        yield from _aligned(queries, candidates, _names(sides, code))
+        yield from _aligned(_texts(sides.queries, code), candidates, _names(sides, code))
     else:
-        relevant = _relevant(root() / sides.relevant.replace("{language}", code), candidates)
-        for id, text in queries:
+        queries = [id for id, _ in _texts(sides.queries, code)]
+        relevant = _relevant(_judgements(sides.relevant, code), queries, candidates)
+        for id, text in _texts(sides.queries, code):
             found = relevant.get(id, ())
             if found or spec.mines:
                 yield RetrievalExample(id, text, tuple(dict.fromkeys(found)))
@@ -49,12 +49,14 @@ def from_rows(rows: Iterable[PairExample]) -> Iterator[RetrievalExample]:
         yield RetrievalExample(row.id, row.text_pair, None)
 
 
-def size(source: Search, language: str, split: str) -> int:
-    """How many queries a split has; 0 where the task has no such split."""
+def size(spec: TaskSpec, source: Search, language: str, split: str) -> int:
+    """How many queries a split has, of a ranking those with something to find; 0 where the task has no such split."""
     sides = source.sides(language, split)
     if sides is None:
         return 0
     code = source.codes.get(language, language)
+    if sides.relevant is not None and not spec.mines:
+        return len({query for _, query, _, relevant in _pairs(_judgements(sides.relevant, code)) if relevant})
     return sum(_count(path, *stamp(path)) for path in _paths(sides.queries, code))
 
 
@@ -64,7 +66,7 @@ def digest(source: Search, language: str, split: str) -> list[str]:
     if sides is None:
         return []
     code = source.codes.get(language, language)
-    pairs = [root() / sides.relevant.replace("{language}", code)] if sides.relevant else []
+    pairs = [_judgements(sides.relevant, code)] if sides.relevant else []
     return [digest_of(path) for path in (*_paths(sides.queries, code), *_paths(sides.candidates, code), *pairs)]
 
 
@@ -77,30 +79,44 @@ def _aligned(queries: Iterable[tuple[str, str]], candidates: list[str], names: s
         raise DataError(f"{names}: {count} queries and {len(candidates)} candidates, though they stand row by row")
 
 
-def _relevant(path: Path, candidates: list[str]) -> dict[str, list[int]]:
+def _judgements(relevant: str, code: str) -> Path:
+    return root() / relevant.replace("{language}", code)
+
+
+def _relevant(path: Path, queries: list[str], candidates: list[str]) -> dict[str, list[int]]:
     """Of each query, by id, the places of its candidates."""
-    place = {id: number for number, id in enumerate(candidates)}
-    if len(place) < len(candidates):
-        raise DataError(f"{path}: two candidates have the same id, so its pairs name no one candidate")
+    place, known = {id: number for number, id in enumerate(candidates)}, set(queries)
+    for count, ids, noun in ((len(place), candidates, "candidates"), (len(known), queries, "queries")):
+        if count < len(ids):
+            raise DataError(f"{path}: two {noun} have the same id, so its pairs name no one of them")
     found: dict[str, list[int]] = {}
-    for number, line in _lines(path):
-        cells = line.split("\t") if "\t" in line else line.split()
-        query, candidate, relevance = _judgement(cells, f"{path}:{number}")
-        if not relevance:
+    for where, query, candidate, relevant in _pairs(path):
+        if not relevant:
             continue
-        if candidate not in place:
-            raise DataError(f"{path}:{number}: '{candidate}' is no candidate's id")
+        if query not in known or candidate not in place:
+            wrong, noun = (candidate, "candidate") if query in known else (query, "query")
+            raise DataError(f"{where}: '{wrong}' is no {noun}'s id")
         found.setdefault(query, []).append(place[candidate])
     return found
 
 
-def _judgement(cells: list[str], where: str) -> tuple[str, str, bool]:
-    """Two columns are a pair; TREC's four are query, iteration, candidate and relevance."""
-    if len(cells) == 2:
-        return cells[0], cells[1], True
-    if len(cells) != 4 or not cells[3].lstrip("-").isdigit():
-        raise DataError(f"{where}: should be two ids, or TREC's query, 0, candidate and relevance")
-    return cells[0], cells[2], int(cells[3]) > 0
+def _pairs(path: Path) -> Iterator[tuple[str, str, str, bool]]:
+    """Place, query, candidate and whether it is relevant: two columns; BEIR's three under a header, the last a score;
+    or TREC's four, the second of no meaning.
+    """
+    for number, line in _lines(path):
+        cells, where = line.split("\t") if "\t" in line else line.split(), f"{path}:{number}"
+        if not line:
+            continue
+        if len(cells) == 2:
+            yield where, cells[0], cells[1], True
+        elif len(cells) in (3, 4) and cells[-1].lstrip("-").isdigit():
+            yield where, cells[0], cells[-2], int(cells[-1]) > 0
+        elif number > 1 or len(cells) != 3:
+            raise DataError(
+                f"{where}: should be two ids; BEIR's query, candidate and score; or TREC's query, 0, candidate and"
+                " relevance"
+            )
 
 
 def _texts(side: Texts, code: str) -> Iterator[tuple[str, str]]:
@@ -121,8 +137,12 @@ def _read_tsv(path: Path) -> Iterator[tuple[str, Cell]]:
         cells = line.split("\t")
 
         def cell(column: Column, where: str, cells: list[str] = cells) -> str:
-            if not isinstance(column, int) or column >= len(cells):
-                raise DataError(f"{where}: has no column {column!r}; it has {len(cells)}, counted from 0")
+            if not isinstance(column, int):
+                raise DataError(f"{where}: tab-separated files are read by position, not by {column!r}: text: 0")
+            if column >= len(cells):
+                raise DataError(f"{where}: has no column {column}; it has {len(cells)}, counted from 0")
+            if not cells[column].strip():
+                raise DataError(f"{where}: column {column} is empty")
             return cells[column]
 
         yield f"{path}:{number}", cell
@@ -131,6 +151,8 @@ def _read_tsv(path: Path) -> Iterator[tuple[str, Cell]]:
 def _read_json(path: Path) -> Iterator[tuple[str, Cell]]:
     for number, line in _lines(path):
         where = f"{path}:{number}"
+        if not line:
+            continue
         try:
             row = json.loads(line)
         except ValueError as error:
@@ -151,13 +173,12 @@ def _read_json(path: Path) -> Iterator[tuple[str, Cell]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines that hold something, with their numbers, without their ends. Only line feeds end a line."""
+    """Lines with their numbers, without their ends. Only line feeds end a line."""
     stamp(path)
     try:
         with _opened(path) as stream:
             for number, line in enumerate(stream, start=1):
-                if text := line.removesuffix("\n").removesuffix("\r"):
-                    yield number, text
+                yield number, line.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
     except (gzip.BadGzipFile, EOFError) as error:
