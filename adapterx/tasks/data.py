@@ -23,7 +23,8 @@ def load(spec: TaskSpec, source: str, language: str, split: str, limit: int | No
     """The examples of a split in a language, always in the same order; the first `limit` of them if given, of retrieval
     the first queries and all candidates.
 
-    Where the task is parallel the order is that of the items, so the first ones are the same items in every language.
+    Where the task is parallel the order is that of the items, so that the first ones are the same items in every
+    language that has them all.
     Raises LookupError for an unknown source or split, FileNotFoundError or ValueError naming the file that is missing
     or wrong.
     """

@@ -110,7 +110,11 @@ def test_what_is_searched_needs_no_training(
         parquet.read_table(one)
         for one in (tmp_path / "store").glob("stages/evaluation/*en.continue.pairs*/predictions.parquet")
     ]
-    assert tables and all("" in table.column("prediction").to_pylist() or len(table) for table in tables)
+    assert len(tables) == 2, "one per backbone"
+    for table in tables:
+        golds, mined = (table.column(name).to_pylist() for name in ("gold", "prediction"))
+        known = {id for gold in golds for id in gold} | {f"en-{n}" for n in range(len(golds))}
+        assert len(golds) == len(NAMES) - 16 and set(mined) <= {"", *known}
     assert main(["run", str(path), "--store", str(tmp_path / "store")]) == 1
     assert "nothing to train" in capsys.readouterr().out
     cell, run = "small.lora.en.continue.after", str(tmp_path / "store" / "runs" / "grid")
