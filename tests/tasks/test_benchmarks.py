@@ -9,7 +9,7 @@ import pytest
 
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import fingerprint, load, sizes
-from adapterx.tasks.examples import ChoiceExample, PairExample, QAExample
+from adapterx.tasks.examples import ChoiceExample, PairExample, QAExample, RetrievalExample
 
 pytestmark = pytest.mark.usefixtures("benchmarks")
 
@@ -207,3 +207,40 @@ def test_mlqa_and_tydiqa_have_their_languages() -> None:
         "sw": 2755,
     }
     assert sizes(find("tydiqa"), "local", "ko", "train") == 0
+
+
+TATOEBA_SHORT = {"jv": 205, "ka": 746, "kk": 575, "ml": 687, "sw": 390, "ta": 307, "te": 234, "th": 548}
+"""Languages of XTREME that have no 1,000 sentences."""
+
+
+def test_tatoeba_pairs_xtremes_36_languages_with_english() -> None:
+    spec = find("tatoeba")
+    for language in spec.languages:
+        examples = load(spec, "local", language, "test")
+        queries = [one for one in examples if isinstance(one, RetrievalExample) and one.relevant is not None]
+        assert len(queries) == sizes(spec, "local", language, "test") == TATOEBA_SHORT.get(language, 1000), language
+        assert len(examples) == 2 * len(queries)
+        assert [query.relevant for query in queries] == [(number,) for number in range(len(queries))]
+
+
+@pytest.mark.parametrize(
+    ("task", "language", "questions", "sentences"),
+    [
+        ("xquad-r", "en", 1190, 1148),
+        ("xquad-r", "de", 1190, 1271),
+        ("xquad-r", "zh", 1190, 1200),
+        ("mlqa-r", "hi", 507, 2349),
+    ],
+)
+def test_sentences_of_passages(task: str, language: str, questions: int, sentences: int) -> None:
+    examples = load(find(task), "local", language, "test")
+    asked = [one for one in examples if isinstance(one, RetrievalExample) and one.relevant is not None]
+    assert (len(asked), len(examples) - len(asked)) == (questions, sentences)
+    answers = {
+        one.id: one.answers for one in load(find(task[:-2]), "local", language, "test") if isinstance(one, QAExample)
+    }
+    texts = [one.text for one in examples[len(asked) :] if isinstance(one, RetrievalExample)]
+    held = [
+        any(answer.text in texts[place] for answer in answers[one.id] for place in one.relevant or ()) for one in asked
+    ]
+    assert sum(held) > 0.97 * len(held), "some answers go beyond the end of a sentence"

@@ -171,3 +171,36 @@ def test_the_sentence_of_the_answer_is_what_a_question_looks_for() -> None:
         ("when", (1,)), ("first", (0,)), ("sentence-0", None), ("sentence-1", None)
     ]  # fmt: skip
     assert found[3].text == "She died in 1852."
+
+
+def test_the_catalogs_bucc_reads_the_shared_tasks_files_and_xtremes(write: Callable[[str, str], Path]) -> None:
+    bucc = data.find("bucc")
+    for directory, names in (("bucc2018/de-en", ("sample", "training")), ("bucc2018", ("dev", "test"))):
+        (write("x", "").parent / directory).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            write(f"{directory}/de-en.{name}.de", "de-1\tJa.\nde-2\tNein.\n")
+            write(f"{directory}/de-en.{name}.en", "en-1\tYes.\nen-2\tPerhaps.\n")
+            write(f"{directory}/de-en.{name}.gold", "de-1\ten-1\n")
+    for source in ("local", "xtreme"):
+        for split in ("dev", "test"):
+            assert data.load(bucc, source, "de", split) == [
+                RetrievalExample("de-1", "Ja.", (0,)),
+                RetrievalExample("de-2", "Nein.", ()),
+                RetrievalExample("en-1", "Yes.", None),
+                RetrievalExample("en-2", "Perhaps.", None),
+            ]
+
+
+def test_the_catalogs_miracl_reads_topics_judgements_and_corpus(write: Callable[[str, str], Path]) -> None:
+    root = write("x", "").parent
+    for directory in ("miracl-v1.0-sw/topics", "miracl-v1.0-sw/qrels", "miracl-corpus-v1.0-sw"):
+        (root / directory).mkdir(parents=True)
+    write("miracl-v1.0-sw/topics/topics.miracl-v1.0-sw-dev.tsv", "12\tNani?\n")
+    write("miracl-v1.0-sw/qrels/qrels.miracl-v1.0-sw-dev.tsv", "12\tQ0\t9#1\t1\n12\tQ0\t9#0\t0\n")
+    rows = "".join(json.dumps({"docid": f"9#{n}", "title": "Ada", "text": f"maneno {n}"}) + "\n" for n in range(2))
+    write("miracl-corpus-v1.0-sw/docs-0.jsonl.gz", rows)
+    assert data.load(data.find("miracl"), "local", "sw", "test") == [
+        RetrievalExample("12", "Nani?", (1,)),
+        RetrievalExample("9#0", "Ada maneno 0", None),
+        RetrievalExample("9#1", "Ada maneno 1", None),
+    ]
