@@ -13,7 +13,7 @@ from torch import Tensor
 
 from adapterx.engine.cell import Pool
 from adapterx.engine.evaluate import LanguagePredictions
-from adapterx.engine.search import Integers, Pairs, Ranking, Similarity, mine, rank, threshold
+from adapterx.engine.search import Integers, Pairs, Ranking, Similarity, mine, normalised, rank, threshold
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.examples import CANDIDATE
 from adapterx.tasks.spec import Pool as Among
@@ -28,7 +28,7 @@ class _Side:
     language: str
     data: Encoded
     vectors: Tensor
-    """(n, d) of all texts, on the device that searches."""
+    """(n, d) of all texts, of length 1, on the device that searches."""
 
     @cached_property
     def _candidate(self) -> NDArray[np.bool_]:
@@ -57,8 +57,15 @@ class _Side:
         return [self.data.labels[bounds[number] : bounds[number + 1]] for number in self.queries.tolist()]
 
     def of(self, numbers: Integers) -> Tensor:
-        """The vectors of some of the texts."""
+        """The vectors of some of the texts; of neighbours no copy, as candidates mostly are."""
+        if len(numbers) and numbers[-1] - numbers[0] == len(numbers) - 1:
+            return self.vectors[int(numbers[0]) : int(numbers[-1]) + 1]
         return self.vectors[torch.from_numpy(numbers).to(self.vectors.device)]
+
+
+def _side(pool: Pool, vectors: Vectors, device: torch.device) -> _Side:
+    """A language with its vectors brought to length 1 where they lie."""
+    return _Side(pool.language, pool.data, normalised(torch.from_numpy(vectors).to(device)))
 
 
 def rankings(
@@ -77,13 +84,10 @@ def rankings(
     per language, named `id@language`.
 
     Args:
-        vectors: of each pool (n, d).
+        vectors: of each pool (n, d), which this brings to length 1.
         limit: how many queries of each language ask; the others only say what is relevant to those of the same id.
     """
-    sides = [
-        _Side(pool.language, pool.data, torch.from_numpy(own).to(device))
-        for pool, own in zip(pools, vectors, strict=True)
-    ]
+    sides = [_side(pool, own, device) for pool, own in zip(pools, vectors, strict=True)]
     if among == "own":
         return [_ranked(side, [(side, "", side.relevant[:limit])], similarity) for side in sides]
     if among == "each":
@@ -158,12 +162,9 @@ def mined(pools: Sequence[Pool], vectors: Sequence[Vectors], similarity: Similar
     """The pairs of a language's test set, with a threshold chosen on its dev set. Answers are ids of candidates.
 
     Args:
-        pools: dev and test; vectors: (n, d) of each.
+        pools: dev and test; vectors: (n, d) of each, which this brings to length 1.
     """
-    dev, test = (
-        _Side(pool.language, pool.data, torch.from_numpy(own).to(device))
-        for pool, own in zip(pools, vectors, strict=True)
-    )
+    dev, test = (_side(pool, own, device) for pool, own in zip(pools, vectors, strict=True))
     found = _mine(dev, similarity)
     right = np.array(
         [place in dev.relevant[query] for query, place in zip(found.queries, found.candidates, strict=True)], bool

@@ -56,17 +56,22 @@ class Pairs:
 
 
 @torch.no_grad()
+def normalised(vectors: Tensor) -> Tensor:
+    """The (n, d) vectors brought to length 1 in place: there may be no room for a second million of them."""
+    return normalize(vectors, dim=1, out=vectors)
+
+
+@torch.no_grad()
 def rank(
     queries: Tensor, candidates: Tensor, relevant: Sequence[Integers], similarity: Similarity, block: int = BLOCK
 ) -> Ranking:
     """Rank all candidates for every query.
 
     Args:
-        queries: (Q, d), candidates: (C, d), of any length, on one device.
+        queries: (Q, d), candidates: (C, d), of length 1, on one device.
         relevant: of each query the places of the candidates whose ranks are wanted.
         block: scores at once.
     """
-    queries, candidates = normalize(queries, dim=1), normalize(candidates, dim=1)
     means = _means(queries, candidates, similarity, block)
     nearest, score = [], []
     ranks: list[Integers] = []
@@ -85,11 +90,10 @@ def mine(queries: Tensor, candidates: Tensor, similarity: Similarity, block: int
     """The pairs of texts that are most alike: each side's nearest on the other, best first, every text once.
 
     The strategy `max` of LASER's miner (facebookresearch/LASER, mine_bitexts.py), with which XTREME scores BUCC: of the
-    k nearest by cosine the one with the highest score.
+    k nearest by cosine the one with the highest score. Arguments as of `rank`.
     """
     if not len(queries) or not len(candidates):
         return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
-    queries, candidates = normalize(queries, dim=1), normalize(candidates, dim=1)
     forth = _neighbours(queries, candidates, similarity.neighbours, block)
     back = _neighbours(candidates, queries, similarity.neighbours, block)
     means = (forth.values.mean(dim=1) / 2, back.values.mean(dim=1) / 2) if similarity.margin else None

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from adapterx.engine.search import Pairs, Similarity, mine, rank, threshold
+from adapterx.engine.search import Pairs, Similarity, mine, normalised, rank, threshold
 
 BLOCKS = (1, 40, 1 << 20)
 
@@ -44,7 +44,7 @@ def test_ranks_are_those_of_all_pairs_compared(margin: bool, block: int) -> None
     queries, candidates = texts(13, 1).abs(), texts(29, 2).abs()
     random = np.random.default_rng(3)
     relevant = [random.choice(29, size=n % 4, replace=False) for n in range(13)]
-    found = rank(queries, candidates, relevant, Similarity(margin, 4), block)
+    found = rank(normalised(queries.clone()), normalised(candidates.clone()), relevant, Similarity(margin, 4), block)
     scores = margins(queries, candidates, 4) if margin else cosines(queries, candidates)
     np.testing.assert_array_equal(found.nearest, scores.argmax(axis=1))
     np.testing.assert_allclose(found.score, scores.max(axis=1), rtol=1e-5)
@@ -54,7 +54,7 @@ def test_ranks_are_those_of_all_pairs_compared(margin: bool, block: int) -> None
 
 
 def test_a_query_that_is_no_number_finds_nothing_first() -> None:
-    found = rank(torch.full((1, 4), torch.nan), texts(3, 1, 4), [np.array([1])], Similarity())
+    found = rank(torch.full((1, 4), torch.nan), normalised(texts(3, 1, 4)), [np.array([1])], Similarity())
     assert found.ranks[0].tolist() == [3]
 
 
@@ -84,7 +84,7 @@ def test_mined_pairs_are_those_of_lasers_miner(block: int) -> None:
     for _, i, j in sorted(pairs, reverse=True):
         if all(i != other and j != another for other, another in expected):
             expected.append((i, j))
-    found = mine(queries, candidates, Similarity(margin=True, neighbours=k), block)
+    found = mine(normalised(queries), normalised(candidates), Similarity(margin=True, neighbours=k), block)
     assert list(zip(found.queries.tolist(), found.candidates.tolist(), strict=True)) == expected
     assert {(i + 3, i) for i in range(8)} <= set(expected)
 
