@@ -80,7 +80,7 @@ def test_every_adapter_acts(run) -> None:
             pool = Data(path.parent).pools(evaluation.work.task, "test", 4, loaded.tokenizer, loaded.tokenizer_key, 128)
             encoders[name] = PackedEncoder(loaded.model), pool[0].data
         encoder, texts = encoders[name]
-        cell, head = worker.trained(target)
+        cell, head = worker.with_head(target)
         before = scores(encoder, cell, head, texts)
         perturbed = [replace(cell, heads=noisy(cell.heads))]
         for at, slot in enumerate(cell.slots):

@@ -41,9 +41,9 @@ sources:
 
 
 class Forbidden:
-    """A tokenizer nobody may call."""
+    """A tokenizer nobody may use."""
 
-    def __call__(self, *texts: object, **settings: object) -> None:
+    def __getattr__(self, name: str) -> None:
         raise AssertionError("tokenised again")
 
 
