@@ -156,7 +156,7 @@ def test_the_benchmarks_evaluator_finds_what_the_report_says(
         if {status for status, *_ in values} == {"done"}:  # what answers alike everywhere has no part in means
             done.append(name)
             assert 100 * row["tasks"][name]["score"]["value"] == found
-    assert "udpos" in done
+    assert done, "every cell answers alike everywhere"
     assert row["overall"] == {"missing": f"{len(done)} of 9 tasks"}
 
 
