@@ -117,7 +117,7 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
     elif isinstance(chosen, Search):
         content = {
             "splits": {
-                split: {language: _sides(chosen, language, _split(split)) for language in languages}
+                split: {language: search.digest(chosen, language, _split(split)) for language in languages}
                 for split, languages in splits.items()
             }
         }
@@ -150,18 +150,6 @@ def _files(source: Local, language: str, split: Split) -> JSON:
     files = source.files(language, split)
     rows = None if files is None else files.model_dump(mode="json", include={"fold", "aligned"}, exclude_none=True)
     return {"rows": rows, "sha256": cast(JSON, local.digest(source, language, split))}
-
-
-def _sides(source: Search, language: str, split: Split) -> JSON:
-    sides = source.sides(language, split)
-    read = (
-        None
-        if sides is None
-        else {
-            side: getattr(sides, side).model_dump(mode="json", exclude={"paths"}) for side in ("queries", "candidates")
-        }
-    )
-    return {"read": cast(JSON, read), "sha256": cast(JSON, search.digest(source, language, split))}
 
 
 def _first_queries(examples: Iterator[RetrievalExample], limit: int | None) -> Iterator[RetrievalExample]:

@@ -59,6 +59,13 @@ def test_sentences_that_stand_row_by_row(write: Callable[[str, str], Path]) -> N
     before = data.fingerprint(spec, "files", {"test": ["de"]})
     write("deu.tgt", "eins\nzwei\n")
     assert data.fingerprint(spec, "files", {"test": ["de"]}) != before
+    moved = task({**SIDES, "queries": {"paths": ["deu.src", "deu.tgt"], "text": 0}})
+    sides = {"queries": {"paths": "deu.src", "text": 0}, "candidates": {"paths": ["deu.tgt", "deu.tgt2"], "text": 0}}
+    write("deu.tgt2", "eins\nzwei\n")
+    other = task(sides)
+    assert len({data.fingerprint(one, "files", {"test": ["de"]}) for one in (moved, other)}) == 2, (
+        "the same three files"
+    )
     with pytest.raises(DataError, match=r"deu\.src.*deu\.tgt: 3 queries and 2 candidates"):
         data.load(spec, "files", "de", "test")
     with pytest.raises(MissingData, match=r"sw\.tgt: no such file"):

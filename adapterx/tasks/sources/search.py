@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from adapterx.recipe.problems import did_you_mean
+from adapterx.store.identity import JSON
 from adapterx.tasks.examples import PairExample, RetrievalExample
 from adapterx.tasks.sources.errors import DataError, MissingData
 from adapterx.tasks.sources.local import ENVIRONMENT, digest_of, root, stamp
@@ -60,14 +61,22 @@ def size(spec: TaskSpec, source: Search, language: str, split: str) -> int:
     return sum(_count(path, *stamp(path)) for path in _paths(sides.queries, code))
 
 
-def digest(source: Search, language: str, split: str) -> list[str]:
-    """SHA-256 of each file behind a split, in order."""
+def digest(source: Search, language: str, split: str) -> dict[str, JSON]:
+    """What decides the texts of a split: of each side how it is read, and SHA-256 of its files in order."""
     sides = source.sides(language, split)
     if sides is None:
-        return []
+        return {}
     code = source.codes.get(language, language)
-    pairs = [_judgements(sides.relevant, code)] if sides.relevant else []
-    return [digest_of(path) for path in (*_paths(sides.queries, code), *_paths(sides.candidates, code), *pairs)]
+    found: dict[str, JSON] = {}
+    for name, side in (("queries", sides.queries), ("candidates", sides.candidates)):
+        found[name] = {**side.model_dump(mode="json", exclude={"paths"}), "sha256": _sha256(_paths(side, code))}
+    if sides.relevant is not None:
+        found["relevant"] = _sha256([_judgements(sides.relevant, code)])
+    return found
+
+
+def _sha256(paths: Iterable[Path]) -> JSON:
+    return [digest_of(path) for path in paths]
 
 
 def _aligned(queries: Iterable[tuple[str, str]], candidates: list[str], names: str) -> Iterator[RetrievalExample]:
