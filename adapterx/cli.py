@@ -1,6 +1,8 @@
 """The commands. Each imports what it needs when it runs, so that `--help` answers at once.
 
-Exit codes: 0 done; 1 some cells failed, or are refused; 2 a mistake in the command or the recipe, told on stderr.
+Exit codes: 0 done; 1 some cells failed, or are refused; 2 something that a user can mend (the command, the recipe, a
+file, the machine), told on stderr; 70 a defect of the program, whose traceback is in a log file; 130 and 143
+interrupted and terminated.
 """
 
 from __future__ import annotations
@@ -10,12 +12,12 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapterx import __version__, fuse_command, tasks_command
+from adapterx import __version__, crash, fuse_command, places, tasks_command
+from adapterx.errors import AdapterxError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,7 +42,7 @@ examples:
 """
 
 
-class CommandError(Exception):
+class CommandError(AdapterxError):
     """A mistake on the command line, worded for the user."""
 
 
@@ -64,16 +66,44 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot draw an arrow shows '?' instead
     try:
         return _COMMANDS[args.command](args)
-    except CommandError as error:
-        sys.stderr.write(f"{error}\n")
     except BrokenPipeError:
         # The reader of our output has gone (`adapterx plan … | head`); nothing is left to flush for it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; finished stages are stored, run again to go on\n")
+        _tell("interrupted; finished stages are stored, run again to go on")
         return 130
+    except Exception as error:
+        if args.debug:
+            raise
+        return _ended_by(error, sys.argv[1:] if argv is None else argv)
+
+
+def _ended_by(error: Exception, argv: Sequence[str]) -> int:
+    """Tell what ended a command; its exit code."""
+    if isinstance(error, OSError) and not isinstance(error, AdapterxError):
+        _tell(_worded(error))
+    elif isinstance(error, MemoryError):
+        _tell(f"the machine's memory does not suffice ({error or 'nothing more is free'})")
+    elif isinstance(error, AdapterxError):
+        _tell(str(error))
+    else:
+        _tell(crash.told(error, argv))
+        return crash.SOFTWARE
     return MISTAKE
+
+
+def _worded(error: OSError) -> str:
+    """A file that cannot be read or written, told by name."""
+    where = f"{error.filename}: " if error.filename else ""
+    hint = "; choose another place with --store or ADAPTERX_STORE" if isinstance(error, PermissionError) else ""
+    return f"{where}{error.strerror or error}{hint}"
+
+
+def _tell(text: str) -> None:
+    """Write to stderr, whatever its encoding; lines of several mistakes stay lines."""
+    encoding = sys.stderr.encoding or "utf-8"
+    sys.stderr.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -115,13 +145,23 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("fuse", help="bring adapters together, with or without training, and score them all")
     )
     tasks_command.arguments(commands.add_parser("tasks", help="list the tasks; `tasks show NAME` prints examples"))
+    _debug_argument(parser, False)
     return parser
+
+
+def _debug_argument(parser: argparse.ArgumentParser, default: object) -> None:
+    """`--debug`, of a parser and of every command below it."""
+    parser.add_argument("--debug", action="store_true", default=default, help="show the traceback of an error")
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                _debug_argument(below, argparse.SUPPRESS)  # absent below, what stood above holds
 
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cell", metavar="CELL", help="a cell's name in the run, or how it begins")
     parser.add_argument("--format", required=True, choices=("peft", "adapterhub"), help="whose files to write")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new directory")
+    parser.add_argument("--out", required=True, type=places.expanded, metavar="DIR", help="a new directory")
     parser.add_argument(
         "--run", metavar="RUN", help="a run's name, its directory, or its recipe (default: the only run)"
     )
@@ -133,7 +173,7 @@ def _export_xtreme_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "cell", nargs="?", default="", metavar="CELL", help="a cell's name, or how those of one setting begin"
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new directory")
+    parser.add_argument("--out", required=True, type=places.expanded, metavar="DIR", help="a new directory")
     parser.add_argument("--seed", type=int, metavar="N", help="the cells of this seed")
     parser.add_argument("--partial", action="store_true", help="write tasks that lack languages, too")
     _store_argument(parser)
@@ -154,7 +194,7 @@ def _predict_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="the recipe, a YAML file")
+    parser.add_argument("recipe", type=places.expanded, metavar="RECIPE", help="the recipe, a YAML file")
     parser.add_argument(
         "overrides", nargs="*", default=[], metavar="setting=value", help="train.epochs=2 'seeds=[1,2]'"
     )
@@ -163,7 +203,7 @@ def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _store_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--store", type=Path, metavar="DIR", help="finished stages ($ADAPTERX_STORE, or adapterx-store here)"
+        "--store", type=places.expanded, metavar="DIR", help="finished stages ($ADAPTERX_STORE, or adapterx-store here)"
     )
 
 
@@ -192,8 +232,7 @@ def _plan(args: argparse.Namespace) -> int:
     from adapterx.store import Store
 
     plan = _planned(args)
-    with _readable():
-        current = states(plan, Store(_store_root(args)))
+    current = states(plan, Store(_store_root(args)))
     if args.json:
         import json
 
@@ -220,25 +259,23 @@ def _run(args: argparse.Namespace) -> int:
     if not plan.stages:
         raise CommandError("nothing can be run; an earlier run of this name is left as it is")
 
-    with _readable():
-        return local.run(
-            plan,
-            Store(_store_root(args)),
-            overrides=args.overrides,
-            console=_console(),
-            recipe_dir=args.recipe.parent,
-            effort=local.Effort(args.checkpoint_every, args.workers, args.memory, args.deterministic),
-        )
+    return local.run(
+        plan,
+        Store(_store_root(args)),
+        overrides=args.overrides,
+        console=_console(),
+        recipe_dir=args.recipe.parent,
+        effort=local.Effort(args.checkpoint_every, args.workers, args.memory, args.deterministic),
+    )
 
 
 def _report(args: argparse.Namespace) -> int:
     from adapterx.store import Store
 
-    with _readable():
-        directory = _run_directory(args)
-        from adapterx import report
+    directory = _run_directory(args)
+    from adapterx import report
 
-        written = report.build(Store(args.store or directory.parent.parent), directory)
+    written = report.build(Store(args.store or directory.parent.parent), directory)
     sys.stdout.write(f"{written}\n")
     return 0
 
@@ -248,13 +285,10 @@ def _export(args: argparse.Namespace) -> int:
     from adapterx.report import run as runs
     from adapterx.store import Store
 
-    with _readable(), _worded():
-        if args.run is None:
-            args.run = _only_run(args)
-        directory = _run_directory(args)
-        made = export(
-            Store(args.store or directory.parent.parent), runs.read(directory), args.cell, args.format, args.out
-        )
+    if args.run is None:
+        args.run = _only_run(args)
+    directory = _run_directory(args)
+    made = export(Store(args.store or directory.parent.parent), runs.read(directory), args.cell, args.format, args.out)
     for part in made.adapters:
         sys.stdout.write(f"{args.out / part}\n")
     return 0
@@ -266,10 +300,9 @@ def _export_xtreme(args: argparse.Namespace) -> int:
     from adapterx.store import Store
     from adapterx.tasks.xtreme import TASKS
 
-    with _readable(), _worded():
-        directory = _run_directory(args)
-        store = Store(args.store or directory.parent.parent)
-        made = export(store, runs.read(directory), args.out, args.cell, args.seed, partial=args.partial)
+    directory = _run_directory(args)
+    store = Store(args.store or directory.parent.parent)
+    made = export(store, runs.read(directory), args.out, args.cell, args.seed, partial=args.partial)
     for one in made:
         languages = f"{len(one.languages)} of {len(one.task.languages)} languages"
         where, why = args.out / FOLDER / one.task.folder, " (collapsed)" if one.collapsed else ""
@@ -284,39 +317,29 @@ def _predict(args: argparse.Namespace) -> int:
 
     from adapterx.executors.answer import answers, prepare
 
-    with _readable(), _worded():
-        answering = prepare(args.adapter, args.revision, args.task, args.backbone, Path.cwd(), args.language)
-        # Answers are data: what the output's encoding lacks is escaped, never replaced.
-        escape = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-        for answer in answers(answering, _lines(args.file), args.file or "standard input", args.language):
-            sys.stdout.write(json.dumps(answer, ensure_ascii=escape) + "\n")
+    answering = prepare(args.adapter, args.revision, args.task, args.backbone, Path.cwd(), args.language)
+    # Answers are data: what the output's encoding lacks is escaped, never replaced.
+    escape = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    for answer in answers(answering, _lines(args.file), args.file or "standard input", args.language):
+        sys.stdout.write(json.dumps(answer, ensure_ascii=escape, allow_nan=False) + "\n")
     return 0
 
 
 def _fuse(args: argparse.Namespace) -> int:
     if wrong := fuse_command.mistake(args):
         raise CommandError(wrong)
-    with _readable(), _worded():
-        fuse_command.run(args, _console())
+    fuse_command.run(args, _console())
     return 0
 
 
 def _tasks(args: argparse.Namespace) -> int:
-    from adapterx.backbones.errors import BackboneError
-    from adapterx.tasks.catalog import TaskError, UnknownTask
-    from adapterx.tasks.sources.errors import DataError
-
-    try:
-        with _readable():
-            tasks_command.run(args, _console())
-    except (BackboneError, DataError, TaskError, UnknownTask) as error:
-        raise CommandError(str(error)) from error
+    tasks_command.run(args, _console())
     return 0
 
 
 def _lines(file: str | None) -> list[str]:
     """The lines of a file, or of standard input. Only line feeds end a line: texts may hold other separators."""
-    content = sys.stdin.buffer.read() if file is None else Path(file).read_bytes()
+    content = sys.stdin.buffer.read() if file is None else places.expanded(file).read_bytes()
     try:
         return content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -326,7 +349,7 @@ def _lines(file: str | None) -> list[str]:
 def _planned(args: argparse.Namespace) -> Plan:
     """The plan of the recipe on the command line; CommandError with every mistake in it."""
     from adapterx.plan import build
-    from adapterx.recipe import RecipeError, SettingError, locate, read
+    from adapterx.recipe import SettingError, locate, read
     from adapterx.recipe.overrides import without_effect
 
     try:
@@ -334,8 +357,6 @@ def _planned(args: argparse.Namespace) -> Plan:
         for why in without_effect(recipe.train, args.overrides):
             sys.stderr.write(f"{why}\n")
         return build(recipe, args.recipe.parent, _describe(), _catalog(), _measure, _compare(args))
-    except RecipeError as error:
-        raise CommandError(str(error)) from error
     except SettingError as error:
         raise CommandError(str(locate(args.recipe, args.overrides, error.findings))) from error
 
@@ -367,17 +388,14 @@ def _measure(method: Peft | Adapters, info: BackboneInfo) -> LibraryAdapter:
 
 def _run_directory(args: argparse.Namespace) -> Path:
     """The directory of the run that RUN names."""
-    from adapterx.recipe import RecipeError, did_you_mean, read
+    from adapterx.recipe import did_you_mean, read
 
-    given = Path(args.run)
+    given = places.expanded(args.run)
     if (given / "run.json").is_file():
         return given.resolve()
     name: str = args.run
     if given.suffix in (".yaml", ".yml"):
-        try:
-            name = read(given).name
-        except RecipeError as error:
-            raise CommandError(str(error)) from error
+        name = read(given).name
     runs = _store_root(args) / "runs"
     if (runs / name / "run.json").is_file():
         return (runs / name).resolve()
@@ -396,48 +414,7 @@ def _only_run(args: argparse.Namespace) -> str:
 
 def _store_root(args: argparse.Namespace) -> Path:
     given: Path | None = args.store
-    return given or Path(os.environ.get("ADAPTERX_STORE") or "adapterx-store")
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """Files that cannot be read or written are told by name, not by traceback."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        hint = "; choose another place with --store or ADAPTERX_STORE" if isinstance(error, PermissionError) else ""
-        raise CommandError(f"{where}{error.strerror or error}{hint}") from error
-
-
-@contextmanager
-def _worded() -> Iterator[None]:
-    """What is refused with a reason is told by that reason alone."""
-    from adapterx.backbones.errors import BackboneError
-    from adapterx.executors.export import ExportError
-    from adapterx.executors.fuse import FuseError
-    from adapterx.formats.errors import FormatError
-    from adapterx.store import DamagedFile
-    from adapterx.tasks.catalog import TaskError, UnknownTask
-    from adapterx.tasks.items import ItemError
-    from adapterx.tasks.sources.errors import DataError
-
-    try:
-        yield
-    except (
-        BackboneError,
-        DamagedFile,
-        DataError,
-        ExportError,
-        FormatError,
-        FuseError,
-        ItemError,
-        TaskError,
-        UnknownTask,
-    ) as error:
-        raise CommandError(str(error)) from error
+    return given or places.store()
 
 
 def _console() -> Console:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from adapterx.places import expanded
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -60,7 +62,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("peft", "adapterhub"), help="whose files to write (default: the first adapter's)"
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new directory")
+    parser.add_argument("--out", required=True, type=expanded, metavar="DIR", help="a new directory")
     parser.add_argument("--seed", type=_seed, default=0, help="of dare_* and of the training (default 0)")
     training = parser.add_argument_group("training, after merging or of a fusion")
     training.add_argument("--train", metavar="TASK", help="the task to train on")

@@ -70,6 +70,47 @@ def test_mistakes_on_the_command_line(arguments: list[str], message: str) -> Non
     assert "Traceback" not in done.stderr
 
 
+def _defect(*_: object) -> None:
+    token = os.environ["HF_TOKEN"]
+    raise ZeroDivisionError(f"nobody foresaw this\nnor {token}")
+
+
+def test_a_defect_ends_with_one_line_and_a_log_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_canary1234567890")
+    monkeypatch.setenv("ADAPTERX_CACHE", str(tmp_path))
+    monkeypatch.setitem(cli._COMMANDS, "report", _defect)
+    assert cli.main(["report", "r"]) == 70
+    (line,) = capsys.readouterr().err.splitlines()
+    (log,) = (tmp_path / "logs").iterdir()
+    assert f"ZeroDivisionError: nobody foresaw this nor <HF_TOKEN> (the traceback is in {log}" in line
+    written = log.read_text()
+    assert "Traceback (most recent call last)" in written
+    assert "command: report r" in written
+    assert "hf_canary" not in line + written
+
+
+def test_a_defect_is_told_where_no_log_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ADAPTERX_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("HF_TOKEN", "x")
+    monkeypatch.setitem(cli._COMMANDS, "report", _defect)
+    assert cli.main(["report", "r"]) == 70
+    assert "its log could not be written" in capsys.readouterr().err
+
+
+def test_debug_lets_a_traceback_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "x")
+    monkeypatch.setitem(cli._COMMANDS, "report", _defect)
+    for arguments in (["--debug", "report", "r"], ["report", "r", "--debug"]):
+        with pytest.raises(ZeroDivisionError):
+            cli.main(arguments)
+
+
 def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([]) == 0
     assert "COMMAND" in capsys.readouterr().out

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from adapterx import places
 from adapterx.backbones import embedded, hub
 from adapterx.backbones.checkpoint import CONFIG, TOKENIZER, check_names, read_config, weight_files
 from adapterx.backbones.errors import BackboneError
@@ -52,17 +52,9 @@ def describe(backbone: Backbone) -> BackboneInfo:
     return info(read_config(config, model), f"hub:{model}@{commit}", model)
 
 
-def cache_directory() -> Path:
-    """Where converted backbones are kept: $ADAPTERX_CACHE, or adapterx in the user's cache directory."""
-    base = os.environ.get("ADAPTERX_CACHE")
-    if base:
-        return Path(base)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adapterx"
-
-
 def local_directory(model: str) -> Path | None:
     """The directory that a recipe's `model` names, if it names one; BackboneError if it can name nothing else."""
-    path = Path(model).expanduser()
+    path = places.expanded(model)
     if path.is_dir():
         return path
     if path.exists():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from adapterx.errors import AdapterxError
 
-class BackboneError(ValueError):
+
+class BackboneError(AdapterxError, ValueError):
     """A backbone that cannot be used; the message names it, and says what to do."""
 
 

@@ -25,9 +25,10 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from adapterx import places
 from adapterx.backbones import embedded, hub
 from adapterx.backbones.checkpoint import CONFIG, TOKENIZER, read_config, weight_files
-from adapterx.backbones.describe import cache_directory, describe, info, local_directory
+from adapterx.backbones.describe import describe, info, local_directory
 from adapterx.backbones.errors import BackboneError
 from adapterx.plan.stage import BackboneInfo
 from adapterx.recipe import Backbone
@@ -122,7 +123,7 @@ def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerFast:
 def _directory(backbone: Backbone, described: BackboneInfo) -> Path:
     """A local directory with the backbone's files; converts the embedded one and downloads from the Hub as needed."""
     if backbone.model.startswith(embedded.PREFIX):
-        return embedded.checkpoint(cache_directory() / "backbones")
+        return embedded.checkpoint(places.cache() / "backbones")
     return local_directory(backbone.model) or hub.download(backbone.model, described.key.rsplit("@", 1)[1])
 
 

@@ -22,6 +22,7 @@ from adapterx.formats.files import METADATA, SETUP
 from adapterx.formats.metadata import Metadata
 from adapterx.methods.method import Slot
 from adapterx.methods.shape import Shape
+from adapterx.places import expanded
 from adapterx.plan import BackboneInfo
 from adapterx.recipe import Backbone
 from adapterx.recipe.training import Train
@@ -126,7 +127,7 @@ def backbone_of(directory: Path, known: Metadata | None, given: str | None) -> B
     """The backbone that the user names, or else the one in adapterx.json."""
     if given is not None:
         load = "float32" if known is None else known.load
-        whole = given.startswith(PREFIX) or Path(given).expanduser().is_dir()
+        whole = given.startswith(PREFIX) or expanded(given).is_dir()
         model, _, revision = (given, "", "") if whole else given.partition("@")
         return Backbone.model_validate({"model": model, "revision": revision or None, "load": load})
     if known is None:

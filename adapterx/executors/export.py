@@ -13,6 +13,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 from torch import Tensor
 
+from adapterx.errors import AdapterxError
 from adapterx.executors import plain
 from adapterx.executors.work import ADAPTER, PREDICTIONS
 from adapterx.formats import directory as formats
@@ -33,7 +34,7 @@ BELOW, ABOVE = "intermediate", "target"
 """Directories of the two adapters of a stack."""
 
 
-class ExportError(ValueError):
+class ExportError(AdapterxError, ValueError):
     """A cell that cannot be exported, worded for the user."""
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from adapterx.backbones.describe import describe
+from adapterx.errors import AdapterxError
 from adapterx.executors.answer import backbone_of, check
 from adapterx.formats import directory as formats
 from adapterx.formats import fetch, fused, metadata, setup
@@ -24,6 +25,7 @@ from adapterx.formats.metadata import Metadata
 from adapterx.methods.config import Bottleneck, Lora
 from adapterx.methods.merging import Merging, member_weights, merge, merged_method
 from adapterx.methods.shape import Shape
+from adapterx.places import expanded
 from adapterx.plan import BackboneInfo
 from adapterx.recipe import Backbone
 from adapterx.recipe.training import Train
@@ -32,7 +34,7 @@ Whole: TypeAlias = PortableAdapter | PortableFusion
 """What several adapters become: one by arithmetic, or themselves under a fusion."""
 
 
-class FuseError(ValueError):
+class FuseError(AdapterxError, ValueError):
     """Adapters that cannot be brought together as asked, worded for the user."""
 
 
@@ -91,7 +93,7 @@ def read(names: Sequence[str], backbone: str | None) -> Parts:
     found: list[Part] = []
     first: tuple[Backbone, BackboneInfo] | None = None
     for name in names:
-        here = Path(name).expanduser().exists()
+        here = expanded(name).exists()
         id, _, revision = (name, "", "") if here else name.partition("@")
         directory = fetch.locate(id, revision or None)
         known = metadata.read(directory)

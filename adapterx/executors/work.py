@@ -40,7 +40,7 @@ from adapterx.methods.pooling import Pooling
 from adapterx.plan import BackboneInfo, Evaluation, Plan, Stage, TaskPart, Training
 from adapterx.plan.stage import FROZEN_BELOW, Search
 from adapterx.recipe import Backbone, Merge
-from adapterx.store import JSON, Store
+from adapterx.store import JSON, DamagedFile, Store
 from adapterx.tasks.sampling import pool_probabilities, weighted_probabilities
 
 if TYPE_CHECKING:
@@ -395,7 +395,7 @@ class Worker:
 
         record = self.store.find(stage.id, stage.kind, stage.slug)
         if record is None:
-            raise RuntimeError(f"{stage.kind} {stage.slug} is no longer stored; run again to make it anew")
+            raise DamagedFile(f"{stage.kind} {stage.slug} is no longer stored; run again to make it anew")
         return load_file(self.store.read(record, ADAPTER))
 
     def _provenance(self, seconds: float, more: dict[str, JSON]) -> dict[str, JSON]:

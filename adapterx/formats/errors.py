@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from adapterx.errors import AdapterxError
 
-class FormatError(ValueError):
+
+class FormatError(AdapterxError, ValueError):
     """An adapter that cannot be written or read as asked; the message names the file, and says what to do."""

@@ -20,6 +20,7 @@ from adapterx.formats.files import (
     SETUP,
     check_names,
 )
+from adapterx.places import expanded
 
 _BESIDE = (HEAD_CONFIG, HUB_HEAD, FUSION_CONFIG, FUSION_WEIGHTS)
 """Files of the directories of a composed setup that hold no adapter: its head's and its fusion's."""
@@ -36,7 +37,7 @@ def locate(name: str, revision: str | None = None) -> Path:
 
     Raises FormatError, and BackboneError (a ValueError too) for what the Hub does not give.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_dir():
         if revision is not None:
             raise FormatError(f"{name} is a directory here, so the revision {revision!r} means nothing: leave it out")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar, cast
 
+from adapterx.errors import AdapterxError
 from adapterx.plan.stage import BackboneInfo, TaskPart
 from adapterx.recipe import ALL_LANGUAGES, Backbone, did_you_mean
 
@@ -45,7 +46,7 @@ class TaskFacts(Protocol[Task]):
         """Examples in a split, 0 where there is none, None where counting would take long."""
 
 
-class Refusal(Exception):
+class Refusal(AdapterxError):
     """Why cells that need something cannot be run."""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from adapterx.errors import AdapterxError
 from adapterx.recipe.problems import Position, Problem
 
 Event = Any  # ruamel sets tag, anchor and value in ways a type checker cannot follow
@@ -77,7 +78,7 @@ def plain(node: Node) -> Any:
     return node.value
 
 
-class DocumentError(ValueError):
+class DocumentError(AdapterxError, ValueError):
     """Text that is not one YAML document of plain data."""
 
     def __init__(self, problem: Problem) -> None:

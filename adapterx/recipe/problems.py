@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from adapterx.errors import AdapterxError
+
 Location = tuple[str | int, ...]
 """Keys and list indices from the top of a recipe down to a value."""
 
@@ -36,7 +38,7 @@ class Problem:
         return f"{place}: {path}{self.message}" + (f" ({self.hint})" if self.hint else "")
 
 
-class RecipeError(ValueError):
+class RecipeError(AdapterxError, ValueError):
     """A recipe that cannot be used; `problems` holds everything found, in the order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -55,7 +57,7 @@ class Finding:
     """Point at the key rather than at its value."""
 
 
-class SettingError(ValueError):
+class SettingError(AdapterxError, ValueError):
     """Settings that a later room refuses as mistyped (an unknown task, say); `reader.locate` finds their places."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from adapterx.errors import AdapterxError
 from adapterx.formats.peft_lora import PLAIN_STARTS
 from adapterx.recipe import did_you_mean
 
@@ -15,7 +16,7 @@ NAME = "adapterx_{}"
 """What a library is to call the adapter in a slot: nothing in an encoder is called so."""
 
 
-class LibraryError(ValueError):
+class LibraryError(AdapterxError, ValueError):
     """What a library lacks or refuses, worded for the user."""
 
 

@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapterx.errors import AdapterxError
 from adapterx.store import lock
 from adapterx.store.atomic import sweep, write_bytes, write_json, write_stream
 from adapterx.store.identity import JSON
@@ -30,7 +31,7 @@ LONGEST_SLUG = 200
 """File systems allow names of 255 bytes; the id and a quarantine number follow the slug."""
 
 
-class DamagedFile(Exception):
+class DamagedFile(AdapterxError):
     """A stored file is not what its record lists. The stage has been moved aside; the next run makes it anew."""
 
 

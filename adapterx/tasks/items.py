@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from adapterx.errors import AdapterxError
 from adapterx.recipe.problems import did_you_mean
 from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, QAExample, TaggingExample
 
@@ -19,7 +20,7 @@ _IGNORED = ("label", "tags", "answers")
 """Gold answers, which a file of examples may hold."""
 
 
-class ItemError(ValueError):
+class ItemError(AdapterxError, ValueError):
     """A line that is no item of the task; the message gives the line and the field."""
 
 

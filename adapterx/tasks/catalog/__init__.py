@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from adapterx.errors import AdapterxError
 from adapterx.recipe.document import DocumentError, Mapping, Node, Sequence, compose, plain
 from adapterx.recipe.problems import Position, did_you_mean, dotted
 from adapterx.tasks.sources import local
@@ -18,11 +19,11 @@ _HERE = Path(__file__).parent
 _SUFFIXES = (".yaml", ".yml")
 
 
-class TaskError(ValueError):
+class TaskError(AdapterxError, ValueError):
     """A task's YAML that cannot be used, with the place of every mistake."""
 
 
-class UnknownTask(LookupError):
+class UnknownTask(AdapterxError, LookupError):
     """No task of that name."""
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from adapterx.errors import AdapterxError
 
-class DataError(ValueError):
+
+class DataError(AdapterxError, ValueError):
     """A file that does not hold what the task's YAML says, with the file and the row."""
 
 
-class MissingData(FileNotFoundError):
+class MissingData(AdapterxError, FileNotFoundError):
     """A file of a task that is not there."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,14 +13,14 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from adapterx import places
 from adapterx.recipe.problems import did_you_mean
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample, TextExample
 from adapterx.tasks.sources import squad
 from adapterx.tasks.sources.errors import DataError, MissingData
 from adapterx.tasks.spec import Column, Files, Fold, Hub, Local, Misplaced, TaskSpec
 
-ENVIRONMENT = "ADAPTERX_DATA"
-DEFAULT_ROOT = "../shared/data"
+ENVIRONMENT = places.DATA
 
 Row = Mapping[Any, Any]
 """A row by column: positions to text (tsv), keys to values (jsonl), positions to the words' columns (conll).
@@ -32,7 +31,7 @@ Of SQuAD's JSON a row is a paragraph, with all its questions.
 
 def root() -> Path:
     """The data directory: $ADAPTERX_DATA, or `../shared/data` seen from the working directory."""
-    return Path(os.environ.get(ENVIRONMENT) or DEFAULT_ROOT)
+    return places.data()
 
 
 def stream(spec: TaskSpec, source: Local, language: str, split: str) -> Iterator[Example]:

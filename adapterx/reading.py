@@ -1,0 +1,84 @@
+"""Files of unknown origin, read within bounds. Depends on no other room but `errors` and `wording`.
+
+A file that a stranger sent, or that a failing disk damaged, must not hang or fill the memory: what is no regular file
+is refused before it is opened, what is too large before it is read, and JSON that is nested too deeply, is not finite
+or holds half a character is refused where it stands.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any, NoReturn
+
+MEGABYTE = 1_000_000
+LARGEST_CONFIG = MEGABYTE
+"""Bytes of a configuration: those of real models and adapters have a few thousand."""
+
+
+class UnreadableFile(ValueError):
+    """What is wrong with a file or its content, without its name; callers say which file, as an error of their own."""
+
+
+def regular(path: Path, largest: int | None = None) -> int:
+    """The size in bytes of a regular file (or of the one that a link leads to).
+
+    Raises FileNotFoundError, or UnreadableFile for a directory, a pipe or a device, and for more than `largest` bytes.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a directory" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
+        raise UnreadableFile(f"is {kind}, no file")
+    if largest is not None and found.st_size > largest:
+        raise UnreadableFile(f"has {found.st_size:,} bytes, more than the {largest:,} that are read of such a file")
+    return found.st_size
+
+
+def read_text(path: Path, largest: int | None = LARGEST_CONFIG) -> str:
+    """The content of a UTF-8 file, without the byte order mark that some editors put in front."""
+    regular(path, largest)
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(f"is not UTF-8 text (byte {error.start})") from None
+
+
+def read_json(path: Path, largest: int | None = LARGEST_CONFIG) -> Any:
+    """The value of a JSON file; every number in it is finite."""
+    return parse_json(read_text(path, largest))
+
+
+def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
+    """The value of a JSON text.
+
+    Args:
+        finite: whether NaN and infinities are refused; data files let them pass, where they may mean a missing value.
+
+    Raises UnreadableFile for what is no JSON, is nested too deeply, or holds half of a surrogate pair.
+    """
+    constant, number = (_refuse_constant, _finite) if finite else (None, None)
+    try:
+        value = json.loads(text, parse_constant=constant, parse_float=number)
+        if (b"\\ud" if isinstance(text, bytes) else "\\ud") in text.lower():  # type: ignore[operator]
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnreadableFile:
+        raise
+    except UnicodeEncodeError:
+        raise UnreadableFile("holds half of a surrogate pair, which is no character") from None
+    except RecursionError:
+        raise UnreadableFile("is nested too deeply") from None
+    except ValueError as error:
+        raise UnreadableFile(f"is not JSON ({error})") from None
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise UnreadableFile(f"holds {name}, which is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise UnreadableFile("holds a number too large to be stored")
+    return number
