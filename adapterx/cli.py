@@ -22,7 +22,7 @@ from adapterx.errors import AdapterxError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from adapterx.plan import BackboneInfo, Compare, LibraryAdapter, Plan, TaskFacts
+    from adapterx.plan import BackboneInfo, Compare, LibraryAdapter, Look, Plan, TaskFacts
     from adapterx.recipe import Adapters, Backbone, Peft
     from adapterx.tasks.spec import TaskSpec
 
@@ -251,11 +251,11 @@ def _plan(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     plan = _planned(args)
     from adapterx.executors import local
-    from adapterx.plan.render import refusals
+    from adapterx.plan.render import left_out, refusals
     from adapterx.store import Store
 
-    for reason in refusals(plan):
-        _console().print(reason)
+    for line in (*refusals(plan), *left_out(plan)):
+        _console().print(line)
     if not plan.stages:
         raise CommandError("nothing can be run; an earlier run of this name is left as it is")
 
@@ -356,7 +356,7 @@ def _planned(args: argparse.Namespace) -> Plan:
         recipe = read(args.recipe, args.overrides)
         for why in without_effect(recipe.train, args.overrides):
             sys.stderr.write(f"{why}\n")
-        return build(recipe, args.recipe.parent, _describe(), _catalog(), _measure, _compare(args))
+        return build(recipe, args.recipe.parent, _describe(), _catalog(), _measure, _compare(args), _look(args))
     except SettingError as error:
         raise CommandError(str(locate(args.recipe, args.overrides, error.findings))) from error
 
@@ -377,6 +377,12 @@ def _compare(args: argparse.Namespace) -> Compare:
     from adapterx.tasks.kinship import Relations
 
     return Relations(args.recipe.parent, _store_root(args))
+
+
+def _look(args: argparse.Namespace) -> Look:
+    from adapterx.tasks.looks import Looks
+
+    return Looks(args.recipe.parent, _store_root(args))
 
 
 def _measure(method: Peft | Adapters, info: BackboneInfo) -> LibraryAdapter:

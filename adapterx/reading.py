@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -49,15 +50,16 @@ def read_json(path: Path, largest: int | None = LARGEST_CONFIG) -> Any:
     return parse_json(read_text(path, largest))
 
 
-def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
+def parse_json(text: str | bytes, *, finite: bool = True, decimal: Callable[[str], float] = float) -> Any:
     """The value of a JSON text.
 
     Args:
         finite: whether NaN and infinities are refused; data files let them pass, where they may mean a missing value.
+        decimal: what a number with a point or an exponent becomes, of its text; where infinities pass.
 
     Raises UnreadableFile for what is no JSON, is nested too deeply, or holds half of a surrogate pair.
     """
-    constant, number = (_refuse_constant, _finite) if finite else (None, None)
+    constant, number = (_refuse_constant, _finite) if finite else (None, decimal)
     try:
         value = json.loads(text, parse_constant=constant, parse_float=number)
         if (b"\\ud" if isinstance(text, bytes) else "\\ud") in text.lower():  # type: ignore[operator]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,10 +137,22 @@ def _shown(args: argparse.Namespace) -> Iterator[Text]:
     head.append(f" · {'?' if size is None else f'{size:,}'} examples")
     named = f"{len(spec.labels):,} of {spec.label_file}" if spec.label_file else ", ".join(spec.labels)
     yield head.append(f" · labels: {named}" if named else "")
+    for why, count in _left_out(spec, source, language, split).items():
+        yield Text(f"{count:,} left out for {why}", style="yellow")
     yield Text(_LEGENDS.get(spec.format, "«…» is where the head reads"), style="dim")
     for number in range(len(encoded)):
         yield Text()
         yield from _example(spec, encoded, number, tokenizer)
+
+
+def _left_out(spec: TaskSpec, source: str, language: str, split: str) -> Mapping[str, int]:
+    """How many items a source that leaves some out does leave out, by reason."""
+    from adapterx.tasks.data import counted
+    from adapterx.tasks.spec import Hub, Local
+
+    chosen = spec.sources[source]
+    drops = isinstance(chosen, Local | Hub) and "drop" in (chosen.missing, chosen.misplaced)
+    return counted(spec, source, language, split).left_out if drops else {}
 
 
 def _queries(examples: Iterable[Example], count: int) -> list[Example]:
@@ -172,7 +184,9 @@ def _chosen(spec: TaskSpec, args: argparse.Namespace) -> tuple[str, str, str]:
     for split in splits:
         if data.sizes(spec, source, language, split) != 0:
             return source, language, split
-    raise UnknownTask(f"the task '{spec.name}' ({source}) has no {' or '.join(splits)} data in '{language}'")
+    named = [data.origin(spec, source, language, split) for split in splits]
+    empty = f": there is nothing in {', '.join(filter(None, named))}" if any(named) else ""
+    raise UnknownTask(f"the task '{spec.name}' ({source}) has no {' or '.join(splits)} data in '{language}'{empty}")
 
 
 def _example(spec: TaskSpec, encoded: Encoded, number: int, tokenizer: Any) -> Iterator[Text]:

@@ -13,6 +13,7 @@ from adapterx.tasks import data as catalog
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.formats import encode_stream
 from adapterx.tasks.metrics import Metric, metric
+from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.spec import TaskSpec
 from adapterx.tasks.token_cache import TokenCache, token_key
 
@@ -73,6 +74,9 @@ class Data:
         spec: TaskSpec = self.spec(asked.part.task)
         examples = catalog.stream(spec, asked.part.source, asked.language, asked.split, asked.limit)
         made = encode_stream(examples, spec, tokenizer, asked.max_length)
+        if not len(made):
+            where = catalog.origin(spec, asked.part.source, asked.language, asked.split)
+            raise DataError(f"the {asked.split} data of {spec.name} in {asked.language} is empty: {where} holds none")
         if self._key(asked) != key:
             # Under this key it would be taken for what it is not, for as long as the store lives.
             raise ValueError(f"the {asked.split} data of {spec.name} in {asked.language} changed while it was read")
@@ -80,4 +84,5 @@ class Data:
 
     def metrics(self, part: TaskPart) -> list[Metric]:
         """The task's metrics, the main one first."""
-        return [metric(name, part.labels) for name in self.spec(part.task).metrics]
+        spec: TaskSpec = self.spec(part.task)
+        return [metric(name, part.labels, part.task, spec.unanswerable) for name in spec.metrics]

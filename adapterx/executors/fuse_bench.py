@@ -32,6 +32,7 @@ from adapterx.plan.facts import Facts, Refusal
 from adapterx.recipe import ALL_LANGUAGES, TrainSettings
 from adapterx.tasks import data as catalog
 from adapterx.tasks.kinship import Relations
+from adapterx.tasks.looks import Looks
 from adapterx.tasks.sampling import pool_probabilities
 from adapterx.tasks.spec import TaskSpec
 
@@ -73,7 +74,7 @@ class Bench:
         self.parts = parts
         self.beside = beside
         self.data = Data(beside)
-        self.facts: Facts[TaskSpec] = Facts(describe, catalog, beside)
+        self.facts: Facts[TaskSpec] = Facts(describe, catalog, beside, Looks(beside))
         self._compare = Relations(beside)
         self._machine = choose()
 
@@ -97,14 +98,17 @@ class Bench:
         """
         test = self._to_score(scored)
         if asked is None:
-            return ()
+            return self._left_out()
         part = self._to_train(asked)
         if (part.format, part.labels) != (test.format, test.labels):
             raise FuseError(
                 f"the result is trained on '{part.task}' ({part.format}: {', '.join(part.labels)}) and cannot be scored"
                 f" on '{test.task}' ({test.format}: {', '.join(test.labels)})"
             )
-        return self._compared(part, test)
+        return (*self._compared(part, test), *self._left_out())
+
+    def _left_out(self) -> tuple[str, ...]:
+        return tuple(f"left out: {remark}" for remark in self.facts.remarks)
 
     def _compared(self, trained: TaskPart, scored: TaskPart) -> tuple[str, ...]:
         try:

@@ -334,7 +334,12 @@ class Worker:
     ) -> None:
         """Store an evaluation; `why` says in what way it is no result, if it is none."""
         metrics = self.data.metrics(part)
-        metadata = {"task": part.task, "labels": list(part.labels), "metrics": [metric.name for metric in metrics]}
+        metadata: dict[str, object] = {
+            "task": part.task,
+            "labels": list(part.labels),
+            "metrics": [metric.name for metric in metrics],
+        }
+        metadata |= {"unanswerable": True} if self.data.spec(part.task).unanswerable else {}
         self.store.commit(
             stage.kind,
             stage.slug,

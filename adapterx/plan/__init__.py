@@ -6,6 +6,7 @@ from adapterx.plan.facts import TaskFacts, TaskLike
 from adapterx.plan.graph import CellStages, Plan, build
 from adapterx.plan.kinship import Compare, Kinship
 from adapterx.plan.lane import LibraryAdapter, Measure
+from adapterx.plan.looks import Look, Seen
 from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, Stage, StageKind, TaskPart, Training
 from adapterx.plan.states import Change, State, states
 
@@ -20,8 +21,10 @@ __all__ = [
     "Evaluation",
     "Kinship",
     "LibraryAdapter",
+    "Look",
     "Measure",
     "Plan",
+    "Seen",
     "Stage",
     "StageKind",
     "State",

@@ -21,6 +21,7 @@ def to_json(plan: Plan, current: Mapping[str, State]) -> dict[str, JSON]:
         "cells": [_cell(cell, plan) for cell in plan.cells],
         "stages": [_stage(stage, current[stage.id]) for stage in plan.stages.values()],
         "remarks": list(plan.remarks),
+        "left_out": list(plan.left_out),
         "naive_trainings": plan.naive_trainings,
         "flops": cost.FLOPS,
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar, cast
 
 from adapterx.errors import AdapterxError
+from adapterx.plan.looks import Look, Seen, unseen
 from adapterx.plan.stage import BackboneInfo, TaskPart
 from adapterx.recipe import ALL_LANGUAGES, Backbone, did_you_mean
 
@@ -50,6 +51,10 @@ class Refusal(AdapterxError):
     """Why cells that need something cannot be run."""
 
 
+class Absent(Refusal):
+    """Files of a task that are not there."""
+
+
 Answer = TypeVar("Answer")
 
 
@@ -57,11 +62,18 @@ class Facts(Generic[Task]):
     """Answers about a recipe's tasks and backbones, remembered, with failures turned into refusals."""
 
     def __init__(
-        self, describe: Callable[[Backbone], BackboneInfo], tasks: TaskFacts[Task], beside: Path | None
+        self,
+        describe: Callable[[Backbone], BackboneInfo],
+        tasks: TaskFacts[Task],
+        beside: Path | None,
+        look: Look = unseen,
     ) -> None:
         self._describe = describe
         self._tasks = tasks
         self._beside = beside
+        self._look = look
+        self.remarks: dict[str, None] = {}
+        """What is left out of the data that was asked for, in the order of asking."""
         self._answers: dict[object, object] = {}
 
     def once(self, key: object, ask: Callable[[], Answer]) -> Answer:
@@ -70,7 +82,8 @@ class Facts(Generic[Task]):
             try:
                 self._answers[key] = ask()
             except (ValueError, LookupError, OSError) as error:
-                self._answers[key] = Refusal(_message(error))
+                kind = Absent if isinstance(error, FileNotFoundError) else Refusal
+                self._answers[key] = kind(_message(error))
         answer = self._answers[key]
         if isinstance(answer, Refusal):
             raise answer
@@ -101,22 +114,47 @@ class Facts(Generic[Task]):
             ("size", name, source, language, split), lambda: self._tasks.sizes(spec, source, language, split)
         )
 
+    def seen(self, name: str, source: str, language: str, split: str) -> Seen:
+        """What a look at one split in one language tells; a row that cannot be read is a refusal."""
+        return self.once(("look", name, source, language, split), lambda: self._look(name, source, language, split))
+
     def part(self, name: str, source: str | None, languages: tuple[str, ...], splits: tuple[str, ...]) -> TaskPart:
-        """The named languages of a task, all of which must have every split; `all` takes those that do."""
+        """The named languages of a task, all of which must have every split; `all` takes those that do.
+
+        What `all` leaves out although the task says that it is there, and items that are left out, are remarks.
+        """
         spec, chosen = self.task(name), self.source(name, source)
         if languages == ALL_LANGUAGES:
-            usable = tuple(code for code in spec.languages if not self._lacking(name, chosen, code, splits))
-            if not usable:
-                raise Refusal(f"the task '{name}' ({chosen}) has no {splits[0]} data in any language")
+            usable = self._usable(spec, chosen, splits)
         else:
             usable = languages
             self._check(spec, chosen, usable, splits)
         ordered = tuple(sorted(usable))
+        self._count_left_out(name, chosen, ordered, splits)
         data = self.once(
             ("data", name, chosen, ordered, splits),
             lambda: self._tasks.fingerprint(spec, chosen, dict.fromkeys(splits, ordered)),
         )
         return TaskPart(spec.name, spec.format, tuple(spec.labels), chosen, ordered, data, spec.tokens)
+
+    def _usable(self, spec: Task, source: str, splits: tuple[str, ...]) -> tuple[str, ...]:
+        """The languages that have every split; a remark for each whose files should hold one and do not."""
+        usable, lacking = [], {}
+        for code in spec.languages:
+            try:
+                split = self._lacking(spec.name, source, code, splits)
+                if split is None:
+                    usable.append(code)
+                elif why := self._nothing(spec.name, source, code, split):
+                    lacking[code] = why
+            except Absent as refusal:
+                lacking[code] = str(refusal)
+        if not usable:
+            first = f": {next(iter(lacking.values()))}" if lacking else ""
+            raise Refusal(f"the task '{spec.name}' ({source}) has no {splits[0]} data in any language{first}")
+        for code, why in lacking.items():
+            self.remarks[f"the language '{code}' of the task '{spec.name}' ({source}): {why}"] = None
+        return tuple(usable)
 
     def _check(self, spec: Task, source: str, languages: tuple[str, ...], splits: tuple[str, ...]) -> None:
         for code in languages:
@@ -124,11 +162,27 @@ class Facts(Generic[Task]):
                 hint = did_you_mean(code, spec.languages)
                 raise Refusal(f"the task '{spec.name}' has no language '{code}'" + (f" ({hint})" if hint else ""))
             if lacking := self._lacking(spec.name, source, code, splits):
+                if why := self._nothing(spec.name, source, code, lacking):
+                    raise Refusal(f"the task '{spec.name}' ({source}) has no {lacking} data in '{code}': {why}")
                 cure = "; a target can train on another task: train_task" if lacking == "train" else ""
                 raise Refusal(f"the task '{spec.name}' ({source}) has no {lacking} data in '{code}'{cure}")
 
     def _lacking(self, name: str, source: str, language: str, splits: tuple[str, ...]) -> str | None:
         return next((split for split in splits if self.size(name, source, language, split) == 0), None)
+
+    def _nothing(self, name: str, source: str, language: str, split: str) -> str:
+        """Why a split has no items though the task says where they are; empty where it does not say so."""
+        found = self.seen(name, source, language, split)
+        left_out = "".join(f", {count:,} left out for {why}" for why, count in found.left_out.items())
+        return f"there is nothing in {found.origin}{left_out}" if found.origin else ""
+
+    def _count_left_out(self, name: str, source: str, languages: tuple[str, ...], splits: tuple[str, ...]) -> None:
+        """Look at all splits that are used, and remark upon the items that they leave out."""
+        for split in splits:
+            for code in languages:
+                for why, count in self.seen(name, source, code, split).left_out.items():
+                    items = f"{count:,} {split} item{'' if count == 1 else 's'}"
+                    self.remarks[f"{items} of the task '{name}' ({source}) in '{code}', for {why}"] = None
 
 
 def _message(error: Exception) -> str:

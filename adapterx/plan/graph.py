@@ -15,6 +15,7 @@ from adapterx.plan.facts import Facts, Refusal, Task, TaskFacts
 from adapterx.plan.identity import evaluation_settings, stage_id, training_settings
 from adapterx.plan.kinship import Compare, Kinship, uncompared
 from adapterx.plan.lane import Measure, unmeasured
+from adapterx.plan.looks import Look, unseen
 from adapterx.plan.stage import (
     FROZEN_BELOW,
     BackboneInfo,
@@ -79,6 +80,8 @@ class Plan:
     """Cells whose intermediate learns the target's own task: training for it, not transfer to it."""
     remarks: tuple[str, ...] = ()
     """What training and test data have in common, as far as it is let pass or not known."""
+    left_out: tuple[str, ...] = ()
+    """Languages and items that are left out although a task has a place for them."""
 
     @property
     def naive_trainings(self) -> int:
@@ -96,6 +99,7 @@ def build(
     tasks: TaskFacts[Task],
     measure: Measure = unmeasured,
     compare: Compare = uncompared,
+    look: Look = unseen,
 ) -> Plan:
     """Plan a recipe.
 
@@ -105,13 +109,14 @@ def build(
         tasks: the catalog.
         measure: looks at adapters that a library makes; only asked where the recipe has some.
         compare: looks for items that what is trained on shares with what is scored.
+        look: reads the data, so that what is wrong with it is told before anything is trained.
 
     Raises SettingError for tasks and sources that do not exist, and where `skip` leaves no cell.
     """
     cells = expand(recipe)
     if not cells:
         raise SettingError([Finding(("skip",), "leaves no cell of the grid", at_key=True)])
-    facts = Facts(describe, tasks, recipe_dir)
+    facts = Facts(describe, tasks, recipe_dir, look)
     if findings := [*_unknown_members(recipe), *_unknown_tasks(recipe, facts)]:
         raise SettingError(findings)
     builder = _Builder(recipe, facts, measure, compare)
@@ -129,6 +134,7 @@ def build(
         builder.backbones,
         frozenset(builder.target_training),
         tuple(builder.remarks),
+        tuple(facts.remarks),
     )
 
 

@@ -31,7 +31,7 @@ _LEVELS = 5
 
 def render(plan: Plan, current: Mapping[str, State], every: bool = False) -> RenderableType:
     """The whole plan; grouped when it is long and `every` is false."""
-    parts: list[RenderableType] = [_headline(plan, current), *refusals(plan)]
+    parts: list[RenderableType] = [_headline(plan, current), *refusals(plan), *left_out(plan)]
     if not plan.stages:
         return Group(*parts)
     parts.append(Text())
@@ -206,6 +206,12 @@ def refusals(plan: Plan) -> Iterator[Text]:
         reasons.setdefault(reason, []).append(cell.slug)
     for reason, names in reasons.items():
         yield Text.assemble(("refused: ", "red"), f"{_sample(names)}: {reason}")
+
+
+def left_out(plan: Plan) -> Iterator[Text]:
+    """Languages and items without which the data is read."""
+    for remark in plan.left_out:
+        yield Text.assemble(("left out: ", "yellow"), remark)
 
 
 def _sample(names: Sequence[str]) -> str:

@@ -85,13 +85,14 @@ def _raw(path: Path) -> _Raw:
     labels: list[str] = json.loads(metadata["labels"])
     names, starts = np.unique(np.array(table.column("language").to_pylist(), dtype=str), return_index=True)
     bounds = pairwise([*starts.tolist(), len(table)])
+    task, unanswerable = json.loads(metadata["task"]), json.loads(metadata.get("unanswerable", "false"))
     return _Raw(
-        metrics=tuple(metric(name, labels) for name in json.loads(metadata["metrics"])),
+        metrics=tuple(metric(name, labels, task, unanswerable) for name in json.loads(metadata["metrics"])),
         ids=table.column("id").to_pylist(),
         gold=_answers(table.column("gold")),
         prediction=_answers(table.column("prediction")),
         languages={name: slice(*pair) for name, pair in zip(names.tolist(), bounds, strict=True)},
-        task=json.loads(metadata["task"]),
+        task=task,
     )
 
 

@@ -5,7 +5,9 @@ This module is what a plan asks about tasks (`adapterx.plan.TaskFacts`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import cast, get_args
 
@@ -13,10 +15,25 @@ from adapterx.store import fingerprint as identity
 from adapterx.store.identity import JSON
 from adapterx.tasks.catalog import find, names
 from adapterx.tasks.examples import Example, PairExample, QAExample, RetrievalExample, Split
+from adapterx.tasks.metrics import span_reading
 from adapterx.tasks.sources import embedded, hub, local, search, sentences
+from adapterx.tasks.sources.entry import Entry, LeftOut
 from adapterx.tasks.spec import Embedded, Hub, Local, Search, Sentences, Source, TaskSpec
 
-__all__ = ["at_hand", "find", "fingerprint", "known_size", "load", "names", "sizes", "stream"]
+__all__ = ["at_hand", "counted", "find", "fingerprint", "known_size", "load", "names", "origin", "sizes", "stream"]
+
+_READ = 1
+"""Raised whenever a row that was read is refused, or the other way round."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What reading every row of a split in a language came to."""
+
+    examples: int
+    """Of retrieval: queries."""
+    left_out: Mapping[str, int]
+    """Items that are left out, by reason."""
 
 
 def load(spec: TaskSpec, source: str, language: str, split: str, limit: int | None = None) -> list[Example]:
@@ -33,27 +50,79 @@ def load(spec: TaskSpec, source: str, language: str, split: str, limit: int | No
 
 def stream(spec: TaskSpec, source: str, language: str, split: str, limit: int | None = None) -> Iterator[Example]:
     """The same, one after another: only a batch of rows is in memory at a time, of SQuAD's JSON a file."""
-    chosen, known = _source(spec, source), _split(split)
-    examples: Iterator[Example]
-    if isinstance(chosen, Embedded):
-        examples = iter(embedded.load(spec, chosen, language, known))
-    elif isinstance(chosen, Hub):
-        examples = hub.stream(spec, chosen, language, known)
-    elif isinstance(chosen, Search):
-        examples = search.stream(spec, chosen, language, known)
-    elif isinstance(chosen, Sentences):
-        examples = sentences.examples(cast(Iterator[QAExample], stream(*_asked(chosen), language, split)))
-    else:
-        examples = local.stream(spec, chosen, language, known)
+    entries = _entries(spec, source, language, split)
+    examples = (one for one in entries if not isinstance(one, LeftOut))
     if spec.format != "retrieval":
         return islice(examples, limit)
-    if isinstance(chosen, Hub):
-        examples = search.from_rows(cast(Iterator[PairExample], examples))
     return _first_queries(cast(Iterator[RetrievalExample], examples), limit)
+
+
+def _entries(spec: TaskSpec, source: str, language: str, split: str) -> Iterator[Entry]:
+    """All examples of a split, and why others are left out."""
+    chosen, known = _source(spec, source), _split(split)
+    if isinstance(chosen, Embedded):
+        return iter(embedded.load(spec, chosen, language, known))
+    if isinstance(chosen, Search):
+        return search.stream(spec, chosen, language, known)
+    if isinstance(chosen, Sentences):
+        return sentences.examples(cast(Iterator[QAExample], stream(*_asked(chosen), language, split)))
+    if isinstance(chosen, Local):
+        return local.stream(spec, chosen, language, known)
+    rows = hub.stream(spec, chosen, language, known)
+    return search.from_rows(cast("Iterator[PairExample | LeftOut]", rows)) if spec.format == "retrieval" else rows
+
+
+def counted(spec: TaskSpec, source: str, language: str, split: str) -> Counted:
+    """Read every row of a split, once in a process while its files stay as they are.
+
+    Raises what reading raises, naming the file and the row.
+    """
+    key = content_key(spec, source, language, split)
+    if key not in _COUNTED:
+        examples, left_out = 0, Counter[str]()
+        for one in _entries(spec, source, language, split):
+            if isinstance(one, LeftOut):
+                left_out[one.value] += 1
+            else:
+                examples += not (isinstance(one, RetrievalExample) and one.relevant is None)
+        _COUNTED[key] = Counted(examples, dict(left_out))
+    return _COUNTED[key]
+
+
+_COUNTED: dict[str, Counted] = {}
+
+
+def content_key(spec: TaskSpec, source: str, language: str, split: str) -> str:
+    """Names the rows of a split and how they are read; the same rows may be refused by one way and read by another."""
+    missing = getattr(_source(spec, source), "missing", "refuse")
+    content = fingerprint(spec, source, {split: [language]})
+    return identity({"content": content, "missing": missing, "version": _READ})
+
+
+def origin(spec: TaskSpec, source: str, language: str, split: str) -> str:
+    """The files, or the dataset, that a split comes from, for messages; empty where the task has no such split."""
+    chosen, known = _source(spec, source), _split(split)
+    if language not in spec.languages or isinstance(chosen, Embedded):
+        return ""
+    if isinstance(chosen, Sentences):
+        return origin(*_asked(chosen), language, split)
+    if isinstance(chosen, Hub):
+        return "" if chosen.rows(language, known) is None else f"{chosen.dataset} on the Hub"
+    if isinstance(chosen, Search):
+        sides = chosen.sides(language, known)
+        if sides is None:
+            return ""
+        found = search.paths(sides.queries, chosen.codes.get(language, language))
+    else:
+        files = chosen.files(language, known)
+        found = [] if files is None else local.paths(files, language)
+    return ", ".join(map(str, found))
 
 
 def sizes(spec: TaskSpec, source: str, language: str, split: str) -> int | None:
     """How many examples `load` would give: declared (embedded), counted (local), or told by files' metadata (Hub).
+
+    Where a source leaves items out, only reading tells; rows of the Hub are not read for it.
 
     0 where there is no such split, None where only reading it would tell.
     """
@@ -66,6 +135,8 @@ def sizes(spec: TaskSpec, source: str, language: str, split: str) -> int | None:
         return sizes(*_asked(chosen), language, split)
     if isinstance(chosen, Search):
         return search.size(spec, chosen, language, known)
+    if isinstance(chosen, Local) and "drop" in (chosen.missing, chosen.misplaced):
+        return 0 if chosen.files(language, known) is None else counted(spec, source, language, split).examples
     return hub.size(chosen, language, known) if isinstance(chosen, Hub) else local.size(chosen, language, known)
 
 
@@ -104,7 +175,7 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
             },
         }
     elif isinstance(chosen, Hub):
-        reading = chosen.model_dump(mode="json", include={"columns", "values"}) | _misplaced(chosen)
+        reading = chosen.model_dump(mode="json", include={"columns", "values"}) | _left_out(chosen)
         content = {
             "hub": cast(JSON, reading),
             "splits": {
@@ -124,7 +195,7 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
     else:
         reading = chosen.model_dump(mode="json", include={"reader", "columns", "values"})
         # A setting at its default is left out of identities.
-        reading |= ({"header": True} if chosen.header else {}) | _misplaced(chosen)
+        reading |= ({"header": True} if chosen.header else {}) | _left_out(chosen)
         content = {
             "local": cast(JSON, reading),
             "splits": {
@@ -138,12 +209,18 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
     if spec.pool != "own":
         task["pool"] = spec.pool
     scored: dict[str, JSON] = {"test": list(spec.metrics), "dev": spec.metric}
-    metrics = {split: metric for split, metric in scored.items() if split in splits}
+    metrics: dict[str, JSON] = {split: metric for split, metric in scored.items() if split in splits}
+    if "span_f1" in (metric for split in metrics for metric in (spec.metrics if split == "test" else (spec.metric,))):
+        # Tags that the first version read in another way: their scores are others, and so may be the chosen steps.
+        spans = span_reading(spec.labels, spec.name)
+        metrics |= {} if spans is None else {"spans": spans}
     return identity({"task": task, "content": content, "metrics": metrics})
 
 
-def _misplaced(source: Local | Hub) -> dict[str, str]:
-    return {} if source.misplaced == "refuse" else {"misplaced": source.misplaced}
+def _left_out(source: Local | Hub) -> dict[str, str]:
+    """Settings that change which items there are, or what they say, at values other than their defaults."""
+    found: dict[str, str] = {} if source.misplaced == "refuse" else {"misplaced": source.misplaced}
+    return found | ({"missing": "drop"} if source.missing == "drop" else {})
 
 
 def _files(source: Local, language: str, split: Split) -> JSON:

@@ -30,7 +30,8 @@ _SAYS = {
     "texts": "predictions: a text per item; references: a list of the right texts per item, empty where there is none.",
     "rankings": "references: per query the places of its relevant candidates; predictions: the place of the nearest"
     " candidate, then the rank of each relevant one, counted from 1.",
-    "tags": "predictions, references: a list of tags per sentence.",
+    "tags": "predictions, references: a list of tags per sentence; all that occur tell how they mark spans (bare"
+    " tags, BIO, BIOES, BILOU).",
     "labels": "predictions, references: a label per item, or a list of tags per sentence; texts or whole numbers.",
 }
 _CITATIONS = {
@@ -45,7 +46,9 @@ _CITATIONS = {
 class Metric(evaluate.Metric):  # type: ignore[misc]
     """One of `NAMES`; `compute` gives its value under its name, in the metric's unit: a share, or ranks.
 
-    `compute` takes the `language` of the texts beside predictions and references, which the metrics of MLQA need.
+    Beside predictions and references `compute` takes the `language` of the texts, which the metrics of MLQA need; the
+    `task`, where spans are to be those that XTREME finds in its own (`udpos`, `pan-x`); and `unanswerable`, for SQuAD
+    2.0's way with right answers of which normalising leaves nothing.
     """
 
     def __init__(self, name: str, **settings: Any) -> None:
@@ -64,14 +67,21 @@ class Metric(evaluate.Metric):  # type: ignore[misc]
             features=_features(kind),
         )
 
-    def _compute(self, predictions: Sequence[Any], references: Sequence[Any], language: str = "") -> dict[str, float]:
+    def _compute(
+        self,
+        predictions: Sequence[Any],
+        references: Sequence[Any],
+        language: str = "",
+        task: str = "",
+        unanswerable: bool = False,
+    ) -> dict[str, float]:
         kind = _kind(self._scored)
         if kind == "rankings":
             predictions, references = _arrays(predictions), _arrays(references)
         labels: list[str] = []
         if kind in ("labels", "tags"):
             labels, predictions, references = _numbered(predictions, references)
-        scorer = metric(self._scored, labels)
+        scorer = metric(self._scored, labels, task, unanswerable)
         statistics = scorer.statistics(references, predictions, language)
         return {self._scored: float(scorer.value(statistics.sum(axis=0)))}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from adapterx.wording import shown
+
 Format: TypeAlias = Literal[
     "pair-classification", "tagging", "multiple-choice", "extractive-qa", "retrieval", "masked-lm"
 ]
@@ -89,7 +91,8 @@ class QAExample:
             found = self.context[answer.start : answer.start + len(answer.text)]
             if answer.start < 0 or found != answer.text:
                 raise ValueError(
-                    f"answers[{number}]: the passage has {found!r} at character {answer.start}, not {answer.text!r}"
+                    f"answers[{number}]: the passage has {shown(found)} at character {answer.start},"
+                    f" not {shown(answer.text)}"
                 )
 
     @property

@@ -9,12 +9,15 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from adapterx.tasks import metrics_qa, metrics_retrieval
+from adapterx.tasks import metrics_qa, metrics_retrieval, tag_schemes
+from adapterx.tasks.tag_schemes import OUTSIDE, Scheme, SchemeError
 
 Labels = Sequence[NDArray[np.int64]]
 Array = NDArray[np.float64]
 
 NAMES = ("accuracy", "span_f1", *metrics_qa.NAMES, *metrics_retrieval.NAMES)
+_AS_XTREME = ("udpos", "pan-x")
+"""Tasks whose published spans are those of seqeval 0.0.12, by name, whatever their tags look like."""
 
 
 @dataclass(frozen=True)
@@ -77,19 +80,16 @@ class SpanF1:
     """Micro-averaged F1 of labelled spans, with the spans of seqeval's default mode.
 
     On BIO tags it equals `seqeval.metrics.f1_score` (CoNLL-2000's conlleval rules: an I- that nothing precedes opens
-    a span). Bare tags (UDPOS) are spans of equal adjacent tags whose type is the whole tag, as in the seqeval 0.0.12
-    that XTREME was scored with; seqeval 1.x drops the first letter of a bare tag and so merges CCONJ with SCONJ.
+    a span). Adjacent words with the same bare tag are a span. Tags written in another way are translated first.
     """
 
     name = "span_f1"
 
-    def __init__(self, labels: Sequence[str]) -> None:
-        types = [label[2:] if label[1:2] == "-" else label for label in labels]
-        known = {type_: index for index, type_ in enumerate(dict.fromkeys(types))}
-        outside = labels.index("O") if "O" in labels else len(labels)
-        self._outside = outside
-        self._prefix = np.array([ord(label[0]) for label in labels] + [ord("O")])
-        self._type = np.array([known[type_] for type_ in types] + [known.get("O", -1)])
+    def __init__(self, scheme: Scheme) -> None:
+        known = {type_: index for index, type_ in enumerate(dict.fromkeys(scheme.types))}
+        self._outside = len(scheme.places)  # one more label, which stands between items
+        self._place = np.array([ord(place) for place in (*scheme.places, OUTSIDE)])
+        self._type = np.array([*(known[type_] for type_ in scheme.types), -1])
 
     def statistics(self, gold: Labels, prediction: Labels, language: str = "") -> Array:
         """Columns: spans in both, predicted spans, gold spans."""
@@ -112,10 +112,10 @@ class SpanF1:
         """
         between = np.array([self._outside])
         flat = np.concatenate([between, *(part for item in items for part in (item, between))])
-        prefix, type_ = self._prefix[flat], self._type[flat]
-        before, now = prefix[:-1], prefix[1:]
+        place, type_ = self._place[flat], self._type[flat]
+        before, now = place[:-1], place[1:]
         changed = type_[:-1] != type_[1:]
-        outside = ord("O")
+        outside = ord(OUTSIDE)
         opens = (now == ord("B")) | (now == ord("S")) | ((now != outside) & changed)
         opens |= np.isin(before, [ord(c) for c in "ESO"]) & np.isin(now, [ord(c) for c in "EI"])
         ends = (before == ord("E")) | (before == ord("S")) | ((before != outside) & changed)
@@ -125,17 +125,40 @@ class SpanF1:
         return ends, np.concatenate([[0], last_open[:-1]]), type_[:-1]
 
 
-def metric(name: str, labels: Sequence[str]) -> Metric:
-    """Return the metric of that name for a task with these labels; ValueError for an unknown name."""
+def metric(name: str, labels: Sequence[str], task: str = "", unanswerable: bool = False) -> Metric:
+    """Return the metric of that name for a task with these labels; ValueError for an unknown name, or unknown tags.
+
+    Args:
+        task: its name; XTREME's tagging tasks are read as XTREME was scored.
+        unanswerable: whether some questions have no answer, as SQuAD 2.0's.
+    """
     if name == "accuracy":
         return Accuracy()
     if name == "span_f1":
-        return SpanF1(labels)
+        return SpanF1(tag_schemes.seqeval_0_0_12(labels) if task in _AS_XTREME else tag_schemes.scheme(labels))
     if name in metrics_qa.NAMES:
-        return metrics_qa.AnswerScore(name)
+        return metrics_qa.AnswerScore(name, unanswerable)
     if name in metrics_retrieval.NAMES:
         return metrics_retrieval.metric(name)
     raise ValueError(f"unknown metric {name!r}; known: {', '.join(NAMES)}")
+
+
+def span_reading(labels: Sequence[str], task: str = "") -> str | None:
+    """The scheme by which a task's tags are read, where seqeval 0.0.12 would find other spans in them; else None."""
+    if task in _AS_XTREME:
+        return None
+    try:
+        found = tag_schemes.scheme(labels)
+    except SchemeError:
+        return None
+    other = tag_schemes.seqeval_0_0_12(labels)
+    same = all(
+        (place, type_) == before or place == before[0] == OUTSIDE
+        for place, type_, before in zip(
+            found.places, found.types, zip(other.places, other.types, strict=True), strict=True
+        )
+    )
+    return None if same else found.name
 
 
 def majority_baseline(scorer: Metric, gold: Sequence[Any], language: str = "") -> float:

@@ -4,6 +4,8 @@ SQuAD (Rajpurkar et al. 2016, arXiv 1606.05250) normalises in the English way, a
 language; MLQA (Lewis et al. 2020, arXiv 1910.07475; facebookresearch/MLQA, mlqa_evaluation_v1.py) has its own way for
 each of its languages. An answer counts with the best of its right answers. F1 of two answers without a common token is
 0, be it that both are empty. A question without an answer (SQuAD 2.0) is right if nothing is left of the prediction.
+SQuAD 2.0 (Rajpurkar et al. 2018, arXiv 1806.03822; its evaluate-v2.0.py) drops right answers of which nothing is left,
+"The" or "?" say, and a question that has no others counts as one without an answer; 1.1 keeps them.
 """
 
 from __future__ import annotations
@@ -75,6 +77,8 @@ class AnswerScore:
     """`{squad,mlqa}_{f1,em,mean}`; the mean of both is XTREME's score of a task."""
 
     name: str
+    unanswerable: bool = False
+    """Whether right answers of which nothing is left are dropped, as SQuAD 2.0's script does, and not MLQA's."""
 
     def statistics(
         self, gold: Sequence[Sequence[str]], prediction: Sequence[str], language: str = ""
@@ -98,10 +102,11 @@ class AnswerScore:
         return lambda text: mlqa(text, language)
 
     def _score(self, normalise: Normalise, right: Sequence[str], said: str) -> float:
-        answer = normalise(said)
-        if not right:
+        answer, wanted = normalise(said), [normalise(one) for one in right]
+        if self.unanswerable and self.name.startswith("squad"):
+            wanted = [one for one in wanted if one]
+        if not wanted:
             return exact(answer, "")
-        wanted = [normalise(one) for one in right]
         match, overlap = max(exact(answer, one) for one in wanted), max(f1(answer, one) for one in wanted)
         return {"em": match, "f1": overlap, "mean": (match + overlap) / 2}[self.name.partition("_")[2]]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
@@ -10,7 +12,10 @@ from adapterx.recipe.fields import LanguageCode, Model, Name, Strings, listed
 from adapterx.tasks import metrics_qa, metrics_retrieval
 from adapterx.tasks.examples import Format, Split
 from adapterx.tasks.metrics import NAMES as METRICS
+from adapterx.tasks.metrics import metric as metric_of
 from adapterx.tasks.metrics import unit
+from adapterx.tasks.tag_schemes import SchemeError
+from adapterx.wording import shown
 
 Column = int | str
 """A position (tsv, conll), a key (jsonl), or a text with {keys} in it."""
@@ -28,6 +33,10 @@ FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 Misplaced = Literal["refuse", "nearest", "drop"]
 """What becomes of an answer that does not stand where its `answer_start` says: an error; the occurrence nearest to it
 (an error where there is none); or its question is left out, which is for training data."""
+
+Missing = Literal["refuse", "drop", "keep"]
+"""What becomes of a row that lacks a text, a word or a label: an error that names it; or it is left out and counted.
+`keep` takes blank texts as they are, where published results count them; null and unknown labels are refused still."""
 
 UNLABELLED = ("extractive-qa", "retrieval", "masked-lm")
 """Formats whose answers are texts."""
@@ -49,6 +58,25 @@ def _listed_values(value: Any) -> Any:
 def _texts(value: Any) -> Any:
     """Numbers are compared as they are written."""
     return tuple(str(one) if isinstance(one, int) else one for one in _listed_values(value))
+
+
+def _by_position(column: str) -> bool:
+    """Whether a text is a template of positions, as "{0}: {1}"."""
+    keys = re.findall(r"\{(\w+)\}", column)
+    return bool(keys) and all(key.isdecimal() for key in keys)
+
+
+class SettingError(ValueError):
+    """What is wrong with one setting of a task, and where it stands in its YAML."""
+
+    def __init__(self, location: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.location = location
+
+
+def check_tags(labels: Sequence[str], task: str) -> None:
+    """Refuse tags in which span_f1 would find no spans. Raises SchemeError."""
+    metric_of("span_f1", labels, task)
 
 
 class Embedded(Model):
@@ -102,18 +130,19 @@ class Local(Model):
     """Examples read from files under the data directory."""
 
     kind: Literal["local"]
-    reader: Literal["tsv", "csv", "jsonl", "conll", "squad", "text"]
+    reader: Literal["tsv", "csv", "jsonl", "conll", "conllu", "squad", "text"]
     columns: dict[str, Column | Annotated[tuple[Column, ...], Field(strict=False)]]
     """Where each field of the format is found in a row; `id`, when given, names the item.
 
     SQuAD's JSON is read as it is: {}, or {id: id} where ids name questions. A line of text is the column `text`.
-    Words and tags that a cell holds as one text stand between spaces.
+    Words and tags that a cell holds as one text stand between spaces, tabs or line feeds.
     """
     values: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Replacements, per key of a row (jsonl) or for `label`: what is written → what is meant."""
     header: bool = False
     """Whether the first line of each tsv file names its columns; that of a csv file always does."""
     misplaced: Misplaced = "refuse"
+    missing: Missing = "refuse"
     splits: dict[Split, Annotated[tuple[Files, ...], Field(strict=False), BeforeValidator(_several)]]
 
     def files(self, language: str, split: str) -> Files | None:
@@ -161,6 +190,7 @@ class Hub(Model):
     values: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Replacements, per column or for `label`: what is written (class labels: a number) → what is meant."""
     misplaced: Misplaced = "refuse"
+    missing: Missing = "refuse"
     splits: dict[Split, Annotated[tuple[HubRows, ...], Field(strict=False), BeforeValidator(_parts)]]
 
     def rows(self, language: str, split: str) -> HubRows | None:
@@ -282,6 +312,11 @@ class TaskSpec(Model):
             )
         if "span_f1" in self.metrics and self.format != "tagging":
             raise ValueError("span_f1 scores spans of tags: it is for the format tagging")
+        if "span_f1" in self.metrics and self.labels:
+            try:
+                check_tags(self.labels, self.name)
+            except SchemeError as error:
+                raise SettingError(("labels",), str(error)) from None
         self._check_answers()
         for name, source in self.sources.items():
             if isinstance(source, Local):
@@ -360,13 +395,32 @@ class TaskSpec(Model):
             raise ValueError(f"source {name}: columns are taken from aligned files by key, so their reader is jsonl")
         if self.format == "retrieval":
             raise ValueError(f"source {name}: files of the format retrieval are of the kind search")
-        for reader, format_ in (("conll", "tagging"), ("text", "masked-lm")):
+        for reader, format_ in (("conll", "tagging"), ("conllu", "tagging"), ("text", "masked-lm")):
             if source.reader == reader and self.format != format_:
                 raise ValueError(f"source {name}: the {reader} reader is for the format {format_}")
         if (self.format == "extractive-qa") != (source.reader == "squad"):
             raise ValueError(f"source {name}: the squad reader and the format extractive-qa go together")
         folds = [f.fold for split in source.splits.values() for f in split]
-        if source.reader in ("conll", "squad", "text") and any(fold is not None and fold.by for fold in folds):
+        if source.reader in ("conll", "conllu", "squad", "text") and any(
+            fold is not None and fold.by for fold in folds
+        ):
             raise ValueError(f"source {name}: the {source.reader} reader gives no column to fold by")
         if source.reader == "squad" and source.columns not in ({}, {"id": "id"}):
             raise ValueError(f"source {name}: columns of SQuAD's JSON are {{}}, or {{id: id}} where ids name questions")
+        self._check_places(name, source)
+
+    def _check_places(self, name: str, source: Local) -> None:
+        """Files whose columns have no names are read by position, others by name."""
+        if source.reader == "squad":
+            return
+        positions = source.reader in ("conll", "conllu") or (source.reader == "tsv" and not source.header)
+        for field, given in source.columns.items():
+            for column in given if isinstance(given, tuple) else (given,):
+                if isinstance(column, int) == positions:
+                    continue
+                if positions and isinstance(column, str) and _by_position(column) and source.reader == "tsv":
+                    continue
+                what = f"columns of the {source.reader} reader{' without `header: true`' * (source.reader == 'tsv')}"
+                kind = "are positions, counted from 0" if positions else "have names"
+                message = f"{what} {kind}: {field} cannot be {shown(column)}"
+                raise SettingError(("sources", name, "columns", field), message)

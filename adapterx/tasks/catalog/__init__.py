@@ -13,7 +13,9 @@ from adapterx.recipe.document import DocumentError, Mapping, Node, Sequence, com
 from adapterx.recipe.problems import Position, did_you_mean, dotted
 from adapterx.tasks.sources import local
 from adapterx.tasks.sources.errors import MissingData
-from adapterx.tasks.spec import TaskSpec
+from adapterx.tasks.sources.files import root
+from adapterx.tasks.spec import TaskSpec, check_tags
+from adapterx.tasks.tag_schemes import SchemeError
 
 _HERE = Path(__file__).parent
 _SUFFIXES = (".yaml", ".yml")
@@ -53,7 +55,12 @@ def _labelled(spec: TaskSpec) -> TaskSpec:
     if spec.label_file is None:
         return spec
     try:
-        return spec.model_copy(update={"labels": local.labels(spec.label_file)})
+        found = local.labels(spec.label_file)
+        if "span_f1" in spec.metrics:
+            check_tags(found, spec.name)
+        return spec.model_copy(update={"labels": found})
+    except SchemeError as error:
+        raise TaskError(f"{root() / spec.label_file}: {error}") from None
     except MissingData:  # the catalog can be listed without anybody's files; whoever reads examples is told
         return spec
 
@@ -80,7 +87,8 @@ def _read(path: Path, _modified: int) -> TaskSpec:
 
 
 def _worded(root: Node, detail: Any) -> str:
-    walked, position = _walk(root, detail["loc"])
+    own = getattr(detail.get("ctx", {}).get("error"), "location", ())
+    walked, position = _walk(root, (*detail["loc"], *own))
     message = {
         "missing": f"'{detail['loc'][-1]}' is missing" if detail["loc"] else "",
         "extra_forbidden": "unknown key",

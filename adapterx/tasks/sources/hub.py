@@ -9,12 +9,14 @@ from typing import Any
 
 from adapterx.recipe.problems import did_you_mean
 from adapterx.store.identity import JSON
-from adapterx.tasks.examples import Example
 from adapterx.tasks.sources import hub_files
+from adapterx.tasks.sources.entry import Entry, LeftOut
 from adapterx.tasks.sources.errors import DataError
+from adapterx.tasks.sources.files import Row
 from adapterx.tasks.sources.hub_files import Listing
-from adapterx.tasks.sources.local import Row, example, kept
+from adapterx.tasks.sources.rows import Reading, kept
 from adapterx.tasks.spec import Hub, HubRows, TaskSpec
+from adapterx.wording import plain, shown
 
 _BATCH = 1024  # rows that are Python objects at once
 
@@ -27,8 +29,8 @@ _ROOT_LAYOUTS = ("data/{split}-*.parquet", "data/{split}.parquet", "{split}-*.pa
 """Where a dataset has no configurations but `default`."""
 
 
-def stream(spec: TaskSpec, source: Hub, language: str, split: str) -> Iterator[Example]:
-    """The examples of a split, in the order of the files; none where the task has no such split.
+def stream(spec: TaskSpec, source: Hub, language: str, split: str) -> Iterator[Entry]:
+    """The examples of a split, in the order of the files, or why a row is left out; none where there is no such split.
 
     Files are fetched when their turn comes. Raises DataError naming dataset, file and row or column.
     """
@@ -38,17 +40,16 @@ def stream(spec: TaskSpec, source: Hub, language: str, split: str) -> Iterator[E
     found = hub_files.listing(source.dataset, source.revision)
     read = (row for path in _paths(found, source, rows, language) for row in _read(found, path, source, rows))
     where = _where(source, rows, language)
+    reading = Reading(spec, source)
     seen: set[str] = set()
     for number, (unit, place, row) in enumerate(_units(spec, source, read)):
         if not kept(rows.fold, unit, place, row) or not _wanted(row, where):
             continue
-        one = example(spec, source, f"{split}-{number}", place, row)
-        if one is None:
-            continue
-        if split == "test":
+        one = reading.entry(f"{split}-{number}", place, row)
+        if split == "test" and not isinstance(one, LeftOut):
             if one.id in seen:
                 # A report pairs scores by item, so an id must mean one item.
-                raise DataError(f"{place}: the id '{one.id}' stands at more than one item")
+                raise DataError(f"{place}: the id {shown(one.id)} stands at more than one item")
             seen.add(one.id)
         yield one
 
@@ -112,7 +113,7 @@ def digest(source: Hub, language: str, split: str) -> dict[str, JSON]:
 def _counted(found: Listing, source: Hub, rows: HubRows, language: str) -> int | None:
     paths = _paths(found, source, rows, language)
     by_passage = rows.fold is not None and ("answers" in source.columns or rows.fold.by is not None)
-    if rows.where or source.misplaced == "drop" or by_passage:
+    if rows.where or "drop" in (source.misplaced, source.missing) or by_passage:
         return None
     total = sum(hub_files.count(found, path) for path in paths)
     return total if rows.fold is None else sum(kept(rows.fold, number) for number in range(total))
@@ -157,18 +158,19 @@ def _read(found: Listing, path: str, source: Hub, rows: HubRows) -> Iterator[tup
     import pyarrow.parquet
 
     local = hub_files.download(found.dataset, found.commit, path)
-    name = f"{found.dataset}: {path}"
+    name, number = f"{found.dataset}: {path}", 0
     try:
         with pyarrow.parquet.ParquetFile(local) as file:
             columns = _columns(source, rows)
             _check_columns(columns, file.schema_arrow, name)
-            number = 0
             for batch in file.iter_batches(_BATCH, columns=columns):
                 for row in batch.to_pylist():
                     yield f"{name}, row {number}", _flat(row)
                     number += 1
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name}: holds a text that is not UTF-8, after row {number - 1}") from error
     except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{name}: cannot be read ({error})") from error
+        raise DataError(f"{name}: cannot be read ({plain(str(error), longest=200)})") from error
 
 
 def _columns(source: Hub, rows: HubRows) -> list[str]:

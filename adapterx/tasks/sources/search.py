@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from adapterx.recipe.problems import did_you_mean
 from adapterx.store.identity import JSON
 from adapterx.tasks.examples import PairExample, RetrievalExample
+from adapterx.tasks.sources.entry import LeftOut
 from adapterx.tasks.sources.errors import DataError, MissingData
-from adapterx.tasks.sources.local import ENVIRONMENT, digest_of, root, stamp
+from adapterx.tasks.sources.files import ENVIRONMENT, digest_of, evenly, json_object, readable, root, stamp
 from adapterx.tasks.spec import Column, Search, Sides, TaskSpec, Texts
+from adapterx.wording import plain, shown
 
 
 def stream(spec: TaskSpec, source: Search, language: str, split: str) -> Iterator[RetrievalExample]:
@@ -28,24 +30,28 @@ def stream(spec: TaskSpec, source: Search, language: str, split: str) -> Iterato
     if sides is None:
         return
     code = source.codes.get(language, language)
-    candidates = [id for id, _ in _texts(sides.candidates, code)]
+    places = _places(sides.candidates, code)
     if sides.relevant is None:
-        yield from _aligned(_texts(sides.queries, code), candidates, _names(sides, code))
+        yield from _aligned(sides, code, len(places))
     else:
-        queries = [id for id, _ in _texts(sides.queries, code)]
-        relevant = _relevant(_judgements(sides.relevant, code), queries, candidates)
-        for id, text in _texts(sides.queries, code):
+        relevant = _relevant(_judgements(sides.relevant, code), _places(sides.queries, code), places)
+        for _, id, text in _texts(sides.queries, code):
             found = relevant.get(id, ())
             if found or spec.mines:
                 yield RetrievalExample(id, text, tuple(dict.fromkeys(found)))
-    for id, text in _texts(sides.candidates, code):
+    for _, id, text in _texts(sides.candidates, code):
         yield RetrievalExample(id, text, None)
 
 
-def from_rows(rows: Iterable[PairExample]) -> Iterator[RetrievalExample]:
+def from_rows(rows: Iterable[PairExample | LeftOut]) -> Iterator[RetrievalExample | LeftOut]:
     """Queries and candidates that stand side by side, each the other's."""
-    for number, row in enumerate(rows):
+    number = -1
+    for row in rows:
+        if isinstance(row, LeftOut):
+            yield row
+            continue
         assert row.text_pair is not None
+        number += 1
         yield RetrievalExample(row.id, row.text, (number,))
         yield RetrievalExample(row.id, row.text_pair, None)
 
@@ -58,7 +64,7 @@ def size(spec: TaskSpec, source: Search, language: str, split: str) -> int:
     code = source.codes.get(language, language)
     if sides.relevant is not None and not spec.mines:
         return len({query for _, query, _, relevant in _pairs(_judgements(sides.relevant, code)) if relevant})
-    return sum(_count(path, *stamp(path)) for path in _paths(sides.queries, code))
+    return sum(_count(path, *stamp(path)) for path in paths(sides.queries, code))
 
 
 def digest(source: Search, language: str, split: str) -> dict[str, JSON]:
@@ -69,7 +75,7 @@ def digest(source: Search, language: str, split: str) -> dict[str, JSON]:
     code = source.codes.get(language, language)
     found: dict[str, JSON] = {}
     for name, side in (("queries", sides.queries), ("candidates", sides.candidates)):
-        found[name] = {**side.model_dump(mode="json", exclude={"paths"}), "sha256": _sha256(_paths(side, code))}
+        found[name] = {**side.model_dump(mode="json", exclude={"paths"}), "sha256": _sha256(paths(side, code))}
     if sides.relevant is not None:
         found["relevant"] = _sha256([_judgements(sides.relevant, code)])
     return found
@@ -79,33 +85,44 @@ def _sha256(paths: Iterable[Path]) -> JSON:
     return [digest_of(path) for path in paths]
 
 
-def _aligned(queries: Iterable[tuple[str, str]], candidates: list[str], names: str) -> Iterator[RetrievalExample]:
-    count = 0
-    for number, (id, text) in enumerate(queries):
-        count += 1
+def _aligned(sides: Sides, code: str, candidates: int) -> Iterator[RetrievalExample]:
+    """Queries whose candidates stand in the same rows."""
+    number, seen = 0, set()
+    for where, id, text in _texts(sides.queries, code):
+        if id in seen:
+            raise DataError(f"{where}: the id {shown(id)} stands at more than one query")
+        seen.add(id)
         yield RetrievalExample(id, text, (number,))
-    if count != len(candidates):
-        raise DataError(f"{names}: {count} queries and {len(candidates)} candidates, though they stand row by row")
+        number += 1
+    if number != candidates:
+        names = ", ".join(str(path) for side in (sides.queries, sides.candidates) for path in paths(side, code))
+        raise DataError(f"{names}: {number} queries and {candidates} candidates, though they stand row by row")
+
+
+def _places(side: Texts, code: str) -> dict[str, int]:
+    """Of each id its row, counted from 0. Raises DataError for one that two rows have."""
+    found: dict[str, int] = {}
+    for where, id, _ in _texts(side, code):
+        if id in found:
+            raise DataError(f"{where}: the id {shown(id)} stands at more than one text of {', '.join(side.paths)}")
+        found[id] = len(found)
+    return found
 
 
 def _judgements(relevant: str, code: str) -> Path:
     return root() / relevant.replace("{language}", code)
 
 
-def _relevant(path: Path, queries: list[str], candidates: list[str]) -> dict[str, list[int]]:
+def _relevant(path: Path, queries: Mapping[str, int], candidates: Mapping[str, int]) -> dict[str, list[int]]:
     """Of each query, by id, the places of its candidates."""
-    place, known = {id: number for number, id in enumerate(candidates)}, set(queries)
-    for count, ids, noun in ((len(place), candidates, "candidates"), (len(known), queries, "queries")):
-        if count < len(ids):
-            raise DataError(f"{path}: two {noun} have the same id, so its pairs name no one of them")
     found: dict[str, list[int]] = {}
     for where, query, candidate, relevant in _pairs(path):
         if not relevant:
             continue
-        if query not in known or candidate not in place:
-            wrong, noun = (candidate, "candidate") if query in known else (query, "query")
-            raise DataError(f"{where}: '{wrong}' is no {noun}'s id")
-        found.setdefault(query, []).append(place[candidate])
+        if query not in queries or candidate not in candidates:
+            wrong, noun = (candidate, "candidate") if query in queries else (query, "query")
+            raise DataError(f"{where}: {shown(wrong)} is no {noun}'s id")
+        found.setdefault(query, []).append(candidates[candidate])
     return found
 
 
@@ -124,74 +141,85 @@ def _pairs(path: Path) -> Iterator[tuple[str, str, str, bool]]:
         elif number > 1 or len(cells) != 3:
             raise DataError(
                 f"{where}: should be two ids; BEIR's query, candidate and score; or TREC's query, 0, candidate and"
-                " relevance"
+                f" relevance, not {shown(line)}"
             )
 
 
-def _texts(side: Texts, code: str) -> Iterator[tuple[str, str]]:
-    """(id, text) of each row; a row without an id is named by its number."""
+Cell = Callable[[Column], str]
+"""The text of a column; it raises DataError, without the row's place, for one that is not there or is empty."""
+
+
+def _texts(side: Texts, code: str) -> Iterator[tuple[str, str, str]]:
+    """(place, id, text) of each row; a row without an id is named by its number."""
     number = 0
-    for path in _paths(side, code):
-        read = _read_json if path.name.removesuffix(".gz").endswith(".jsonl") else _read_tsv
+    for path in paths(side, code):
+        read = _read_json if _is_json(path) else _read_tsv
         for where, cell in read(path):
-            yield (str(number) if side.id is None else cell(side.id, where)), cell(side.text, where)
+            try:
+                yield where, str(number) if side.id is None else _text(cell, side.id), _text(cell, side.text)
+            except _RowError as error:
+                raise DataError(f"{where}: {error}") from None
             number += 1
 
 
-Cell = Callable[[Column, str], str]
+class _RowError(ValueError):
+    """What is wrong with a row, without its place."""
+
+
+def _text(cell: Cell, column: Column) -> str:
+    """A column's text, or what a template of columns comes to."""
+    keys = _TEMPLATE.findall(column) if isinstance(column, str) and "{" in column else []
+    found = {key: cell(key) for key in keys}
+    text = _TEMPLATE.sub(lambda match: found[match[1]], str(column)) if keys else cell(column)
+    if not any(one.strip() for one in found.values() or (text,)):
+        raise _RowError(f"column {column} is empty")
+    return text
+
+
+_TEMPLATE = re.compile(r"\{(\w+)\}")
 
 
 def _read_tsv(path: Path) -> Iterator[tuple[str, Cell]]:
-    for number, line in _lines(path):
-        cells = line.split("\t")
+    for where, cells in evenly(path, _lines(path)):
+        yield where, partial(_cell, cells)
 
-        def cell(column: Column, where: str, cells: list[str] = cells) -> str:
-            if not isinstance(column, int):
-                raise DataError(f"{where}: tab-separated files are read by position, not by {column!r}: text: 0")
-            if column >= len(cells):
-                raise DataError(f"{where}: has no column {column}; it has {len(cells)}, counted from 0")
-            if not cells[column].strip():
-                raise DataError(f"{where}: column {column} is empty")
-            return cells[column]
 
-        yield f"{path}:{number}", cell
+def _cell(cells: list[str], column: Column) -> str:
+    place = int(column) if str(column).isdecimal() else None
+    if place is None:
+        raise _RowError(f"tab-separated files are read by position, not by {column!r}: text: 0")
+    if place >= len(cells):
+        raise _RowError(f"has no column {place}; it has {len(cells)}, counted from 0: {shown(cells)}")
+    return cells[place]
 
 
 def _read_json(path: Path) -> Iterator[tuple[str, Cell]]:
     for number, line in _lines(path):
-        where = f"{path}:{number}"
-        if not line:
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{where}: is not JSON ({error})") from None
+        if line.strip():
+            yield f"{path}:{number}", partial(_value, json_object(line, f"{path}:{number}"))
 
-        def cell(column: Column, where: str, row: object = row) -> str:
-            keys = re.findall(r"\{(\w+)\}", column) if isinstance(column, str) and "{" in column else [column]
-            for key in keys:
-                if not isinstance(row, dict) or not isinstance(row.get(key), str | int):
-                    hint = did_you_mean(str(key), [str(one) for one in row] if isinstance(row, dict) else [])
-                    raise DataError(f"{where}: has no text {key!r}" + (f" ({hint})" if hint else ""))
-            assert isinstance(row, dict)
-            if keys == [column]:
-                return str(row[column])
-            return re.sub(r"\{(\w+)\}", lambda found: str(row[found[1]]), str(column))
 
-        yield where, cell
+def _value(row: Mapping[Any, Any], key: Column) -> str:
+    value = row.get(key)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        hint = "" if key in row else did_you_mean(key, map(str, row))
+        held = f" but {shown(value)}" if key in row else ""
+        raise _RowError(f"has no text {key!r}{held}" + (f" ({plain(hint, longest=400)})" if hint else ""))
+    return str(value)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Lines with their numbers, without their ends. Only line feeds end a line."""
     stamp(path)
-    try:
-        with _opened(path) as stream:
-            for number, line in enumerate(stream, start=1):
-                yield number, line.removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise DataError(f"{path}: is not a whole gzip file ({error})") from None
+    with readable(path):
+        try:
+            with _opened(path) as stream:
+                for number, line in enumerate(stream, start=1):
+                    yield number, line.removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise DataError(f"{path}: is not a whole gzip file ({error})") from None
 
 
 def _opened(path: Path) -> IO[str]:
@@ -200,7 +228,7 @@ def _opened(path: Path) -> IO[str]:
     return path.open(encoding="utf-8-sig", newline="\n")
 
 
-def _paths(side: Texts, code: str) -> list[Path]:
+def paths(side: Texts, code: str) -> list[Path]:
     """The files of one side; names with a star in the order of what they match."""
     found: list[Path] = []
     for pattern in side.paths:
@@ -212,10 +240,12 @@ def _paths(side: Texts, code: str) -> list[Path]:
     return found
 
 
-def _names(sides: Sides, code: str) -> str:
-    return ", ".join(str(path) for side in (sides.queries, sides.candidates) for path in _paths(side, code))
-
-
 @lru_cache(maxsize=4096)
 def _count(path: Path, _bytes: int, _modified: int) -> int:
-    return sum(1 for _ in _lines(path))
+    """Rows of a file; a blank line is one of a tab-separated file, which is then refused."""
+    skips = _is_json(path)
+    return sum(1 for _, line in _lines(path) if not skips or line.strip())
+
+
+def _is_json(path: Path) -> bool:
+    return path.name.removesuffix(".gz").endswith(".jsonl")

@@ -1,27 +1,28 @@
 """SQuAD's JSON: {"data": [{"paragraphs": [{"context": …, "qas": [{"id", "question", "answers": [{"text",
-"answer_start"}]}]}]}]}, in which XQuAD, MLQA and TyDiQA-GoldP come too. `is_impossible` of SQuAD 2.0 is a question
-without answers; its `plausible_answers` are not read. `answer_start` counts characters (Unicode code points).
+"answer_start"}]}]}]}]}, in which XQuAD, MLQA and TyDiQA-GoldP come too. `answer_start` counts characters (Unicode code
+points). A question has no answer where it says `is_impossible`, as SQuAD 2.0's do, where its list is empty, or where
+every answer is an empty text. `plausible_answers` are not read.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from adapterx.tasks.examples import Answer, QAExample
-from adapterx.tasks.sources.errors import DataError
-from adapterx.tasks.spec import Misplaced
+from adapterx.tasks.sources.entry import Entry, LeftOut, or_left_out
+from adapterx.tasks.sources.errors import DataError, MissingValue
+from adapterx.tasks.sources.files import parsed
+from adapterx.tasks.spec import Local, Misplaced
+from adapterx.wording import shown
 
 CONTEXT, QUESTIONS = "context", "qas"
 
 
 def paragraphs(path: object, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every paragraph of a file, with its place for messages. Raises DataError."""
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{path}: is not JSON ({error})") from None
+    content = parsed(text, f"{path}")
     del text  # what has been read need not be kept
     articles = _list(content, "data", f"{path}")
     for article, one in enumerate(articles):
@@ -33,52 +34,80 @@ def paragraphs(path: object, text: str) -> Iterator[tuple[str, Mapping[str, Any]
             yield place, paragraph
 
 
-def examples(
-    place: str, paragraph: Mapping[str, Any], name: str, ids: bool, misplaced: Misplaced = "refuse"
-) -> Iterator[QAExample]:
-    """The questions of a paragraph. Raises DataError.
+def entries(place: str, paragraph: Mapping[str, Any], name: str, source: Local, unanswerable: bool) -> Iterator[Entry]:
+    """The questions of a paragraph, or why one is left out. Raises DataError.
 
     Args:
         name: of the paragraph, for questions without ids of their own.
-        ids: whether questions bear ids that name them.
+        source: whose `columns` say whether questions bear ids that name them.
+        unanswerable: whether a question may have no answer.
     """
-    context = _text(paragraph, CONTEXT, place)
+
+    def made(question: object, name: str, where: str) -> Entry:
+        given = _given(_dict(question, where), where)
+        check_answered(given, unanswerable, where)
+        identity = _text(question, "id", where) if "id" in source.columns else name
+        asked, context = _text(question, "question", where), _text(paragraph, CONTEXT, place)
+        if not asked.strip() and source.missing != "keep":
+            raise MissingValue(f"{where}: 'question' is blank")
+        return example(where, identity, asked, context, given, source.misplaced)
+
     for number, question in enumerate(paragraph[QUESTIONS]):
         where = f"{place}.qas[{number}]"
-        given = [] if _dict(question, where).get("is_impossible") is True else _list(question, "answers", where)
-        identity = _text(question, "id", where) if ids else f"{name}-{number}"
-        one = example(where, identity, _text(question, "question", where), context, given, misplaced)
-        if one is not None:
-            yield one
+        yield or_left_out(source.missing, partial(made, question, f"{name}-{number}", where))
+
+
+def _given(question: Mapping[str, Any], place: str) -> list[Answer]:
+    """The answers of a question that may say that it has none."""
+    impossible = question.get("is_impossible", False)
+    if not isinstance(impossible, bool):
+        raise DataError(f"{place}: 'is_impossible' should be true or false, not {shown(impossible)}")
+    return [] if impossible else answers(_list(question, "answers", place), place)
+
+
+def answers(value: object, place: str) -> list[Answer]:
+    """Answers that are not empty. Raises DataError.
+
+    Args:
+        value: [{"text", "answer_start"}, …], or as the Hub has them, {"text": […], "answer_start": […]}.
+        place: where the question stands, for messages.
+    """
+    pairs = _paired(value, place)
+    found = [_answer(answer, f"{place}.answers[{at}]") for at, answer in enumerate(pairs)]
+    # An empty text is how some data sets write "none"; SQuAD 2.0's own evaluator leaves it out.
+    return [answer for answer in found if answer.text]
+
+
+def check_answered(given: Sequence[Answer], unanswerable: bool, place: str) -> None:
+    """Refuse a question without an answer where the task does not expect any."""
+    if not given and not unanswerable:
+        raise DataError(f"{place}: has no answer; a task some of whose questions have none says `unanswerable: true`")
 
 
 def example(
-    place: str, id: str, question: str, context: str, answers: object, misplaced: Misplaced = "refuse"
-) -> QAExample | None:
-    """A question with its answers, None where it is left out. Raises DataError.
+    place: str, id: str, question: str, context: str, given: Sequence[Answer], misplaced: Misplaced = "refuse"
+) -> Entry:
+    """A question with its answers, or why it is left out. Raises DataError.
 
     Args:
         place: where it stands, for messages.
-        answers: [{"text", "answer_start"}, …], or as the Hub has them, {"text": […], "answer_start": […]}.
         misplaced: what becomes of an answer that stands elsewhere.
     """
-    pairs = _paired(answers, place)
-    given = tuple(_answer(answer, f"{place}.answers[{at}]") for at, answer in enumerate(pairs))
     try:
-        return QAExample(id, question, context, given)
+        return QAExample(id, question, context, tuple(given))
     except ValueError as error:
         found = [_nearest(context, answer) for answer in given] if misplaced == "nearest" else []
         if misplaced == "drop":
-            return None
+            return LeftOut.MISPLACED
         if None in found or not found:
             raise DataError(f"{place}: {error}") from None
         return QAExample(id, question, context, tuple(answer for answer in found if answer is not None))
 
 
-def _paired(answers: object, place: str) -> list[Any]:
-    if isinstance(answers, list):
-        return answers
-    texts, starts = (_list(answers, key, f"{place}.answers") for key in ("text", "answer_start"))
+def _paired(value: object, place: str) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    texts, starts = (_list(value, key, f"{place}.answers") for key in ("text", "answer_start"))
     if len(texts) != len(starts):
         raise DataError(f"{place}.answers: has {len(texts)} texts, and {len(starts)} places where they start")
     return [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
@@ -107,6 +136,8 @@ def _dict(value: object, place: str) -> Mapping[str, Any]:
 
 def _list(value: object, key: str, place: str) -> list[Any]:
     found = _dict(value, place).get(key)
+    if found is None and key in value:  # type: ignore[operator]  # `_dict` has looked
+        raise MissingValue(f"{place}: '{key}' should be a list, not null")
     if not isinstance(found, list):
         raise DataError(f"{place}: '{key}' should be a list")
     return found
@@ -114,6 +145,8 @@ def _list(value: object, key: str, place: str) -> list[Any]:
 
 def _text(value: object, key: str, place: str) -> str:
     found = _dict(value, place).get(key)
+    if found is None and key in value:  # type: ignore[operator]  # `_dict` has looked
+        raise MissingValue(f"{place}: '{key}' should be a text, not null")
     if not isinstance(found, str):
         raise DataError(f"{place}: '{key}' should be a text")
     return found
