@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from adapterx import places
 from adapterx.cli import main
 from adapterx.tasks.catalog import names
-from adapterx.tasks.sources import local
 from tests.backbones.checkpoints import save
 
 OWN = """\
@@ -29,7 +29,7 @@ sources:
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(local.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(places.DATA, str(tmp_path))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     return tmp_path

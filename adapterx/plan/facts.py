@@ -104,6 +104,8 @@ class Facts(Generic[Task]):
             return next(iter(sources))
         if source not in sources:
             hint = did_you_mean(source, sources)
+            if source in ("train", "dev", "test"):
+                hint = f"that is a split; its sources are {', '.join(sources)}"
             raise Refusal(f"the task '{name}' has no source '{source}'" + (f" ({hint})" if hint else ""))
         return source
 

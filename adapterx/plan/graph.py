@@ -164,9 +164,15 @@ def _unknown_tasks(recipe: Recipe, facts: Facts[Task]) -> Iterator[Finding]:
                     facts, task, intermediate.source_of(task), ("intermediates", name), ("tasks", index)
                 )
     for name, target in recipe.targets.items():
-        yield from _unknown(facts, target.task, target.source, ("targets", name), ("task",))
+        own = [*_unknown(facts, target.task, target.source, ("targets", name), ("task",))]
+        yield from own
         if target.train_task is not None:
-            yield from _unknown(facts, target.train_task, target.source, ("targets", name), ("train_task",))
+            for finding in _unknown(facts, target.train_task, target.source, ("targets", name), ("train_task",)):
+                if finding.location[-1] != "source":
+                    yield finding
+                elif not own:  # else the mistake is told already, of the task that the entry is named for
+                    both = "`source` is that of `task` and of `train_task`"
+                    yield replace(finding, message=f"{finding.message}; {both}, so both need one of this name")
 
 
 def _unknown(

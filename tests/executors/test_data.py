@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adapterx import places
 from adapterx.engine.batches import Selection
 from adapterx.engine.collate import collate
 from adapterx.executors.data import Data
@@ -17,7 +18,6 @@ from adapterx.plan import TaskPart
 from adapterx.tasks import data as catalog
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.formats import encode
-from adapterx.tasks.sources import local
 from adapterx.tasks.stored import StoredTexts
 from tests.arrays import ARRAYS, mapped, same
 from tests.backbones.checkpoints import tokenizer as letters
@@ -105,7 +105,7 @@ def test_whatever_changes_the_tokens_is_tokenised_by_itself(
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A task of the user's own beside a recipe, and its English file."""
-    monkeypatch.setenv(local.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(places.DATA, str(tmp_path))
     (tmp_path / "mine.yaml").write_text(MINE)
     (tmp_path / "en.tsv").write_text("the cat\ta\tyes\nthe\tb\tno\n")
     return tmp_path / "en.tsv"

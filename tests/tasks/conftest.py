@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from adapterx.tasks.sources import local
+from adapterx import places
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 CHARACTERS = "▁abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,!'คนไทยภาษา我们今天去学校مرحبابالعالم"
@@ -36,7 +36,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 @pytest.fixture(scope="session")
 def benchmarks() -> Path:
     """The directory of real benchmark files; tests that need it are skipped where it is not at hand."""
-    root = local.root()
+    root = places.data()
     if not (root / "xnli").is_dir():
-        pytest.skip(f"no benchmark files in {root} (set {local.ENVIRONMENT})")
+        pytest.skip(f"no benchmark files in {root} (set {places.DATA})")
     return root

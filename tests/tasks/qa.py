@@ -53,9 +53,9 @@ def real_tokenizer() -> Any:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
+    from adapterx import places
     from adapterx.backbones import embedded
-    from adapterx.backbones.describe import cache_directory
 
-    core = Tokenizer.from_file(str(embedded.checkpoint(cache_directory()) / "tokenizer.json"))
+    core = Tokenizer.from_file(str(embedded.checkpoint(places.cache()) / "tokenizer.json"))
     roles = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
     return PreTrainedTokenizerFast(tokenizer_object=core, **roles)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from adapterx import places
 from adapterx.tasks.catalog import TaskError, UnknownTask, find, names
 from adapterx.tasks.data import fingerprint, load
-from adapterx.tasks.sources import local
 from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.spec import Embedded
 
@@ -100,7 +100,7 @@ sources:
 
 def test_many_labels_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their order is the head's; while the file is missing the task can be named, not read."""
-    monkeypatch.setenv(local.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(places.DATA, str(tmp_path))
     write(tmp_path, CCG, "supertags.yaml")
     (tmp_path / "train.tsv").write_text("The dog\tNP/N N\n")
     missing = find("supertags", tmp_path)
@@ -122,7 +122,7 @@ def test_many_labels_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert fingerprint(other, "local", {"train": ["en"]}) != known
     (tmp_path / "train.tsv").write_text("The dog\tNP/NN N\n")
     with pytest.raises(
-        ValueError, match=r"train\.tsv:1: unknown label 'NP/NN'; it is none of the 2 in .*labels\.txt \(did"
+        ValueError, match=r"train\.tsv:1: unknown label 'NP/NN' of 'The'; it is none of the 2 in .*labels\.txt \(did"
     ):
         load(other, "local", "en", "train")
 
@@ -133,7 +133,7 @@ def test_many_labels_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_file_of_labels_that_cannot_be_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
 ) -> None:
-    monkeypatch.setenv(local.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(places.DATA, str(tmp_path))
     write(tmp_path, CCG, "supertags.yaml")
     (tmp_path / "labels.txt").write_text(text)
     with pytest.raises(DataError, match=message):

@@ -65,6 +65,22 @@ def test_bare_tags_are_those_of_the_seqeval_that_xtreme_used() -> None:
     assert score(["NOUN", "NOUN", "VERB"], ["NOUN", "VERB", "VERB"]) == 0
     assert score(["DET", "ADJ", "NOUN", "VERB"], ["DET", "NOUN", "NOUN", "VERB"]) == pytest.approx(4 / 7)
     assert score(["CCONJ", "NOUN"], ["SCONJ", "NOUN"]) == 0.5
+    one = {"predictions": [["SYM", "NOUN", "NOUN"]], "references": [["SYM", "SYM", "NOUN"]]}
+    assert load("span_f1").compute(**one) == {"span_f1": 0.0}
+    assert load("span_f1").compute(**one, task="udpos") == {"span_f1": pytest.approx(2 / 5)}
+
+
+def test_tags_are_read_by_their_scheme() -> None:
+    said, right = [["B_A", "L_A", "O", "U_B"]], [["B_A", "L_A", "U_B", "O"]]
+    assert load("span_f1").compute(predictions=said, references=right) == {"span_f1": 0.5}
+    with pytest.raises(ValueError, match="'B-A' has a place before its type and 'C' has none"):
+        load("span_f1").compute(predictions=[["B-A", "C"]], references=[["B-A", "C"]])
+
+
+def test_squad_2_drops_right_answers_of_which_nothing_is_left() -> None:
+    one = {"predictions": [""], "references": [["The"]]}
+    assert load("squad_f1").compute(**one) == {"squad_f1": 0.0}
+    assert load("squad_f1").compute(**one, unanswerable=True) == {"squad_f1": 1.0}
 
 
 @pytest.mark.parametrize(

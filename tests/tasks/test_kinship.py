@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adapterx import places
 from adapterx.plan.stage import TaskPart
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find, names
 from adapterx.tasks.examples import ChoiceExample, PairExample
 from adapterx.tasks.kinship import OWN_SHARE, Relations, keys
-from adapterx.tasks.sources import local
 from adapterx.tasks.spec import Embedded
 
 YAML = """\
@@ -37,7 +37,7 @@ licence: CC0-1.0
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(local.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(places.DATA, str(tmp_path))
     return tmp_path
 
 

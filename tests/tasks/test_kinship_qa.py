@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from adapterx import places
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find
 from adapterx.tasks.kinship import Relations
-from adapterx.tasks.sources import local
 from tests.tasks.hub_tasks import task
 from tests.tasks.test_kinship import part
 
@@ -20,7 +20,7 @@ FIELDS = {field: field for field in ("id", "question", "context", "answers")}
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(local.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(places.DATA, str(tmp_path))
     return tmp_path
 
 

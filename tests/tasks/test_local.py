@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
+from adapterx import places
 from adapterx.tasks.data import fingerprint, load, sizes, stream
 from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample, TextExample
-from adapterx.tasks.sources import local
 from adapterx.tasks.sources.errors import DataError, MissingData
 from adapterx.tasks.spec import TaskSpec
 
 
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(local.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(places.DATA, str(tmp_path))
     return tmp_path
 
 
@@ -89,7 +89,7 @@ def test_wrong_files_are_named_with_the_row(data: Path, text: str | bytes, messa
 def test_missing_files_are_named(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingData, match=r"a-en\.tsv: no such file .*set by ADAPTERX_DATA\)"):
         sizes(pairs(), "local", "en", "train")
-    monkeypatch.setenv(local.ENVIRONMENT, str(data / "nowhere"))
+    monkeypatch.setenv(places.DATA, str(data / "nowhere"))
     with pytest.raises(MissingData, match=r"there is no directory .*nowhere"):
         load(pairs(), "local", "en", "train")
 
@@ -151,10 +151,10 @@ def test_columns_from_an_aligned_file(data: Path) -> None:
         ("{", r"en\.jsonl:1: is not JSON"),
         ("[1]", r"en\.jsonl:1: is not a JSON object"),
         (
-            '{"n": 1, "p": "", "q": "", "c1": "", "c3": "", "label": 0}',
+            '{"n": 1, "p": "", "q": "", "c1": "x", "c3": "", "label": 0}',
             r"has no column 'c2' \(known: n, p, q, c1, c3, label\)",
         ),
-        ('{"n": 1, "p": null, "q": "", "c1": "", "c2": "", "label": 0}', "the column 'p' holds no text but null"),
+        ('{"n": 1, "p": null, "q": "", "c1": "x", "c2": "y", "label": 0}', "the column 'p' holds no text but null"),
         ('{"n": 1, "p": "", "q": "", "c1": "", "c2": "", "label": 2}', "unknown label '2'"),
         ('{"n": 1, "p": "", "q": "", "c1": "", "c2": "", "label": true}', "unknown label 'True'"),
     ],
@@ -180,7 +180,7 @@ def test_sentences_between_blank_lines(data: Path) -> None:
 
 def test_uneven_lines_are_named_by_their_sentence(data: Path) -> None:
     (data / "en.tsv").write_text("a\tyes\n\nb\tno\nc\n")
-    with pytest.raises(DataError, match=r"en\.tsv:3: the lines of this sentence have different numbers of columns"):
+    with pytest.raises(DataError, match=r"en\.tsv:4: has 1 columns, and the first line of its sentence 2: 'c'"):
         load(tags(), "local", "en", "test")
 
 
@@ -266,7 +266,7 @@ def test_an_id_that_two_test_items_share_is_refused(data: Path) -> None:
     spec = task("pair-classification", "tsv", columns, {"train": {"paths": "a.tsv"}, "test": {"paths": "a.tsv"}})
     (data / "a.tsv").write_text("1\ta\tb\tno\n1\tc\td\tyes\n")
     assert len(load(spec, "local", "en", "train")) == 2
-    with pytest.raises(DataError, match=r"a\.tsv: the id '1' stands at more than one item"):
+    with pytest.raises(DataError, match=r"a\.tsv:2: the id '1' stands at more than one item"):
         load(spec, "local", "en", "test")
 
 

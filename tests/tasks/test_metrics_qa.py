@@ -129,3 +129,31 @@ def test_the_baseline_gives_no_answer() -> None:
 def test_mlqa_knows_its_own_languages_only() -> None:
     with pytest.raises(ValueError, match=r"mlqa_f1 knows en, es, .* not 'th'"):
         metric("mlqa_f1", ()).statistics([("a",)], ["a"], "th")
+
+
+@pytest.mark.parametrize(
+    ("right", "said", "first", "second"),
+    [
+        # (EM, F1) by the script of SQuAD 1.1, and by that of SQuAD 2.0, of golds that normalise to nothing.
+        (["the"], "", (1, 0), (1, 1)),
+        (["the"], "a!", (1, 0), (1, 1)),
+        (["the"], "cat", (0, 0), (0, 0)),
+        (["the", "cat"], "", (1, 0), (0, 0)),
+        (["the", "cat"], "cat", (1, 1), (1, 1)),
+        (["?", "the"], "", (1, 0), (1, 1)),
+        ([], "the", (1, 1), (1, 1)),
+        ([], "cat", (0, 0), (0, 0)),
+        (["cat"], "the", (0, 0), (0, 0)),
+    ],
+)
+def test_right_answers_of_which_nothing_is_left(
+    right: list[str], said: str, first: tuple[int, int], second: tuple[int, int]
+) -> None:
+    for unanswerable, expected in ((False, first), (True, second)):
+        for name, value in zip(("squad_em", "squad_f1"), expected, strict=True):
+            one = metric(name, (), unanswerable=unanswerable)
+            assert one.statistics([right], [said])[0, 0] == value
+    mlqa = [
+        metric("mlqa_f1", (), unanswerable=flag).statistics([right], [said], "en").tolist() for flag in (False, True)
+    ]
+    assert mlqa[0] == mlqa[1], "MLQA's script has no such rule"

@@ -113,6 +113,10 @@ def test_topics_a_corpus_in_parts_and_trecs_judgements(write: Callable[[str, str
         ("deu.jsonl", '{"txt": "a"}\n', r"deu\.jsonl:1: has no text 'text' \(did you mean 'txt'\?\)"),
         ("deu.jsonl", "{\n", r"deu\.jsonl:1: is not JSON"),
         ("deu.src", "a\n\nb\n", r"deu\.src:2: column 0 is empty"),
+        ("deu.src", "a\tb\nc\n", r"deu\.src:2: has 1 columns, and the first line 2: 'c'"),
+        ("deu.jsonl", '{"text": null}\n', r"deu\.jsonl:1: has no text 'text' but None"),
+        ("deu.jsonl", '{"text": "\\ud800"}\n', r"deu\.jsonl:1: holds half of a surrogate pair"),
+        ("deu.jsonl", '{"text": ' + "[" * 100_000, r"deu\.jsonl:1: is nested too deeply"),
     ],
 )
 def test_wrong_rows_are_named(write: Callable[[str, str], Path], name: str, content: str, message: str) -> None:
@@ -125,6 +129,35 @@ def test_wrong_rows_are_named(write: Callable[[str, str], Path], name: str, cont
         message = r"deu\.src: is not UTF-8 text \(byte 0\)"
     with pytest.raises(DataError, match=message):
         data.load(task(sides), "files", "de", "test")
+
+
+@pytest.mark.parametrize("relevant", [None, "pairs"])
+def test_an_id_that_two_texts_bear_is_refused_at_the_second(write: Callable[[str, str], Path], relevant: str) -> None:
+    write("deu.src", "1\ta\n1\tb\n")
+    write("deu.tgt", "1\tx\n2\ty\n")
+    write("pairs", "1\t1\n")
+    sides = {name: {**side, "id": 0, "text": 1} for name, side in SIDES.items()}
+    spec = task({**sides, "relevant": relevant})
+    with pytest.raises(DataError, match=r"deu\.src:2: the id '1' stands at more than one"):
+        data.load(spec, "files", "de", "test")
+    write("deu.src", "1\ta\n2\tb\n")
+    write("deu.tgt", "1\tx\n1\ty\n")
+    with pytest.raises(DataError, match=r"deu\.tgt:2: the id '1' stands at more than one"):
+        data.load(spec, "files", "de", "test")
+
+
+def test_a_damaged_gzip_file_and_templates_of_positions(write: Callable[[str, str], Path]) -> None:
+    path = write("deu.src.gz", "one\tuno\n" * 1000)
+    write("deu.tgt", "a\n" * 1000)
+    sides = {**SIDES, "queries": {"paths": "deu.src.gz", "text": "{0} ({1})"}}
+    assert queries(task(sides))[0].text == "one (uno)"
+    with pytest.raises(DataError, match=r"deu\.src\.gz:1: has no column 2; it has 2, counted from 0: \['one', 'uno'\]"):
+        queries(task({**SIDES, "queries": {"paths": "deu.src.gz", "text": "{2}"}}))
+    damaged = bytearray(path.read_bytes())
+    damaged[12:20] = b"\xff" * 8
+    path.write_bytes(damaged)
+    with pytest.raises(DataError, match=r"deu\.src\.gz: is not a whole gzip file"):
+        queries(task(sides))
 
 
 @pytest.mark.parametrize(

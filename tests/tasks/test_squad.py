@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from adapterx.tasks.data import fingerprint, load, sizes
+from adapterx.tasks.data import counted, fingerprint, load, sizes
 from adapterx.tasks.examples import Answer, QAExample
 from adapterx.tasks.items import ItemError, read
 from adapterx.tasks.sources.errors import DataError
@@ -46,7 +46,7 @@ def test_questions_are_read_with_their_answers(data: Path) -> None:
     two = [{"text": "Ada", "answer_start": 0}, {"text": "program", "answer_start": 20}]
     silent = question("c", two, is_impossible=True)
     write(data, {"context": CONTEXT, "qas": [question("a"), question("b", two), silent]})
-    found = load(task(), "local", "en", "test")
+    found = load(task(unanswerable=True), "local", "en", "test")
     answers = (Answer("Ada", 0), Answer("program", 20))
     assert found == [
         QAExample("a", "Who wrote it?", CONTEXT, answers[:1]),
@@ -54,6 +54,33 @@ def test_questions_are_read_with_their_answers(data: Path) -> None:
         QAExample("c", "Who wrote it?", CONTEXT, ()),
     ]
     assert sizes(task(), "local", "en", "test") == 3
+
+
+def test_an_empty_answer_is_none_and_plausible_ones_are_not_read(data: Path) -> None:
+    plausible = [{"text": "program", "answer_start": 20}]
+    both = [{"text": "", "answer_start": 7}, {"text": "Ada", "answer_start": 0}]
+    asked = [question("a", [{"text": "", "answer_start": 0}]), question("b", both)]
+    asked.append(question("c", [], is_impossible=True, plausible_answers=plausible))
+    write(data, {"context": CONTEXT, "qas": asked})
+    found = load(task(unanswerable=True), "local", "en", "test")
+    assert [one.answers for one in found] == [(), (Answer("Ada", 0),), ()]  # type: ignore[union-attr]
+    write(data, {"context": CONTEXT, "qas": [question("a"), asked[2]]})
+    with pytest.raises(DataError, match=r"qas\[1\]: has no answer; .*`unanswerable: true`"):
+        load(task(), "local", "en", "test")
+    write(data, {"context": CONTEXT, "qas": [question("a", is_impossible="false")]})
+    with pytest.raises(DataError, match=r"qas\[0\]: 'is_impossible' should be true or false, not 'false'"):
+        load(task(), "local", "en", "test")
+
+
+def test_questions_without_a_text_are_refused_or_left_out(data: Path) -> None:
+    blank, nothing = {**question("b"), "question": " "}, {**question("c"), "question": None}
+    write(data, {"context": CONTEXT, "qas": [question("a"), blank, nothing]}, {"context": None, "qas": [question("d")]})
+    with pytest.raises(DataError, match=r"qas\[1\]: 'question' is blank; mend the row, or leave .*`missing: drop`"):
+        load(task(), "local", "en", "test")
+    drop = task(source={"missing": "drop"})
+    assert [one.id for one in load(drop, "local", "en", "test")] == ["a"]
+    assert sizes(drop, "local", "en", "test") == 1
+    assert counted(drop, "local", "en", "test").left_out == {"a missing value": 3}
 
 
 def test_folds_are_of_paragraphs_and_questions_may_be_named_by_their_place(data: Path) -> None:
@@ -70,7 +97,9 @@ def test_folds_are_of_paragraphs_and_questions_may_be_named_by_their_place(data:
 
 MISTAKES = {
     "answer": ([{"text": "Eve", "answer_start": 0}], r"qas\[0\]: answers\[0\]: the passage has 'Ada' at character 0"),
-    "before": ([{"text": "", "answer_start": -1}], r"answers\[0\]: the passage has '' at character -1"),
+    "before": ([{"text": "A", "answer_start": -1}], r"answers\[0\]: the passage has '' at character -1, not 'A'"),
+    "none": ([], r"qas\[0\]: has no answer; a task some of whose questions have none says `unanswerable: true`"),
+    "empty": ([{"text": "", "answer_start": 0}], r"qas\[0\]: has no answer; .*`unanswerable: true`"),
     "start": ([{"text": "Ada", "answer_start": "0"}], r"answers\[0\]: answer_start should be a whole number"),
     "text": ([{"answer_start": 0}], r"answers\[0\]: 'text' should be a text"),
     "list": ("Ada", r"qas\[0\]: 'answers' should be a list"),
@@ -86,7 +115,10 @@ def test_what_is_wrong_is_told_with_its_place(mistake: str, data: Path) -> None:
     assert f"{data}: data[0].paragraphs[0].qas[0]" in str(error.value)
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "is not JSON"), ("[]", "is not a JSON object"), ("{}", "'data'")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "is not JSON"), ("[" * 100_000, "too deeply"), ("[]", "is not a JSON object"), ("{}", "'data'")],
+)
 def test_files_of_another_kind_are_refused(text: str, message: str, data: Path) -> None:
     data.write_text(text)
     with pytest.raises(DataError, match=message):

@@ -167,7 +167,7 @@ class _Row:
 
     def cell(self, column: Columns) -> Any:
         if column not in self._row:
-            raise DataError(f"{self.place}: has no column {column!r}{self._instead(column)}")
+            raise DataError(f"{self.place}: has no column {shown(column)}{self._instead(column)}")
         return self._row[column]
 
     def text(self, column: Columns, blank: bool = False) -> str:
