@@ -72,6 +72,17 @@ def test_examples_are_shown_as_they_are_read(here: Path, capsys: pytest.CaptureF
     assert "</s></s>" in text and "«<s>»" in text
 
 
+def test_what_is_left_out_is_counted_and_an_empty_file_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    backbone = str(save(here / "backbone"))
+    (here / "mine.yaml").write_text(OWN.replace("kind: local,", "kind: local, missing: drop,"))
+    (here / "mine.txt").write_text("ab\tO\ncd\tB-X\n\nab\t-\n")
+    text = told(capsys, "show", "mine", "--backbone", backbone, "-n", "5")
+    assert "· 1 examples" in text and "1 left out for a missing value" in text and "test-1" not in text
+    (here / "mine.txt").write_text("")
+    text = told(capsys, "show", "mine", "--backbone", backbone, code=2)
+    assert "has no train or dev or test data in 'en': there is nothing in" in text and "mine.txt" in text
+
+
 def test_a_query_is_shown_with_what_it_is_to_find(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "tatoeba").mkdir()
     (here / "tatoeba" / "tatoeba.deu-eng.eng").write_text("yes\nno\n")

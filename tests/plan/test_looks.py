@@ -93,3 +93,32 @@ def test_rows_that_are_left_out_are_counted(planned: Callable[..., tuple[int, st
     assert "left out: 1 train item of the task 'soup' (local) in 'en', for a missing value" in said
     code, said = planned("drop", "[th]", th="text\tlabel\n\tgood\n")
     assert code == 2 and "there is nothing in" in said and "1 left out for a missing value" in said
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("{task: soup, source: dev}", "the task 'soup' has no source 'dev' (that is a split; its sources are local)"),
+        (
+            "{task: soup, source: locl, train_task: mrpc}",
+            "the task 'soup' has no source 'locl' (did you mean 'local'?)",
+        ),
+        (
+            "{task: paws-x, source: german-test, train_task: mrpc}",
+            "the task 'mrpc' has no source 'german-test' (known: local, hub); `source` is that of `task` and of"
+            " `train_task`",
+        ),
+    ],
+)
+def test_a_source_that_is_none_is_told_of_the_task_that_lacks_it(
+    planned: Callable[..., tuple[int, str]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    target: str,
+    message: str,
+) -> None:
+    planned()
+    (tmp_path / "recipe.yaml").write_text(RECIPE.replace("{task: soup, languages: LANGUAGES}", target))
+    assert cli.main(["plan", str(tmp_path / "recipe.yaml")]) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("has no source") == 1

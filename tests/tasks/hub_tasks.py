@@ -28,6 +28,8 @@ def answer(task, call, *args):
         found = getattr(data, call)(spec, *args)
     except (ValueError, OSError) as error:
         return f"{type(error).__name__}: {error}"
+    if call == "counted":
+        return dataclasses.asdict(found)
     return [dataclasses.asdict(example) for example in found] if call in ("load", "stream") else found
 for line in sys.stdin:
     task, *question = json.loads(line)

@@ -136,6 +136,37 @@ def test_tags_are_named_by_their_class_numbers(hub: Hub) -> None:
     assert second[0]["tags"] == [0, 2]
 
 
+def test_rows_that_lack_something_are_refused_left_out_or_kept(hub: Hub) -> None:
+    made = [
+        *rows(2),
+        {"a": None, "b": "b", "label": 0},
+        {"a": "a", "b": " ", "label": 1},
+        {"a": "a", "b": "b", "label": -1},
+    ]
+    hub.commit(REPOSITORY, {f"en/validation/000{n}.parquet": parquet([row]) for n, row in enumerate(made)}, CONVERSION)
+    specs = {missing: task({**SOURCE, "missing": missing}) for missing in ("refuse", "drop", "keep")}
+    refused, dropped, size, kept, counted = ask(
+        hub,
+        [specs["refuse"], "load", "hub", "en", "test"],
+        [specs["drop"], "load", "hub", "en", "test"],
+        [specs["drop"], "sizes", "hub", "en", "test"],
+        [specs["keep"], "load", "hub", "en", "test"],
+        [specs["drop"], "counted", "hub", "en", "test"],
+    )
+    assert "en/validation/0002.parquet, row 0: the column 'a' holds no text but null; mend the row, or leave" in refused
+    assert [one["id"] for one in dropped] == ["test-0", "test-1"] and size is None
+    assert "0002.parquet, row 0: the column 'a' holds no text but null" in kept
+    assert counted == {"examples": 2, "left_out": {"a missing value": 3}}
+
+
+def test_a_file_whose_body_is_damaged_is_named(hub: Hub) -> None:
+    whole = parquet(rows(50))
+    middle = len(whole) // 3
+    hub.commit(REPOSITORY, {"en/train/0000.parquet": whole[:middle] + b"\xff" * 40 + whole[middle + 40 :]}, CONVERSION)
+    (answer,) = ask(hub, [task(SOURCE), "load", "hub", "en", "train"])
+    assert isinstance(answer, str) and "en/train/0000.parquet" in answer and answer.startswith("DataError")
+
+
 def test_mistakes_are_told_with_what_there_is_instead(hub: Hub) -> None:
     hub.commit(REPOSITORY, conversion(english__train=rows(2), english__validation=rows(2)), CONVERSION)
     hub.commit("datasets/someone/broken", {"en/train/0000.parquet": b"PAR1 no table"}, CONVERSION)
