@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapterx import __version__, crash, fuse_command, places, tasks_command
+from adapterx import __version__, crash, faults, fuse_command, places, tasks_command
 from adapterx.errors import AdapterxError
+from adapterx.wording import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,28 +77,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if args.debug:
             raise
-        return _ended_by(error, sys.argv[1:] if argv is None else argv)
+        return _ended_by(error, sys.argv[1:] if argv is None else argv, getattr(args, "store", None))
 
 
-def _ended_by(error: Exception, argv: Sequence[str]) -> int:
+def _ended_by(error: Exception, argv: Sequence[str], store: Path | None) -> int:
     """Tell what ended a command; its exit code."""
-    if isinstance(error, OSError) and not isinstance(error, AdapterxError):
-        _tell(_worded(error))
-    elif isinstance(error, MemoryError):
-        _tell(f"the machine's memory does not suffice ({error or 'nothing more is free'})")
-    elif isinstance(error, AdapterxError):
+    if isinstance(error, AdapterxError):
         _tell(str(error))
+    elif faults.is_out_of_memory(error):
+        what = " ".join(str(error).split())
+        _tell(f"the machine's memory does not suffice ({plain(what, 200) or 'nothing more is free'})")
+    elif isinstance(error, OSError) or faults.code(error) is not None:
+        _tell(faults.worded(error, store))
     else:
         _tell(crash.told(error, argv))
         return crash.SOFTWARE
     return MISTAKE
-
-
-def _worded(error: OSError) -> str:
-    """A file that cannot be read or written, told by name."""
-    where = f"{error.filename}: " if error.filename else ""
-    hint = "; choose another place with --store or ADAPTERX_STORE" if isinstance(error, PermissionError) else ""
-    return f"{where}{error.strerror or error}{hint}"
 
 
 def _tell(text: str) -> None:

@@ -21,7 +21,7 @@ from adapterx.engine.collate import collate
 from adapterx.engine.eight_bit import EightBitAdamW
 from adapterx.engine.heads import HeadGroup
 from adapterx.engine.loader import Loader
-from adapterx.engine.memory import is_out_of_memory
+from adapterx.faults import is_out_of_memory
 from adapterx.engine.optimiser import RowAdamW, Step
 from adapterx.engine.options import Options
 from adapterx.engine.predict import TrainedCell

@@ -23,7 +23,7 @@ from torch import Tensor
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.batches import Batch, Selection, Source, placed
 from adapterx.engine.collate import collate
-from adapterx.engine.memory import is_out_of_memory
+from adapterx.faults import is_out_of_memory
 from adapterx.engine.options import ROWS
 from adapterx.store.atomic import write_bytes
 from adapterx.tasks.encoded import Encoded

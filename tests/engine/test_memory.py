@@ -14,7 +14,7 @@ from torch import Tensor
 from adapterx.engine.batches import Batch
 from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.cell import TrainingCell
-from adapterx.engine.memory import is_out_of_memory
+from adapterx.faults import is_out_of_memory
 from adapterx.engine.options import Options
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import CellState
