@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from adapterx import places
@@ -27,7 +29,7 @@ LONGEST_PATH = 300
 _WORDS = {
     errno.ENOSPC: "there is no space left on this disk; make room",
     errno.EDQUOT: "the disk quota is used up; make room",
-    errno.EFBIG: "the file would be larger than files may be here (`ulimit -f`, or a limit of the file system); raise it",
+    errno.EFBIG: "the file would exceed the largest size allowed here (`ulimit -f`, or the file system's); raise it",
     errno.EIO: "the disk answers with an input/output error; look after the disk",
     errno.EROFS: "the file system is read-only",
     errno.ENAMETOOLONG: "the path is too long",
@@ -84,7 +86,7 @@ def worded(error: BaseException, store: Path | None = None) -> str:
     if number is None:
         return plain(" ".join(str(error).split()) or type(error).__name__, LONGEST_PATH)
     words = _WORDS.get(number) or os.strerror(number)
-    option = _option(path, store or places.store()) if path and number in _ELSEWHERE else None
+    option = _option(path, store) if path and number in _ELSEWHERE else None
     advice = ""
     if option:
         advice = f"{', or' if ';' in words else ';'} choose another place with {option}"
@@ -98,16 +100,21 @@ def _path(error: BaseException) -> str | None:
     return name if isinstance(name, str) else str(name) if isinstance(name, Path) else None
 
 
-def _option(path: str, store: Path) -> str | None:
+def _option(path: str, store: Path | None) -> str | None:
     """What says where a file lies: it is in a place of ours, or it is a parent that the place would lie in."""
-    hub = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    asked = Path(os.path.abspath(path))
-    for place, option in (
-        (store, f"--store or {places.STORE}"),
-        (places.cache(), places.CACHE),
-        (places.expanded(hub), "HF_HOME"),
-    ):
-        own = Path(os.path.abspath(place))
-        if asked.is_relative_to(own) or own.is_relative_to(asked):
+    asked = Path(path).absolute()
+    for option, place in _places(store):
+        if asked.is_relative_to(place) or place.is_relative_to(asked):
             return option
     return None
+
+
+def _places(store: Path | None) -> Iterator[tuple[str, Path]]:
+    """Option or variable, and the place that it names; one that names a home which nobody has is left out."""
+    with suppress(AdapterxError):
+        yield f"--store or {places.STORE}", (store or places.store()).absolute()
+    with suppress(AdapterxError):
+        yield places.CACHE, places.cache().absolute()
+    with suppress(AdapterxError):
+        above = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        yield "HF_HOME", places.expanded(os.environ.get("HF_HOME") or f"{above}/huggingface").absolute()

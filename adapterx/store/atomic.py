@@ -74,7 +74,7 @@ def _refused(error: BaseException, temporary: Path) -> int | None:
 def _machine() -> str:
     """Eight digits that name what process numbers are unique in: the machine, or the container on it."""
     try:
-        namespace = os.readlink("/proc/self/ns/pid")
+        namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:  # not Linux
         namespace = ""
     return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:8]
