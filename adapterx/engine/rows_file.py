@@ -40,7 +40,7 @@ class RowsFile:
         self.content: Any = content
         self.bounds = bounds
         self.lock = lock
-        self._bytes = memoryview(np.asarray(content))
+        self._bytes: Any = memoryview(np.asarray(content).data)
         self._hashes = self._read_note()
         self._checked = np.zeros(len(bounds) - 1, np.bool_)
         self._noted = self._hashes.copy()
@@ -71,7 +71,8 @@ class RowsFile:
 
     def filled(self) -> NDArray[np.bool_]:
         """Of which examples an earlier run left rows, (examples,); whether they are what it wrote, `check` says."""
-        return self._hashes != ABSENT
+        there: NDArray[np.bool_] = self._hashes != ABSENT
+        return there
 
     def check(self, examples: NDArray[np.int64]) -> list[int]:
         """Those of the examples whose rows are not what was written. Each is looked at once; one warning for all."""
