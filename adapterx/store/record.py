@@ -126,6 +126,8 @@ def _content(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+    except NotADirectoryError:
+        raise InvalidRecord("it is no directory") from None
     except UnreadableFile as error:
         raise InvalidRecord(f"{path.name} {error}") from error
     except OSError as error:

@@ -30,8 +30,10 @@ logger = logging.getLogger(__name__)
 
 RECORD, FAILURE = "record.json", "failure.json"
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]*")
+LONGEST_NAME = 255
+"""Bytes of a name that file systems allow."""
 LONGEST_SLUG = 200
-"""File systems allow names of 255 bytes; the id and a quarantine number follow the slug."""
+"""The id and a quarantine number follow the slug."""
 
 
 LOGS = ".jsonl"
@@ -214,7 +216,7 @@ class Store:
             raise InvalidRecord(f"it is the record of {plain(record.slug)}")
         for name, entry in record.files.items():
             path = directory / name
-            if not PLAIN_NAME.fullmatch(name):
+            if not PLAIN_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
                 raise InvalidRecord(f"{plain(name)} cannot be the name of a stage's file")
             if name.endswith(LOGS):
                 continue

@@ -91,7 +91,10 @@ def test_a_cell_with_other_items_is_no_result(store: Store) -> None:
         (lambda table: table.drop_columns(["gold"]), "gold"),
         (lambda table: table.slice(0, 0), "holds no item"),
         (lambda table: table.replace_schema_metadata({}), "labels"),
-        (lambda table: table.set_column(1, "id", pa.nulls(len(table), pa.string())), "values of id are missing"),
+        (
+            lambda table: table.drop_columns(["id"]).append_column("id", pa.nulls(len(table), pa.string())),
+            "values of id are missing",
+        ),
     ],
 )
 def test_predictions_that_cannot_be_scored_fail_their_own_cell(
