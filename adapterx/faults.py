@@ -38,7 +38,7 @@ _WORDS = {
     errno.ENOMEM: "the machine's memory does not suffice",
     **dict.fromkeys(NO_LOCKS, "its file system has no locks, without which two processes may write one result"),
 }
-_ELSEWHERE = UNUSABLE | FULL | {errno.EIO, errno.ENOENT, errno.ESTALE}
+_ELSEWHERE = UNUSABLE | FULL | {errno.EIO, errno.ESTALE}
 """Where another place helps."""
 _CODE = re.compile(r"\(os error (\d+)\)|\[errno (\d+)\]", re.IGNORECASE)
 _OUT_OF_MEMORY = (
