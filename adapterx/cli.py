@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapterx import __version__, crash, fuse_command, places, tasks_command
+from adapterx import __version__, crash, faults, fuse_command, places, tasks_command
 from adapterx.errors import AdapterxError
+from adapterx.wording import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,28 +77,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if args.debug:
             raise
-        return _ended_by(error, sys.argv[1:] if argv is None else argv)
+        return _ended_by(error, sys.argv[1:] if argv is None else argv, getattr(args, "store", None))
 
 
-def _ended_by(error: Exception, argv: Sequence[str]) -> int:
+def _ended_by(error: Exception, argv: Sequence[str], store: Path | None) -> int:
     """Tell what ended a command; its exit code."""
-    if isinstance(error, OSError) and not isinstance(error, AdapterxError):
-        _tell(_worded(error))
-    elif isinstance(error, MemoryError):
-        _tell(f"the machine's memory does not suffice ({error or 'nothing more is free'})")
-    elif isinstance(error, AdapterxError):
+    if isinstance(error, AdapterxError):
         _tell(str(error))
+    elif faults.is_out_of_memory(error):
+        what = " ".join(str(error).split())
+        _tell(f"the machine's memory does not suffice ({plain(what, 200) or 'nothing more is free'})")
+    elif isinstance(error, OSError) or faults.code(error) is not None:
+        _tell(faults.worded(error, store))
+    elif isinstance(error, UnicodeEncodeError) and error.encoding == sys.getfilesystemencoding() != "utf-8":
+        name = plain(str(error.object), 200)
+        _tell(f"{name}: no file has such a name in this locale, which is {error.encoding}; set PYTHONUTF8=1")
     else:
         _tell(crash.told(error, argv))
         return crash.SOFTWARE
     return MISTAKE
-
-
-def _worded(error: OSError) -> str:
-    """A file that cannot be read or written, told by name."""
-    where = f"{error.filename}: " if error.filename else ""
-    hint = "; choose another place with --store or ADAPTERX_STORE" if isinstance(error, PermissionError) else ""
-    return f"{where}{error.strerror or error}{hint}"
 
 
 def _tell(text: str) -> None:
@@ -238,7 +236,7 @@ def _plan(args: argparse.Namespace) -> int:
 
         from adapterx.plan.export import to_json
 
-        sys.stdout.write(json.dumps(to_json(plan, current), indent=1, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(to_json(plan, current), indent=1, ensure_ascii=_is_narrow()) + "\n")
     else:
         from adapterx.plan.render import render
 
@@ -318,8 +316,7 @@ def _predict(args: argparse.Namespace) -> int:
     from adapterx.executors.answer import answers, prepare
 
     answering = prepare(args.adapter, args.revision, args.task, args.backbone, Path.cwd(), args.language)
-    # Answers are data: what the output's encoding lacks is escaped, never replaced.
-    escape = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    escape = _is_narrow()
     for answer in answers(answering, _lines(args.file), args.file or "standard input", args.language):
         sys.stdout.write(json.dumps(answer, ensure_ascii=escape, allow_nan=False) + "\n")
     return 0
@@ -335,6 +332,11 @@ def _fuse(args: argparse.Namespace) -> int:
 def _tasks(args: argparse.Namespace) -> int:
     tasks_command.run(args, _console())
     return 0
+
+
+def _is_narrow() -> bool:
+    """Whether the output's encoding lacks characters: in data they are escaped then, never replaced."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
 
 
 def _lines(file: str | None) -> list[str]:

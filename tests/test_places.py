@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from adapterx import places
 from adapterx.errors import AdapterxError
+from adapterx.tasks.sources.search import _paths
+from adapterx.tasks.spec import Files, Texts
 
 
 @pytest.mark.parametrize(
@@ -31,3 +34,18 @@ def test_the_defaults(tmp_path, monkeypatch):
 def test_a_home_that_nobody_has_is_told():
     with pytest.raises(AdapterxError, match="~nobody-of-this-name"):
         places.expanded("~nobody-of-this-name/x")
+
+
+def test_a_tilde_in_a_tasks_paths_is_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    files = Files(
+        paths=("~/{language}.tsv", "beside.tsv"), labels="~/labels", aligned={"path": "~/a", "columns": ["x"]}
+    )
+    assert files.paths == (f"{tmp_path}/{{language}}.tsv", "beside.tsv")
+    assert (files.labels, files.aligned.path) == (f"{tmp_path}/labels", f"{tmp_path}/a")
+    with pytest.raises(ValidationError, match="~nobody-of-this-name"):
+        Files(paths=("~nobody-of-this-name/x",))
+    for name in "ab":
+        (tmp_path / f"{name}.tsv").write_text("1\tx\n")
+    side = Texts(paths=("~/*.tsv",), text=1)
+    assert _paths(side, "en") == [tmp_path / "a.tsv", tmp_path / "b.tsv"]

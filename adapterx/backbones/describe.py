@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from adapterx import places
 from adapterx.backbones import embedded, hub
-from adapterx.backbones.checkpoint import CONFIG, TOKENIZER, check_names, read_config, weight_files
+from adapterx.backbones.checkpoint import CONFIG, TOKENIZER, check_names, file_hash, read_config, weight_files
 from adapterx.backbones.errors import BackboneError
 from adapterx.plan.stage import BackboneInfo
 from adapterx.recipe import Backbone
@@ -117,15 +116,8 @@ def _describe_embedded(model: str) -> BackboneInfo:
 
 
 def _content_key(directory: Path, model: str) -> str:
-    """SHA-256 over configuration, tokenizer and weights; files are hashed once per process and content."""
+    """SHA-256 over configuration, tokenizer and weights."""
     digest = hashlib.sha256()
     for path in [directory / CONFIG, directory / TOKENIZER, *weight_files(directory, model)]:
-        status = path.stat()
-        digest.update(f"{path.name}:{_file_key(path, status.st_size, status.st_mtime_ns)}\n".encode())
+        digest.update(f"{path.name}:{file_hash(path)}\n".encode())
     return digest.hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _file_key(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

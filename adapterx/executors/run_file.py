@@ -24,7 +24,7 @@ def write(directory: Path, plan: Plan, overrides: Sequence[str]) -> bool:
     }
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     path = directory / NAME
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+    if path.is_file() and path.read_bytes() == text.encode():
         return False
     write_text(path, text)
     return True

@@ -400,7 +400,7 @@ class Worker:
 
         record = self.store.find(stage.id, stage.kind, stage.slug)
         if record is None:
-            raise DamagedFile(f"{stage.kind} {stage.slug} is no longer stored; run again to make it anew")
+            raise DamagedFile(f"{stage.kind} {stage.slug} is no longer stored; run again to make it anew", stage.id)
         return load_file(self.store.read(record, ADAPTER))
 
     def _provenance(self, seconds: float, more: dict[str, JSON]) -> dict[str, JSON]:

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from adapterx.formats.errors import FormatError
+from adapterx.store.atomic import write_stream
 
 CONFIG = "adapter_config.json"
 PEFT_WEIGHTS = "adapter_model.safetensors"
@@ -84,7 +85,8 @@ def read_config(path: Path) -> dict[str, Any]:
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Safetensors, in the order of names."""
     ordered = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
-    save_file(ordered, path, metadata={"format": "pt"})
+    # Not by itself: the library makes files that nobody but their owner may read.
+    write_stream(path, lambda temporary: save_file(ordered, temporary, metadata={"format": "pt"}))
 
 
 def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]], what: str) -> dict[str, Tensor]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
+from adapterx.faults import worded
 from adapterx.plan.cells import Cell
+from adapterx.reading import UnreadableFile, parse_json
 from adapterx.report import predictions
+from adapterx.report.facts import nonsense
 from adapterx.report.predictions import Predictions
 from adapterx.report.run import PlannedCell, Run, StageRef, read
 from adapterx.store import JSON, DamagedFile, Record, Store
@@ -73,17 +76,26 @@ class Results:
     """The stored stages, each once, in the order of the cells."""
     curves: Mapping[StageRef, Curve]
     """(step, loss) of the training stages."""
+    curveless: tuple[StageRef, ...] = ()
+    """Trainings whose log is not the one that was stored, so that they have no curve; their results are whole."""
 
 
 def collect(store: Store, run_dir: Path) -> Results:
     """Read a run's results from the store."""
     run = read(run_dir)
     stages: dict[StageRef, Record] = {}
+    unreadable: dict[StageRef, str] = {}
     for ref in dict.fromkeys(ref for planned in run.cells for ref in planned.stages):
-        record = store.find(ref.id, ref.kind, ref.slug)
-        if record is not None:
+        try:
+            record = store.find(ref.id, ref.kind, ref.slug)
+        except OSError as error:
+            unreadable[ref] = worded(error, store.root)
+            continue
+        if record is not None and (why := nonsense(record)):
+            unreadable[ref] = f"the record of {ref.kind} {ref.slug} says nonsense ({why}); remove it and run again"
+        elif record is not None:
             stages[ref] = record
-    cells = [_result(store, planned, stages) for planned in run.cells]
+    cells = [_result(store, planned, stages, unreadable) for planned in run.cells]
     targets = {}
     for name in dict.fromkeys(cell.cell.target for cell in cells):
         of_target = [cell for cell in cells if cell.cell.target == name and cell.scores is not None]
@@ -92,18 +104,28 @@ def collect(store: Store, run_dir: Path) -> Results:
             baselines = predictions.majority(store.read(stages[first.stages[-1]], PREDICTIONS))
             targets[name] = _facts(name, of_target, _sources(name, run, stages), baselines)
     checked = tuple(_same_items(cell, targets) for cell in cells)
-    return Results(run, checked, targets, stages, _curves(store, stages))
+    curves = _curves(store, stages)
+    curveless = tuple(ref for ref, record in stages.items() if CURVE in record.files and ref not in curves)
+    return Results(run, checked, targets, stages, curves, curveless)
 
 
-def _result(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record]) -> CellResult:
+def _result(
+    store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record], unreadable: Mapping[StageRef, str]
+) -> CellResult:
+    if bad := next((unreadable[ref] for ref in planned.stages if ref in unreadable), None):
+        return CellResult(planned.cell, "failed", bad, None)
     status, message = _status(store, planned, stages)
     if status not in ("done", "collapsed"):
         return CellResult(planned.cell, status, message, None)
     try:
         path = store.read(stages[planned.stages[-1]], PREDICTIONS)
-    except (DamagedFile, KeyError) as error:
+        return CellResult(planned.cell, status, message, predictions.read(path))
+    except DamagedFile as error:
         return CellResult(planned.cell, "missing", str(error), None)
-    return CellResult(planned.cell, status, message, predictions.read(path))
+    except predictions.UnreadablePredictions as error:
+        return CellResult(planned.cell, "failed", str(error), None)
+    except OSError as error:
+        return CellResult(planned.cell, "failed", worded(error, store.root), None)
 
 
 def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record]) -> tuple[Status, str]:
@@ -178,14 +200,12 @@ def _same_items(cell: CellResult, targets: Mapping[str, TargetFacts]) -> CellRes
 def _curves(store: Store, stages: Mapping[StageRef, Record]) -> dict[StageRef, Curve]:
     curves = {}
     for ref, record in stages.items():
-        if CURVE not in record.files:
+        path = store.read_log(record, CURVE) if CURVE in record.files else None
+        if path is None:
             continue
-        try:
-            lines = store.read(record, CURVE).read_text().splitlines()
-        except DamagedFile:
-            continue  # the stage is aside now, and the next report shows its cells as missing
-        points = [json.loads(line) for line in lines]
-        curves[ref] = tuple((point["step"], point["loss"]) for point in points if _finite(point["loss"]))
+        with suppress(UnreadableFile, ValueError, KeyError, TypeError):
+            points = [parse_json(line, finite=False) for line in path.read_bytes().splitlines()]
+            curves[ref] = tuple((int(point["step"]), point["loss"]) for point in points if _finite(point["loss"]))
     return curves
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from adapterx.report import merge_weights, provenance, tables, tuning, wording, xtreme_table
 from adapterx.report.analysis import Analysis
+from adapterx.report.collect import Results
 from adapterx.report.curve_figure import curve_figures
 from adapterx.report.drawing import Figure
 from adapterx.report.gap_figure import gap_figure
@@ -69,7 +70,7 @@ def document(analysis: Analysis) -> Document:
         cells=wording.count(len(results.cells), "cell"),
         tuning=[one for one in (tuning.table(tuned, run), merge_weights.table(weighed, run)) if one is not None],
         curves=curve_figures(analysis),
-        method=(*wording.method(analysis), *tuning.method(tuned), *merge_weights.method(weighed)),
+        method=(*wording.method(analysis), *tuning.method(tuned), *merge_weights.method(weighed), *_left_out(results)),
         languages=", ".join(f"{tables.language_name(code)} ({code})" for code in codes),
         provenance=provenance.tables(analysis),
         recipe=provenance.recipe(run),
@@ -89,3 +90,11 @@ def _facts(analysis: Analysis) -> tuple[str, ...]:
         wording.count(len(languages), "language"),
         wording.duration(provenance.seconds(analysis.results.stages.values())),
     )
+
+
+def _left_out(results: Results) -> tuple[str, ...]:
+    """Which trainings have no curve though they were stored with one."""
+    if not results.curveless:
+        return ()
+    names = ", ".join(f"{ref.kind} {ref.slug}" for ref in results.curveless)
+    return (f"The log of losses has been damaged since it was stored, so a curve is left out, of {names}.",)

@@ -51,7 +51,7 @@ def page(document: Document) -> str:
     limit = wording.points(document.limit)
     html = environment.get_template("page.html.j2").render(
         **{field: getattr(document, field) for field in document.__dataclass_fields__},
-        css=(HERE / "page.css").read_text(),
+        css=(HERE / "page.css").read_text(encoding="utf-8"),
         version=adapterx.__version__,
         markers=MARKERS,
         scale=(wording.MINUS + limit.lstrip("+"), ", ".join(ends), limit),

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adapterx.errors import AdapterxError
 from adapterx.tasks.metrics import Metric, majority_baseline, metric
+from adapterx.wording import plain
 
 Statistics = NDArray[np.float32]
 
@@ -38,18 +40,37 @@ class Predictions:
     """Its name in the catalog."""
 
 
+class UnreadablePredictions(AdapterxError, ValueError):
+    """A stored file of predictions that no scores can be computed from; the message names it."""
+
+
 def read(path: Path) -> Predictions:
-    """Score the predictions in a file; ValueError if an item occurs twice in a language."""
+    """Score the predictions in a file. UnreadablePredictions says why that cannot be done."""
+    try:
+        return _scored(path)
+    except MemoryError:
+        raise
+    # A file of these columns may hold anything: metrics and readers raise errors of many kinds.
+    except Exception as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise UnreadablePredictions(
+            f"{path} cannot be scored: {plain(why, 200)}; remove its stage and run again"
+        ) from (error)
+
+
+def _scored(path: Path) -> Predictions:
     raw = _raw(path)
     languages = {}
     for name, part in raw.languages.items():
         ids = tuple(raw.ids[part])
         if len(set(ids)) < len(ids):
-            raise ValueError(f"{path} holds an item of {name} twice")
+            raise ValueError(f"it holds an item of {name} twice")
         statistics = {
             one.name: one.statistics(raw.gold[part], raw.prediction[part], name).astype(np.float32)
             for one in raw.metrics
         }
+        if not all(np.isfinite(values).all() for values in statistics.values()):
+            raise ValueError(f"its answers in {name} give scores that are no finite numbers")
         languages[name] = LanguageItems(ids, statistics)
     return Predictions(raw.metrics, languages, raw.task)
 
@@ -80,6 +101,10 @@ def _raw(path: Path) -> _Raw:
     from pyarrow import parquet
 
     table = parquet.read_table(path, columns=["language", "id", "gold", "prediction"])
+    if holes := [name for name in table.column_names if _has_holes(table.column(name))]:
+        raise ValueError(f"values of {', '.join(holes)} are missing")
+    if not len(table):
+        raise ValueError("it holds no item")
     metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     table = table.sort_by([("language", "ascending"), ("id", "ascending")])
     labels: list[str] = json.loads(metadata["labels"])
@@ -94,6 +119,15 @@ def _raw(path: Path) -> _Raw:
         languages={name: slice(*pair) for name, pair in zip(names.tolist(), bounds, strict=True)},
         task=task,
     )
+
+
+def _has_holes(column: Any) -> bool:
+    """Whether a parquet column lacks values, those inside its lists included."""
+    from pyarrow import types
+
+    kind = column.type
+    inner = types.is_list(kind) and any(chunk.flatten().null_count for chunk in column.chunks)
+    return bool(column.null_count or inner)
 
 
 def _answers(column: Any) -> list[Any]:

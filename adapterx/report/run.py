@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from adapterx.errors import AdapterxError
 from adapterx.plan.cells import Cell
+from adapterx.reading import UnreadableFile, read_json
 from adapterx.store import JSON
+from adapterx.store.store import PLAIN_NAME
+from adapterx.wording import plain, shown
 
 RUN = "run.json"
+LARGEST = 500_000_000
+"""Bytes of a run.json that are read; a cell takes about a thousand."""
+_MEND = "`adapterx run` the recipe again, which writes it anew"
 
 
 @dataclass(frozen=True)
@@ -97,35 +103,68 @@ class Run:
         return cast(int | None, cast(Mapping[str, JSON], self.recipe["evaluate"]).get("limit"))
 
 
+class UnreadableRun(AdapterxError, ValueError):
+    """A run.json that is missing, or cannot be what a run wrote; the message names it."""
+
+
 def read(run_dir: Path) -> Run:
-    """Read a run's run.json; FileNotFoundError or ValueError name the file."""
+    """Read a run's run.json; UnreadableRun says what is wrong with it."""
     path = run_dir / RUN
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: {run_dir} is not the directory of a run")
     try:
-        content = json.loads(path.read_bytes())
-        recipe = content["recipe"]
-        return Run(
-            name=recipe["name"],
-            description=recipe.get("description", ""),
-            recipe=recipe,
-            overrides=tuple(content["overrides"]),
-            cells=tuple(_planned(entry) for entry in content["cells"]),
-            backbones={name: _backbone(name, facts) for name, facts in content["backbones"].items()},
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not what a run writes: {error!r}") from error
+        run = _run(read_json(path, LARGEST))
+        # What the recipe says of these is asked for later, where nobody would know whose mistake it is.
+        _ = run.compare, run.resamples, run.limit
+    except FileNotFoundError:
+        raise UnreadableRun(f"{path} does not exist: {run_dir} is not the directory of a run") from None
+    except UnreadableFile as error:
+        raise UnreadableRun(f"{path} {error}; {_MEND}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"it lacks {error}" if isinstance(error, KeyError) else plain(str(error), 200)
+        raise UnreadableRun(f"{path} is not what a run writes ({what}); {_MEND}") from error
+    return run
+
+
+def _run(content: dict[str, Any]) -> Run:
+    recipe = content["recipe"]
+    return Run(
+        name=_text(recipe["name"]),
+        description=_text(recipe.get("description", "")),
+        recipe=recipe,
+        overrides=tuple(map(_text, content["overrides"])),
+        cells=tuple(_planned(entry) for entry in content["cells"]),
+        backbones={name: _backbone(name, facts) for name, facts in content["backbones"].items()},
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{shown(value)} should be a text")
+    return value
+
+
+def _reference(ref: Mapping[str, str]) -> StageRef:
+    """Where a stage is stored; its names are names of directories, and lead nowhere else."""
+    for name in (ref["kind"], ref["slug"], ref["id"]):
+        if not PLAIN_NAME.fullmatch(_text(name)):
+            raise ValueError(f"{shown(name)} names no stage")
+    return StageRef(ref["kind"], ref["slug"], ref["id"])
 
 
 def _planned(entry: Mapping[str, Any]) -> PlannedCell:
     stages: Mapping[str, Mapping[str, str] | None] = entry["stages"] or {}
     members: Sequence[Mapping[str, str]] = entry.get("members", ())
     ordered = (*members, *(stages.get(kind) for kind in ("intermediate", "target", "evaluation")))
-    refs = tuple(StageRef(ref["kind"], ref["slug"], ref["id"]) for ref in ordered if ref is not None)
-    return PlannedCell(Cell(**entry["cell"]), refs, entry["refused"], entry.get("target_training", False))
+    refs = tuple(_reference(ref) for ref in ordered if ref is not None)
+    refused = None if entry["refused"] is None else _text(entry["refused"])
+    if refused is None and not refs:
+        raise ValueError("a cell has neither stages nor a reason")
+    place: dict[str, Any] = {name: value if name == "seed" else _text(value) for name, value in entry["cell"].items()}
+    cell = Cell(**{**place, "seed": int(place["seed"])})
+    return PlannedCell(cell, refs, refused, bool(entry.get("target_training", False)))
 
 
 def _backbone(name: str, facts: Mapping[str, Any]) -> BackboneSize:
-    sizes: Sequence[int] = [facts[key] for key in ("layers", "hidden", "intermediate")]
-    texts = (facts[key] for key in ("model", "revision", "key", "architecture"))
-    return BackboneSize(name, *texts, *sizes)
+    sizes = [int(facts[key]) for key in ("layers", "hidden", "intermediate")]
+    model, key, architecture = (_text(facts[key]) for key in ("model", "key", "architecture"))
+    revision = None if facts["revision"] is None else _text(facts["revision"])
+    return BackboneSize(name, model, revision, key, architecture, *sizes)

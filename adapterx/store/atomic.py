@@ -2,34 +2,82 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import secrets
-from collections.abc import Callable
+import socket
+import stat
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
+from adapterx import faults
 from adapterx.store.identity import JSON
 
 TEMPORARY = ".tmp"
+ABANDONED = 24 * 3600.0
+"""Seconds after which a temporary file that nobody has touched belongs to nobody, whoever wrote it."""
+_OWNED = re.compile(rf"\..*\.(?P<machine>[0-9a-f]{{8}})-(?P<pid>\d+)-[0-9a-f]{{8}}{re.escape(TEMPORARY)}")
 
 
 def write_stream(path: Path, writer: Callable[[Path], None]) -> None:
     """Let `writer` fill a temporary file beside `path`, make it durable, and rename it into place.
 
-    Whatever `writer` raises passes through, the temporary file is removed and `path` keeps its former content.
+    Whatever `writer` raises passes through, the temporary file is removed and `path` keeps its former content. What the
+    system refuses (a full disk, say) is an OSError that names `path`, whichever library met it. The file gets the mode
+    of any new file here, which `umask` decides: some libraries let nobody but its owner read what they write.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
+    temporary = path.with_name(f".{path.name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = _created(temporary)
         writer(temporary)
+        _let_read(temporary, mode)
         synchronise(temporary)
         temporary.replace(path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a full disk names no file of its own accord
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if (number := _refused(error, temporary)) is not None:
+            raise OSError(number, os.strerror(number), str(path)) from error
         raise
     synchronise(path.parent)
+
+
+def _created(path: Path) -> int:
+    """Make an empty file; its mode."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+
+
+def _let_read(path: Path, mode: int) -> None:
+    """Give a file back its mode, where the file system has any, after a library put a file of its own in its place."""
+    if stat.S_IMODE(path.stat().st_mode) != mode:
+        with suppress(OSError):
+            path.chmod(mode)
+
+
+def _refused(error: BaseException, temporary: Path) -> int | None:
+    """The number of a system error, unless it names a file other than the one that is written."""
+    named = getattr(error, "filename", None)
+    return faults.code(error) if named in (None, str(temporary), temporary) else None
+
+
+@cache
+def _machine() -> str:
+    """Eight digits that name what process numbers are unique in: the machine, or the container on it."""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # not Linux
+        namespace = ""
+    return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:8]
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -62,5 +110,39 @@ def synchronise(path: Path) -> None:
 
 def sweep(directory: Path) -> None:
     """Remove what killed writers left in a directory. Only for a directory that nobody else is writing to."""
-    for leftover in directory.glob(f".*{TEMPORARY}"):
-        leftover.unlink(missing_ok=True)
+    _remove(directory.glob(f".*{TEMPORARY}"))
+
+
+def sweep_abandoned(directory: Path) -> None:
+    """Remove what killed writers left in a directory and below it, whoever else is writing there.
+
+    A temporary file is abandoned when the process of this machine that its name tells has ended, or after a day.
+    """
+    with suppress(OSError):
+        _remove(path for path in directory.rglob(f".*{TEMPORARY}") if _is_abandoned(path))
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for leftover in files:
+        with suppress(OSError):
+            leftover.unlink(missing_ok=True)
+
+
+def _is_abandoned(path: Path) -> bool:
+    owned = _OWNED.fullmatch(path.name)
+    if owned and owned["machine"] == _machine():
+        return not _runs(int(owned["pid"]))
+    try:
+        return time.time() - path.stat().st_mtime > ABANDONED
+    except FileNotFoundError:
+        return False
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True  # somebody else's
+    return True

@@ -8,6 +8,7 @@ A stage exists when its record.json validates and the files it lists are there; 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -18,21 +19,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapterx.errors import AdapterxError
+from adapterx.faults import worded
 from adapterx.store import lock
-from adapterx.store.atomic import sweep, write_bytes, write_json, write_stream
+from adapterx.store.atomic import sweep, sweep_abandoned, write_bytes, write_json, write_stream
 from adapterx.store.identity import JSON
 from adapterx.store.record import Failure, FileEntry, InvalidRecord, Record, Status, read_failure, read_record
+from adapterx.wording import plain, shown
 
 logger = logging.getLogger(__name__)
 
 RECORD, FAILURE = "record.json", "failure.json"
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]*")
+LONGEST_NAME = 255
+"""Bytes of a name that file systems allow."""
 LONGEST_SLUG = 200
-"""File systems allow names of 255 bytes; the id and a quarantine number follow the slug."""
+"""The id and a quarantine number follow the slug."""
+
+
+LOGS = ".jsonl"
+"""How the names of files end that only tell of a stage: one that is damaged is left out, and spoils no result."""
 
 
 class DamagedFile(AdapterxError):
-    """A stored file is not what its record lists. The stage has been moved aside; the next run makes it anew."""
+    """A stored file is not what its record lists. The stage has been moved aside; whoever asks next makes it anew.
+
+    Args:
+        stage: id of the damaged stage.
+    """
+
+    def __init__(self, message: str, stage: str) -> None:
+        super().__init__(message)
+        self.stage = stage
 
 
 @dataclass(frozen=True)
@@ -55,13 +72,13 @@ class Store:
         """Where a stage lives, whether or not it does yet; ValueError for names that are no plain file names."""
         for name in (kind, slug, id):
             if not PLAIN_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} cannot be a directory's name")
+                raise ValueError(f"{shown(name)} cannot be a directory's name")
         return self.root / "stages" / kind / f"{slug[:LONGEST_SLUG]}-{id[:12]}"
 
     def run_directory(self, name: str) -> Path:
         """Where a run of that name keeps run.json and its report."""
         if not PLAIN_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} cannot be a directory's name")
+            raise ValueError(f"{shown(name)} cannot be a directory's name")
         return self.root / "runs" / name
 
     def find(self, id: str, kind: str, slug: str) -> Record | None:
@@ -77,7 +94,7 @@ class Store:
             record = read_record(directory / RECORD)
             if record is None:
                 return None
-            self._check(record, directory, id)
+            self._check(record, directory, kind, id)
         except InvalidRecord as error:
             self._quarantine(directory, str(error))
             return None
@@ -91,7 +108,7 @@ class Store:
         try:
             return read_failure(directory / FAILURE)
         except InvalidRecord as error:
-            logger.warning("ignoring %s: %s", directory / FAILURE, error)
+            self._quarantine(directory, f"{FAILURE}: {error}")
             return None
 
     def siblings(self, kind: str, slug: str) -> list[Record]:
@@ -126,6 +143,8 @@ class Store:
         say) the stage is as absent as before and the error passes through.
         """
         directory = self.directory(kind, slug, id)
+        if not _is_ours(directory):
+            self._quarantine(directory, "it holds what no run writes")
         directory.mkdir(parents=True, exist_ok=True)
         sweep(directory)
         (directory / RECORD).unlink(missing_ok=True)
@@ -148,25 +167,29 @@ class Store:
     def lock(self, kind: str, slug: str, id: str) -> AbstractContextManager[None]:
         """Hold the stage against other processes; while waiting, log who has it."""
         name = self.directory(kind, slug, id).name.rpartition("-")[2]
-        return lock.hold(self.root / "locks" / kind / f"{name}.lock", f"{kind} {slug}")
+        return lock.hold(self.root / "locks" / kind / f"{name}.lock", f"{kind} {slug}", self.root)
+
+    def sweep(self) -> None:
+        """Remove temporary files of processes that were killed; those of stages go when their stage is written."""
+        for name in ("checkpoints", "runs", "cache", "locks"):
+            sweep_abandoned(self.root / name)
 
     def read(self, record: Record, name: str) -> Path:
         """Path of a stage's file after checking its SHA-256.
 
-        Raises KeyError for a file the record does not list and DamagedFile, naming it, for one that has changed.
+        Raises DamagedFile, naming it, for one that has changed, is gone, or that the record does not list.
         """
-        entry = record.files[name]
         directory = self.directory(record.kind, record.slug, record.id)
         path = directory / name
-        try:
-            found = _entry(path)
-        except FileNotFoundError:
-            found = None
-        if found != entry:
-            what = "is missing" if found is None else "has changed since it was stored"
-            aside = self._quarantine(directory, f"{name} {what}")
-            raise DamagedFile(f"{path} {what}; its stage was moved to {aside} and the next run will make it anew")
-        return path
+        if (why := _wrong(path, record.files.get(name))) is None:
+            return path
+        aside = self._quarantine(directory, f"{name} {why}")
+        raise DamagedFile(f"{path} {why}; its stage was moved to {aside} and is made anew by the next run", record.id)
+
+    def read_log(self, record: Record, name: str) -> Path | None:
+        """Path of a file that only tells of a stage; None where it is not what was stored, which moves nothing."""
+        path = self.directory(record.kind, record.slug, record.id) / name
+        return path if _wrong(path, record.files.get(name)) is None else None
 
     def _listing(self, kind: str) -> _Listing:
         """The directories of a kind, read again only when one has come or gone: plans ask thousands of times."""
@@ -185,29 +208,70 @@ class Store:
             self._listings[kind] = known
         return known
 
-    def _check(self, record: Record, directory: Path, id: str) -> None:
-        if record.id != id:
-            raise InvalidRecord(f"it is the record of {record.id}")
+    def _check(self, record: Record, directory: Path, kind: str, id: str) -> None:
+        """InvalidRecord unless the record is of the stage asked for, lies where it says, and its files are there."""
+        if record.id != id or record.kind != kind:
+            raise InvalidRecord(f"it is the record of {plain(record.kind)} {plain(record.id)}")
+        if not PLAIN_NAME.fullmatch(record.slug) or self.directory(kind, record.slug, id) != directory:
+            raise InvalidRecord(f"it is the record of {plain(record.slug)}")
         for name, entry in record.files.items():
             path = directory / name
-            if not PLAIN_NAME.fullmatch(name) or not path.is_file():
+            if not PLAIN_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+                raise InvalidRecord(f"{plain(name)} cannot be the name of a stage's file")
+            if name.endswith(LOGS):
+                continue
+            if not path.is_file():
                 raise InvalidRecord(f"{name} is missing")
             if path.stat().st_size != entry.bytes:
                 raise InvalidRecord(f"{name} has {path.stat().st_size} bytes instead of {entry.bytes}")
 
     def _quarantine(self, directory: Path, reason: str) -> Path:
-        """Move a stage aside under a free number and log why; another process may have done so already."""
+        """Move a stage aside under a free number and log why; another process may have done so already.
+
+        One that cannot be moved, on a read-only disk say, stays and counts as missing.
+        """
         parent = self.root / "quarantine" / directory.parent.name
-        parent.mkdir(parents=True, exist_ok=True)
         number = 1
         while (aside := parent / f"{directory.name}-{number}").exists():
             number += 1
         try:
+            parent.mkdir(parents=True, exist_ok=True)
             directory.rename(aside)
         except FileNotFoundError:
             return aside
+        except OSError as error:
+            logger.warning("%s is damaged (%s), and cannot be moved: %s", directory, reason, worded(error, self.root))
+            return directory
         logger.warning("%s is damaged (%s); moved to %s", directory, reason, aside)
         return aside
+
+
+def _is_ours(directory: Path) -> bool:
+    """Whether a stage's directory is one of nothing but plain files, or not there yet."""
+    try:
+        entries = list(directory.iterdir())
+    except FileNotFoundError:
+        return not directory.is_symlink()
+    except NotADirectoryError:
+        return False
+    return all(path.is_file() and not path.is_symlink() for path in entries)
+
+
+def _wrong(path: Path, entry: FileEntry | None) -> str | None:
+    """In what way a file is not the one that was stored, None if it is."""
+    if entry is None:
+        return "is not listed by its record"
+    try:
+        found = _entry(path) if path.is_file() else None
+    except FileNotFoundError:
+        found = None
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return "cannot be read (input/output error)"
+    if found is None:
+        return "is missing"
+    return None if found == entry else "has changed since it was stored"
 
 
 def _write(directory: Path, name: str, content: Callable[[Path], None] | bytes) -> FileEntry:

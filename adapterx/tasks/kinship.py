@@ -27,8 +27,8 @@ from adapterx.tasks.catalog import UnknownTask, names
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample, QAExample, Split, TaggingExample
 from adapterx.tasks.spec import Hub, HubRows, Local, Sentences, TaskSpec
 
-VERSION = 1
-"""Raised whenever an item would get another key."""
+VERSION = 2
+"""Raised whenever an item would get another key, or keys be kept in another form."""
 
 ID = 16
 """Characters from which a question's id is taken to be no chance repetition; SQuAD's are hashes of 24 digits, and its
@@ -174,7 +174,7 @@ class Relations:
         kind = ".ids" if ids else ""
         path = self._kept / f"{data.fingerprint(spec, source, {split: [language]})}{kind}.{VERSION}.npy"
         try:
-            return np.asarray(np.load(path, allow_pickle=False), dtype=np.uint64)
+            return _load(path)
         except (OSError, ValueError):
             found = made(data.stream(spec, source, language, split))
         with suppress(OSError):  # what cannot be kept is computed again next time
@@ -262,5 +262,19 @@ def _judged(learnt: Keys, tested: Keys, trained: TaskPart, scored: TaskPart, lan
 
 
 def _save(path: Path, found: Keys) -> None:
+    """Keys, and after them a hash of all of them."""
     with path.open("wb") as stream:
-        np.save(stream, found, allow_pickle=False)
+        np.save(stream, np.append(found, _seal(found)), allow_pickle=False)
+
+
+def _load(path: Path) -> Keys:
+    """Keys as they were saved; ValueError for others."""
+    content = np.load(path, allow_pickle=False)
+    if content.dtype != np.uint64 or content.ndim != 1 or not len(content) or content[-1] != _seal(content[:-1]):
+        raise ValueError(f"{path} is damaged")
+    keys: Keys = content[:-1]
+    return keys
+
+
+def _seal(found: Keys) -> np.uint64:
+    return np.uint64(_hashed(np.ascontiguousarray(found).tobytes()))

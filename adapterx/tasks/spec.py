@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
+from adapterx import places
+from adapterx.errors import AdapterxError
 from adapterx.recipe.fields import LanguageCode, Model, Name, Strings, listed
 from adapterx.tasks import metrics_qa, metrics_retrieval
 from adapterx.tasks.examples import Format, Split
@@ -89,6 +92,18 @@ class Embedded(Model):
     """Another seed makes other examples of the same items; which items are for testing never changes."""
 
 
+def _at_home(value: str) -> str:
+    try:
+        return os.fspath(places.expanded(value)) if value.startswith("~") else value
+    except AdapterxError as error:
+        raise ValueError(str(error)) from None
+
+
+DataPath = Annotated[str, AfterValidator(_at_home)]
+"""Seen from the data directory, unless it is absolute or begins with `~`."""
+DataPaths = Annotated[Strings, AfterValidator(lambda paths: tuple(map(_at_home, paths)))]
+
+
 class Fold(Model):
     """Every `of`-th row (of extractive QA, passage): those whose number, modulo `of`, is in `keep`."""
 
@@ -107,18 +122,18 @@ class Fold(Model):
 class Aligned(Model):
     """Columns taken from a file with the same rows in another language, where a file's own are missing or wrong."""
 
-    path: str
+    path: DataPath
     columns: Strings
 
 
 class Files(Model):
     """The files of one split in some languages."""
 
-    paths: Strings
+    paths: DataPaths
     """Relative to the data directory, read one after another; {language} is replaced by the language."""
     languages: Annotated[tuple[LanguageCode, ...] | None, Field(strict=False)] = None
     """The languages that have these files: all of the task's when null."""
-    labels: str | None = None
+    labels: DataPath | None = None
     """A file with one label a line, for rows that carry none."""
     aligned: Aligned | None = None
     """Columns to take from another file of the same reader (jsonl), row by row."""
@@ -202,7 +217,7 @@ class Hub(Model):
 class Texts(Model):
     """Texts of one language, from `.jsonl` files or, under any other name, tab-separated ones; `.gz` is unpacked."""
 
-    paths: Strings
+    paths: DataPaths
     """Relative to the data directory, read one after another; {language} is replaced, * stands for any part of a
     name."""
     text: Column
@@ -216,7 +231,7 @@ class Sides(Model):
 
     queries: Texts
     candidates: Texts
-    relevant: str | None = None
+    relevant: DataPath | None = None
     """A file of pairs of ids, query and candidate, tab-separated; or judgements as TREC writes them (query, 0,
     candidate, relevance). Where null, a query's candidate stands in the same row."""
     languages: Annotated[tuple[LanguageCode, ...] | None, Field(strict=False)] = None
@@ -261,7 +276,7 @@ class TaskSpec(Model):
     labels: Strings | tuple[()] = ()
     """Class names in the order of the head's outputs; for multiple choice the names of the positions; none where
     answers are texts."""
-    label_file: str | None = None
+    label_file: DataPath | None = None
     """A file under the data directory with one label a line, in place of `labels` where they are many."""
     metrics: Strings | tuple[()] = ()
     """The first is the main one. Text to learn from has none: it is not scored."""

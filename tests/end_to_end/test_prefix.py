@@ -81,4 +81,5 @@ def centred(scores: list[float]) -> list[float]:
 
 
 def bits(note: bytes) -> int:
-    return sum(byte.bit_count() for byte in note)
+    """Examples of which a note has a hash; the last bytes are its own."""
+    return int((np.frombuffer(note[:-16], "<u8") != 0).sum())

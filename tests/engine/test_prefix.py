@@ -18,6 +18,7 @@ from torch import Tensor
 
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import prefix as module
+from adapterx.engine import rows_file
 from adapterx.engine.batches import Batch, Selection
 from adapterx.engine.bundle import Bundle
 from adapterx.engine.cell import Pool, TrainingCell
@@ -134,7 +135,37 @@ def test_a_run_that_ended_early_is_gone_on_with(tmp_path: Path, passes: list[int
     torch.testing.assert_close(found, rows_of(data, 0, 3, 9))
 
 
-@pytest.mark.parametrize("damage", ["note", "rows", "no note"])
+@pytest.mark.parametrize("place", [0, 1, 40, -1])
+@pytest.mark.parametrize("file", ["rows", "filled"])
+def test_a_flipped_bit_is_seen_and_computed_again(
+    file: str, place: int, tmp_path: Path, passes: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    data = encoded("pair-classification", examples=10)
+    first = PrefixCache(packed(), PLENTY, tmp_path)
+    whole = first.hidden(batch(data, *range(10)), 2)
+    first.flush()
+    del first
+    (path,) = tmp_path.glob(f"*.{file}")
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x40
+    path.write_bytes(bytes(content))
+    passes.clear()
+    second = PrefixCache(packed(), PLENTY, tmp_path)
+    assert second.known(batch(data, *range(10)), 2) is None
+    found = second.hidden(batch(data, *range(10)), 2)
+    assert found is not None and whole is not None and torch.equal(found, whole)
+    assert len(passes) == 1
+    if file == "rows":
+        assert passes[0] < len(data.tokens), "only the example that was damaged"
+        assert len([one for one in caplog.messages if "is damaged" in one]) == 1
+    second.flush()
+    del second
+    passes.clear()
+    third = PrefixCache(packed(), PLENTY, tmp_path).hidden(batch(data, *range(10)), 2)
+    assert third is not None and torch.equal(third, whole) and not passes
+
+
+@pytest.mark.parametrize("damage", ["note", "rows", "no note", "note of an earlier version"])
 def test_damaged_files_are_filled_anew(damage: str, tmp_path: Path, passes: list[int]) -> None:
     data = encoded("pair-classification", examples=10)
     first = PrefixCache(packed(), PLENTY, tmp_path)
@@ -146,6 +177,8 @@ def test_damaged_files_are_filled_anew(damage: str, tmp_path: Path, passes: list
         note.write_bytes(b"")
     elif damage == "rows":
         rows.write_bytes(rows.read_bytes()[:-4])
+    elif damage == "note of an earlier version":
+        note.write_bytes(np.packbits(np.ones(10, np.bool_)).tobytes())
     else:
         note.unlink()
     passes.clear()
@@ -313,7 +346,7 @@ def test_a_killed_training_has_noted_what_its_checkpoint_saw(tmp_path: Path, pas
 
 def test_files_are_made_where_blocks_cannot_be_reserved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on macOS."""
-    monkeypatch.delattr(module.os, "posix_fallocate", raising=False)
+    monkeypatch.delattr(rows_file.os, "posix_fallocate", raising=False)
     data = encoded("pair-classification", examples=10)
     found = PrefixCache(packed(), PLENTY, tmp_path).hidden(batch(data, 0, 1), 2)
     assert found is not None and list(tmp_path.glob("*.rows"))

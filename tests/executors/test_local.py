@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import weakref
@@ -23,14 +24,18 @@ from adapterx.engine.train import Outcome, train
 from adapterx.executors import local
 from adapterx.executors.local import Tally
 from adapterx.executors.progress import RunProgress
+from adapterx.faults import UnusablePlace
 from adapterx.methods.config import Lora
-from adapterx.plan import Plan, Stage, Training, build
+from adapterx.plan import Capacity, Plan, Stage, Training, build
 from adapterx.recipe import Recipe
-from adapterx.store import Store
+from adapterx.store import DamagedFile, Store
+from adapterx.tasks.sources.errors import DataError
 from tests.cells import cell
 from tests.engine.trainings import assert_same
 from tests.models import encoder
 from tests.plan.fakes import FakeBackbones, FakeTasks
+
+KINDS = ("target", "evaluation")
 
 
 @pytest.fixture
@@ -138,3 +143,94 @@ def test_a_disk_that_fills_while_tensors_are_written_is_told_as_such() -> None:
     # What safetensors 0.8 raises on a full file system.
     error = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
     assert local._status(error) == "out-of-disk"
+
+
+class Damaging:
+    """Commits what it is given; the first evaluation finds its target's adapter damaged, `times` in all."""
+
+    def __init__(self, plan: Plan, store: Store, times: int) -> None:
+        self.plan = plan
+        self.store = store
+        self.times = times
+        self.did: list[str] = []
+
+    def do(self, stages: Sequence[Stage]) -> None:
+        for stage in stages:
+            for id in stage.inputs if stage.kind == "evaluation" and self.times else ():
+                self.times -= 1
+                target = self.plan.stages[id]
+                record = self.store.find(id, target.kind, target.slug)
+                if record is None:
+                    raise DamagedFile("it is no longer stored", id)
+                (self.store.directory(target.kind, target.slug, id) / "adapter.safetensors").write_bytes(b"Weights")
+                self.store.read(record, "adapter.safetensors")
+            self.did.append(f"{stage.kind} {stage.slug.rpartition('.')[2]}")
+            names = {"settings": stage.settings, "inputs": stage.inputs}
+            files = {} if stage.kind == "evaluation" else {"adapter.safetensors": b"weights"}
+            self.store.commit(stage.kind, stage.slug, stage.id, **names, files=files, result={}, provenance={})
+
+    def holds(self, stage: Stage) -> bool:
+        return False
+
+
+def finish(plan: Plan, worker: object, store: Store) -> Tally:
+    tally, progress = Tally(set()), RunProgress(Console(file=io.StringIO()), list(plan.stages.values()))
+    while bundle := local._next(plan, tally, worker, Capacity()):  # type: ignore[arg-type]
+        local._do(bundle, worker, store, tally, progress)  # type: ignore[arg-type]
+    return tally
+
+
+def test_a_damaged_input_is_made_anew_in_the_same_run(plan: Plan, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    worker = Damaging(plan, store, times=1)
+    tally = finish(plan, worker, store)
+    assert not tally.failed and tally.stored == set(plan.stages)
+    assert sorted(worker.did) == sorted([*(f"{kind} seed{n}" for n in (1, 2, 3, 4) for kind in KINDS), "target seed1"])
+
+
+def test_an_input_that_is_damaged_again_and_again_ends_in_a_failure(plan: Plan, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    tally = finish(plan, Damaging(plan, store, times=1000), store)
+    assert [plan.stages[id].kind for id in tally.failed] == ["evaluation"] * 4
+    assert all("stored" in why for why in tally.failed.values())
+
+
+class Refusing:
+    """Finds the same wrong with every stage."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def do(self, stages: Sequence[Stage]) -> None:
+        raise self.error
+
+    def holds(self, stage: Stage) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (OSError(errno.EFBIG, "File too large", "x"), "out-of-disk", "ulimit -f"),
+        (OSError(errno.ENOSPC, "No space left on device", "x"), "out-of-disk", "no space left"),
+        (OSError(errno.EIO, "Input/output error", "x"), "failed", "input/output error"),
+        (OSError(errno.EMFILE, "Too many open files", "x"), "failed", "ulimit -n"),
+        (SafetensorError("I/O error: Input/output error (os error 5)"), "failed", "input/output error"),
+        (DataError("data/x.tsv, line 3: has no text"), "failed", "data/x.tsv, line 3: has no text"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "out-of-memory", "Cannot allocate memory"),
+    ],
+)
+def test_what_was_foreseen_is_told_without_a_traceback_and_others_are_tried(
+    plan: Plan, tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception, status: str, words: str
+) -> None:
+    tally = finish(plan, Refusing(error), Store(tmp_path))
+    assert len(tally.failed) == 4
+    for why in tally.failed.values():
+        assert why.startswith(f"{status}: ") and words in why and "\n" not in why
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_store_that_cannot_be_used_ends_the_run_at_once(plan: Plan, tmp_path: Path) -> None:
+    (tmp_path / "locks").write_text("")  # nobody makes a directory in a file
+    with pytest.raises(UnusablePlace, match="choose another place with --store or ADAPTERX_STORE"):
+        finish(plan, Refusing(ValueError()), Store(tmp_path))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from adapterx.faults import UnusablePlace
 from adapterx.store import Store, fingerprint, lock
 
 STAGE = ("target", "small.lora", fingerprint("stage"))
@@ -68,3 +71,38 @@ def test_the_lock_is_free_after_an_error(tmp_path: Path) -> None:
         raise RuntimeError
     with store.lock(*STAGE):
         assert (tmp_path / "locks" / "target").is_dir()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(descriptor: object, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    with pytest.raises(UnusablePlace) as raised, Store(tmp_path).lock(*STAGE):
+        raise AssertionError("nobody holds this lock")
+    told = str(raised.value)
+    assert str(tmp_path / "locks" / "target") in told and ".lock: its file system has no locks" in told
+    assert "choose another place with --store or ADAPTERX_STORE" in told
+
+
+@pytest.mark.parametrize("note", ["[" * 100_000, "{}", "5", '{"pid": "x", "host": 1, "since": 2}', None])
+def test_a_holder_that_says_nonsense_is_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, note: str | None
+) -> None:
+    monkeypatch.setattr(lock, "PATIENCE", 0.1)
+    store = Store(tmp_path)
+    with holder(store) as process:
+        (path,) = (tmp_path / "locks" / "target").glob("*.holder")
+        path.unlink()
+        if note is None:
+            os.mkfifo(path)
+        else:
+            path.write_text(note)
+        killer = threading.Timer(0.5, process.kill)
+        killer.start()
+        with caplog.at_level(logging.WARNING), store.lock(*STAGE):
+            killer.join()
+    assert "which another process is working on" in caplog.text

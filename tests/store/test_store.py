@@ -66,8 +66,11 @@ def test_diverged_is_an_outcome_that_stays(store: Store) -> None:
 
 
 def test_a_file_the_record_does_not_list_is_not_handed_out(store: Store) -> None:
-    with pytest.raises(KeyError):
-        store.read(commit(store), "head.safetensors")
+    record = commit(store)
+    with pytest.raises(DamagedFile, match=r"head\.safetensors is not listed") as raised:
+        store.read(record, "head.safetensors")
+    assert raised.value.stage == ID
+    assert store.find(ID, KIND, SLUG) is None
 
 
 @pytest.mark.parametrize("file", ["adapter.safetensors", "training.jsonl", "record.json"])
@@ -142,7 +145,7 @@ def test_flipped_byte_is_named_and_the_stage_made_anew(store: Store) -> None:
 
 
 def damage_truncate(directory: Path) -> None:
-    (directory / "training.jsonl").write_bytes(b"{")
+    (directory / "adapter.safetensors").write_bytes(b"{")
 
 
 def damage_remove(directory: Path) -> None:

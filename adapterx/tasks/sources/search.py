@@ -233,9 +233,11 @@ def paths(side: Texts, code: str) -> list[Path]:
     found: list[Path] = []
     for pattern in side.paths:
         name = pattern.replace("{language}", code)
-        matching = sorted(root().glob(name)) if "*" in name else [root() / name]
+        path, given = root() / name, Path(name)
+        start = Path(given.anchor) if given.is_absolute() else root()
+        matching = sorted(start.glob(str(given.relative_to(given.anchor)))) if "*" in name else [path]
         if not matching:
-            raise MissingData(f"{root() / name}: no such files (the data directory is set by {ENVIRONMENT})")
+            raise MissingData(f"{path}: no such files (the data directory is set by {ENVIRONMENT})")
         found += matching
     return found
 
