@@ -374,7 +374,7 @@ def _catalog() -> TaskFacts[TaskSpec]:
 
 
 def _compare(args: argparse.Namespace) -> Compare:
-    from adapterx.tasks.kinship import Relations
+    from adapterx.tasks.contamination import Relations
 
     return Relations(args.recipe.parent, _store_root(args))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapterx import __version__, cli
-from adapterx.plan.kinship import uncompared
+from adapterx.plan.contamination import uncompared
 from tests.plan.fakes import FakeBackbones, FakeTasks
 from tests.recipe.conftest import GOOD
 

@@ -2,9 +2,9 @@
 
 from adapterx.plan.bundles import Capacity, bundles, ready
 from adapterx.plan.cells import Cell, expand
+from adapterx.plan.contamination import Compare, Relation
 from adapterx.plan.facts import TaskFacts, TaskLike
 from adapterx.plan.graph import CellStages, Plan, build
-from adapterx.plan.kinship import Compare, Kinship
 from adapterx.plan.lane import LibraryAdapter, Measure
 from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, Stage, StageKind, TaskPart, Training
 from adapterx.plan.states import Change, State, states
@@ -18,10 +18,10 @@ __all__ = [
     "Compare",
     "Cost",
     "Evaluation",
-    "Kinship",
     "LibraryAdapter",
     "Measure",
     "Plan",
+    "Relation",
     "Stage",
     "StageKind",
     "State",

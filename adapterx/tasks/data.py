@@ -16,7 +16,7 @@ from adapterx.tasks.examples import Example, PairExample, QAExample, RetrievalEx
 from adapterx.tasks.sources import embedded, hub, local, search, sentences
 from adapterx.tasks.spec import Embedded, Hub, Local, Search, Sentences, Source, TaskSpec
 
-__all__ = ["at_hand", "find", "fingerprint", "known_size", "load", "names", "sizes", "stream"]
+__all__ = ["at_hand", "fetch", "find", "fingerprint", "known_size", "load", "names", "sizes", "stream"]
 
 
 def load(spec: TaskSpec, source: str, language: str, split: str, limit: int | None = None) -> list[Example]:
@@ -85,6 +85,15 @@ def at_hand(spec: TaskSpec, source: str, language: str, split: str) -> bool:
     if isinstance(chosen, Sentences):
         return at_hand(*_asked(chosen), language, split)
     return not isinstance(chosen, Hub) or hub.at_hand(chosen, language, _split(split))
+
+
+def fetch(spec: TaskSpec, source: str, language: str, split: str) -> None:
+    """Download what reading a split would download; DataError where the Hub has not got it or does not answer."""
+    chosen = _source(spec, source)
+    if isinstance(chosen, Sentences):
+        fetch(*_asked(chosen), language, split)
+    elif isinstance(chosen, Hub):
+        hub.fetch(chosen, language, _split(split))
 
 
 def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]) -> str:
