@@ -68,6 +68,8 @@ class Run:
     overrides: tuple[str, ...]
     cells: tuple[PlannedCell, ...]
     backbones: Mapping[str, BackboneSize]
+    remarks: tuple[str, ...] = ()
+    """What training, dev and test data have in common, as far as it was let pass or not looked at."""
 
     @property
     def compare(self) -> tuple[str, str, str] | None:
@@ -112,6 +114,7 @@ def read(run_dir: Path) -> Run:
             overrides=tuple(content["overrides"]),
             cells=tuple(_planned(entry) for entry in content["cells"]),
             backbones={name: _backbone(name, facts) for name, facts in content["backbones"].items()},
+            remarks=tuple(content.get("remarks", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not what a run writes: {error!r}") from error

@@ -81,17 +81,13 @@ class Relations:
         missing = self._missing(pair)
         overlaps = [self._overlap(pair, language) for language in self._languages(scored, "test")]
         leaks = (leak for one in overlaps if (leak := _leak(pair, one)) is not None)
-        remarks = (
-            []
-            if missing is None
-            else [
-                f"whether '{used.task}' shares items with the test set of '{scored.task}' is not looked at: '{missing}' is"
-                " not downloaded yet"
-            ]
+        unseen = (
+            f"whether '{used.task}' shares items with the test set of '{scored.task}' is not looked at: '{missing}' is"
+            " not downloaded yet"
         )
         return Relation(
             self._repeated_ids(pair) or next(leaks, None),
-            (*remarks, *_let_pass(pair, overlaps)),
+            (*([] if missing is None else [unseen]), *_let_pass(pair, overlaps)),
             missing is not None,
             same,
         )
@@ -181,9 +177,8 @@ class Relations:
             tested = self._keys(scored.task, scored.source, language, "test")
             learnt = self._all_keys(used.task, used.source, codes, pair.split)
             repeated = np.intersect1d(learnt, tested, assume_unique=True)
-        generated = isinstance(spec.sources[used.source], Embedded) or isinstance(
-            known.sources[scored.source], Embedded
-        )
+        sources = (spec.sources[used.source], known.sources[scored.source])
+        generated = any(isinstance(source, Embedded) for source in sources)  # from patterns, whose words recur
         partly = np.zeros(0, np.bool_) if generated else self._partly_repeated(pair, codes, language)
         return _Overlap(language, repeated, tested, int(partly.sum()), len(partly))
 
@@ -349,7 +344,7 @@ def _overlap(one: HubRows, other: HubRows) -> bool:
 
 
 def _leak(pair: _Pair, found: _Overlap) -> str | None:
-    """Why a language's test items forbid the pair: long items of another task's may not recur, of a task's own a few."""
+    """Why a language's test items forbid the pair: no long one may recur, but for a few of a task's own."""
     long, all_long = int((found.repeated & 1).sum()), int((found.tested & 1).sum())
     most = OWN_SHARE * all_long if pair.own else 0
     if len(found.repeated) > ANY_SHARE * len(found.tested) or long > most:
@@ -372,8 +367,8 @@ def _let_pass(pair: _Pair, overlaps: Sequence[_Overlap]) -> Iterator[str]:
 
 def _whole(pair: _Pair, found: _Overlap) -> str:
     return (
-        f"{len(found.repeated):,} of the {len(found.tested):,} test items of '{pair.scored.task}' in {found.language} are"
-        f" also {pair.items} of '{pair.used.task}'"
+        f"{len(found.repeated):,} of the {len(found.tested):,} test items of '{pair.scored.task}' in {found.language}"
+        f" are also {pair.items} of '{pair.used.task}'"
     )
 
 
