@@ -249,9 +249,15 @@ def _plan(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     plan = _planned(args)
     from adapterx.executors import local
+    from adapterx.plan import states
     from adapterx.plan.render import left_out, refusals
     from adapterx.store import Store
 
+    store = Store(_store_root(args))
+    if plan.unseen and any(state.name != "stored" for state in states(plan, store).values()):
+        # A run downloads these files anyway. What they hold is known before anything learns from it.
+        _console().print("downloading what is not here yet, to compare what is trained on with what is scored")
+        plan = _planned(args, fetch=True)
     for line in (*refusals(plan), *left_out(plan)):
         _console().print(line)
     if not plan.stages:
@@ -259,7 +265,7 @@ def _run(args: argparse.Namespace) -> int:
 
     return local.run(
         plan,
-        Store(_store_root(args)),
+        store,
         overrides=args.overrides,
         console=_console(),
         recipe_dir=args.recipe.parent,
@@ -348,17 +354,23 @@ def _lines(file: str | None) -> list[str]:
         raise CommandError(f"{file or 'standard input'}: is not UTF-8 text (byte {error.start})") from None
 
 
-def _planned(args: argparse.Namespace) -> Plan:
-    """The plan of the recipe on the command line; CommandError with every mistake in it."""
+def _planned(args: argparse.Namespace, fetch: bool = False) -> Plan:
+    """The plan of the recipe on the command line; CommandError with every mistake in it.
+
+    Args:
+        fetch: whether data that are not downloaded yet are, so that all of them can be compared.
+    """
     from adapterx.plan import build
     from adapterx.recipe import SettingError, locate, read
     from adapterx.recipe.overrides import without_effect
 
     try:
         recipe = read(args.recipe, args.overrides)
-        for why in without_effect(recipe.train, args.overrides):
-            sys.stderr.write(f"{why}\n")
-        return build(recipe, args.recipe.parent, _describe(), _catalog(), _measure, _compare(args), _look(args))
+        if not fetch:
+            for why in without_effect(recipe.train, args.overrides):
+                sys.stderr.write(f"{why}\n")
+        compare, look = _compare(args, fetch), _look(args)
+        return build(recipe, args.recipe.parent, _describe(), _catalog(), _measure, compare, look)
     except SettingError as error:
         raise CommandError(str(locate(args.recipe, args.overrides, error.findings))) from error
 
@@ -375,10 +387,10 @@ def _catalog() -> TaskFacts[TaskSpec]:
     return data
 
 
-def _compare(args: argparse.Namespace) -> Compare:
-    from adapterx.tasks.kinship import Relations
+def _compare(args: argparse.Namespace, fetch: bool) -> Compare:
+    from adapterx.tasks.contamination import Relations
 
-    return Relations(args.recipe.parent, _store_root(args))
+    return Relations(args.recipe.parent, _store_root(args), fetch)
 
 
 def _look(args: argparse.Namespace) -> Look:

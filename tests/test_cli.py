@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapterx import __version__, cli
-from adapterx.plan.kinship import uncompared
+from adapterx.plan.contamination import uncompared
 from tests.plan.fakes import FakeBackbones, FakeTasks
 from tests.recipe.conftest import GOOD
 
@@ -23,7 +23,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recipe over the fake catalog, in the working directory; the store is the default one."""
     monkeypatch.setattr(cli, "_catalog", FakeTasks)
     monkeypatch.setattr(cli, "_describe", FakeBackbones)
-    monkeypatch.setattr(cli, "_compare", lambda _: uncompared)
+    monkeypatch.setattr(cli, "_compare", lambda *_: uncompared)
     monkeypatch.delenv("ADAPTERX_STORE", raising=False)
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "r.yaml"

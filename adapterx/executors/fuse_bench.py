@@ -31,7 +31,7 @@ from adapterx.plan import TaskPart
 from adapterx.plan.facts import Facts, Refusal
 from adapterx.recipe import ALL_LANGUAGES, TrainSettings
 from adapterx.tasks import data as catalog
-from adapterx.tasks.kinship import Relations
+from adapterx.tasks.contamination import Relations
 from adapterx.tasks.looks import Looks
 from adapterx.tasks.sampling import pool_probabilities
 from adapterx.tasks.spec import TaskSpec
@@ -75,7 +75,7 @@ class Bench:
         self.beside = beside
         self.data = Data(beside)
         self.facts: Facts[TaskSpec] = Facts(describe, catalog, beside, Looks(beside))
-        self._compare = Relations(beside)
+        self._compare = Relations(beside, fetch=True)
         self._machine = choose()
 
     @cached_property
@@ -112,12 +112,12 @@ class Bench:
 
     def _compared(self, trained: TaskPart, scored: TaskPart) -> tuple[str, ...]:
         try:
-            kin = self._compare(trained, scored)
+            relation = self._compare(trained, scored, "train")
         except (ValueError, LookupError, OSError) as error:
             raise FuseError(str(error)) from None
-        if kin.leak is not None:
-            raise FuseError(kin.leak)
-        remarks = [] if kin.remark is None else [f"shared items: {kin.remark}"]
+        if relation.leak is not None:
+            raise FuseError(relation.leak)
+        remarks = [f"shared items: {remark}" for remark in relation.remarks]
         learnt = [part.adapter.head.task for part in self.parts.parts if part.adapter.head is not None]
         if own := sorted(
             {task for task in learnt if task in (trained.task, scored.task, *self._compare.spec(scored.task).same_task)}

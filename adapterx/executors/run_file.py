@@ -21,6 +21,7 @@ def write(directory: Path, plan: Plan, overrides: Sequence[str]) -> bool:
         "overrides": list(overrides),
         "cells": [_cell(plan, cell) for cell in plan.cells],
         "backbones": {name: _backbone(plan, name) for name in plan.backbones},
+        "remarks": list(plan.remarks),
     }
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     path = directory / NAME

@@ -2,9 +2,9 @@
 
 from adapterx.plan.bundles import Capacity, bundles, ready
 from adapterx.plan.cells import Cell, expand
+from adapterx.plan.contamination import Compare, Relation
 from adapterx.plan.facts import TaskFacts, TaskLike
 from adapterx.plan.graph import CellStages, Plan, build
-from adapterx.plan.kinship import Compare, Kinship
 from adapterx.plan.lane import LibraryAdapter, Measure
 from adapterx.plan.looks import Look, Seen
 from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, Stage, StageKind, TaskPart, Training
@@ -19,11 +19,11 @@ __all__ = [
     "Compare",
     "Cost",
     "Evaluation",
-    "Kinship",
     "LibraryAdapter",
     "Look",
     "Measure",
     "Plan",
+    "Relation",
     "Seen",
     "Stage",
     "StageKind",

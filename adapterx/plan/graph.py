@@ -11,9 +11,9 @@ from typing import Generic
 from adapterx.plan import checks, cost, lane, retrieval
 from adapterx.plan.capacity import sized
 from adapterx.plan.cells import Cell, expand
+from adapterx.plan.contamination import Compare, Relation, uncompared
 from adapterx.plan.facts import Facts, Refusal, Task, TaskFacts
 from adapterx.plan.identity import evaluation_settings, stage_id, training_settings
-from adapterx.plan.kinship import Compare, Kinship, uncompared
 from adapterx.plan.lane import Measure, unmeasured
 from adapterx.plan.looks import Look, unseen
 from adapterx.plan.stage import (
@@ -82,6 +82,8 @@ class Plan:
     """What training and test data have in common, as far as it is let pass or not known."""
     left_out: tuple[str, ...] = ()
     """Languages and items that are left out although a task has a place for them."""
+    unseen: bool = False
+    """Whether training and test data were not compared because some of them are not downloaded yet."""
 
     @property
     def naive_trainings(self) -> int:
@@ -135,6 +137,7 @@ def build(
         frozenset(builder.target_training),
         tuple(builder.remarks),
         tuple(facts.remarks),
+        builder.unseen,
     )
 
 
@@ -189,6 +192,14 @@ def _unknown(
         yield Finding((*entry, "source"), str(refusal))
 
 
+def _chosen_by(work: Training) -> Iterator[TaskPart]:
+    """The parts by whose dev data a step, a learning rate or the weights of a merger are chosen."""
+    if work.train.early_stopping is not None or work.train.prune is not None:
+        yield from work.tasks
+    for parts in work.member_dev:
+        yield from parts
+
+
 def _grown_alpha(method: Lora, times: int) -> float:
     """The alpha that leaves the scaling of a LoRA as it is when its rank grows so many times."""
     return method.alpha * (math.sqrt(times) if method.use_rslora else times)
@@ -219,6 +230,7 @@ class _Builder(Generic[Task]):
         self.compare = compare
         self.target_training: set[Cell] = set()
         self.remarks: dict[str, None] = {}
+        self.unseen = False
         self.stages: dict[str, Stage] = {}
         self.cell_stages: dict[Cell, CellStages] = {}
         self.refused: dict[Cell, str] = {}
@@ -256,18 +268,22 @@ class _Builder(Generic[Task]):
     def _compare(self, cell: Cell, upstream: Iterable[Stage], target: Stage | None, evaluation: Stage) -> None:
         """Refuse what leaks; keep what a reader should know."""
         assert isinstance(evaluation.work, Evaluation)
-        learnt = target.work.tasks if target is not None and isinstance(target.work, Training) else ()
-        scored, own = evaluation.work.task, [part.task for part in learnt]
-        before = {part for stage in upstream if isinstance(stage.work, Training) for part in stage.work.tasks}
-        found = {part: self._kinship(part, scored) for part in (*before, *learnt)}
-        if leaks := sorted(kin.leak for kin in found.values() if kin.leak):
+        scored = evaluation.work.task
+        below = [stage.work for stage in upstream if isinstance(stage.work, Training)]
+        above = [target.work] if target is not None and isinstance(target.work, Training) else []
+        learnt = {part: self._relation(part, scored, "train") for work in (*below, *above) for part in work.tasks}
+        chosen = [self._relation(part, scored, "dev") for work in (*below, *above) for part in _chosen_by(work)]
+        found = (*learnt.values(), *chosen)
+        if leaks := sorted(relation.leak for relation in found if relation.leak):
             raise Refusal(leaks[0])
-        self.remarks.update(dict.fromkeys(sorted(kin.remark for kin in found.values() if kin.remark)))
-        if any(found[part].same_task or part.task in own for part in before):
+        self.remarks.update(dict.fromkeys(sorted(remark for relation in found for remark in relation.remarks)))
+        self.unseen |= any(relation.unseen for relation in found)
+        own = [part.task for work in above for part in work.tasks]
+        if any(learnt[part].same_task or part.task in own for work in below for part in work.tasks):
             self.target_training.add(cell)
 
-    def _kinship(self, trained: TaskPart, scored: TaskPart) -> Kinship:
-        return self.facts.once(("kinship", trained, scored), lambda: self.compare(trained, scored))
+    def _relation(self, used: TaskPart, scored: TaskPart, split: str) -> Relation:
+        return self.facts.once(("relation", used, scored, split), lambda: self.compare(used, scored, split))
 
     def _settings(self, cell: Cell, phase: Phase, info: BackboneInfo, member: str | None = None) -> TrainSettings:
         """Of the cell's target, or of an intermediate: its own, or a member of it."""

@@ -39,6 +39,8 @@ class Document:
     """Empty where every learning rate and merge weight was given."""
     curves: list[Figure]
     method: tuple[str, ...]
+    shared_items: tuple[str, ...]
+    """What training and test data have in common, one sentence each."""
     languages: str
     provenance: list[Table]
     recipe: str
@@ -71,6 +73,7 @@ def document(analysis: Analysis) -> Document:
         tuning=[one for one in (tuning.table(tuned, run), merge_weights.table(weighed, run)) if one is not None],
         curves=curve_figures(analysis),
         method=(*wording.method(analysis), *tuning.method(tuned), *merge_weights.method(weighed), *_left_out(results)),
+        shared_items=run.remarks,
         languages=", ".join(f"{tables.language_name(code)} ({code})" for code in codes),
         provenance=provenance.tables(analysis),
         recipe=provenance.recipe(run),

@@ -50,6 +50,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
         "answer": document.answer,
         "scope": document.scope,
         "method": list(document.method),
+        "shared_items": list(document.shared_items),
         "bootstrap": {"resamples": analysis.results.run.resamples, "seed": SEED, "level": LEVEL},
         "overall": None
         if overall is None
@@ -146,6 +147,7 @@ def _markdown(document: Document) -> Iterator[str]:
     yield "## Method\n"
     yield from (f"{paragraph}\n" for paragraph in document.method)
     yield f"Languages: {document.languages}.\n" if document.languages else ""
+    yield f"Shared items: {'; '.join(document.shared_items)}.\n" if document.shared_items else ""
     yield "## Provenance\n"
     yield from map(markdown, document.provenance)
     yield f"### Recipe\n\n```yaml\n{document.recipe}```\n"

@@ -74,6 +74,8 @@ class Run:
     overrides: tuple[str, ...]
     cells: tuple[PlannedCell, ...]
     backbones: Mapping[str, BackboneSize]
+    remarks: tuple[str, ...] = ()
+    """What training, dev and test data have in common, as far as it was let pass or not looked at."""
 
     @property
     def compare(self) -> tuple[str, str, str] | None:
@@ -133,6 +135,7 @@ def _run(content: dict[str, Any]) -> Run:
         overrides=tuple(map(_text, content["overrides"])),
         cells=tuple(_planned(entry) for entry in content["cells"]),
         backbones={name: _backbone(name, facts) for name, facts in content["backbones"].items()},
+        remarks=tuple(map(_text, content.get("remarks", ()))),
     )
 
 

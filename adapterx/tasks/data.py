@@ -20,7 +20,19 @@ from adapterx.tasks.sources import embedded, hub, local, search, sentences
 from adapterx.tasks.sources.entry import Entry, LeftOut
 from adapterx.tasks.spec import Embedded, Hub, Local, Search, Sentences, Source, TaskSpec
 
-__all__ = ["at_hand", "counted", "find", "fingerprint", "known_size", "load", "names", "origin", "sizes", "stream"]
+__all__ = [
+    "at_hand",
+    "counted",
+    "fetch",
+    "find",
+    "fingerprint",
+    "known_size",
+    "load",
+    "names",
+    "origin",
+    "sizes",
+    "stream",
+]
 
 _READ = 1
 """Raised whenever a row that was read is refused, or the other way round."""
@@ -156,6 +168,15 @@ def at_hand(spec: TaskSpec, source: str, language: str, split: str) -> bool:
     if isinstance(chosen, Sentences):
         return at_hand(*_asked(chosen), language, split)
     return not isinstance(chosen, Hub) or hub.at_hand(chosen, language, _split(split))
+
+
+def fetch(spec: TaskSpec, source: str, language: str, split: str) -> None:
+    """Download what reading a split would download; DataError where the Hub has not got it or does not answer."""
+    chosen = _source(spec, source)
+    if isinstance(chosen, Sentences):
+        fetch(*_asked(chosen), language, split)
+    elif isinstance(chosen, Hub):
+        hub.fetch(chosen, language, _split(split))
 
 
 def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]) -> str:

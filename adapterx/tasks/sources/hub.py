@@ -94,6 +94,14 @@ def at_hand(source: Hub, language: str, split: str) -> bool:
     return all(hub_files.cached(found.dataset, found.commit, path) for path in paths)
 
 
+def fetch(source: Hub, language: str, split: str) -> None:
+    """Download the files of a split that are not here yet."""
+    if (rows := source.rows(language, split)) is not None:
+        found = hub_files.listing(source.dataset, source.revision)
+        for path in _paths(found, source, rows, language):
+            hub_files.download(found.dataset, found.commit, path)
+
+
 def digest(source: Hub, language: str, split: str) -> dict[str, JSON]:
     """What decides the rows of a split: the content of its files in order, and which of their rows are kept.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapterx.plan import Kinship, Plan, TaskPart, build, states
+from adapterx.plan import Plan, Relation, TaskPart, build, states
 from adapterx.plan.export import to_json
 from tests.plan.conftest import Planner, recipe
 from tests.plan.fakes import FakeBackbones, FakeTasks
@@ -16,13 +16,13 @@ LEAK = "training on 'numbers' leaks into the test set of 'months'"
 REMARK = "3 test items of 'numbers' are also training items of 'units'"
 
 
-def compare(trained: TaskPart, scored: TaskPart) -> Kinship:
+def compare(used: TaskPart, scored: TaskPart, split: str) -> Relation:
     """Numbers leak into months; units are another data set of what numbers asks, and share little with it."""
-    if (trained.task, scored.task) == ("numbers", "months"):
-        return Kinship(leak=LEAK)
-    if (trained.task, scored.task) == ("units", "numbers"):
-        return Kinship(remark=REMARK, same_task=True)
-    return Kinship(same_task=trained.task == scored.task)
+    if (used.task, scored.task) == ("numbers", "months"):
+        return Relation(leak=LEAK)
+    if (used.task, scored.task) == ("units", "numbers"):
+        return Relation(remarks=(REMARK,), same_task=True)
+    return Relation(same_task=used.task == scored.task)
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from adapterx import places
 from adapterx.plan.stage import TaskPart
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find, names
+from adapterx.tasks.contamination import OWN_SHARE, Relations
 from adapterx.tasks.examples import ChoiceExample, PairExample
-from adapterx.tasks.kinship import OWN_SHARE, Relations, keys
+from adapterx.tasks.item_keys import keys
 from adapterx.tasks.spec import Embedded
 
 YAML = """\
@@ -50,7 +51,9 @@ def describe(here: Path, name: str, train: str = "train.tsv", test: str = "test.
 
 
 def rows(path: Path, first: int, count: int, text: str = "an item that is long enough not to be a chance") -> None:
-    path.write_text("".join(f"{text} {n}\tsays the other text\tno\n" for n in range(first, first + count)))
+    """Items that have no run of words in common."""
+    numbered = (" ".join(f"{word}{n}" for word in text.split()) for n in range(first, first + count))
+    path.write_text("".join(f"{one}\tsays the other text\tno\n" for one in numbered))
 
 
 def part(name: str, *languages: str, source: str = "local", beside: Path | None = None) -> TaskPart:
@@ -92,7 +95,7 @@ def test_a_task_may_repeat_little_of_its_own(here: Path) -> None:
     found = Relations(here)(own, own)
     assert found.leak is None
     assert found.same_task
-    assert found.remark is not None and "1 of the 200 test items" in found.remark
+    assert found.remarks and "1 of the 200 test items" in found.remarks[0]
     rows(here / "test.tsv", 290, 200)
     assert "10 of the 200" in str(Relations(here)(own, own).leak)
 
@@ -118,8 +121,8 @@ def test_a_translation_gives_an_item_away(here: Path) -> None:
     rows(here / "test-de.tsv", 500, 20, "ein anderer Text, der lang genug ist, um kein Zufall zu sein")
     trained, relations = part("one", "en", beside=here), Relations(here)
     assert relations(trained, part("parallel", "de", beside=here)).leak, "the same items are in English"
-    assert relations(trained, part("apart", "de", beside=here)).leak is None
-    assert relations(trained, part("apart", "de", "en", beside=here)).leak
+    leak = relations(trained, part("apart", "de", beside=here)).leak
+    assert leak is not None and "10 of the 20 test items of 'apart' in en" in leak, "scored in German alone"
 
 
 def test_the_language_compared_is_one_that_both_have(here: Path) -> None:
@@ -158,9 +161,18 @@ def test_keys_are_kept_by_content(here: Path, monkeypatch: pytest.MonkeyPatch) -
     assert not store.exists(), "a plan alone makes no store"
     store.mkdir()
     Relations(here, store)(own, own)
-    assert len(list((store / "cache" / "items").iterdir())) == 2
-    monkeypatch.setattr(data, "stream", None)
-    assert Relations(here, store)(own, own).leak is None
+    kinds = {path.name.partition(".")[2] for path in (store / "cache" / "items").iterdir()}
+    assert kinds == {"2.npy", "2.runs.npy", "2.items.npz"}
+    with monkeypatch.context() as patch:
+        patch.setattr(data, "stream", None)
+        found = Relations(here, store)(own, own)
+    assert found.leak is None
+    for path in sorted((store / "cache" / "items").iterdir()):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+        assert Relations(here, store)(own, own) == found, "a damaged file is made anew"
+        assert path.read_bytes() != content
 
 
 def test_embedded_tasks_share_nothing() -> None:
@@ -172,7 +184,7 @@ def test_embedded_tasks_share_nothing() -> None:
                 found = relations(
                     part(learnt, "en", "de", source="embedded"), part(scored, "sw", "th", source="embedded")
                 )
-                assert (found.leak, found.remark) == (None, None)
+                assert (found.leak, found.remarks) == (None, ())
 
 
 @pytest.mark.usefixtures("benchmarks")
@@ -181,7 +193,7 @@ def test_real_tasks_that_go_together() -> None:
     xnli, lingnli, udpos = part("xnli", "en", "de"), part("lingnli", "en"), part("udpos", "en", "de")
     assert (relations(lingnli, xnli).leak, relations(lingnli, xnli).same_task) == (None, True)
     found = relations(udpos, udpos)
-    assert found.leak is None and found.remark is not None and "56 of the 3,874 test items" in found.remark
+    assert found.leak is None and found.remarks and "56 of the 3,874 test items" in found.remarks[0]
     for learnt, scored in (("copa", "xcopa"), ("xcopa", "copa"), ("mrpc", "paws-x"), ("sick", "cad-snli")):
         assert relations(part(learnt, "en"), part(scored, "en")).leak is None, learnt
     for name in ("mrpc", "sick", "cad-snli"):

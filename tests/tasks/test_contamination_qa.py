@@ -11,9 +11,9 @@ import pytest
 from adapterx import places
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find
-from adapterx.tasks.kinship import Relations
+from adapterx.tasks.contamination import Relations
 from tests.tasks.hub_tasks import task
-from tests.tasks.test_kinship import part
+from tests.tasks.test_contamination import part
 
 FIELDS = {field: field for field in ("id", "question", "context", "answers")}
 

@@ -1,0 +1,396 @@
+"""Which tasks share items: by what their YAML says, by the Hub's files, by ids of questions, and by their texts.
+
+A test item in one language gives away the same item in all others, and a file need not be in the language that it is
+declared to be in: what is used in any language is compared with the test items in every language that is at hand.
+docs/contamination.md says what is found so, and what cannot be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias, TypeVar, get_args
+
+import numpy as np
+
+from adapterx.errors import AdapterxError
+from adapterx.plan.contamination import Relation
+from adapterx.plan.stage import TaskPart
+from adapterx.store import write_stream
+from adapterx.tasks import data
+from adapterx.tasks.catalog import UnknownTask, names
+from adapterx.tasks.examples import Split
+from adapterx.tasks.item_keys import LONG, Keys, id_keys, keys, texts
+from adapterx.tasks.seal import check_seal, seal
+from adapterx.tasks.shingles import LONG as RUN
+from adapterx.tasks.shingles import Flags, Items, Runs
+from adapterx.tasks.spec import Embedded, Hub, HubRows, Local, Sentences, TaskSpec
+
+VERSION = 2
+"""Raised whenever what is kept of a split would come out otherwise."""
+
+OWN_SHARE = 0.01
+"""Of a task's long test items, those that its own publisher's other splits may repeat."""
+ANY_SHARE = 0.05
+"""Of all test items, short ones included, those that may be repeated, in whole or in part."""
+
+Node: TypeAlias = tuple[str, Split]
+Made = TypeVar("Made")
+
+_DECLARED, _FILES = "derived_from", "the same files on the Hub"
+
+
+class Relations:
+    """Compares what is learnt from, or chosen by, with what is scored (`adapterx.plan.contamination.Compare`).
+
+    Args:
+        beside: where tasks of the user's own are found.
+        store: the directory under which keys of items are kept, if it exists.
+        fetch: whether what is not downloaded yet is downloaded, so that it can be compared.
+    """
+
+    def __init__(self, beside: Path | None, store: Path | None = None, fetch: bool = False) -> None:
+        self.spec = cache(lambda name: data.find(name, beside))
+        self.fetch = fetch
+        self._kept = store / "cache" / "items" if store is not None and store.is_dir() else None
+        self._keys = cache(self._found_keys)
+        self._all_keys = cache(self._joined_keys)
+        self._runs = cache(self._found_runs)
+        self._all_runs = cache(self._joined_runs)
+        self._items = cache(self._found_items)
+
+    def __call__(self, used: TaskPart, scored: TaskPart, split: str = "train") -> Relation:
+        known, which = self.spec(scored.task), _split(split)
+        same = which == "train" and (used.task == scored.task or used.task in known.same_task)
+        verb = _verb(which, used.task)
+        learnt, tested = self._sources(used.task, which), self._sources(scored.task, "test")
+        if common := [node for node in learnt if node in tested]:
+            task, part = common[0]
+            why = _FILES if _FILES in (learnt[common[0]], tested[common[0]]) else _DECLARED
+            return Relation(
+                f"{verb} leaks into the test set of '{scored.task}': both hold items of {task}'s {part} split ({why})",
+                same_task=same,
+            )
+        made_of = known.sources[scored.source]
+        if isinstance(made_of, Sentences):  # the questions and passages are those of extractive QA
+            asked = self.spec(made_of.task)
+            scored = replace(scored, task=asked.name, format=asked.format, source=made_of.source)
+        pair = _Pair(used, scored, which, verb)
+        missing = self._missing(pair)
+        overlaps = [self._overlap(pair, language) for language in self._languages(scored, "test")]
+        leaks = (leak for one in overlaps if (leak := _leak(pair, one)) is not None)
+        unseen = (
+            f"whether '{used.task}' shares items with the test set of '{scored.task}' is not looked at: '{missing}' is"
+            " not downloaded yet"
+        )
+        return Relation(
+            self._repeated_ids(pair) or next(leaks, None),
+            (*([] if missing is None else [unseen]), *_let_pass(pair, overlaps)),
+            missing is not None,
+            same,
+        )
+
+    def _sources(self, task: str, split: Split) -> dict[Node, str]:
+        """A split and all that it is derived from, however far back, with what says so."""
+        found: dict[Node, str] = {}
+        left: list[tuple[Node, str]] = [((task, split), _DECLARED)]
+        while left:
+            node, why = left.pop()
+            if node not in found:
+                found[node] = why
+                left += [(parent, why) for parent in self._parents(*node)]
+                left += [(other, _FILES) for other in self._same_files(*node)]
+        return found
+
+    def _same_files(self, task: str, split: Split) -> Iterator[Node]:
+        """Splits of the catalog that read the same files of the Hub as a split of a task of the user's own."""
+        try:
+            known = self.spec(task)
+        except UnknownTask:
+            return
+        if task in names() and known == data.find(task):  # whose relations are declared
+            return
+        own = _hub_parts(known, split)
+        for name in names() if own else ():
+            for other in get_args(Split):
+                theirs = _hub_parts(self.spec(name), other)
+                if any(key in theirs and _overlap(rows, theirs[key]) for key, rows in own.items()):
+                    yield name, other
+
+    def _parents(self, task: str, split: Split) -> Iterator[Node]:
+        try:
+            known = self.spec(task)
+        except UnknownTask:  # a task may name a source that nobody has described
+            return
+        for other, splits in known.derived_from.get(split, {}).items():
+            yield from ((other, one) for one in splits)
+
+    def _repeated_ids(self, pair: _Pair) -> str | None:
+        """Why not, where questions of another task bear the ids of test items, in whatever languages."""
+        used, scored = pair.used, pair.scored
+        if used.format != "extractive-qa" or scored.format != "extractive-qa" or pair.own:
+            return None
+        learnt, tested = self._question_ids(used, pair.split), self._question_ids(scored, "test")
+        if not (shared := len(np.intersect1d(learnt, tested, assume_unique=True))):
+            return None
+        return f"{pair.leaks}: {shared:,} of the {len(tested):,} ids of its questions are those of {pair.items}"
+
+    def _question_ids(self, part: TaskPart, split: Split) -> Keys:
+        """The ids of all languages that are read and at hand."""
+        spec = self.spec(part.task)
+        source = spec.sources[part.source]
+        if not isinstance(source, Local | Hub) or "id" not in source.columns:
+            return np.zeros(0, np.uint64)
+        here = [code for code in part.languages if data.at_hand(spec, part.source, code, split)]
+        found = [self._keys(part.task, part.source, code, split, True) for code in here]
+        return np.unique(np.concatenate([np.zeros(0, np.uint64), *found]))
+
+    def _missing(self, pair: _Pair) -> str | None:
+        """The task of which something that is read has to be downloaded first; with `fetch` it is."""
+        for part, split in ((pair.used, pair.split), (pair.scored, "test")):
+            spec = self.spec(part.task)
+            for code in part.languages:
+                if data.at_hand(spec, part.source, code, split):
+                    continue
+                if not (self.fetch and _fetched(spec, part.source, code, split)):
+                    return part.task
+        return None
+
+    def _languages(self, part: TaskPart, split: Split) -> list[str]:
+        """Those read, and those whose files are here too."""
+        spec = self.spec(part.task)
+        if isinstance(spec.sources[part.source], Embedded):  # whose splits and languages are what they say
+            return list(part.languages)
+        return [code for code in spec.languages if _there(spec, part, code, split)]
+
+    def _overlap(self, pair: _Pair, language: str) -> _Overlap:
+        """Compare the test items of one language with all that is used."""
+        used, scored = pair.used, pair.scored
+        spec, known = self.spec(used.task), self.spec(scored.task)
+        # Of a parallel task, an item in one language is the same item in all others.
+        read = self._languages(used, pair.split) if spec.parallel else used.languages
+        codes = tuple(code for code in read if data.at_hand(spec, used.source, code, pair.split))
+        repeated = tested = np.zeros(0, np.uint64)
+        if used.format == scored.format:
+            tested = self._keys(scored.task, scored.source, language, "test")
+            learnt = self._all_keys(used.task, used.source, codes, pair.split)
+            repeated = np.intersect1d(learnt, tested, assume_unique=True)
+        sources = (spec.sources[used.source], known.sources[scored.source])
+        generated = any(isinstance(source, Embedded) for source in sources)  # from patterns, whose words recur
+        partly = np.zeros(0, np.bool_) if generated else self._partly_repeated(pair, codes, language)
+        return _Overlap(language, repeated, tested, int(partly.sum()), len(partly))
+
+    def _partly_repeated(self, pair: _Pair, codes: tuple[str, ...], language: str) -> Flags:
+        """(items) which test items share a long run of words, or half of their words, with what is used."""
+        used, scored = pair.used, pair.scored
+        items = self._items(scored.task, scored.source, language)
+        hit = items.shared_with(self._all_runs(used.task, used.source, codes, pair.split))
+        if pair.own or not hit.any():
+            return hit
+        # What the task's own training and dev splits say of a test item already is its publisher's affair.
+        spec = self.spec(scored.task)
+        for split in ("train", "dev"):
+            if _there(spec, replace(scored, languages=()), language, split):
+                hit &= ~items.shared_with(self._runs(scored.task, scored.source, language, split))
+        return hit
+
+    def _joined_keys(self, task: str, source: str, languages: tuple[str, ...], split: str) -> Keys:
+        found = [self._keys(task, source, code, split) for code in languages]
+        return np.unique(np.concatenate([np.zeros(0, np.uint64), *found]))
+
+    def _joined_runs(self, task: str, source: str, languages: tuple[str, ...], split: str) -> Runs:
+        return Runs.joined(self._runs(task, source, code, split) for code in languages)
+
+    def _found_keys(self, task: str, source: str, language: str, split: str, ids: bool = False) -> Keys:
+        """The keys of a split's items, or of their ids."""
+        made = id_keys if ids else keys
+        return self._kept_or_made(
+            (task, source, language, split),
+            ".ids.npy" if ids else ".npy",
+            lambda path: np.asarray(np.load(path, allow_pickle=False), dtype=np.uint64),
+            lambda: made(data.stream(self.spec(task), source, language, split)),
+            lambda found, path: _save(path, found),
+        )
+
+    def _found_runs(self, task: str, source: str, language: str, split: str) -> Runs:
+        """The runs of words in a split's texts."""
+        return self._kept_or_made(
+            (task, source, language, split),
+            ".runs.npy",
+            Runs.load,
+            lambda: Runs.of(
+                text for one in data.stream(self.spec(task), source, language, split) for text in texts(one)
+            ),
+            lambda found, path: found.save(path),
+        )
+
+    def _found_items(self, task: str, source: str, language: str) -> Items:
+        """The test items with their runs of words."""
+        return self._kept_or_made(
+            (task, source, language, "test"),
+            ".items.npz",
+            Items.load,
+            lambda: Items.of(map(texts, data.stream(self.spec(task), source, language, "test"))),
+            lambda found, path: found.save(path),
+        )
+
+    def _kept_or_made(
+        self,
+        part: tuple[str, str, str, str],
+        kind: str,
+        load: Callable[[Path], Made],
+        make: Callable[[], Made],
+        save: Callable[[Made, Path], None],
+    ) -> Made:
+        """What is known of a split, kept by the fingerprint of its content."""
+        if self._kept is None:
+            return make()
+        task, source, language, split = part
+        content = data.fingerprint(self.spec(task), source, {split: [language]})
+        path = self._kept / f"{content}.{VERSION}{kind}"
+        try:
+            check_seal(path)
+            return load(path)
+        except (OSError, ValueError, KeyError):
+            found = make()
+
+        def write(temporary: Path) -> None:
+            save(found, temporary)
+            seal(temporary)
+
+        with suppress(OSError):  # what cannot be kept is computed again next time
+            write_stream(path, write)
+        return found
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A part that is used and one that is scored, with the words in which a message speaks of them."""
+
+    used: TaskPart
+    scored: TaskPart
+    split: Split
+    verb: str
+
+    @property
+    def own(self) -> bool:
+        """Whether both are splits of one task, from one publisher."""
+        return (self.used.task, self.used.source) == (self.scored.task, self.scored.source)
+
+    @property
+    def leaks(self) -> str:
+        return f"{self.verb} leaks into the test set of '{self.scored.task}'"
+
+    @property
+    def items(self) -> str:
+        """What the items that are used are called."""
+        return "training items" if self.split == "train" else "dev items"
+
+
+@dataclass(frozen=True)
+class _Overlap:
+    """What the test items of one language have in common with what is used."""
+
+    language: str
+    repeated: Keys
+    """Of test items that recur whole."""
+    tested: Keys
+    """Of all test items, where both sides are items of one format."""
+    partly: int
+    """Test items that share a long run of words, or half of their words."""
+    items: int
+    """Test items whose words were compared."""
+
+
+def _verb(split: Split, task: str) -> str:
+    return f"training on '{task}'" if split == "train" else f"choosing by the dev data of '{task}'"
+
+
+def _split(name: str) -> Split:
+    assert name in get_args(Split)
+    return name  # type: ignore[return-value]  # as asserted
+
+
+def _fetched(spec: TaskSpec, source: str, language: str, split: Split) -> bool:
+    """Whether a split is here after an attempt to download it; why it is not is told by whatever needs to read it."""
+    with suppress(AdapterxError, OSError):
+        data.fetch(spec, source, language, split)
+    return data.at_hand(spec, source, language, split)
+
+
+def _there(spec: TaskSpec, part: TaskPart, language: str, split: Split) -> bool:
+    """Whether the files of a split in a language lie here and hold something."""
+    try:
+        here = data.at_hand(spec, part.source, language, split)
+        return here and (language in part.languages or data.known_size(spec, part.source, language, split) != 0)
+    except OSError:
+        return False
+
+
+def _hub_parts(spec: TaskSpec, split: Split) -> dict[tuple[str, str, str], HubRows]:
+    """What a split reads on the Hub: dataset, configuration and split there."""
+    found = {}
+    for source in (one for one in spec.sources.values() if isinstance(one, Hub)):
+        for language in spec.languages:
+            if (rows := source.rows(language, split)) is not None:
+                code = source.codes.get(language, language)
+                names_ = (source.dataset, rows.config or source.config, rows.split)
+                dataset, config, part = (one.replace("{language}", code) for one in names_)
+                found[dataset, config, part] = rows
+    return found
+
+
+def _overlap(one: HubRows, other: HubRows) -> bool:
+    """Whether two choices of rows of the same files may share some: all but different remainders of one fold."""
+    if one.fold is None or other.fold is None or one.fold.of != other.fold.of:
+        return True
+    return bool({*one.fold.keep} & {*other.fold.keep})
+
+
+def _leak(pair: _Pair, found: _Overlap) -> str | None:
+    """Why a language's test items forbid the pair: no long one may recur, but for a few of a task's own."""
+    long, all_long = int((found.repeated & 1).sum()), int((found.tested & 1).sum())
+    most = OWN_SHARE * all_long if pair.own else 0
+    if len(found.repeated) > ANY_SHARE * len(found.tested) or long > most:
+        return f"{pair.leaks}: {_whole(pair, found)}"
+    if not pair.own and found.partly > ANY_SHARE * found.items:
+        return f"{pair.leaks}: {_part(pair, found)}"
+    return None
+
+
+def _let_pass(pair: _Pair, overlaps: Sequence[_Overlap]) -> Iterator[str]:
+    """What is shared but too little to forbid a pair, told of the language with most of it."""
+    if whole := [one for one in overlaps if len(one.repeated)]:
+        worst = max(whole, key=lambda one: len(one.repeated))
+        long = int((worst.repeated & 1).sum())
+        yield f"{_whole(pair, worst)}, {long} of them longer than {LONG} bytes{_others(whole)}; that few are let pass"
+    if part := [one for one in overlaps if one.partly]:
+        worst = max(part, key=lambda one: one.partly)
+        yield f"{_part(pair, worst)}{_others(part)}; that {'is' if pair.own else 'few are'} let pass"
+
+
+def _whole(pair: _Pair, found: _Overlap) -> str:
+    return (
+        f"{len(found.repeated):,} of the {len(found.tested):,} test items of '{pair.scored.task}' in {found.language}"
+        f" are also {pair.items} of '{pair.used.task}'"
+    )
+
+
+def _part(pair: _Pair, found: _Overlap) -> str:
+    return (
+        f"{found.partly:,} of the {found.items:,} test items of '{pair.scored.task}' in {found.language} have half of"
+        f" their words, or {RUN} in a row, in {pair.items} of '{pair.used.task}'"
+    )
+
+
+def _others(overlaps: Sequence[_Overlap]) -> str:
+    more = len(overlaps) - 1
+    return f" (no more in {more} other language{'s' if more > 1 else ''})" if more else ""
+
+
+def _save(path: Path, found: Keys) -> None:
+    with path.open("wb") as stream:
+        np.save(stream, found, allow_pickle=False)
