@@ -13,6 +13,7 @@ from adapterx.engine.cell import Pool
 from adapterx.engine.evaluate import LanguagePredictions
 from adapterx.engine.retrieve import Vectors, mined, rankings
 from adapterx.engine.search import Similarity
+from adapterx.limits import Limit
 from adapterx.methods.pooling import Pooling
 from adapterx.plan.stage import Search
 from adapterx.store import JSON
@@ -39,7 +40,7 @@ def search(
     asked: Search,
     spec: TaskSpec,
     pools: Mapping[str, Sequence[Pool]],
-    limit: int | None,
+    limit: Limit | None,
     embed: Embed,
     device: torch.device,
 ) -> list[Found]:
@@ -48,7 +49,7 @@ def search(
     Args:
         cells: how many there are.
         pools: by split, one language each; those of dev too where pairs are mined.
-        limit: queries of each language to rank candidates for, if not all of a pool.
+        limit: the queries of each language to rank candidates for, if not all of a pool.
         embed: turns texts into vectors; asked for as many cells at once as fit.
         device: where vectors are compared.
     """
@@ -68,7 +69,7 @@ def _found(
     spec: TaskSpec,
     pools: Sequence[Pool],
     vectors: Sequence[Vectors],
-    limit: int | None,
+    limit: Limit | None,
     device: torch.device,
 ) -> Found:
     similarity = Similarity(asked.similarity == "margin", asked.neighbours or 1)
