@@ -333,5 +333,3 @@ def test_text_is_of_training_items_in_every_language() -> None:
     assert load(spec, "embedded", "en", "train", Limit(5, "first")) == load(spec, "embedded", "en", "train")[:5]
     german = load(spec, "embedded", "de", "train", Limit(5, "first"))
     assert load(spec, "embedded", "en", "train", Limit(5, "first")) != german
-        spec, "embedded", "de", "train", Limit(5, "first")
-    )
