@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-import numpy as np
 import torch
 
 from adapterx.engine.cell import Pool
@@ -17,6 +16,7 @@ from adapterx.limits import Limit
 from adapterx.methods.pooling import Pooling
 from adapterx.plan.stage import Search
 from adapterx.store import JSON
+from adapterx.tasks import constancy
 from adapterx.tasks.spec import TaskSpec
 
 BYTES = 4_000_000_000
@@ -86,11 +86,12 @@ def _found(
 
 
 def collapse(predictions: Sequence[LanguagePredictions]) -> str | None:
-    """Why these rankings are no result, if they are none: one candidate nearest to all queries of each language."""
-    for language in predictions:
-        if not language.prediction or isinstance(language.prediction[0], str):
-            return None
-        nearest = np.unique([ranking[0] for ranking in language.prediction])
-        if len(nearest) > 1 or len(language.prediction) == 1:
-            return None
-    return "finds the same candidate for every query of a language" if predictions else None
+    """Why these rankings are no result, if they are none: one candidate nearest to all queries in each language.
+
+    Mined pairs are one, be they none.
+    """
+    languages = [one.language for one in predictions]
+    rankings = [one for one in predictions if one.ids and not isinstance(one.prediction[0], str)]
+    return constancy.collapsed(
+        {one.language: constancy.of_rankings(one.ids, one.gold, one.prediction, languages) for one in rankings}
+    )

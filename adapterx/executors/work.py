@@ -27,7 +27,7 @@ from adapterx.engine.masking import Vocabulary
 from adapterx.engine.predict import TrainedCell, embed
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import Outcome, Progress, train
-from adapterx.executors import plain, search, tuning, weights
+from adapterx.executors import noted, plain, search, tuning, weights
 from adapterx.executors.data import Data
 from adapterx.executors.device import Machine, free_memory
 from adapterx.executors.provenance import gpu, peak_memory, surroundings
@@ -127,8 +127,12 @@ class Worker:
         cells: list[TrainingCell] = []
         places: list[range] = []
         races: list[Race | None] = []
+        of_data: dict[str, Mapping[str, JSON]] = {}
         for stage in stages:
             own, race = self._candidates(stage, current.loaded, len(cells))
+            assert isinstance(stage.work, Training)
+            of_data[stage.id] = noted.of_training(own[0], stage.work.tasks)
+            noted.tell(of_data[stage.id].get("remarks"))
             places.append(range(len(cells), len(cells) + len(own)))
             races.append(race)
             cells += own
@@ -142,7 +146,7 @@ class Worker:
             )
         for stage, span, race in zip(stages, places, races, strict=True):
             chosen = tuning.choose([outcomes[place] for place in span], race)
-            self._commit_training(stage, chosen, len(cells))
+            self._commit_training(stage, chosen, len(cells), of_data[stage.id])
         self.checkpoints.forget(self._stored)
 
     def _candidates(self, stage: Stage, loaded: LoadedBackbone, start: int) -> tuple[list[TrainingCell], Race | None]:
@@ -208,7 +212,7 @@ class Worker:
         length = work.train.max_length
         return self.data.pools(part, split, limit, loaded.tokenizer, loaded.tokenizer_key, length)
 
-    def _commit_training(self, stage: Stage, chosen: Chosen, together: int) -> None:
+    def _commit_training(self, stage: Stage, chosen: Chosen, together: int, of_data: Mapping[str, JSON]) -> None:
         assert isinstance(stage.work, Training)
         outcome, state = chosen.outcome, chosen.outcome.state
         more: dict[str, JSON] = {
@@ -223,6 +227,7 @@ class Worker:
             "final_loss": state.losses[-1][0] if state.losses else None,
             "best_step": state.best.step if state.best else None,
             "best_dev": state.best.score if state.best else None,
+            **of_data,
         }
         if stage.work.train.prune is not None:
             result |= tuning.record(chosen)
