@@ -127,7 +127,6 @@ def _result(
         return CellResult(planned.cell, "failed", str(error), None)
     except OSError as error:
         return CellResult(planned.cell, "failed", worded(error, store.root), None)
-    scores = predictions.read(path)
     if status == "done":
         answers = {name: items.answers for name, items in scores.languages.items() if items.answers is not None}
         if why := collapsed(answers):  # earlier versions looked less closely when they stored it
