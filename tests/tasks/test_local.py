@@ -7,11 +7,8 @@ from typing import Any
 
 import pytest
 
-<<<<<<< HEAD
 from adapterx import places
-=======
 from adapterx.limits import Limit
->>>>>>> a3bfbee (Keep a seeded sample where there is a limit: sorted files give all labels, and languages the same items)
 from adapterx.tasks.data import fingerprint, load, sizes, stream
 from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample, TextExample
 from adapterx.tasks.sources.errors import DataError, MissingData
