@@ -8,8 +8,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
+from adapterx.limits import Limit, Sample
 from adapterx.places import expanded
 
 if TYPE_CHECKING:
@@ -76,6 +77,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     scoring = parser.add_argument_group("scoring of the result beside each adapter that has a head")
     scoring.add_argument("--task", help="the task whose test items are scored (default: that of --train, if any)")
     scoring.add_argument("--limit", type=_positive, metavar="N", help="test items per language (default: all)")
+    parser.add_argument(
+        "--sample",
+        choices=get_args(Sample),
+        default="random",
+        help="which items --limit, --limit-train and tuned weights take: a random sample, the same in every language"
+        " (default), or the first of the data",
+    )
 
 
 def mistake(args: argparse.Namespace) -> str | None:
@@ -116,14 +124,15 @@ def run(args: argparse.Namespace, console: Console) -> None:
         sys.stderr.write(f"{remark}\n")
     if bench is not None:
         if args.weights == "tuned":
-            merging, tried = bench.tuned(_merging(args, parts), task, args.dev_languages or ("en",), args.seed)
+            languages = args.dev_languages or ("en",)
+            merging, tried = bench.tuned(_merging(args, parts), task, languages, args.seed, args.sample)
             console.print(_trials(tried))
             result = fuse.merged(parts, merging, args.seed)
         if asked is not None:
             result = bench.trained(result, asked, _teller(sys.stderr.write))
     fuse.write(parts, result, layout, args.out)
     if bench is not None:
-        _tell(bench.scores(result, name, task, args.limit), console)
+        _tell(bench.scores(result, name, task, Limit.of(args.limit, args.sample)), console)
     sys.stdout.write(f"{args.out}\n")
 
 
@@ -150,7 +159,7 @@ def _asked(args: argparse.Namespace, parts: Parts) -> Asked:
     from adapterx.recipe import Train
 
     given = {name: getattr(args, name) for name in ("steps", "learning_rate", "batch_size")}
-    given = {"limit": args.limit_train, "max_length": parts.max_length, **given}
+    given = {"limit": args.limit_train, "sample": args.sample, "max_length": parts.max_length, **given}
     settings = Train.model_validate({name: value for name, value in given.items() if value is not None})
     return Asked(args.train, args.train_languages or ("en",), settings.phase("target", "", ""), args.seed)
 

@@ -17,6 +17,7 @@ from adapterx.engine.cell import Pool
 from adapterx.engine.predict import Scores, TrainedCell, predict
 from adapterx.engine.prefix import PrefixCache
 from adapterx.methods.head import Head
+from adapterx.tasks import constancy
 from adapterx.tasks.metrics import Metric
 
 
@@ -70,24 +71,16 @@ def score(metric: Metric, language: LanguagePredictions) -> float:
 
 
 def collapse(predictions: Sequence[LanguagePredictions], labels: Sequence[str]) -> str | None:
-    """Why these predictions are no result, if they are none: one label per language, though the gold labels differ.
-
-    Where answers are texts: one text, though the right ones differ.
+    """Why these predictions are no result, if they are none: one answer to everything in each language in which several
+    are right.
     """
-    answers = set()
-    for language in predictions:
-        said = _distinct(language.prediction)
-        if len(said) > 1 or len(_distinct(language.gold)) == 1:
-            return None
-        answers.add(said[0] if isinstance(said[0], str) else labels[said[0]])
-    return f"answers {' or '.join(map(repr, sorted(answers)))} to everything of a language" if answers else None
+    return constancy.collapsed({one.language: _answers(one, labels) for one in predictions if one.ids})
 
 
-def _distinct(items: Sequence[Any]) -> list[Any]:
-    """The labels, or texts, that stand among the items."""
-    if isinstance(items[0], np.ndarray):
-        return list(np.unique(np.concatenate(items)).tolist())
-    return sorted(set(items))
+def _answers(language: LanguagePredictions, labels: Sequence[str]) -> constancy.Answers:
+    if isinstance(language.prediction[0], str):
+        return constancy.of_texts(language.gold, language.prediction)
+    return constancy.of_labels(language.gold, language.prediction, labels)
 
 
 def write_parquet(

@@ -14,6 +14,7 @@ from torch import Tensor
 from adapterx.engine.cell import Pool
 from adapterx.engine.evaluate import LanguagePredictions
 from adapterx.engine.search import Integers, Pairs, Ranking, Similarity, mine, normalised, rank, threshold
+from adapterx.limits import Limit
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.examples import CANDIDATE
 from adapterx.tasks.spec import Pool as Among
@@ -56,6 +57,10 @@ class _Side:
         bounds = self.data.example_labels
         return [self.data.labels[bounds[number] : bounds[number + 1]] for number in self.queries.tolist()]
 
+    def asking(self, limit: Limit | None) -> list[int]:
+        """Which of the queries ask: their numbers, ascending."""
+        return list(range(len(self.queries))) if limit is None else limit.places(self.ids)
+
     def of(self, numbers: Integers) -> Tensor:
         """The vectors of some of the texts; of neighbours no copy, as candidates mostly are."""
         if len(numbers) and numbers[-1] - numbers[0] == len(numbers) - 1:
@@ -74,7 +79,7 @@ def rankings(
     among: Among,
     similarity: Similarity,
     device: torch.device,
-    limit: int | None = None,
+    limit: Limit | None = None,
 ) -> list[LanguagePredictions]:
     """What the queries of each language find.
 
@@ -85,20 +90,18 @@ def rankings(
 
     Args:
         vectors: of each pool (n, d), which this brings to length 1.
-        limit: how many queries of each language ask; the others only say what is relevant to those of the same id.
+        limit: the queries of each language that ask; the others only say what is relevant to those of the same id.
     """
     sides = [_side(pool, own, device) for pool, own in zip(pools, vectors, strict=True)]
     if among == "own":
-        return [_ranked(side, [(side, "", side.relevant[:limit])], similarity) for side in sides]
+        return [_ranked(side, [(side, "", side.relevant)], side.asking(limit), similarity) for side in sides]
     if among == "each":
         asked = [(side, other) for side in sides for other in sides if other is not side]
         found = {
-            side.language: [
-                (other, f"@{other.language}", _same(side, other)[:limit]) for one, other in asked if one is side
-            ]
+            side.language: [(other, f"@{other.language}", _same(side, other)) for one, other in asked if one is side]
             for side in sides
         }
-        return [_ranked(side, found[side.language], similarity) for side in sides]
+        return [_ranked(side, found[side.language], side.asking(limit), similarity) for side in sides]
     return list(_together(sides, similarity, limit))
 
 
@@ -108,7 +111,7 @@ def _same(side: _Side, other: _Side) -> list[Integers]:
     return [known.get(id, np.zeros(0, np.int64)) for id in side.ids]
 
 
-def _together(sides: Sequence[_Side], similarity: Similarity, limit: int | None) -> Iterator[LanguagePredictions]:
+def _together(sides: Sequence[_Side], similarity: Similarity, limit: Limit | None) -> Iterator[LanguagePredictions]:
     """Every language's queries among the candidates of all."""
     candidates = torch.cat([side.of(side.candidates) for side in sides])
     starts = np.cumsum([0, *(len(side.candidates) for side in sides)])
@@ -116,21 +119,31 @@ def _together(sides: Sequence[_Side], similarity: Similarity, limit: int | None)
         per_language = [
             [places + start for places in _same(side, other)] for other, start in zip(sides, starts, strict=False)
         ]
-        relevant = [np.concatenate(parts) for parts in zip(*per_language, strict=True)][:limit]
-        found = rank(side.of(side.queries[:limit]), candidates, relevant, similarity)
-        yield _predictions(side.language, [(side.ids[:limit], relevant, found)])
+        asking = side.asking(limit)
+        every = [np.concatenate(parts) for parts in zip(*per_language, strict=True)]
+        relevant = [every[number] for number in asking]
+        found = rank(side.of(side.queries[asking]), candidates, relevant, similarity)
+        yield _predictions(side.language, [([side.ids[number] for number in asking], relevant, found)])
 
 
 def _ranked(
-    side: _Side, others: Sequence[tuple[_Side, str, list[Integers]]], similarity: Similarity
+    side: _Side,
+    others: Sequence[tuple[_Side, str, list[Integers]]],
+    asking: Sequence[int],
+    similarity: Similarity,
 ) -> LanguagePredictions:
-    """The queries of a language among the candidates of others, one after another."""
+    """The queries of a language that ask, among the candidates of others, one after another.
+
+    Args:
+        others: each with the mark that its answers bear, and of every query of the language what is relevant there.
+    """
     parts = []
     for other, mark, relevant in others:
-        asking = np.array([number for number, places in enumerate(relevant) if len(places)], dtype=np.int64)
-        wanted = [relevant[number] for number in asking.tolist()]
-        found = rank(side.of(side.queries[asking]), other.of(other.candidates), wanted, similarity)
-        parts.append(([f"{side.ids[number]}{mark}" for number in asking.tolist()], wanted, found))
+        able = [number for number in asking if len(relevant[number])]
+        wanted = [relevant[number] for number in able]
+        texts = side.of(side.queries[np.array(able, dtype=np.int64)])
+        found = rank(texts, other.of(other.candidates), wanted, similarity)
+        parts.append(([f"{side.ids[number]}{mark}" for number in able], wanted, found))
     return _predictions(side.language, parts)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adapterx.engine.cell import Pool
+from adapterx.limits import Limit
 from adapterx.plan import TaskPart
 from adapterx.tasks import data as catalog
 from adapterx.tasks.encoded import Encoded
@@ -25,7 +26,7 @@ class _Asked:
     part: TaskPart
     language: str
     split: str
-    limit: int | None
+    limit: Limit | None
     tokenizer: str
     max_length: int
 
@@ -47,7 +48,7 @@ class Data:
         self._encoded: dict[str, Encoded] = {}
 
     def pools(
-        self, part: TaskPart, split: str, limit: int | None, tokenizer: Any, key: str, max_length: int
+        self, part: TaskPart, split: str, limit: Limit | None, tokenizer: Any, key: str, max_length: int
     ) -> tuple[Pool, ...]:
         """One pool per language of the part. `key` names the tokenizer: equal keys, equal tokens.
 

@@ -121,7 +121,7 @@ def _written(one: _Evaluated, directory: Path, *, partial: bool) -> Exported:
     slug, task = one.cell.slug, one.task
     if one.limit is not None:
         raise ExportError(
-            f"{slug} was evaluated on the first {one.limit:,} items of each language, and XTREME scores all of them:"
+            f"{slug} was evaluated on {one.limit:,} items of each language, and XTREME scores all of them:"
             " run the recipe with evaluate.limit=null"
         )
     labels, by_language = _read(one.path)

@@ -23,6 +23,7 @@ from adapterx.executors.fuse import FuseError, Parts, Whole, merged
 from adapterx.formats.adapter import PortableAdapter, PortableHead
 from adapterx.formats.errors import FormatError
 from adapterx.formats.fused import PortableFusion
+from adapterx.limits import Limit, Sample
 from adapterx.methods import merge_weights
 from adapterx.methods.head import Head
 from adapterx.methods.merge_weights import Trial, Vector
@@ -143,11 +144,12 @@ class Bench:
             raise FuseError(str(refusal)) from None
 
     def tuned(
-        self, merging: Merging, task: str, languages: tuple[str, ...], seed: int
+        self, merging: Merging, task: str, languages: tuple[str, ...], seed: int, sample: Sample = "random"
     ) -> tuple[Merging, tuple[Trial, ...]]:
         """The weights with which the merged adapter and head are best on the task's dev items, and all that were tried.
 
-        `methods.merge_weights` says which those are. The mean over the languages decides, of DEV_ITEMS items each.
+        `methods.merge_weights` says which those are. The mean over the languages decides, of DEV_ITEMS items each,
+        which `sample` chooses.
         Raises FuseError where the parts have no heads of one task, or the task no dev items in these languages.
         """
         first = merged(self.parts, merging, seed).head
@@ -158,7 +160,7 @@ class Bench:
             asked = self.facts.part(task, None, languages, ("dev",))
         except Refusal as refusal:
             raise FuseError(str(refusal)) from None
-        judged = TaskData(head, self.data.metrics(asked)[0], (), self._pools(asked, "dev", DEV_ITEMS))
+        judged = TaskData(head, self.data.metrics(asked)[0], (), self._pools(asked, "dev", Limit(DEV_ITEMS, sample)))
 
         def scored(vector: Vector) -> tuple[float, ...]:
             whole = merged(self.parts, replace(merging, weights=tuple(map(float, vector))), seed)
@@ -204,16 +206,16 @@ class Bench:
             lower=start.slots[:-1],
         )
 
-    def _pools(self, part: TaskPart, split: str, limit: int | None) -> tuple[Pool, ...]:
+    def _pools(self, part: TaskPart, split: str, limit: Limit | None) -> tuple[Pool, ...]:
         loaded = self._loaded
         return self.data.pools(part, split, limit, loaded.tokenizer, loaded.tokenizer_key, self.parts.max_length)
 
-    def scores(self, result: Whole, name: str, task: str, limit: int | None) -> Scores:
+    def scores(self, result: Whole, name: str, task: str, limit: Limit | None) -> Scores:
         """The task's first metric on its test items, of the result and of every part with a head for it.
 
         Args:
             name: what the result is called.
-            limit: test items per language.
+            limit: which test items of each language; all where None.
         """
         asked = self._to_score(task)
         labels = [part.label for part in self.parts.parts]

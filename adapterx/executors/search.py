@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-import numpy as np
 import torch
 
 from adapterx.engine.cell import Pool
 from adapterx.engine.evaluate import LanguagePredictions
 from adapterx.engine.retrieve import Vectors, mined, rankings
 from adapterx.engine.search import Similarity
+from adapterx.limits import Limit
 from adapterx.methods.pooling import Pooling
 from adapterx.plan.stage import Search
 from adapterx.store import JSON
+from adapterx.tasks import constancy
 from adapterx.tasks.spec import TaskSpec
 
 BYTES = 4_000_000_000
@@ -39,7 +40,7 @@ def search(
     asked: Search,
     spec: TaskSpec,
     pools: Mapping[str, Sequence[Pool]],
-    limit: int | None,
+    limit: Limit | None,
     embed: Embed,
     device: torch.device,
 ) -> list[Found]:
@@ -48,7 +49,7 @@ def search(
     Args:
         cells: how many there are.
         pools: by split, one language each; those of dev too where pairs are mined.
-        limit: queries of each language to rank candidates for, if not all of a pool.
+        limit: the queries of each language to rank candidates for, if not all of a pool.
         embed: turns texts into vectors; asked for as many cells at once as fit.
         device: where vectors are compared.
     """
@@ -68,7 +69,7 @@ def _found(
     spec: TaskSpec,
     pools: Sequence[Pool],
     vectors: Sequence[Vectors],
-    limit: int | None,
+    limit: Limit | None,
     device: torch.device,
 ) -> Found:
     similarity = Similarity(asked.similarity == "margin", asked.neighbours or 1)
@@ -85,11 +86,12 @@ def _found(
 
 
 def collapse(predictions: Sequence[LanguagePredictions]) -> str | None:
-    """Why these rankings are no result, if they are none: one candidate nearest to all queries of each language."""
-    for language in predictions:
-        if not language.prediction or isinstance(language.prediction[0], str):
-            return None
-        nearest = np.unique([ranking[0] for ranking in language.prediction])
-        if len(nearest) > 1 or len(language.prediction) == 1:
-            return None
-    return "finds the same candidate for every query of a language" if predictions else None
+    """Why these rankings are no result, if they are none: one candidate nearest to all queries in each language.
+
+    Mined pairs are one, be they none.
+    """
+    languages = [one.language for one in predictions]
+    rankings = [one for one in predictions if one.ids and not isinstance(one.prediction[0], str)]
+    return constancy.collapsed(
+        {one.language: constancy.of_rankings(one.ids, one.gold, one.prediction, languages) for one in rankings}
+    )

@@ -27,11 +27,12 @@ from adapterx.engine.masking import Vocabulary
 from adapterx.engine.predict import TrainedCell, embed
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import Outcome, Progress, train
-from adapterx.executors import plain, search, tuning, weights
+from adapterx.executors import noted, plain, search, tuning, weights
 from adapterx.executors.data import Data
 from adapterx.executors.device import Machine, free_memory
 from adapterx.executors.provenance import gpu, peak_memory, surroundings
 from adapterx.executors.tuning import Chosen
+from adapterx.limits import Limit
 from adapterx.methods.config import Full
 from adapterx.methods.head import Head
 from adapterx.methods.merging import Merging, merge
@@ -126,8 +127,12 @@ class Worker:
         cells: list[TrainingCell] = []
         places: list[range] = []
         races: list[Race | None] = []
+        of_data: dict[str, Mapping[str, JSON]] = {}
         for stage in stages:
             own, race = self._candidates(stage, current.loaded, len(cells))
+            assert isinstance(stage.work, Training)
+            of_data[stage.id] = noted.of_training(own[0], stage.work.tasks)
+            noted.tell(of_data[stage.id].get("remarks"))
             places.append(range(len(cells), len(cells) + len(own)))
             races.append(race)
             cells += own
@@ -141,7 +146,7 @@ class Worker:
             )
         for stage, span, race in zip(stages, places, races, strict=True):
             chosen = tuning.choose([outcomes[place] for place in span], race)
-            self._commit_training(stage, chosen, len(cells))
+            self._commit_training(stage, chosen, len(cells), of_data[stage.id])
         self.checkpoints.forget(self._stored)
 
     def _candidates(self, stage: Stage, loaded: LoadedBackbone, start: int) -> tuple[list[TrainingCell], Race | None]:
@@ -196,18 +201,18 @@ class Worker:
             head=head,
             metric=None if text else self.data.metrics(part)[0],
             train=self._tokenised(part, work, loaded, "train", work.train.limit),
-            dev=self._tokenised(part, work, loaded, "dev", stopping.limit) if stopping else (),
+            dev=self._tokenised(part, work, loaded, "dev", stopping.looked_at) if stopping else (),
             vocabulary=_vocabulary(loaded.tokenizer) if text else None,
             initial=initial,
         )
 
     def _tokenised(
-        self, part: TaskPart, work: Training, loaded: LoadedBackbone, split: str, limit: int | None
+        self, part: TaskPart, work: Training, loaded: LoadedBackbone, split: str, limit: Limit | None
     ) -> tuple[Pool, ...]:
         length = work.train.max_length
         return self.data.pools(part, split, limit, loaded.tokenizer, loaded.tokenizer_key, length)
 
-    def _commit_training(self, stage: Stage, chosen: Chosen, together: int) -> None:
+    def _commit_training(self, stage: Stage, chosen: Chosen, together: int, of_data: Mapping[str, JSON]) -> None:
         assert isinstance(stage.work, Training)
         outcome, state = chosen.outcome, chosen.outcome.state
         more: dict[str, JSON] = {
@@ -222,6 +227,7 @@ class Worker:
             "final_loss": state.losses[-1][0] if state.losses else None,
             "best_step": state.best.step if state.best else None,
             "best_dev": state.best.score if state.best else None,
+            **of_data,
         }
         if stage.work.train.prune is not None:
             result |= tuning.record(chosen)
@@ -279,7 +285,7 @@ class Worker:
         tested = [self.plan.stages[stage.inputs[0]] if stage.inputs else None for stage in stages]
         cells = [_bare(stage) if one is None else self.trained(one) for stage, one in zip(stages, tested, strict=True)]
         spec, tokenizer, key = self.data.spec(work.task.task), current.loaded.tokenizer, current.loaded.tokenizer_key
-        # Where languages are searched for each other's, the queries past the limit still say what is relevant.
+        # Where languages are searched for each other's, queries that do not ask still say what is relevant.
         limit = work.limit if spec.pool == "own" else None
         pools: dict[str, Sequence[Pool]] = {
             split: self.data.pools(
@@ -385,12 +391,12 @@ class Worker:
             for id, slot, parts in zip(stage.inputs, slots, work.member_dev, strict=True):
                 member = self.plan.stages[id]
                 assert isinstance(member.work, Training)
-                tasks = tuple(self._judged(part, member.work, current.loaded, how.tuning_limit) for part in parts)
+                tasks = tuple(self._judged(part, member.work, current.loaded, how.tuned_on) for part in parts)
                 members.append(weights.Member(slot, _under("head.", self._tensors(member)), tasks))
             self._weighed[stage.id] = weights.choose(current.encoder, members, merging, work.seed, current.prefix)
         return self._weighed[stage.id]
 
-    def _judged(self, part: TaskPart, work: Training, loaded: LoadedBackbone, limit: int | None) -> TaskData:
+    def _judged(self, part: TaskPart, work: Training, loaded: LoadedBackbone, limit: Limit | None) -> TaskData:
         """A task with nothing but its dev set, cut as the training cut its texts."""
         dev = self._tokenised(part, work, loaded, "dev", limit)
         return TaskData(_head(part, loaded.info), self.data.metrics(part)[0], train=(), dev=dev)

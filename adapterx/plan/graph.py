@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic
 
+from adapterx.limits import Limit
 from adapterx.plan import checks, cost, lane, retrieval
 from adapterx.plan.capacity import sized
 from adapterx.plan.cells import Cell, expand
@@ -456,7 +457,7 @@ class _Builder(Generic[Task]):
         self, cell: Cell, info: BackboneInfo, max_length: int, tested: Stage | None, swapped: Mapping[str, Stage]
     ) -> Stage:
         """The evaluation of what was trained last, or of the backbone as it is."""
-        limit, target = self.recipe.evaluate.limit, self.recipe.targets[cell.target]
+        limit, target = self.recipe.evaluate.scored, self.recipe.targets[cell.target]
         part, found = self._scored(target), retrieval.search(self.facts, cell, target, info, max_length)
         lane = self._lane(cell)
         if tested is None:
@@ -485,13 +486,13 @@ class _Builder(Generic[Task]):
     def _examples(self, work: Training) -> int | None:
         return self._count(work.tasks, "train", work.train.limit)
 
-    def _count(self, parts: tuple[TaskPart, ...], split: str, limit: int | None) -> int | None:
+    def _count(self, parts: tuple[TaskPart, ...], split: str, limit: Limit | None) -> int | None:
         """Examples over all tasks and languages, None where one is unknown and unlimited."""
-        total = 0
+        total, most = 0, None if limit is None else limit.items
         for part in parts:
             for language in part.languages:
                 size = self.facts.size(part.task, part.source, language, split)
-                if size is None and limit is None:
+                if size is None and most is None:
                     return None
-                total += min(number for number in (size, limit) if number is not None)
+                total += min(number for number in (size, most) if number is not None)
         return total

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from adapterx import limits
+from adapterx.limits import Limit
 from adapterx.plan.stage import BackboneInfo, Evaluation, StageKind, TaskPart, Training
 from adapterx.recipe import (
     Adapters,
@@ -58,7 +60,7 @@ def training_settings(backbone: Backbone, info: BackboneInfo, method: Method, wo
     if work.member_dev:
         assert isinstance(work.combination, Merge)
         dev = {str(place): {part.task: _part(part) for part in of} for place, of in enumerate(work.member_dev, start=1)}
-        settings["tuning"] = {"limit": work.combination.tuning_limit, "dev": dev}
+        settings["tuning"] = {"limit": None, **_limited(work.combination.tuned_on), "dev": dev}
     if work.prefix != "exact":
         settings["prefix"] = work.prefix
     if sum(len(part.languages) for part in work.tasks) > 1:
@@ -80,22 +82,27 @@ def evaluation_settings(work: Evaluation, bare: tuple[Backbone, BackboneInfo] | 
         settings["search"] = {key: value for key, value in asdict(work.search).items() if value is not None}
     if work.prefix != "exact":
         settings["prefix"] = work.prefix
-    return settings if work.limit is None else {**settings, "limit": work.limit}
+    return {**settings, **_limited(work.limit)}
 
 
 def with_defaults(settings: Mapping[str, JSON]) -> Settings:
     """Stored settings with the defaults put back, so that two can be compared key by key."""
-    full: Settings = dict(settings)
-    method, train, backbone, sampling = (settings.get(key) for key in ("method", "train", "backbone", "sampling"))
+    full = _sampled(settings)
+    keys = ("method", "train", "backbone", "sampling", "tuning")
+    method, train, backbone, sampling, tuning = (settings.get(key) for key in keys)
     if isinstance(method, Mapping):
         full["method"] = {**_defaults_of_kind(method.get("kind"), method.get("placement")), **method}
     if isinstance(train, Mapping):
         # A setting that another one stands in for has no default.
         implied = {"epochs" if "steps" in train else None, "learning_rate" if "prune" in train else None}
         defaults = {key: value for key, value in _TRAIN_DEFAULTS.items() if key not in implied}
-        prune = train.get("prune")
-        pruned = {"prune": {"learning_rates": [], **_PRUNE_DEFAULTS, **prune}} if isinstance(prune, Mapping) else {}
-        full["train"] = {**defaults, **train, **pruned}
+        prune, stopping = train.get("prune"), train.get("early_stopping")
+        inner = {"early_stopping": _sampled(stopping)} if isinstance(stopping, Mapping) else {}
+        if isinstance(prune, Mapping):
+            inner["prune"] = {"learning_rates": [], **_PRUNE_DEFAULTS, **_sampled(prune)}
+        full["train"] = {**defaults, **_sampled(train), **inner}
+    if isinstance(tuning, Mapping):
+        full["tuning"] = _sampled(tuning)
     if isinstance(backbone, Mapping):
         full["backbone"] = {"load": Backbone.model_fields["load"].default, **backbone}
     if isinstance(sampling, Mapping):
@@ -116,7 +123,7 @@ def _transfer(work: Training) -> JSON:
     if work.combination is None:
         return work.transfer
     given = work.combination.model_dump(
-        mode="json", exclude={"kind", "learning_rate", "tuning_limit"}, exclude_defaults=True
+        mode="json", exclude={"kind", "learning_rate", "tuning_limit", "tuning_sample"}, exclude_defaults=True
     )
     if isinstance(work.combination, Merge):
         if given.get("method") in ("linear", "average"):  # what a method is merged by where none is named
@@ -127,12 +134,28 @@ def _transfer(work: Training) -> JSON:
 
 
 def _train(train: TrainSettings) -> Settings:
-    stopping = train.early_stopping
-    return {
-        **asdict(train),
-        "early_stopping": stopping.model_dump(mode="json", exclude_defaults=True) if stopping else None,
-        "prune": _without(asdict(train.prune), _PRUNE_DEFAULTS) if train.prune else None,
-    }
+    stopping, prune = train.early_stopping, train.prune
+    settings: Settings = {**asdict(train), "limit": None, **_limited(train.limit)}
+    if stopping is not None:
+        written = stopping.model_dump(mode="json", exclude={"limit", "sample"}, exclude_defaults=True)
+        settings["early_stopping"] = {**written, **_limited(stopping.looked_at)}
+    if prune is not None:
+        settings["prune"] = {**_without({**asdict(prune), "limit": None}, _PRUNE_DEFAULTS), **_limited(prune.limit)}
+    return settings
+
+
+def _limited(limit: Limit | None) -> Settings:
+    """What keeps some of the items, nothing where all are kept. First items keep the ids they had before there were
+    others; a random sample brings its version.
+    """
+    if limit is None:
+        return {}
+    return {"limit": limit.items} | ({"sample": limits.VERSION} if limit.sample == "random" else {})
+
+
+def _sampled(settings: Mapping[str, JSON]) -> Settings:
+    """Stored settings that tell which items a limit keeps, first ones too."""
+    return {**settings} if settings.get("limit") is None else {**settings, "sample": settings.get("sample", "first")}
 
 
 def _method_defaults(method: Method) -> Settings:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from adapterx.limits import Limit
 from adapterx.recipe import Backbone, Fuse, Lane, Merge, Method, Sampling, TrainSettings
 from adapterx.store import JSON
 
@@ -90,8 +91,8 @@ class Evaluation:
     """An evaluation on the test split."""
 
     task: TaskPart
-    limit: int | None
-    """Items per language; the same items in every language."""
+    limit: Limit | None
+    """Items per language; the same items in every language that shares their ids."""
     prefix: Precision = "exact"
     """How hidden states below the lowest adapter are rounded."""
     swapped: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Discriminator, Field, PositiveFloat, PositiveInt, Tag
 
+from adapterx.limits import Limit, Sample
 from adapterx.recipe.fields import Model, unique
 
 
@@ -60,13 +61,15 @@ class Prune(Model):
     """Share of the candidates that goes on from a rung, rounded up; at least one goes on, and at least one leaves."""
     limit: PositiveInt | None = None
     """Dev examples per language; all of them when null."""
+    sample: Sample = "random"
+    """Which ones a limit keeps."""
 
     def of(self, method_name: str, kind: str) -> PruneSettings:
         """What it comes to for one method; KeyError where there is no list for it."""
         rates = self.learning_rates
         if isinstance(rates, dict):
             rates = rates[method_name] if method_name in rates else rates[kind]
-        return PruneSettings(rates, self.rungs, self.keep, self.limit)
+        return PruneSettings(rates, self.rungs, self.keep, Limit.of(self.limit, self.sample))
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ class PruneSettings:
     learning_rates: tuple[float, ...]
     rungs: tuple[float, ...]
     keep: float
-    limit: int | None
+    limit: Limit | None
+    """Of the dev examples."""
 
     @property
     def going_on(self) -> tuple[int, ...]:

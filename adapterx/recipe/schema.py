@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from adapterx.limits import Limit, Sample
 from adapterx.recipe.fields import Languages, Model, Name, Seeds, Strings, shorthand
 from adapterx.recipe.methods import Method
 from adapterx.recipe.retrieval import Retrieval
@@ -188,9 +189,16 @@ class Evaluate(Model):
     """How targets are evaluated."""
 
     limit: PositiveInt | None = None
-    """Test items per language, the same items in every language; all of them when null."""
+    """Test items per language, the same items in every language that shares their ids; all of them when null."""
+    sample: Sample = "random"
+    """Which items a limit keeps: a random sample, the same for all cells; or the first of the data."""
     bootstrap: Annotated[int, Field(ge=100)] = 2000
     """Resamples behind each interval of the report."""
+
+    @property
+    def scored(self) -> Limit | None:
+        """Which of the test items are scored; None for all."""
+        return Limit.of(self.limit, self.sample)
 
 
 class PrefixCache(Model):

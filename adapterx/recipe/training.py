@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from adapterx.limits import Limit, Sample
 from adapterx.recipe.fields import Model
 from adapterx.recipe.prune import Prune, PruneSettings
 
@@ -42,6 +43,13 @@ class EarlyStopping(Model):
     """Looks without improvement after which training stops."""
     limit: PositiveInt | None = None
     """Dev examples per language; all of them when null."""
+    sample: Sample = "random"
+    """Which ones a limit keeps."""
+
+    @property
+    def looked_at(self) -> Limit | None:
+        """Which of the dev examples are read; None for all."""
+        return Limit.of(self.limit, self.sample)
 
 
 class TrainFields(Model):
@@ -68,6 +76,9 @@ class TrainFields(Model):
     """Tokens per sequence, special tokens included; longer ones are truncated."""
     limit: PositiveInt | None = None
     """Training examples per task and language; all of them when null."""
+    sample: Sample = "random"
+    """Which examples a limit keeps: a random sample, the same in every language that shares the ids and for every seed;
+    or the first of the data."""
     early_stopping: EarlyStopping | None = None
     """Choose the step by the dev set; null trains to the end."""
     prune: Prune | None = None
@@ -126,6 +137,7 @@ class Train(TrainFields):
             chosen["learning_rate"] = DEFAULT_LEARNING_RATE
         elif isinstance(rates, dict):
             chosen["learning_rate"] = rates[method_name] if method_name in rates else rates[kind]
+        chosen["limit"] = Limit.of(chosen["limit"], chosen.pop("sample"))
         return TrainSettings(**chosen)
 
 
@@ -141,7 +153,7 @@ class TrainSettings:
     weight_decay: float
     max_grad_norm: float
     max_length: int
-    limit: int | None
+    limit: Limit | None
     early_stopping: EarlyStopping | None
     prune: PruneSettings | None
 

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, PositiveFloat, PositiveInt, Tag, model_validator
 
+from adapterx.limits import Limit, Sample
 from adapterx.recipe.fields import Model
 
 _SPARSE = ("ties", "dare_linear", "dare_ties")
@@ -67,14 +68,22 @@ class Merge(Model):
     """Share of the entries that ties and dare_* keep."""
     tuning_limit: PositiveInt | None = 200
     """Dev examples per task and language on which `weights: tuned` decides; all of them when null."""
+    tuning_sample: Sample = "random"
+    """Which ones the limit keeps."""
     several: ClassVar[bool] = True
+
+    @property
+    def tuned_on(self) -> Limit | None:
+        """Which of the dev examples decide; None for all."""
+        return Limit.of(self.tuning_limit, self.tuning_sample)
 
     @model_validator(mode="after")
     def _limit_of_something(self) -> Self:
         if self.density != type(self).model_fields["density"].default and self.method not in _SPARSE:
             raise ValueError(f"gives density, which only {', '.join(_SPARSE)} read")
-        if self.tuning_limit != type(self).model_fields["tuning_limit"].default and self.weights != "tuned":
-            raise ValueError("gives tuning_limit, which only `weights: tuned` reads")
+        for name in ("tuning_limit", "tuning_sample"):
+            if getattr(self, name) != type(self).model_fields[name].default and self.weights != "tuned":
+                raise ValueError(f"gives {name}, which only `weights: tuned` reads")
         return self
 
 

@@ -17,6 +17,7 @@ from adapterx.report.facts import nonsense
 from adapterx.report.predictions import Predictions
 from adapterx.report.run import PlannedCell, Run, StageRef, read
 from adapterx.store import JSON, DamagedFile, Record, Store
+from adapterx.tasks.constancy import collapsed
 
 Status = Literal[
     "done", "collapsed", "diverged", "failed", "out-of-memory", "out-of-disk", "blocked", "missing", "refused"
@@ -119,13 +120,18 @@ def _result(
         return CellResult(planned.cell, status, message, None)
     try:
         path = store.read(stages[planned.stages[-1]], PREDICTIONS)
-        return CellResult(planned.cell, status, message, predictions.read(path))
+        scores = predictions.read(path)
     except DamagedFile as error:
         return CellResult(planned.cell, "missing", str(error), None)
     except predictions.UnreadablePredictions as error:
         return CellResult(planned.cell, "failed", str(error), None)
     except OSError as error:
         return CellResult(planned.cell, "failed", worded(error, store.root), None)
+    if status == "done":
+        answers = {name: items.answers for name, items in scores.languages.items() if items.answers is not None}
+        if why := collapsed(answers):  # earlier versions looked less closely when they stored it
+            status, message = "collapsed", why
+    return CellResult(planned.cell, status, message, scores)
 
 
 def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record]) -> tuple[Status, str]:

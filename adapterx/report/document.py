@@ -24,6 +24,8 @@ class Document:
     question: str
     answer: str
     scope: str
+    remarks: tuple[tuple[str, str], ...]
+    """What to know before trusting a score: about what, and what."""
     gap_figure: Figure | None
     changes: Table | None
     gaps: Table | None
@@ -60,6 +62,7 @@ def document(analysis: Analysis) -> Document:
         question=wording.question(analysis),
         answer=wording.answer(analysis),
         scope=wording.scope(analysis),
+        remarks=tuple((one.about, one.text) for one in analysis.remarks),
         gap_figure=gap_figure(analysis),
         changes=tables.changes(analysis),
         gaps=tables.gaps(analysis),

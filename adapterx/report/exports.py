@@ -12,13 +12,15 @@ from adapterx.report import merge_weights, tuning, xtreme_table
 from adapterx.report.analysis import Analysis
 from adapterx.report.document import Document
 from adapterx.report.gaps import Change, transfer
+from adapterx.report.learning import Judgement
 from adapterx.report.scores import Setting, Summary
 from adapterx.report.statistics import LEVEL, SEED, Missing, Quantity
-from adapterx.report.table import markdown
+from adapterx.report.table import escape, markdown
 from adapterx.store import JSON
 
 PLACE = ("backbone", "method", "intermediate", "transfer", "target", "seed")
-COLUMNS = (*PLACE, "status", "language", "trained_in", "metric", "value", "low", "high", "n", "target_training")
+SCORE = ("language", "trained_in", "metric", "value", "low", "high", "n", "target_training", "constant", "verdict")
+COLUMNS = (*PLACE, "status", *SCORE)
 
 
 def results_csv(analysis: Analysis) -> str:
@@ -35,7 +37,10 @@ def results_csv(analysis: Analysis) -> str:
         sources = analysis.results.targets[one.result.cell.target].sources
         row = {"status": one.result.status, "language": one.language, "metric": one.metric, "n": one.items}
         estimate = {key: _number(value) for key, value in asdict(one.estimate).items()}
+        judged = analysis.judgements[one.result.cell]
         facts = {"trained_in": one.language in sources, "target_training": _learnt(one.result.cell, own)}
+        facts["constant"] = one.language in judged.constant
+        row["verdict"] = judged.verdict
         writer.writerow({**asdict(one.result.cell), **row, **_lower(facts), **estimate})
     return text.getvalue()
 
@@ -49,6 +54,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
         "question": document.question,
         "answer": document.answer,
         "scope": document.scope,
+        "remarks": [{"about": about, "text": text} for about, text in document.remarks],
         "method": list(document.method),
         "shared_items": list(document.shared_items),
         "bootstrap": {"resamples": analysis.results.run.resamples, "seed": SEED, "level": LEVEL},
@@ -90,6 +96,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
                 "target_training": _learnt(one.cell, own),
                 "status": one.status,
                 "message": one.message,
+                **_judgement(analysis.judgements.get(one.cell)),
             }
             for one in analysis.results.cells
         ],
@@ -106,6 +113,14 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
         "recipe": analysis.results.run.recipe,
         "overrides": list(document.overrides),
     }
+
+
+def _judgement(one: Judgement | None) -> dict[str, JSON]:
+    """What is to be said of a cell's answers; nothing of one without."""
+    if one is None:
+        return {}
+    constant: dict[str, JSON] = {language: answers.always for language, answers in one.constant.items()}
+    return {"constant": constant, "verdict": one.verdict or None, "why": list(one.why)}
 
 
 def _learnt(place: Cell | Setting, own: frozenset[tuple[str, str]]) -> bool:
@@ -127,6 +142,9 @@ def _markdown(document: Document) -> Iterator[str]:
     yield f"{document.description}\n" if document.description else ""
     yield " · ".join(document.facts) + "\n"
     yield f"*{document.question}*\n\n**{document.answer}**\n\n{document.scope}\n"
+    if document.remarks:
+        yield "## Read with care\n"
+        yield "".join(f"- **{escape(about)}**: {escape(text)}\n" for about, text in document.remarks)
     if document.gaps:
         yield "## The gap\n"
         yield from (markdown(one) for one in (document.changes, document.gaps) if one)

@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.errors import AdapterxError
+from adapterx.tasks import constancy
+from adapterx.tasks.constancy import Answers
 from adapterx.tasks.metrics import Metric, majority_baseline, metric
+from adapterx.tasks.metrics_retrieval import MINING_NAMES, RANKING_NAMES
 from adapterx.wording import plain
 
 Statistics = NDArray[np.float32]
@@ -27,6 +30,8 @@ class LanguageItems:
     """Items, sorted."""
     statistics: Mapping[str, Statistics]
     """By metric: (items, s), in the order of `ids`. They are counts, which float32 holds exactly, or shares."""
+    answers: Answers | None = None
+    """What is answered, as a whole; None of mined pairs."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def _scored(path: Path) -> Predictions:
         }
         if not all(np.isfinite(values).all() for values in statistics.values()):
             raise ValueError(f"its answers in {name} give scores that are no finite numbers")
-        languages[name] = LanguageItems(ids, statistics)
+        languages[name] = LanguageItems(ids, statistics, _whole(raw, part))
     return Predictions(raw.metrics, languages, raw.task)
 
 
@@ -95,6 +100,7 @@ class _Raw:
     prediction: list[Any]
     languages: Mapping[str, slice]
     task: str
+    labels: list[str]
 
 
 def _raw(path: Path) -> _Raw:
@@ -118,6 +124,7 @@ def _raw(path: Path) -> _Raw:
         prediction=_answers(table.column("prediction")),
         languages={name: slice(*pair) for name, pair in zip(names.tolist(), bounds, strict=True)},
         task=task,
+        labels=labels,
     )
 
 
@@ -128,6 +135,17 @@ def _has_holes(column: Any) -> bool:
     kind = column.type
     inner = types.is_list(kind) and any(chunk.flatten().null_count for chunk in column.chunks)
     return bool(column.null_count or inner)
+
+
+def _whole(raw: _Raw, part: slice) -> Answers | None:
+    main, gold, prediction = raw.metrics[0].name, raw.gold[part], raw.prediction[part]
+    if main in MINING_NAMES:
+        return None
+    if main in RANKING_NAMES:
+        return constancy.of_rankings(raw.ids[part], gold, prediction, raw.languages)
+    if isinstance(prediction[0], str):
+        return constancy.of_texts(gold, prediction)
+    return constancy.of_labels(gold, prediction, raw.labels)
 
 
 def _answers(column: Any) -> list[Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from adapterx.errors import AdapterxError
+from adapterx.limits import Limit
 from adapterx.plan.cells import Cell
 from adapterx.reading import UnreadableFile, read_json
 from adapterx.store import JSON
@@ -100,9 +101,13 @@ class Run:
         return int(cast(int, cast(Mapping[str, JSON], self.recipe["evaluate"])["bootstrap"]))
 
     @property
-    def limit(self) -> int | None:
-        """Test items of each language that were evaluated; None for all."""
-        return cast(int | None, cast(Mapping[str, JSON], self.recipe["evaluate"]).get("limit"))
+    def limit(self) -> Limit | None:
+        """Which test items of each language were evaluated; None for all.
+
+        Runs of before there was a choice had the first ones.
+        """
+        evaluate = cast(Mapping[str, Any], self.recipe["evaluate"])
+        return Limit.of(evaluate.get("limit"), evaluate.get("sample", "first"))
 
 
 class UnreadableRun(AdapterxError, ValueError):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from adapterx.report import tables, wording
 from adapterx.report.analysis import Analysis
 from adapterx.report.gaps import Gap
+from adapterx.report.learning import Judgement
 from adapterx.report.run import Run
 from adapterx.report.scores import Score
 from adapterx.report.statistics import Estimate, Quantity
 from adapterx.report.table import DASH, Column, Entry, fold
+from adapterx.wording import plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+REMARKS = 8
+"""Lines that a terminal is told; the report has all."""
 STYLES = {"missing": "yellow", "faint": "dim", "strong": "bold", "": ""}
 
 
@@ -36,14 +41,25 @@ def summary(analysis: Analysis) -> RenderableType:
         columns.append(Column(f"gap {compare[0]} − {compare[1]}"))
     columns.append(Column("cells"))
     run = analysis.results.run
-    rows = [_row(one, gaps.get(one.setting), run, compared=compare is not None) for one in _main(analysis)]
+    rows = [
+        _row(one, gaps.get(one.setting), run, analysis.judged(one.setting), compared=compare is not None)
+        for one in _main(analysis)
+    ]
     kept, entries, _ = fold(columns, rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in kept:
         table.add_column(column.title, justify="left" if column.label else "right", no_wrap=not column.label)
     for row in entries:
         table.add_row(*(Text(f"{entry.text} {entry.interval}".strip(), STYLES[entry.tone]) for entry in row))
-    return Group(table, Text(wording.answer(analysis)))
+    return Group(table, Text(wording.answer(analysis)), *(Text(line, "yellow") for line in _remarks(analysis)))
+
+
+def _remarks(analysis: Analysis) -> list[str]:
+    """What to know before trusting a score, as far as a screen has room for it."""
+    lines = [plain(str(one), longest=None) for one in analysis.remarks[:REMARKS]]
+    if (left := len(analysis.remarks) - REMARKS) > 0:
+        lines.append(f"… and {wording.count(left, 'more remark')} in the report")
+    return lines
 
 
 def _main(analysis: Analysis) -> list[Score]:
@@ -69,7 +85,7 @@ def _gap(gap: Gap | None) -> Entry:
     return Entry(str(headline), tone="missing")
 
 
-def _row(one: Score, gap: Gap | None, run: Run, *, compared: bool) -> list[Entry]:
+def _row(one: Score, gap: Gap | None, run: Run, judged: Sequence[Judgement], *, compared: bool) -> list[Entry]:
     place = one.setting
     named = run.labelled(place.intermediate, place.target)
     labels = (place.backbone, place.method, named, place.transfer, place.target)
@@ -77,5 +93,5 @@ def _row(one: Score, gap: Gap | None, run: Run, *, compared: bool) -> list[Entry
     row += [_score(one.summary.sources), _score(one.summary.headline)]
     if compared:
         row.append(_gap(gap))
-    status = tables.statuses(one)
-    return [*row, Entry(status, tone="" if set(one.statuses) == {"done"} else "missing")]
+    status = tables.statuses(one, judged)
+    return [*row, Entry(status, tone="" if set(one.statuses) == {"done"} and "(" not in status else "missing")]

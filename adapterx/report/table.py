@@ -84,11 +84,11 @@ def _phrase(column: Column, text: str) -> str:
 def markdown(table: Table) -> str:
     """GitHub Markdown, with the caption above and the notes below."""
     titles = [f"{column.group} {column.title}".strip() for column in table.columns]
-    lines = [f"**{_escape(table.caption)}**", "", _row(map(_escape, titles))]
+    lines = [f"**{escape(table.caption)}**", "", _row(map(escape, titles))]
     lines.append(_row(["---" if column.label else "---:" for column in table.columns]))
     lines += [_row(map(_cell, row)) for row in table.rows]
     for note in table.notes:
-        lines += ["", _escape(note)]
+        lines += ["", escape(note)]
     return "\n".join(lines) + "\n"
 
 
@@ -97,11 +97,12 @@ def _row(texts: Iterable[str]) -> str:
 
 
 def _cell(entry: Entry) -> str:
-    text = _escape(entry.text)
-    return f"{f'**{text}**' if entry.tone == 'strong' and text else text} {_escape(entry.interval)}".strip()
+    text = escape(entry.text)
+    return f"{f'**{text}**' if entry.tone == 'strong' and text else text} {escape(entry.interval)}".strip()
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """A text as Markdown that shows it as it is, on one line."""
     for mark in ("\\", "|", "*", "_", "<", "`"):
         text = text.replace(mark, "\\" + mark)
     return " ".join(text.split())

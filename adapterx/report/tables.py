@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from adapterx.report.analysis import Analysis
 from adapterx.report.collect import CellResult, Results, TargetFacts
 from adapterx.report.colours import diverging
 from adapterx.report.gaps import Gap, transfer
+from adapterx.report.learning import Judgement
 from adapterx.report.run import Run
-from adapterx.report.scores import Score
+from adapterx.report.scores import Score, Setting
 from adapterx.report.statistics import Estimate, Missing, Quantity
 from adapterx.report.table import DASH, Column, Entry, Table, Tone, fold
 from adapterx.report.wording import gap, metric_name, points, points_interval, value, value_interval
@@ -21,6 +23,8 @@ DENSE = 16
 """More languages than this make a table dense."""
 OTHERS = "mean over the languages that the target was not trained in"
 SOURCE = "mean over the languages that the target was trained in"
+MARK = "\N{DAGGER}"
+CONSTANT = f"{MARK} A cell answers everything alike in that language: the score is one of the labels, not of the texts."
 TARGET_TRAINING = "Target training: the intermediate learns the target's own task, so what it gains is no transfer."
 
 
@@ -31,7 +35,10 @@ def results(analysis: Analysis) -> list[Table]:
     for target, facts in analysis.results.targets.items():
         for metric in facts.metrics:
             rows = [one for one in analysis.scores if one.setting.target == target and one.metric == metric]
-            found.append(_results(facts, metric, rows, run))
+            constant = {
+                one.setting: {code for its in analysis.judged(one.setting) for code in its.constant} for one in rows
+            }
+            found.append(_results(facts, metric, rows, run, constant))
     return found
 
 
@@ -140,9 +147,21 @@ def score_note(analysis: Analysis) -> str:
     )
 
 
-def statuses(one: Score) -> str:
-    """3 done, or 2 done, 1 failed."""
-    return ", ".join(f"{count} {status}" for status, count in one.statuses.items())
+def statuses(one: Score, judged: Sequence[Judgement] = ()) -> str:
+    """3 done; or 2 done, 1 failed; or 2 done (1 learnt nothing, 1 constant in 3 of 24 languages).
+
+    Args:
+        judged: the judgements of the setting's cells.
+    """
+    text = ", ".join(f"{count} {status}" for status, count in one.statuses.items())
+    nothing = sum(judgement.verdict == "nothing" for judgement in judged)
+    partly = [judgement for judgement in judged if 0 < len(judgement.constant) < judgement.judged]
+    notes = [f"{nothing} learnt nothing"] if nothing else []
+    if partly:
+        most = max(partly, key=lambda judgement: len(judgement.constant))
+        up_to = "up to " if len({len(judgement.constant) for judgement in partly}) > 1 else ""
+        notes.append(f"{len(partly)} constant in {up_to}{len(most.constant)} of {most.judged} languages")
+    return f"{text} ({', '.join(notes)})" if notes else text
 
 
 def _contrasted(target: str, analysis: Analysis) -> str:
@@ -157,7 +176,18 @@ def _target_training(analysis: Analysis) -> tuple[str, ...]:
     return (TARGET_TRAINING,) if any(_contrasted(one, analysis) != one for one in compared) else ()
 
 
-def _results(facts: TargetFacts, metric: str, scores: Sequence[Score], run: Run) -> Table:
+def _results(
+    facts: TargetFacts,
+    metric: str,
+    scores: Sequence[Score],
+    run: Run,
+    constant: Mapping[Setting, Collection[str]],
+) -> Table:
+    """One target's scores.
+
+    Args:
+        constant: of each setting the languages in which a cell of it answers alike to everything.
+    """
     titles = ("backbone", "method", "intermediate", "transfer")
     columns = [Column(title, label=True) for title in titles]
     columns += [
@@ -165,17 +195,19 @@ def _results(facts: TargetFacts, metric: str, scores: Sequence[Score], run: Run)
         Column("all", group="mean", note="mean over all evaluated languages"),
         *_language_columns(facts),
     ]
-    rows = [[*_texts(_score_labels(one, run)), *_score_entries(one, facts)] for one in scores]
-    kept, entries, constant = fold(columns, rows)
+    rows = [
+        [*_texts(_score_labels(one, run)), *_score_entries(one, facts, constant.get(one.setting, ()))] for one in scores
+    ]
+    kept, entries, same = fold(columns, rows)
     majority = facts.majority.get(metric, {})
     means = [_mean([majority.get(name) for name in names]) for names in (facts.others, facts.languages)]
     values = [*means, *(majority.get(name) for name in facts.languages)]
     labels = sum(column.label for column in kept)
     last = [*_texts(["majority"] + [""] * (labels - 1))]
     last += [Entry(DASH if one is None else value(one, metric), tone="faint") for one in values]
-    caption = f"{facts.name}: {metric_name(metric)}, {unit(metric).words}{constant}."
+    caption = f"{facts.name}: {metric_name(metric)}, {unit(metric).words}{same}."
     shown = any((one.setting.intermediate, facts.name) in run.target_training for one in scores)
-    notes = (TARGET_TRAINING,) if shown else ()
+    notes = (*((TARGET_TRAINING,) if shown else ()), *((CONSTANT,) if any(constant.values()) else ()))
     name, rows_ = f"results-{facts.name}-{metric}", (*entries, tuple(last))
     return Table(name, caption, kept, rows_, notes, footer=1, dense=_dense(facts))
 
@@ -215,10 +247,13 @@ def _labels(result: CellResult, run: Run) -> list[str]:
     return [cell.backbone, cell.method, named, cell.transfer, cell.target, str(cell.seed)]
 
 
-def _score_entries(one: Score, facts: TargetFacts) -> list[Entry]:
+def _score_entries(one: Score, facts: TargetFacts, constant: Collection[str]) -> list[Entry]:
     spread = "seeds " + " to ".join(value(end, one.metric) for end in one.seed_range) if one.seed_range else ""
-    quantities = [one.summary.mean, *(one.summary.languages[name] for name in facts.languages)]
-    return [_mean_entry(one.summary.others, one.metric, spread), *(_score_entry(it, one.metric) for it in quantities)]
+    entries = [_mean_entry(one.summary.others, one.metric, spread), _score_entry(one.summary.mean, one.metric)]
+    for name in facts.languages:
+        entry = _score_entry(one.summary.languages[name], one.metric)
+        entries.append(replace(entry, text=f"{entry.text}{MARK}", note=CONSTANT) if name in constant else entry)
+    return entries
 
 
 def _mean_entry(quantity: Quantity | None, metric: str, spread: str) -> Entry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from adapterx.limits import Limit
 from adapterx.report.statistics import Estimate, Missing, Quantity
 from adapterx.report.table import DASH, Column, Entry, Table, fold
 from adapterx.report.wording import score, score_interval
@@ -13,11 +14,11 @@ from adapterx.store import JSON
 from adapterx.tasks.xtreme import GROUPS, TASKS
 
 
-def table(rows: Sequence[Averages], limit: object) -> Table | None:
+def table(rows: Sequence[Averages], limit: Limit | None) -> Table | None:
     """The rows as they are shown; None where there are none.
 
     Args:
-        limit: how many items of each language were evaluated, None for all.
+        limit: which items of each language were evaluated, None for all.
     """
     if not rows:
         return None
@@ -43,7 +44,7 @@ def table(rows: Sequence[Averages], limit: object) -> Table | None:
         " means of tasks that have all languages in which XTREME scores them."
     ]
     if limit is not None:
-        notes.append(f"Only the first {limit:,} items of each language were evaluated.")
+        notes.append(f"Not all items were evaluated: of each language {limit.words}.")
     return Table("xtreme", f"XTREME’s scores, in per cent{constant}.", kept, folded, tuple(notes))
 
 

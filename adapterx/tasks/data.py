@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import cast, get_args
 
+from adapterx.limits import Limit, Smallest, smallest
 from adapterx.store import fingerprint as identity
 from adapterx.store.identity import JSON
 from adapterx.tasks.catalog import find, names
@@ -48,25 +49,32 @@ class Counted:
     """Items that are left out, by reason."""
 
 
-def load(spec: TaskSpec, source: str, language: str, split: str, limit: int | None = None) -> list[Example]:
-    """The examples of a split in a language, always in the same order; the first `limit` of them if given, of retrieval
-    the first queries and all candidates.
+def load(spec: TaskSpec, source: str, language: str, split: str, limit: Limit | None = None) -> list[Example]:
+    """The examples of a split in a language, always in the same order; with a limit those that it keeps, of retrieval
+    some of the queries and all candidates.
 
-    Where the task is parallel the order is that of the items, so that the first ones are the same items in every
-    language that has them all.
+    Where the task is parallel a random sample is of the same items in every language; the first ones are, where each
+    language has all items in the same order.
     Raises LookupError for an unknown source or split, FileNotFoundError or ValueError naming the file that is missing
     or wrong.
     """
     return list(stream(spec, source, language, split, limit))
 
 
-def stream(spec: TaskSpec, source: str, language: str, split: str, limit: int | None = None) -> Iterator[Example]:
-    """The same, one after another: only a batch of rows is in memory at a time, of SQuAD's JSON a file."""
+def stream(spec: TaskSpec, source: str, language: str, split: str, limit: Limit | None = None) -> Iterator[Example]:
+    """The same, one after another: only a batch of rows is in memory at a time, of SQuAD's JSON a file.
+
+    A random sample is in memory too, and the split is read to its end for it; first items are all that is read.
+    """
     entries = _entries(spec, source, language, split)
     examples = (one for one in entries if not isinstance(one, LeftOut))
-    if spec.format != "retrieval":
-        return islice(examples, limit)
-    return _first_queries(cast(Iterator[RetrievalExample], examples), limit)
+    if limit is None:
+        return examples
+    if spec.format == "retrieval":
+        return _limited_queries(cast(Iterator[RetrievalExample], examples), limit)
+    if limit.sample == "first":
+        return islice(examples, limit.items)
+    return smallest(examples, limit.items, lambda one: one.id)
 
 
 def _entries(spec: TaskSpec, source: str, language: str, split: str) -> Iterator[Entry]:
@@ -250,12 +258,18 @@ def _files(source: Local, language: str, split: Split) -> JSON:
     return {"rows": rows, "sha256": cast(JSON, local.digest(source, language, split))}
 
 
-def _first_queries(examples: Iterator[RetrievalExample], limit: int | None) -> Iterator[RetrievalExample]:
-    queries = 0
+def _limited_queries(examples: Iterator[RetrievalExample], limit: Limit) -> Iterator[RetrievalExample]:
+    """Some of the queries and all candidates, each in their order; a random sample of queries comes last."""
+    queries, kept = 0, Smallest[RetrievalExample](limit.items)
     for one in examples:
-        queries += one.relevant is not None
-        if limit is None or one.relevant is None or queries <= limit:
+        if one.relevant is None:
             yield one
+        elif limit.sample == "random":
+            kept.offer(one.id, one)
+        elif queries < limit.items:
+            queries += 1
+            yield one
+    yield from kept
 
 
 def _asked(source: Sentences) -> tuple[TaskSpec, str]:

@@ -6,6 +6,8 @@ import logging
 from importlib.metadata import version
 from pathlib import Path
 
+from adapterx import limits
+from adapterx.limits import Limit
 from adapterx.store import fingerprint
 from adapterx.tasks import formats, stored
 from adapterx.tasks.encoded import Encoded
@@ -13,18 +15,19 @@ from adapterx.tasks.encoded import Encoded
 logger = logging.getLogger(__name__)
 
 
-def token_key(content: str, limit: int | None, tokenizer: str, max_length: int) -> str:
+def token_key(content: str, limit: Limit | None, tokenizer: str, max_length: int) -> str:
     """Names what `formats.encode` makes of examples; equal keys, equal arrays.
 
     Args:
         content: fingerprint of one language of one split.
-        limit: how many of its examples; all where None.
+        limit: which of its examples; all where None.
         tokenizer: names the tokenizer's content.
     """
     return fingerprint(
         {
             "content": content,
-            "limit": limit,
+            "limit": None if limit is None else limit.items,
+            **({"sample": limits.VERSION} if limit is not None and limit.sample == "random" else {}),
             "tokenizer": tokenizer,
             "max_length": max_length,
             # The library's own: what a tokenizer's content means has changed between its versions.

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from adapterx.backbones.describe import describe
 from adapterx.backbones.load import load
 from adapterx.cli import main
+from adapterx.limits import Limit
 from adapterx.recipe import Backbone
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find
@@ -47,7 +48,7 @@ def test_an_exported_fusion_answers_as_it_did_in_the_run(
         "head/model_head.safetensors",
     }
     spec = find("time-order")
-    examples = data.load(spec, next(iter(spec.sources)), "de", "test", 4)
+    examples = data.load(spec, next(iter(spec.sources)), "de", "test", Limit(4))
     items = tmp_path / "items.jsonl"
     items.write_text("".join(json.dumps(line(example), ensure_ascii=False) + "\n" for example in examples))
     code, printed, complaints = command(capsys, "predict", out, items, "--task", "time-order")
@@ -70,7 +71,7 @@ def test_the_library_gives_the_run_s_logits(
     assert (list(composed), head) == (["time", "items-1"], "head")
     spec = find("time-order")
     rows = stored(fused_store, cell)
-    for example, row in zip(data.load(spec, next(iter(spec.sources)), "de", "test", 4), rows, strict=True):
+    for example, row in zip(data.load(spec, next(iter(spec.sources)), "de", "test", Limit(4)), rows, strict=True):
         given = loaded.tokenizer(example.text, example.text_pair, truncation=True, max_length=32, return_tensors="pt")
         with torch.no_grad():
             logits = there.eval()(input_ids=given["input_ids"], attention_mask=given["attention_mask"]).logits

@@ -188,6 +188,6 @@ def test_a_limited_evaluation_is_no_submission(
     store = ["--store", str(root / "store")]
     assert main(["run", str(root / "xtreme.yaml"), "name=limited", "evaluate.limit=2", *store]) in (0, 1)
     assert main(["export-xtreme", "limited", *store, "--out", str(tmp_path / "out")]) == 2
-    assert "was evaluated on the first 2 items of each language" in capsys.readouterr().err
+    assert "was evaluated on 2 items of each language" in capsys.readouterr().err
     text = (root / "store" / "runs" / "limited" / "report" / "report.md").read_text()
-    assert "Only the first 2 items of each language were evaluated." in text
+    assert "Not all items were evaluated: of each language a random sample of 2 items." in text

@@ -19,6 +19,7 @@ from adapterx.engine.predict import TrainedCell, predict
 from adapterx.executors.data import Data
 from adapterx.executors.device import choose
 from adapterx.executors.work import ADAPTER, Worker
+from adapterx.limits import Limit
 from adapterx.methods.head import Head
 from adapterx.plan import Stage, Training, build
 from adapterx.recipe import read
@@ -77,8 +78,9 @@ def test_every_adapter_acts(run) -> None:
         name = target.coordinates.backbone
         if name not in encoders:
             loaded = load(target.backbone, target.info, "cpu")
-            pool = Data(path.parent).pools(evaluation.work.task, "test", 4, loaded.tokenizer, loaded.tokenizer_key, 128)
-            encoders[name] = PackedEncoder(loaded.model), pool[0].data
+            asked = evaluation.work.task, "test", Limit(4), loaded.tokenizer, loaded.tokenizer_key, 128
+            (pool,) = Data(path.parent).pools(*asked)[:1]
+            encoders[name] = PackedEncoder(loaded.model), pool.data
         encoder, texts = encoders[name]
         cell, head = worker.with_head(target)
         before = scores(encoder, cell, head, texts)

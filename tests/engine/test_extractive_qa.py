@@ -171,5 +171,8 @@ def test_cells_that_say_one_thing_everywhere_have_collapsed() -> None:
     (outcome,) = train(enc, [answerer(HeadOnly((2,)), steps=1)])
     (found,) = evaluate(enc, [(outcome.trained, HEAD)], [Pool("en", passages())])
     silent = replace(found[0], prediction=[""] * 40)
-    assert collapse([silent, replace(silent, language="de")], ()) == "answers '' to everything of a language"
+    assert (
+        collapse([silent, replace(silent, language="de")], ())
+        == "gives no answer to anything in en, de (2 of 2 languages)"
+    )
     assert collapse([silent, found[0]], ()) is None

@@ -15,6 +15,7 @@ from adapterx.engine.predict import TrainedCell, embed
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.retrieve import mined, rankings
 from adapterx.engine.search import Similarity
+from adapterx.limits import Limit
 from adapterx.methods.config import HeadOnly, Lora
 from adapterx.methods.method import Slot
 from adapterx.methods.pooling import Pooling
@@ -120,7 +121,7 @@ def test_a_limit_leaves_what_later_queries_tell() -> None:
     pools, vectors = zip(first, second, strict=True)
     for among in ("each", "all"):
         whole = rankings(pools, vectors, among, Similarity(), CPU)  # type: ignore[arg-type]
-        short = rankings(pools, vectors, among, Similarity(), CPU, limit=1)  # type: ignore[arg-type]
+        short = rankings(pools, vectors, among, Similarity(), CPU, limit=Limit(1, "first"))  # type: ignore[arg-type]
         assert [list(one.ids) for one in short] == [list(one.ids)[:1] for one in whole]
         assert [one.gold[0].tolist() for one in short] == [one.gold[0].tolist() for one in whole], (
             "the German a is second"
@@ -136,10 +137,10 @@ def test_queries_without_a_translation_are_left_out_of_a_turn() -> None:
 def test_queries_past_the_limit_still_say_what_is_relevant() -> None:
     first, second = language("en", [[0], [1]], 2, ["a", "b"], 1), language("de", [[1], [0]], 2, ["b", "a"], 2)
     pools, vectors = zip(first, second, strict=True)
-    every = rankings(pools, vectors, "all", Similarity(), CPU, limit=1)
+    every = rankings(pools, vectors, "all", Similarity(), CPU, limit=Limit(1, "first"))
     assert [list(one.ids) for one in every] == [["a"], ["b"]]
     assert [one.gold[0].tolist() for one in every] == [[0, 2], [1, 3]], "German a, and English b, are not asked"
-    each = rankings(pools, vectors, "each", Similarity(), CPU, limit=1)
+    each = rankings(pools, vectors, "each", Similarity(), CPU, limit=Limit(1, "first"))
     assert [list(one.ids) for one in each] == [["a@de"], ["b@en"]]
     assert [one.gold[0].tolist() for one in each] == [[0], [1]]
 

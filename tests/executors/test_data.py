@@ -14,6 +14,7 @@ from adapterx import places
 from adapterx.engine.batches import Selection
 from adapterx.engine.collate import collate
 from adapterx.executors.data import Data
+from adapterx.limits import Limit
 from adapterx.plan import TaskPart
 from adapterx.tasks import data as catalog
 from adapterx.tasks.encoded import Encoded
@@ -58,7 +59,12 @@ def part(task: str, *languages: str, source: str = "embedded") -> TaskPart:
     return TaskPart(task, format_, labels, source, languages, "of the plan", 16)
 
 
-def one(data: Data, of: TaskPart, tokenizer: Any, split: str = "dev", limit: int | None = 6, **more: Any) -> Encoded:
+SIX = Limit(6)
+
+
+def one(
+    data: Data, of: TaskPart, tokenizer: Any, split: str = "dev", limit: Limit | None = SIX, **more: Any
+) -> Encoded:
     settings: dict[str, Any] = {"key": "letters", "max_length": 32} | more
     (pool,) = data.pools(of, split, limit, tokenizer, **settings)
     return pool.data
@@ -67,11 +73,11 @@ def one(data: Data, of: TaskPart, tokenizer: Any, split: str = "dev", limit: int
 @pytest.mark.parametrize("task", ["time-order", "time-latest", "time-mentions"])
 def test_another_process_finds_what_was_tokenised(task: str, tokenizer: Any, tmp_path: Path) -> None:
     of = part(task, "de", "en")
-    fresh = Data(None, tmp_path / "tokens").pools(of, "test", 5, tokenizer, "letters", 32)
-    again = Data(None, tmp_path / "tokens").pools(of, "test", 5, Forbidden(), "letters", 32)
+    fresh = Data(None, tmp_path / "tokens").pools(of, "test", Limit(5), tokenizer, "letters", 32)
+    again = Data(None, tmp_path / "tokens").pools(of, "test", Limit(5), Forbidden(), "letters", 32)
     assert [pool.language for pool in again] == ["de", "en"]
     for first, second in zip(fresh, again, strict=True):
-        examples = catalog.load(catalog.find(task, None), "embedded", first.language, "test", 5)
+        examples = catalog.load(catalog.find(task, None), "embedded", first.language, "test", Limit(5))
         wanted = encode(examples, catalog.find(task, None), tokenizer, 32)
         assert same(first.data, wanted) and same(second.data, wanted)
         assert isinstance(second.data.ids, StoredTexts)
@@ -88,7 +94,15 @@ def test_cells_share_one_object_with_a_store_and_without(tokenizer: Any, tmp_pat
 
 @pytest.mark.parametrize(
     "change",
-    [{"split": "test"}, {"limit": 5}, {"limit": None}, {"max_length": 31}, {"key": "other"}, {"of": "de"}],
+    [
+        {"split": "test"},
+        {"limit": Limit(5)},
+        {"limit": None},
+        {"limit": Limit(6, "first")},
+        {"max_length": 31},
+        {"key": "other"},
+        {"of": "de"},
+    ],
 )
 def test_whatever_changes_the_tokens_is_tokenised_by_itself(
     change: dict[str, Any], tokenizer: Any, tmp_path: Path
@@ -162,8 +176,8 @@ def test_a_store_that_cannot_be_written_does_not_fail_a_run(
 ) -> None:
     (tmp_path / "tokens").write_text("")
     data = Data(None, tmp_path / "tokens")
-    wanted = Data(None).pools(part("time-order", "de", "en"), "dev", 6, tokenizer, "letters", 32)
-    found = data.pools(part("time-order", "de", "en"), "dev", 6, tokenizer, "letters", 32)
+    wanted = Data(None).pools(part("time-order", "de", "en"), "dev", Limit(6), tokenizer, "letters", 32)
+    found = data.pools(part("time-order", "de", "en"), "dev", Limit(6), tokenizer, "letters", 32)
     assert all(same(first.data, second.data) for first, second in zip(found, wanted, strict=True))
     assert sum("in memory" in record.message for record in caplog.records) == 1
 

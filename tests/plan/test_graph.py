@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from adapterx.limits import Limit
 from adapterx.plan import Capacity, Evaluation, Training, build, bundles, ready
 from adapterx.recipe import SettingError
 from tests.plan.conftest import Planner, recipe
@@ -45,7 +46,7 @@ def test_work_is_concrete(planned: Planner) -> None:
     assert (target.train.steps, target.transfer, target.tasks[0].languages) == (9, "stack", ("en",))
     scored = by_name["evaluation", "small.lora.multi.stack.months.seed4"]
     assert isinstance(scored, Evaluation)
-    assert (scored.limit, scored.task.languages) == (5, ("de", "en", "fi"))
+    assert (scored.limit, scored.task.languages) == (Limit(5), ("de", "en", "fi"))
 
 
 @pytest.mark.parametrize(

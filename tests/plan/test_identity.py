@@ -232,4 +232,52 @@ def test_the_identity_of_a_plain_recipe_never_moves(small: Callable[..., Plan]) 
     assert tuple(id[:16] for id in ids(plan)) == PINNED
 
 
+def test_first_items_keep_the_ids_of_before_there_was_a_choice(small: Callable[..., Plan]) -> None:
+    """Pinned: these results are in users' stores."""
+    stopping = {"every": 4, "patience": 2, "limit": 5, "sample": "first"}
+    plan = small(train={**FIRST, "early_stopping": stopping}, evaluate={"limit": 7, "sample": "first"})
+    assert tuple(id[:16] for id in ids(plan)) == ("8a16bd3f9748f885", "12357f7f9d3a7d35", "ef5fcbbd2ee6c5b3")
+    pruned = small(train={"prune": {**PRUNE, "limit": 9, "sample": "first"}})
+    assert tuple(id[:16] for id in ids(pruned)) == ("59ab6e9284da2915", "df72126591894789", "22fdb63cce3e9962")
+
+
+def test_a_random_sample_brings_its_version(small: Callable[..., Plan]) -> None:
+    """Pinned: another sample under the same id would be another result under the name of this one."""
+    stopping = {"every": 4, "patience": 2, "limit": 5}
+    plan = small(train={"limit": 10, "early_stopping": stopping}, evaluate={"limit": 7})
+    trained, _, scored = (plan.stages[id] for id in ids(plan))
+    assert trained.settings["train"] == {
+        "limit": 10,
+        "sample": "hashed-1",
+        "early_stopping": {**stopping, "sample": "hashed-1"},
+    }
+    assert (scored.settings["limit"], scored.settings["sample"]) == (7, "hashed-1")
+    pruned = small(train={"prune": {**PRUNE, "limit": 9}})
+    prune = pruned.stages[ids(pruned)[0]].settings["train"]
+    assert prune == {"prune": {"learning_rates": (1e-4, 1e-3), "limit": 9, "sample": "hashed-1"}}
+    assert tuple(id[:16] for id in (*ids(plan), *ids(pruned))) == SAMPLED
+    named = {"limit": 10, "sample": "random", "early_stopping": {**stopping, "sample": "random"}}
+    assert ids(small(train=named, evaluate={"limit": 7, "sample": "random"})) == ids(plan)
+
+
+@pytest.mark.parametrize("where", ["train", "evaluate"])
+def test_without_a_limit_there_is_no_sample(where: str, small: Callable[..., Plan]) -> None:
+    assert ids(small(**{where: {"sample": "first"}})) == ids(small())
+
+
+def test_a_stage_says_which_items_its_limit_kept(small: Callable[..., Plan]) -> None:
+    stopping = {"every": 4, "patience": 2, "limit": 5, "sample": "first"}
+    plan = small(train={**FIRST, "early_stopping": stopping}, evaluate={"limit": 7, "sample": "first"})
+    trained, _, scored = (with_defaults(plan.stages[id].settings) for id in ids(plan))
+    assert scored["sample"] == "first"
+    train = trained["train"]
+    assert isinstance(train, dict) and isinstance(train["early_stopping"], dict)
+    assert train["sample"] == train["early_stopping"]["sample"] == "first"
+
+
+FIRST: dict[str, object] = {"limit": 10, "sample": "first"}
+SAMPLED = (
+    *("eacc865d0288697a", "f772a6c694d19203", "18057fe22222718b"),
+    *("562b6e3a2fbfc9ba", "6772bb3dd9e5c45f", "2b02853f85c86a18"),
+)
 PINNED = ("3121bcdf6858348c", "2d7454e6b742afa1", "acb8b5ff11ad95c2")

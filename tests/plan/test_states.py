@@ -108,7 +108,10 @@ def test_a_failure_is_told_and_tried_again(planned: Planner, store: Store) -> No
                 "evaluation": ["target: intermediate: train.learning_rate: 0.0001 → 0.001"],
             },
         ),
-        ({"evaluate": {"limit": 5}}, {"intermediate": [], "target": [], "evaluation": ["limit: — → 5"]}),
+        (
+            {"evaluate": {"limit": 5}},
+            {"intermediate": [], "target": [], "evaluation": ["limit: — → 5", "sample: — → hashed-1"]},
+        ),
         (
             {"train": {"target": {"steps": 40, "early_stopping": {"every": 4, "patience": 2}}}},
             {

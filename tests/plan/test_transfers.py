@@ -114,8 +114,10 @@ def test_tuned_weights_read_the_dev_data_of_what_the_members_learnt(planned: Pla
     stage = target()
     assert stage.settings["transfer"] == {"kind": "merge", "weights": "tuned"}
     data = "units embedded [('dev', ('en',)), ('train', ('en',))] 1"
-    assert stage.settings["tuning"] == {
+    tuning = stage.settings["tuning"]
+    assert isinstance(tuning, dict) and tuning == {
         "limit": 200,
+        "sample": "hashed-1",
         "dev": {
             "1": {"units": {"languages": ["en"], "data": data}},
             "2": {
@@ -124,10 +126,13 @@ def test_tuned_weights_read_the_dev_data_of_what_the_members_learnt(planned: Pla
             },
         },
     }
+    first = target(tuning_sample="first")
+    assert first.id.startswith("93481ef7e4d84b7c"), "pinned: results of before there was a choice"
+    assert first.settings["tuning"] == {key: value for key, value in tuning.items() if key != "sample"}
     same = [target(tuning_limit=200), target(method="linear")]
     assert {one.id for one in same} == {stage.id}
     others = [target(tuning_limit=50), target(tuning_limit=None), target(method="cat"), target(weights=[0.5, 0.5])]
-    assert len({stage.id, *(one.id for one in others)}) == 5
+    assert len({stage.id, first.id, *(one.id for one in others)}) == 6
     assert "tuning" not in others[-1].settings
     inputs = stage.inputs
     tasks.dev_revision = "2"

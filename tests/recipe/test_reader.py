@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from adapterx.limits import Limit
 from adapterx.recipe import (
     Bottleneck,
     EarlyStopping,
@@ -135,7 +136,7 @@ def test_a_phase_overrides_single_settings_even_with_null(write: Write) -> None:
     train = "{early_stopping: {every: 5, patience: 2}, limit: 9, target: {early_stopping: null, batch_size: 8}}"
     recipe = read(write(GOOD.replace("{learning_rate: 1e-4}", train)))
     target = recipe.train.phase("target", "lora", "lora")
-    assert (target.early_stopping, target.limit, target.batch_size) == (None, 9, 8)
+    assert (target.early_stopping, target.limit, target.batch_size) == (None, Limit(9), 8)
     intermediate = recipe.train.phase("intermediate", "lora", "lora")
     assert (intermediate.early_stopping, intermediate.batch_size) == (EarlyStopping(every=5, patience=2), 32)
 

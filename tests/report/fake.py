@@ -51,6 +51,8 @@ class Fake:
     """Whether cells that differ in their intermediate alone answer alike."""
     tasks: dict[str, str] = field(default_factory=dict)
     """The catalog's names of targets, where they have others."""
+    loss: float | None = None
+    """That of every step, where it is not to fall."""
     answers: Callable[[Cell], pa.Table] | None = None
     """Predictions of a cell, where they are not to be made up here."""
 
@@ -142,6 +144,7 @@ def _train(store: Store, fake: Fake, kind: str, slug: str, status: str) -> JSON:
         return ref
     random = np.random.default_rng([fake.random, int(id[:8], 16)])
     losses = 0.3 + 0.5 * np.exp(-np.arange(fake.steps) / 12) + random.normal(0, 0.03, fake.steps)
+    losses = losses if fake.loss is None else np.full(fake.steps, fake.loss)
     lines = [json.dumps({"step": step + 1, "loss": float(loss), "lr": 1e-4}) for step, loss in enumerate(losses)]
     diverged = status == "diverged"
     result: dict[str, JSON] = {"message": "loss is not a number at step 7"} if diverged else {}

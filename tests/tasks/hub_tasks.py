@@ -20,10 +20,12 @@ from tests.support.hub import Hub
 CONVERSION = "refs/convert/parquet"
 PROGRAM = """
 import dataclasses, json, sys
+from adapterx.limits import Limit
 from adapterx.tasks import data
 from adapterx.tasks.spec import TaskSpec
 def answer(task, call, *args):
     spec = TaskSpec.model_validate(task)
+    args = [Limit(**one) if isinstance(one, dict) and "items" in one else one for one in args]
     try:
         found = getattr(data, call)(spec, *args)
     except (ValueError, OSError) as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adapterx.limits import Limit
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import fingerprint, load, sizes
 from adapterx.tasks.examples import ChoiceExample, PairExample, QAExample, RetrievalExample
@@ -36,7 +37,7 @@ def test_xnli_is_balanced_in_every_language(language: str) -> None:
 
 
 def test_xnli_reads_its_columns() -> None:
-    first, *_ = load(find("xnli"), "local", "en", "dev", limit=1)
+    first, *_ = load(find("xnli"), "local", "en", "dev", limit=Limit(1, "first"))
     assert isinstance(first, PairExample)
     assert first.text == "And he said, Mama, I'm home."
     assert first.text_pair == "He called his mom as soon as the school bus dropped him off."
@@ -161,11 +162,11 @@ def test_the_german_test_set_of_paws_x() -> None:
 
 
 def test_columns_are_read_by_name() -> None:
-    first, *_ = load(find("cosmosqa"), "local", "en", "train", limit=1)
+    first, *_ = load(find("cosmosqa"), "local", "en", "train", limit=Limit(1, "first"))
     assert isinstance(first, ChoiceExample)
     assert first.context.endswith("Why is this person asking about divorce ?")
     assert first.choices[first.label] == "He wants to get married to a different person ."
-    first, *_ = load(find("mrpc"), "local", "en", "test", limit=1)
+    first, *_ = load(find("mrpc"), "local", "en", "test", limit=Limit(1, "first"))
     assert isinstance(first, PairExample)
     assert first.text.startswith("PCCW's chief operating officer, Mike Butcher, and Alex Arena")
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from adapterx.limits import Limit
 from adapterx.tasks.catalog import find, names
 from adapterx.tasks.cldr import names as cldr
 from adapterx.tasks.cldr.draws import Draws
@@ -321,7 +322,7 @@ def test_text_is_of_training_items_in_every_language() -> None:
     spec = find("cldr-text")
     tested = {cldr.territory("en", fact.territory) for fact in places("test").facts}
     for language in spec.languages:
-        found = load(spec, "embedded", language, "train", 50)
+        found = load(spec, "embedded", language, "train", Limit(50, "first"))
         assert all(isinstance(example, TextExample) and "{" not in example.text for example in found)
         assert len({example.text for example in found}) == 50
     for example in load(spec, "embedded", "en", "train"):
@@ -329,5 +330,6 @@ def test_text_is_of_training_items_in_every_language() -> None:
         named = {part.partition(": ")[0] for part in example.text.split("; ")[:-1]}
         assert len(named) >= 1 and not named & tested
     assert sizes(spec, "embedded", "en", "test") == sizes(spec, "embedded", "en", "dev") == 0
-    assert load(spec, "embedded", "en", "train", 5) == load(spec, "embedded", "en", "train")[:5]
-    assert load(spec, "embedded", "en", "train", 5) != load(spec, "embedded", "de", "train", 5)
+    assert load(spec, "embedded", "en", "train", Limit(5, "first")) == load(spec, "embedded", "en", "train")[:5]
+    german = load(spec, "embedded", "de", "train", Limit(5, "first"))
+    assert load(spec, "embedded", "en", "train", Limit(5, "first")) != german

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adapterx.limits import Limit
 from adapterx.tasks import formats
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import load
@@ -227,7 +228,7 @@ def test_running_text_becomes_examples_of_one_sequence_each(tokenizer: Any) -> N
 @pytest.mark.parametrize("task", ["time-order", "time-latest", "time-mentions", "cldr-text", "squad"])
 def test_a_stream_is_encoded_like_a_list(task: str, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = find(task)
-    examples = questions(count=50) if task == "squad" else load(spec, "embedded", "en", "train", limit=50)
+    examples = questions(count=50) if task == "squad" else load(spec, "embedded", "en", "train", Limit(50))
     whole = encode(examples, spec, tokenizer, 8)
     monkeypatch.setattr(formats, "_TOGETHER", 7)
     parts = encode_stream(iter(examples), spec, tokenizer, 8)
@@ -243,7 +244,7 @@ def test_a_stream_is_encoded_like_a_list(task: str, tokenizer: Any, monkeypatch:
 @pytest.mark.parametrize("max_length", [24, 128])
 @pytest.mark.usefixtures("benchmarks")
 def test_real_texts_are_tokenised_as_the_library_does(task: str, language: str, split: str, max_length: int) -> None:
-    examples = load(find(task), "local", language, split, 200)
+    examples = load(find(task), "local", language, split, Limit(200))
     pairs = [
         (one.context, choice) if isinstance(one, ChoiceExample) else (one.text, one.text_pair)  # type: ignore[union-attr]
         for one in examples

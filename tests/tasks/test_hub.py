@@ -72,7 +72,7 @@ def test_a_known_branch_serves_where_there_is_no_network(tmp_path: Path) -> None
     questions = [
         [task(SOURCE), "fingerprint", "hub", {"train": ["en"]}],
         [task(SOURCE), "sizes", "hub", "en", "train"],
-        [task(SOURCE), "load", "hub", "en", "train", 2],
+        [task(SOURCE), "load", "hub", "en", "train", {"items": 2, "sample": "first"}],
     ]
     with serve(tmp_path / "hub") as hub:
         hub.commit(REPOSITORY, conversion(en__train=rows(4)), CONVERSION)
@@ -207,7 +207,8 @@ def test_gates_and_tokens(hub: Hub) -> None:
     hub.private[REPOSITORY] = SECRET
     assert "if it is private, log in with `hf auth login`" in ask(hub, question)[0]
     assert "HF_TOKEN" in ask(hub, question, token="hf_anotheranother")[0]  # noqa: S106
-    assert ask(hub, question, [task(SOURCE), "load", "hub", "en", "train", 1], token=SECRET)[0] == 2
+    load = [task(SOURCE), "load", "hub", "en", "train", {"items": 1, "sample": "first"}]
+    assert ask(hub, question, load, token=SECRET)[0] == 2
     kept = [path for path in cache(hub).rglob("*") if path.is_file() and SECRET in path.read_bytes().decode("latin1")]
     assert not kept
 

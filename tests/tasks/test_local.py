@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from adapterx import places
+from adapterx.limits import Limit
 from adapterx.tasks.data import fingerprint, load, sizes, stream
 from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample, TextExample
 from adapterx.tasks.sources.errors import DataError, MissingData
@@ -69,7 +70,8 @@ def test_a_split_that_a_language_lacks_is_empty_not_an_error() -> None:
 
 def test_a_limit_takes_the_first(data: Path) -> None:
     (data / "a-en.tsv").write_text("".join(f"a{n}\tb\tno\n" for n in range(5)))
-    assert [example.id for example in load(pairs(), "local", "en", "train", limit=2)] == ["train-0", "train-1"]
+    kept = load(pairs(), "local", "en", "train", Limit(2, "first"))
+    assert [example.id for example in kept] == ["train-0", "train-1"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from adapterx.limits import Limit
 from adapterx.tasks import data
 from adapterx.tasks.examples import Answer, QAExample, RetrievalExample
 from adapterx.tasks.sources.errors import DataError, MissingData
@@ -54,7 +55,7 @@ def test_sentences_that_stand_row_by_row(write: Callable[[str, str], Path]) -> N
         ("one", (0,)), ("two", (1,)), ("three", (2,)), ("eins", None), ("zwei\u2028", None), ("drei", None)
     ]  # fmt: skip
     assert data.sizes(spec, "files", "de", "test") == 3 and data.sizes(spec, "files", "de", "dev") == 0
-    limited = data.load(spec, "files", "de", "test", 1)
+    limited = data.load(spec, "files", "de", "test", Limit(1, "first"))
     assert [one.text for one in limited] == ["one", "eins", "zwei\u2028", "drei"], "all candidates stay"  # type: ignore[union-attr]
     before = data.fingerprint(spec, "files", {"test": ["de"]})
     write("deu.tgt", "eins\nzwei\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from adapterx.limits import Limit
 from adapterx.tasks import formats, stored
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.token_cache import TokenCache, token_key
@@ -34,12 +35,20 @@ def key(**changes: object) -> str:
 
 
 def test_every_setting_has_its_part_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = {key(), key(content="other"), key(limit=3), key(limit=0), key(tokenizer="other"), key(max_length=127)}
+    keys = {
+        key(),
+        key(content="other"),
+        key(limit=Limit(3, "first")),
+        key(limit=Limit(2, "first")),
+        key(limit=Limit(3)),
+        key(tokenizer="other"),
+        key(max_length=127),
+    }
     monkeypatch.setattr(formats, "VERSION", formats.VERSION + 1)
     keys.add(key())
     monkeypatch.setattr(stored, "LAYOUT", stored.LAYOUT + 1)
     keys.add(key())
-    assert len(keys) == 8
+    assert len(keys) == 9
 
 
 def test_what_is_kept_is_found_again(tmp_path: Path) -> None:
