@@ -158,9 +158,19 @@ def _unknown_tasks(recipe: Recipe, facts: Facts[Task]) -> Iterator[Finding]:
                     facts, task, intermediate.source_of(task), ("intermediates", name), ("tasks", index)
                 )
     for name, target in recipe.targets.items():
-        yield from _unknown(facts, target.task, target.source, ("targets", name), ("task",))
+        found = list(_unknown(facts, target.task, target.source, ("targets", name), ("task",)))
         if target.train_task is not None:
-            yield from _unknown(facts, target.train_task, target.source, ("targets", name), ("train_task",))
+            learnt = _unknown(facts, target.train_task, target.source, ("targets", name), ("train_task",))
+            sourced = any(one.location[-1] == "source" for one in found)
+            found += [_of_both(one) for one in learnt if not (sourced and one.location[-1] == "source")]
+        yield from found
+
+
+def _of_both(one: Finding) -> Finding:
+    """What a source that only the task lacks which is trained on should be told as."""
+    if one.location[-1] != "source":
+        return one
+    return replace(one, message=f"{one.message}; `source` is that of `task` and of `train_task`")
 
 
 def _unknown(
