@@ -168,15 +168,19 @@ def _unknown_tasks(recipe: Recipe, facts: Facts[Task]) -> Iterator[Finding]:
                     facts, task, intermediate.source_of(task), ("intermediates", name), ("tasks", index)
                 )
     for name, target in recipe.targets.items():
-        own = [*_unknown(facts, target.task, target.source, ("targets", name), ("task",))]
-        yield from own
+        found = list(_unknown(facts, target.task, target.source, ("targets", name), ("task",)))
         if target.train_task is not None:
-            for finding in _unknown(facts, target.train_task, target.source, ("targets", name), ("train_task",)):
-                if finding.location[-1] != "source":
-                    yield finding
-                elif not own:  # else the mistake is told already, of the task that the entry is named for
-                    both = "`source` is that of `task` and of `train_task`"
-                    yield replace(finding, message=f"{finding.message}; {both}, so both need one of this name")
+            learnt = _unknown(facts, target.train_task, target.source, ("targets", name), ("train_task",))
+            sourced = any(one.location[-1] == "source" for one in found)
+            found += [_of_both(one) for one in learnt if not (sourced and one.location[-1] == "source")]
+        yield from found
+
+
+def _of_both(one: Finding) -> Finding:
+    """What a source that only the task lacks which is trained on should be told as."""
+    if one.location[-1] != "source":
+        return one
+    return replace(one, message=f"{one.message}; `source` is that of `task` and of `train_task`")
 
 
 def _unknown(

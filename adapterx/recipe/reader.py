@@ -8,13 +8,19 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from adapterx.reading import UnreadableFile, read_text
 from adapterx.recipe import overrides as override
-from adapterx.recipe.document import DocumentError, Mapping, Node, Scalar, compose, plain
+from adapterx.recipe.document import DocumentError, Mapping, Scalar, compose, plain
 from adapterx.recipe.document import Sequence as Items
-from adapterx.recipe.problems import Finding, Location, Position, Problem, RecipeError, dotted
+from adapterx.recipe.places import placed, walk
+from adapterx.recipe.problems import Finding, Location, Position, Problem, RecipeError
 from adapterx.recipe.references import unknown_names
 from adapterx.recipe.schema import Recipe
 from adapterx.recipe.wording import findings
+from adapterx.wording import shown
+
+MOST_ERRORS = 500
+"""Errors of one recipe that are put into words: a page of them is shown."""
 
 
 def read(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
@@ -25,7 +31,7 @@ def read(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     """
     root, problems = _document(Path(path), overrides)
     recipe, found = _validate(root, overrides)
-    problems += [_placed(root, one) for one in found]
+    problems += [placed(root, one) for one in found]
     if recipe is None or problems:
         raise RecipeError(_ordered(problems, overrides))
     return recipe
@@ -34,18 +40,18 @@ def read(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
 def locate(path: Path | str, overrides: Sequence[str], found: Iterable[Finding]) -> RecipeError:
     """Findings of a later room about settings of this recipe, with their places in the file or the overrides."""
     root, _ = _document(Path(path), overrides)
-    return RecipeError(_ordered([_placed(root, one) for one in found], overrides))
+    return RecipeError(_ordered([placed(root, one) for one in found], overrides))
 
 
 def _document(path: Path, overrides: Sequence[str]) -> tuple[Mapping, list[Problem]]:
     try:
-        root, problems = compose(_text(path), str(path))
+        root, problems = compose(_text(path), Position(str(path), 1, 1))
     except DocumentError as error:
         raise RecipeError([error.problem]) from None
     if root is None:
         raise RecipeError([Problem(str(path), "", "is empty", "a recipe begins with 'adapterx: 1'")])
     if not isinstance(root, Mapping):
-        written = "a list" if isinstance(root, Items) else f"'{root.text[:40]}'"
+        written = "a list" if isinstance(root, Items) else shown(root.text, 42)
         message = f"a recipe is a mapping of settings ('adapterx: 1', 'name: …'), not {written}"
         raise RecipeError([Problem(str(path), "", message, position=root.position)])
     root, refused = override.apply(root, overrides)
@@ -54,13 +60,11 @@ def _document(path: Path, overrides: Sequence[str]) -> tuple[Mapping, list[Probl
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_text(path)
     except FileNotFoundError:
         raise RecipeError([Problem(str(path), "", "no such file", _near(path))]) from None
-    except IsADirectoryError:
-        raise RecipeError([Problem(str(path), "", "is a directory, not a recipe file")]) from None
-    except UnicodeDecodeError as error:
-        message = f"is not UTF-8 text (byte {error.object[error.start]:#04x} at offset {error.start})"
+    except UnreadableFile as error:
+        message = "is a directory, not a recipe file" if path.is_dir() else str(error)
         raise RecipeError([Problem(str(path), "", message)]) from None
     except OSError as error:
         raise RecipeError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from None
@@ -85,7 +89,7 @@ def _validate(root: Mapping, overrides: Sequence[str]) -> tuple[Recipe | None, l
         typed = _as_typed(root, overrides, [one["loc"] for one in errors if one["type"] == "string_type"])
         if typed is not root:
             return _validate(typed, overrides)
-        return None, [*found, *findings(errors)]
+        return None, [*found, *findings(errors[:MOST_ERRORS], Recipe)]
     return recipe, found
 
 
@@ -95,51 +99,11 @@ def _as_typed(root: Mapping, overrides: Sequence[str], wants_text: list[Location
     A shell has eaten the quotes that would say so in a file (`backbones.base.revision=1234567`).
     """
     for location in wants_text:
-        node, path = _walk(root, location)
+        node, path = walk(root, location)
         if isinstance(node, Scalar) and node.bare and node.value is not None and node.position.file in overrides:
             text = Scalar(node.position, node.text, node.text, bare=False)
             root = override.replaced(root, [str(part) for part in path], text)
     return root
-
-
-def _walk(root: Mapping, location: Location) -> tuple[Node, Location]:
-    """The deepest node on the way to a location, and its own location.
-
-    pydantic's locations also name the chosen member of a union and the keys of expanded shorthands: passed over.
-    """
-    node: Node = root
-    walked: list[str | int] = []
-    for part in location:
-        if isinstance(node, Mapping) and part in node.entries:
-            node = node.entries[str(part)].node
-            walked.append(part)
-        elif isinstance(node, Items):
-            index = part if isinstance(part, int) else _item(node, part)
-            if index is None:
-                continue
-            if index >= len(node.items):
-                break
-            node = node.items[index]
-            walked.append(index)
-    return node, tuple(walked)
-
-
-def _item(node: Items, text: str) -> int | None:
-    """The list item that a name came from, in a list that is short for a mapping."""
-    return next((i for i, item in enumerate(node.items) if isinstance(item, Scalar) and item.value == text), None)
-
-
-def _placed(root: Mapping, one: Finding) -> Problem:
-    node, walked = _walk(root, one.location)
-    position = node.position
-    if one.at_key and walked:
-        above, _ = _walk(root, walked[:-1])
-        if isinstance(above, Mapping):
-            position = above.entries[str(walked[-1])].key
-    path = walked
-    if one.message == "is missing" and (not walked or walked[-1] != one.location[-1]):
-        path = (*walked, one.location[-1])
-    return Problem(position.file, dotted(path), one.message, one.hint, position)
 
 
 def _ordered(problems: list[Problem], overrides: Sequence[str]) -> list[Problem]:

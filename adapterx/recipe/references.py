@@ -10,16 +10,21 @@ from typing import Any
 
 from adapterx.recipe.libraries import by_library
 from adapterx.recipe.problems import Finding, Location, did_you_mean
+from adapterx.wording import plain, shown
 
 NAMED_AXES = ("backbones", "methods", "intermediates", "targets")
 
 
 def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
-    """Every name in skip, compare, sampling weights and learning rates that the recipe does not define."""
-    axes = {axis: _names(data.get(axis)) for axis in NAMED_AXES}
-    if "intermediates" not in data:
+    """Every name in skip, compare, sampling weights and learning rates that the recipe does not define.
+
+    An axis that is not given at all, mistyped say, defines no names, and what uses them is not told as well.
+    """
+    axes = {axis: _names(data[axis]) for axis in NAMED_AXES if data.get(axis) is not None}
+    if "intermediates" not in axes and not _mistyped("intermediates", data):
         axes["intermediates"] = ["none"]
-    axes["transfers"] = [*dict.fromkeys([*_names(data.get("transfers")), "continue", "stack", "none"])]
+    if not _mistyped("transfers", data):
+        axes["transfers"] = [*dict.fromkeys([*_names(data.get("transfers")), "continue", "stack", "none"])]
     found: list[Finding] = []
     for index, skip in enumerate(_list(data.get("skip"))):
         for axis, value in _mapping(skip).items():
@@ -31,7 +36,8 @@ def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
         found += _weights(("intermediates", name), _mapping(intermediate))
     for side in ("arm", "baseline"):
         value = _mapping(data.get("compare")).get(side)
-        found += _unknown(("compare", side), value, axes["intermediates"], "intermediates")
+        if "intermediates" in axes:
+            found += _unknown(("compare", side), value, axes["intermediates"], "intermediates")
     train = _mapping(data.get("train"))
     for location, settings in (
         (("train",), train),
@@ -48,9 +54,14 @@ def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
     return found
 
 
+def _mistyped(axis: str, data: Mapping[str, Any]) -> bool:
+    """Whether an axis is absent and another key looks like it."""
+    return axis not in data and any(did_you_mean(key, [axis]).startswith("did you mean") for key in data)
+
+
 def _rates(location: Location, rates: object, data: Mapping[str, Any]) -> Iterator[Finding]:
     """Learning rates by method name or kind: each key must be one of them, and every method must have one."""
-    if not isinstance(rates, dict):
+    if not isinstance(rates, dict) or data.get("methods") is None:
         return
     named = dict(_mapping(data.get("methods")))
     # An intermediate with a method of its own is known by its name.
@@ -61,7 +72,7 @@ def _rates(location: Location, rates: object, data: Mapping[str, Any]) -> Iterat
     known = dict.fromkeys([*kinds, "lora", "bottleneck", "full", "head", "peft", "adapters"])
     for key in rates:
         if key not in known:
-            message = f"no method is named '{key}', nor is it a kind of method"
+            message = f"no method is named '{plain(key)}', nor is it a kind of method"
             yield Finding((*location, key), message, did_you_mean(key, known), at_key=True)
     missing = [name for name, kind in kinds.items() if name not in rates and kind not in rates]
     if missing and all(key in known for key in rates):
@@ -78,7 +89,7 @@ def _weights(location: Location, intermediate: Mapping[str, Any]) -> Iterator[Fi
     at = (*location, "sampling", "weights")
     for key in weights:
         if key not in tasks:
-            yield Finding((*at, key), f"no '{key}' among the tasks", did_you_mean(key, tasks), at_key=True)
+            yield Finding((*at, key), f"no '{plain(key)}' among the tasks", did_you_mean(key, tasks), at_key=True)
     missing = [task for task in dict.fromkeys(tasks) if task not in weights]
     if missing and all(key in tasks for key in weights):
         yield Finding(at, f"has no weight for the task {_quoted(missing)}", at_key=True)
@@ -87,13 +98,15 @@ def _weights(location: Location, intermediate: Mapping[str, Any]) -> Iterator[Fi
 def _unknown(location: Location, value: object, names: list[str], axis: str) -> Iterator[Finding]:
     for place, name in _each(location, value):
         if isinstance(name, str) and name not in names:
-            yield Finding(place, f"no '{name}' among the {axis}", did_you_mean(name, names))
+            yield Finding(place, f"no '{plain(name)}' among the {axis}", did_you_mean(name, names))
 
 
 def _unknown_seeds(location: Location, value: object, seeds: list[Any]) -> Iterator[Finding]:
     for place, seed in _each(location, value):
         if isinstance(seed, int) and seed not in seeds:
-            yield Finding(place, f"no {seed} among the seeds", f"known: {', '.join(str(s) for s in seeds)}")
+            yield Finding(
+                place, f"no {shown(seed)} among the seeds", plain(f"known: {', '.join(map(shown, seeds[:20]))}")
+            )
 
 
 def _each(location: Location, value: object) -> Iterator[tuple[Location, object]]:
@@ -117,4 +130,4 @@ def _list(value: object) -> list[Any]:
 
 
 def _quoted(names: list[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
+    return ", ".join(f"'{plain(name)}'" for name in names[:12]) + (", …" if len(names) > 12 else "")

@@ -11,34 +11,48 @@ from fractions import Fraction
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
     PlainSerializer,
-    PositiveFloat,
-    PositiveInt,
     Tag,
     field_validator,
     model_validator,
 )
 
 from adapterx.limits import Limit, Sample
-from adapterx.recipe.fields import Languages, Model, Name, Seeds, Strings, shorthand
+from adapterx.recipe.fields import Languages, Model, Name, PositiveFloat, PositiveInt, Seeds, Strings, shorthand, unique
 from adapterx.recipe.methods import Method
 from adapterx.recipe.retrieval import Retrieval
 from adapterx.recipe.training import PhaseTrain, Train
 from adapterx.recipe.transfers import Continue, Transfer
+from adapterx.wording import plain
 
 Lane = Literal["fused", "reference"]
 Axis = Literal["backbones", "methods", "intermediates", "transfers", "targets", "seeds"]
+
+
+def _not_too_cold(temperature: float) -> float:
+    if temperature < COLDEST:
+        raise ValueError(
+            f"should be at least {COLDEST:g}, not {temperature:g}: sizes to the power of its inverse overflow"
+        )
+    return temperature
+
+
+COLDEST = 0.05
+"""The lowest temperature: a trillion examples to the power of its inverse is still a number."""
 Temperature = Annotated[
     float,
     Field(gt=0.0, allow_inf_nan=True),
+    AfterValidator(_not_too_cold),
     BeforeValidator(lambda value: math.inf if value == "uniform" else value),
     PlainSerializer(lambda value: "uniform" if value == math.inf else value, when_used="json"),
 ]
 
 
+TaskName = Annotated[str, Field(min_length=1, max_length=64)]
 SourceNames = Annotated[
     Annotated[str, Tag("a name")] | Annotated[dict[str, str], Tag("by task")],
     Discriminator(lambda value: "by task" if isinstance(value, dict) else "a name"),
@@ -48,9 +62,9 @@ SourceNames = Annotated[
 class Backbone(Model):
     """A pretrained encoder, frozen. A bare string is short for `{model: ...}`."""
 
-    model: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1, max_length=4096)]
     """`embedded/e5-small`, `embedded/e5-small@6` (its first six layers), a Hub id, or a local directory."""
-    revision: str | None = None
+    revision: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """Commit of the Hub repository."""
     load: Literal["float32", "bfloat16"] = "float32"
     """Number format of the frozen weights."""
@@ -143,16 +157,17 @@ class Intermediate(Model):
     @model_validator(mode="before")
     @classmethod
     def _tasks_or_members(cls, data: object) -> object:
-        if isinstance(data, dict) and data.get("members") is not None and len(data) > 1:
-            other = next(key for key in data if key != "members")
-            raise ValueError(f"gives both members and {other}: what is learnt is up to each member")
+        if isinstance(data, dict) and data.get("members") is not None:
+            other = next((key for key, value in data.items() if key != "members" and value is not None), None)
+            if other is not None:
+                raise ValueError(f"gives both members and {plain(other)}: what is learnt is up to each member")
         return data
 
     @model_validator(mode="after")
     def _learns_something(self) -> Self:
         named = self.source if isinstance(self.source, dict) else {}
         if unknown := [task for task in named if task not in self.tasks]:
-            raise ValueError(f"source names '{unknown[0]}', which is not among the tasks")
+            raise ValueError(f"source names '{plain(unknown[0])}', which is not among the tasks")
         if not self.tasks and self.members is None:
             raise ValueError("has neither tasks nor members")
         if self.members is not None and len(self.members) < 2:
@@ -163,9 +178,9 @@ class Intermediate(Model):
 class Target(Model):
     """A task to train for and to evaluate."""
 
-    task: Annotated[str, Field(min_length=1)]
+    task: TaskName
     """The task that is evaluated."""
-    train_task: str | None = None
+    train_task: TaskName | None = None
     """The task that is trained on (same format and labels); `task` by default. Of a retrieval task: any, or none, to
     search with what the intermediate learnt, or with the backbone as it is."""
     train_languages: Languages = ("en",)
@@ -192,7 +207,7 @@ class Evaluate(Model):
     """Test items per language, the same items in every language that shares their ids; all of them when null."""
     sample: Sample = "random"
     """Which items a limit keeps: a random sample, the same for all cells; or the first of the data."""
-    bootstrap: Annotated[int, Field(ge=100)] = 2000
+    bootstrap: Annotated[int, Field(ge=100, le=100_000)] = 2000
     """Resamples behind each interval of the report."""
 
     @property
@@ -282,9 +297,7 @@ class Recipe(Model):
                 raise ValueError(
                     "should be a list of task names, or a mapping of named targets: {choice: {task: place-choice}}"
                 )
-            repeated = sorted({task for task in value if value.count(task) > 1})
-            if repeated:
-                raise ValueError(f"lists {', '.join(repr(task) for task in repeated)} more than once")
+            unique(tuple(value))
             return {task: {"task": task} for task in value}
         return value
 

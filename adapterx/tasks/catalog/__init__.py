@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from adapterx.errors import AdapterxError
-from adapterx.recipe.document import DocumentError, Mapping, Node, Sequence, compose, plain
-from adapterx.recipe.problems import Position, did_you_mean, dotted
+from adapterx.reading import UnreadableFile, read_text
+from adapterx.recipe.document import DocumentError, Mapping, compose, plain
+from adapterx.recipe.places import placed
+from adapterx.recipe.problems import MOST_TOLD, Finding, Position, did_you_mean
+from adapterx.recipe.wording import findings
 from adapterx.tasks.sources import local
 from adapterx.tasks.sources.errors import MissingData
-from adapterx.tasks.sources.files import root
+from adapterx.tasks.sources.files import root as data_directory
 from adapterx.tasks.spec import TaskSpec, check_tags
 from adapterx.tasks.tag_schemes import SchemeError
+from adapterx.wording import plain as printable
 
 _HERE = Path(__file__).parent
 _SUFFIXES = (".yaml", ".yml")
@@ -34,6 +39,25 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _HERE.glob("*.yaml")))
 
 
+def own(directory: Path) -> tuple[str, ...]:
+    """The tasks that YAML files in a directory describe, in alphabetical order; recipes beside them are none.
+
+    A file counts as a task's if a line of it begins with `format:` or `sources:`, whether or not it can be used.
+    """
+    found = set()
+    for path in sorted(directory.glob("*.y*ml")):
+        try:
+            text = read_text(path) if path.suffix in _SUFFIXES else ""
+        except (OSError, UnreadableFile):
+            continue
+        if _OF_A_TASK.search(text):
+            found.add(path.stem)
+    return tuple(sorted(found))
+
+
+_OF_A_TASK = re.compile(r"^(format|sources)[ \t]*:", re.MULTILINE)
+
+
 def find(name: str, beside: Path | None = None) -> TaskSpec:
     """The task of that name: `name.yaml` in the directory `beside` if it is there, else the catalog's.
 
@@ -47,7 +71,7 @@ def find(name: str, beside: Path | None = None) -> TaskSpec:
     if name not in names():
         hint = did_you_mean(name, names())
         place = f" or as {name}.yaml beside the recipe" if beside is not None else ""
-        raise UnknownTask(f"no task '{name}' in the catalog{place}" + (f" ({hint})" if hint else ""))
+        raise UnknownTask(f"no task '{printable(name)}' in the catalog{place}" + (f" ({hint})" if hint else ""))
     return _labelled(_read(_HERE / f"{name}.yaml", 0))
 
 
@@ -60,7 +84,7 @@ def _labelled(spec: TaskSpec) -> TaskSpec:
             check_tags(found, spec.name)
         return spec.model_copy(update={"labels": found})
     except SchemeError as error:
-        raise TaskError(f"{root() / spec.label_file}: {error}") from None
+        raise TaskError(f"{data_directory() / spec.label_file}: {error}") from None
     except MissingData:  # the catalog can be listed without anybody's files; whoever reads examples is told
         return spec
 
@@ -68,11 +92,11 @@ def _labelled(spec: TaskSpec) -> TaskSpec:
 @lru_cache(maxsize=256)
 def _read(path: Path, _modified: int) -> TaskSpec:
     try:
-        root, repeated = compose(path.read_text(encoding="utf-8-sig"), str(path))
+        root, repeated = compose(read_text(path), Position(str(path), 1, 1))
     except DocumentError as error:
         raise TaskError(str(error.problem)) from None
-    except UnicodeDecodeError:
-        raise TaskError(f"{path}: is not UTF-8 text") from None
+    except UnreadableFile as error:
+        raise TaskError(f"{path}: {error}") from None
     if repeated:
         raise TaskError("\n".join(str(problem) for problem in repeated))
     if not isinstance(root, Mapping):
@@ -80,33 +104,15 @@ def _read(path: Path, _modified: int) -> TaskSpec:
     try:
         spec = TaskSpec.model_validate(plain(root))
     except ValidationError as error:
-        raise TaskError("\n".join(_worded(root, detail) for detail in error.errors())) from None
+        found = findings(error.errors(include_url=False), TaskSpec)
+        raise TaskError("\n".join(dict.fromkeys(_worded(root, one) for one in found[:MOST_TOLD]))) from None
     if spec.name != path.stem:
         raise TaskError(f"{path}: is named '{spec.name}', so its file should be {spec.name}.yaml")
     return spec
 
 
-def _worded(root: Node, detail: Any) -> str:
-    own = getattr(detail.get("ctx", {}).get("error"), "location", ())
-    walked, position = _walk(root, (*detail["loc"], *own))
-    message = {
-        "missing": f"'{detail['loc'][-1]}' is missing" if detail["loc"] else "",
-        "extra_forbidden": "unknown key",
-    }
-    text = message.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
-    path = dotted(walked)
-    return f"{position.file}:{position.line}:{position.column}: {path + ': ' if path else ''}{text}"
-
-
-def _walk(node: Node, location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], Position]:
-    """As far down as the location leads; names of the schema's own alternatives are stepped over."""
-    walked: tuple[str | int, ...] = ()
-    for step in location:
-        if isinstance(node, Mapping) and step in node.entries:
-            node = node.entries[str(step)].node
-        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
-            node = node.items[step]
-        else:
-            continue
-        walked = (*walked, step)
-    return walked, node.position
+def _worded(root: Mapping, one: Finding) -> str:
+    """A finding with its place; what is missing is named in the message, since it has none of its own."""
+    if one.message == "is missing" and one.location:
+        one = replace(one, location=one.location[:-1], message=f"'{one.location[-1]}' is missing")
+    return str(placed(root, one))
