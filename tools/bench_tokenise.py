@@ -236,9 +236,9 @@ def load_tokenizer() -> Any:
     from transformers import PreTrainedTokenizerFast
 
     from adapterx.backbones import embedded
-    from adapterx.backbones.describe import cache_directory
+    from adapterx import places
 
-    path = embedded.checkpoint(cache_directory()) / "tokenizer.json"
+    path = embedded.checkpoint(places.cache() / "backbones") / "tokenizer.json"
     roles = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
     return PreTrainedTokenizerFast(tokenizer_file=str(path), **roles)  # type: ignore[no-untyped-call]
 
