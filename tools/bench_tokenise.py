@@ -235,8 +235,8 @@ def load_tokenizer() -> Any:
     """XLM-R's, as the embedded backbone has it."""
     from transformers import PreTrainedTokenizerFast
 
-    from adapterx.backbones import embedded
     from adapterx import places
+    from adapterx.backbones import embedded
 
     path = embedded.checkpoint(places.cache() / "backbones") / "tokenizer.json"
     roles = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
