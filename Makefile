@@ -6,16 +6,34 @@ VENV ?= .venv
 VENV5 ?= .venv-transformers5
 BIN := $(VENV)/bin
 BIN5 := $(VENV5)/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' .venv-lock/bin/uv --config-file tools/lock.toml pip compile -q -c constraints.txt
 # Two processes, each with whole files of tests, whose fixtures are shared.
 TOGETHER := -n 2 --dist loadfile
 
-.PHONY: quickstart test test-learning test-transformers5 check clean
+# Tests of numbers, again with the instructions of an older processor, whose sums differ in their last bits.
+NUMERIC := tests/backbones tests/methods tests/engine tests/executors tests/reference tests/formats tests/end_to_end
+AVX2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
+JITTER ?= $(shell date +%s)
+
+.PHONY: quickstart test test-avx2 test-jitter test-fuzz test-learning test-transformers5 check lock clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/adapterx run recipes/quickstart.yaml
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest $(TOGETHER)
+
+test-avx2: $(VENV)/installed
+	$(AVX2) $(BIN)/python -m pytest $(TOGETHER) $(NUMERIC)
+
+# The weights of random encoders moved by about their last bits, otherwise each time (JITTER=<seed> repeats one).
+test-jitter: $(VENV)/installed
+	ADAPTERX_TEST_JITTER=$(JITTER) $(BIN)/python -m pytest $(TOGETHER) $(NUMERIC)
+
+# Every key of a recipe and a task with every wrong type, every reader with every broken file; `make test` tries some.
+test-fuzz: $(VENV)/installed
+	$(BIN)/python -m pytest $(TOGETHER:loadfile=load) tests/fuzz -m 'slow or not slow'
 
 # Whole recipes, minutes each: every method and transfer learns what it is given.
 test-learning: $(VENV)/installed
@@ -31,13 +49,26 @@ check: $(VENV)/installed
 clean:
 	rm -rf $(VENV) $(VENV5) .pytest_cache .mypy_cache .ruff_cache
 
-$(VENV)/installed: pyproject.toml constraints.txt
+# Every package by its hash, but torch, which each index has in a build of its own (docs/security.md).
+$(VENV)/installed: pyproject.toml constraints.txt requirements.lock requirements-build.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[adapterhub,dev]'
+	$(PIP) --require-hashes --no-deps -r requirements-build.lock
+	$(PIP) --require-hashes --no-deps --no-build-isolation -r requirements.lock
+	$(PIP) -c constraints.txt torch
+	$(PIP) --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip check
 	touch $@
 
 $(VENV5)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV5)
 	grep -v -E '^(transformers|huggingface_hub|tokenizers|hf-xet|adapters)==' constraints.txt > $(VENV5)/constraints.txt
-	$(BIN5)/python -m pip install -q --disable-pip-version-check -c $(VENV5)/constraints.txt -e '.[dev]' 'transformers>=5,<6'
+	PIP_CONSTRAINT=$(VENV5)/constraints.txt \
+	    $(BIN5)/python -m pip install -q --disable-pip-version-check -e '.[dev]' 'transformers>=5,<6'
 	touch $@
+
+# The hashes of all files that the index has of each version in constraints.txt.
+lock: constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install -q --disable-pip-version-check uv==0.13.9
+	$(LOCK) tools/lock-build.in -o requirements-build.lock
+	$(LOCK) pyproject.toml --extra adapterhub --extra dev -o requirements.lock

@@ -235,10 +235,10 @@ def load_tokenizer() -> Any:
     """XLM-R's, as the embedded backbone has it."""
     from transformers import PreTrainedTokenizerFast
 
+    from adapterx import places
     from adapterx.backbones import embedded
-    from adapterx.backbones.describe import cache_directory
 
-    path = embedded.checkpoint(cache_directory()) / "tokenizer.json"
+    path = embedded.checkpoint(places.cache() / "backbones") / "tokenizer.json"
     roles = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
     return PreTrainedTokenizerFast(tokenizer_file=str(path), **roles)  # type: ignore[no-untyped-call]
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer, BertConfig, BertModel
 
+from adapterx import places
 from adapterx.backbones import embedded
-from adapterx.backbones.describe import cache_directory
 from adapterx.backbones.load import LoadedBackbone, load
 from adapterx.recipe import Backbone
 
@@ -152,7 +152,7 @@ def test_special_tokens_and_pairs(e5_small: LoadedBackbone) -> None:
 
 
 def test_the_conversion_opens_with_the_common_loader_too(e5_small: LoadedBackbone) -> None:
-    common = AutoTokenizer.from_pretrained(embedded.checkpoint(cache_directory() / "backbones"))
+    common = AutoTokenizer.from_pretrained(embedded.checkpoint(places.cache() / "backbones"))
     texts = [text for sentences in PARALLEL.values() for text in sentences]
     assert common(texts).input_ids == e5_small.tokenizer(texts).input_ids
     assert (common.mask_token_id, common.pad_token_id, common.model_max_length) == (250_001, 1, 512)
