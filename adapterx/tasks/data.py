@@ -100,7 +100,10 @@ def counted(spec: TaskSpec, source: str, language: str, split: str) -> Counted:
     key = content_key(spec, source, language, split)
     if key not in _COUNTED:
         examples, left_out = 0, Counter[str]()
-        for one in _entries(spec, source, language, split):
+        chosen = spec.sources[source]
+        # A file that lacks even the names of its columns is an error to who reads it, and holds nothing to count.
+        empty = isinstance(chosen, Local) and not local.size(chosen, language, split)
+        for one in () if empty else _entries(spec, source, language, split):
             if isinstance(one, LeftOut):
                 left_out[one.value] += 1
             else:
