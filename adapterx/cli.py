@@ -8,11 +8,12 @@ interrupted and terminated.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -345,13 +346,26 @@ def _is_narrow() -> bool:
     return (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
 
 
-def _lines(file: str | None) -> list[str]:
-    """The lines of a file, or of standard input. Only line feeds end a line: texts may hold other separators."""
-    content = sys.stdin.buffer.read() if file is None else places.expanded(file).read_bytes()
-    try:
-        return reading.decoded(content).split("\n")
-    except reading.UnreadableFile as error:
-        raise CommandError(f"{file or 'standard input'}: {error}") from None
+def _lines(file: str | None) -> Iterator[str]:
+    """The lines of a file, or of standard input. Only line feeds end a line: texts may hold other separators.
+
+    A line longer than any item comes cut, so that a file without line feeds is never in memory.
+    """
+    from adapterx.tasks.items import LONGEST
+
+    name = file or "standard input"
+    with contextlib.nullcontext(sys.stdin.buffer) if file is None else places.expanded(file).open("rb") as stream:
+        # UTF-8 takes four bytes for a character at most, so that what comes cut is still too long for an item.
+        for number, line in enumerate(iter(lambda: stream.readline(4 * LONGEST + 8), b""), start=1):
+            cut = len(line) > 4 * LONGEST
+            try:
+                first = number == 1 and not cut  # may begin with a byte order mark, or be of another encoding
+                text = reading.decoded(line) if first else line.decode("utf-8", "replace" if cut else "strict")
+            except reading.UnreadableFile as error:
+                raise CommandError(f"{name}: {error}") from None
+            except UnicodeDecodeError as error:
+                raise CommandError(f"{name}:{number}: is not UTF-8 text (byte {error.start} of the line)") from None
+            yield text.removesuffix("\n")
 
 
 def _planned(args: argparse.Namespace, fetch: bool = False) -> Plan:

@@ -120,6 +120,8 @@ def run(args: argparse.Namespace, console: Console) -> None:
     result, name = _start(parts, args)
     layout = args.format or ("adapterhub" if args.method == FUSION else parts.parts[0].layout)
     fuse.check_writable(parts, result, layout, args.out)
+    if args.train is None:
+        remarks = (*remarks, *fuse.remarks(parts, result))
     for remark in remarks:
         sys.stderr.write(f"{remark}\n")
     if bench is not None:

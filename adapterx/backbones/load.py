@@ -115,10 +115,10 @@ def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerFast:
     """The tokenizer of a backbone alone; of one on the Hub no weights are fetched. Raises BackboneError."""
     described = describe(backbone)
     if backbone.model.startswith(embedded.PREFIX) or local_directory(backbone.model):
-        directory = _directory(backbone, described, [TOKENIZER])
+        path = _directory(backbone, described, [TOKENIZER]) / TOKENIZER
     else:
-        directory = hub.fetch(backbone.model, described.key.rsplit("@", 1)[1], [TOKENIZER])
-    return _tokenizer(directory / TOKENIZER, described.vocabulary, backbone.model)
+        path = hub.tokenizer(backbone.model, described.key.rsplit("@", 1)[1])
+    return _tokenizer(path, described.vocabulary, backbone.model)
 
 
 def _directory(backbone: Backbone, described: BackboneInfo, wanted: Collection[str] = embedded.FILES) -> Path:

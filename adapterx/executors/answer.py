@@ -12,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.backbones.describe import describe
-from adapterx.backbones.embedded import PREFIX
+from adapterx.backbones.embedded import NAME, PREFIX
 from adapterx.engine.cell import Pool
+from adapterx.errors import AdapterxError
 from adapterx.formats import adapterhub_head, fetch, fused, metadata, setup
 from adapterx.formats import directory as formats
 from adapterx.formats.adapter import Encoder, PortableHead, unnamed
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import METADATA, SETUP
 from adapterx.formats.metadata import Metadata
+from adapterx.formats.settings import listed
 from adapterx.methods.method import Slot
 from adapterx.methods.shape import Shape
 from adapterx.places import expanded
@@ -27,9 +29,15 @@ from adapterx.plan import BackboneInfo
 from adapterx.recipe import Backbone
 from adapterx.recipe.training import Train
 from adapterx.tasks import catalog
+from adapterx.tasks.catalog import UnknownTask
 from adapterx.tasks.encoded import Encoded
-from adapterx.tasks.examples import Example
+from adapterx.tasks.examples import ChoiceExample, Example
 from adapterx.tasks.items import read as read_items
+from adapterx.wording import shown
+
+
+class AnswerError(AdapterxError, ValueError):
+    """An item that the adapter gives no answer to, worded for the user."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ def prepare(
     encoder = Encoder(info.architecture, Shape(info.layers, info.hidden, info.intermediate), chosen.model)
     slots, head = _read(directory, known, encoder, language)
     length = known.max_length if known is not None else Train.model_fields["max_length"].default
-    fitting = for_task(head, task, known, beside)
+    fitting = for_task(told(head, known, directory), task, beside)
     none = fitting.format == "extractive-qa" and _unanswerable(task, beside)
     return Answering(chosen, info, slots, fitting, task, min(length, info.max_positions), none)
 
@@ -113,6 +121,22 @@ def _read(
     return tuple(slot for adapter in adapters for slot in adapter.slots), _found(head, directory / parts[-1])
 
 
+def told(head: PortableHead, known: Metadata | None, directory: Path) -> PortableHead:
+    """The head with what adapterx.json says of it: its task, and labels that the head's own files only number.
+
+    Raises FormatError where the two name different labels, or number the same ones differently.
+    """
+    if known is None:
+        return head
+    labels = known.labels if head.labels == unnamed(len(known.labels)) else head.labels
+    if (head.format, labels) != (known.format, known.labels):
+        raise FormatError(
+            f"{directory / METADATA} is of a {known.format} head with the labels {listed(known.labels)}, the head "
+            f"beside it of {head.format} with {listed(head.labels)}: export the cell again, or delete {METADATA}"
+        )
+    return replace(head, labels=labels, task=head.task or known.task)
+
+
 def _found(head: PortableHead | None, where: Path) -> PortableHead:
     if head is None:
         raise FormatError(
@@ -127,8 +151,10 @@ def backbone_of(directory: Path, known: Metadata | None, given: str | None) -> B
     """The backbone that the user names, or else the one in adapterx.json."""
     if given is not None:
         load = "float32" if known is None else known.load
-        whole = given.startswith(PREFIX) or expanded(given).is_dir()
+        whole = given.startswith(PREFIX) or (given != "" and expanded(given).is_dir())
         model, _, revision = (given, "", "") if whole else given.partition("@")
+        if not model:
+            raise FormatError(f"--backbone {shown(given)} names no model: give a directory, a Hub id or {PREFIX}{NAME}")
         return Backbone.model_validate({"model": model, "revision": revision or None, "load": load})
     if known is None:
         raise FormatError(
@@ -157,19 +183,29 @@ def _words(architecture: str, layers: int, hidden: int) -> str:
     return f"{architecture} with {layers} layers of {hidden} features"
 
 
-def for_task(head: PortableHead, task: str, known: Metadata | None, beside: Path) -> PortableHead:
-    """The head with the task's labels, if it can serve the task."""
-    if task == (head.task or (known.task if known is not None else "")):
+def for_task(head: PortableHead, task: str, beside: Path) -> PortableHead:
+    """The head with the task's labels in the task's order, if it can serve the task; FormatError if it cannot.
+
+    A head that was trained on a task of this name keeps its own labels where the task, or the file of its labels, is
+    not at hand.
+    """
+    try:
+        spec = catalog.find(task, beside)
+    except UnknownTask:
+        if task == head.task:
+            return head
+        raise
+    if spec.label_file is not None and not spec.labels and task == head.task:
         return head
-    spec = catalog.find(task, beside)
     if spec.format != head.format:
         raise FormatError(f"the head answers {head.format}, but the task '{task}' is {spec.format}")
-    if head.labels not in (tuple(spec.labels), unnamed(len(spec.labels))):
+    found = head.ordered(spec.labels)
+    if found is None:
         raise FormatError(
-            f"the head's labels are {', '.join(head.labels)}, those of the task '{task}' {', '.join(spec.labels)}: "
-            "one head cannot serve both"
+            f"the head's labels are {listed(head.labels)}, those of the task '{task}' {listed(spec.labels)}: one head "
+            "cannot serve both"
         )
-    return replace(head, labels=tuple(spec.labels))
+    return found
 
 
 def answers(answering: Answering, lines: Iterable[str], where: str, language: str | None) -> Iterator[dict[str, Any]]:
@@ -182,13 +218,21 @@ def answers(answering: Answering, lines: Iterable[str], where: str, language: st
         lines: JSON lines, as `adapterx.tasks.items` reads them.
         where: the file's name, for messages.
 
-    Raises ItemError before the backbone is loaded, BackboneError.
+    Raises ItemError before the backbone is loaded, BackboneError, and AnswerError for scores that are not finite.
     """
     head = answering.head
     examples = read_items(lines, where, head.format, head.labels)
     if not examples:
         return
     encoded, scores = _scores(answering, examples)
+    for example, of_example in zip(examples, scores, strict=True):
+        # Lines of a batch are as long as the longest: what lies beyond an item's own choices is no score of it.
+        own = len(example.choices) if isinstance(example, ChoiceExample) else None
+        if not np.isfinite(of_example[:, :own]).all():
+            raise AnswerError(
+                f"{where}: the scores of item {shown(example.id)} are not finite: the adapter, its head or the backbone"
+                " has weights that overflow"
+            )
     named = {} if language is None else {"language": language}
     if head.format == "extractive-qa":
         yield from _spoken(Pool(language or "", encoded, answering.unanswerable), scores, named)

@@ -14,14 +14,15 @@ from torch import Tensor
 
 from adapterx.backbones.describe import describe
 from adapterx.errors import AdapterxError
-from adapterx.executors.answer import backbone_of, check
+from adapterx.executors.answer import backbone_of, check, told
 from adapterx.formats import directory as formats
 from adapterx.formats import fetch, fused, metadata, setup
 from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead
 from adapterx.formats.errors import FormatError
-from adapterx.formats.files import SETUP, check_empty
+from adapterx.formats.files import METADATA, SETUP, check_empty
 from adapterx.formats.fused import PortableFusion
 from adapterx.formats.metadata import Metadata
+from adapterx.formats.settings import LARGEST, listed
 from adapterx.methods.config import Bottleneck, Lora
 from adapterx.methods.merging import Merging, member_weights, merge, merged_method
 from adapterx.methods.shape import Shape
@@ -109,7 +110,10 @@ def read(names: Sequence[str], backbone: str | None) -> Parts:
         first = first or (chosen, info)
         where = directory / _inside(name, directory, known)
         encoder = Encoder(info.architecture, Shape(info.layers, info.hidden, info.intermediate), chosen.model)
-        found.append(Part(name, _told(formats.read(where, encoder), known), known, formats.layout(where)))
+        adapter = formats.read(where, encoder)
+        if adapter.head is not None:
+            adapter = replace(adapter, head=told(adapter.head, known, directory))
+        found.append(Part(name, adapter, known, formats.layout(where)))
     assert first is not None, "the command line asks for two or more"
     return Parts(*first, tuple(found))
 
@@ -122,14 +126,6 @@ def _inside(name: str, directory: Path, known: Metadata | None) -> str:
         what = "a fusion" if composed is not None and composed.kind == "Fuse" else "a stack"
         raise FormatError(f"{name} is {what} of {len(inside)} adapters ({SETUP}); name single ones")
     return inside[0]
-
-
-def _told(adapter: PortableAdapter, known: Metadata | None) -> PortableAdapter:
-    """With the head's task: AdapterHub's files do not say it, adapterx.json does."""
-    head = adapter.head
-    if head is None or head.task or known is None or head.labels != known.labels:
-        return adapter
-    return replace(adapter, head=replace(head, task=known.task))
 
 
 def merged(parts: Parts, merging: Merging, seed: int) -> PortableAdapter:
@@ -154,6 +150,8 @@ def merged(parts: Parts, merging: Merging, seed: int) -> PortableAdapter:
         shares = torch.tensor(member_weights(merging, len(adapters)))
     except ValueError as error:
         raise FormatError(str(error)) from None
+    if beyond := next((name for name, tensor in tensors.items() if not bool((tensor.abs() <= LARGEST).all())), None):
+        raise FuseError(f"the merged {beyond} is beyond {LARGEST:g}: give smaller --weights")
     heads = [one.head for one in adapters]
     return PortableAdapter(merged_method(method, merging, len(adapters)), tensors, _mean_head(heads, shares))
 
@@ -169,20 +167,48 @@ def _check_alike(parts: Sequence[Part]) -> None:
 
 
 def _mean_head(heads: Sequence[PortableHead | None], weights: Tensor) -> PortableHead | None:
-    """None unless all answer the same task with the same labels."""
+    """None unless all name one task and its labels, in whatever order: the first head's is kept."""
     first = heads[0]
-    alike = {(head.format, head.labels, head.task) if head is not None else None for head in heads}
     total = float(weights.sum())
-    if first is None or len(alike) > 1 or total == 0.0:
+    if first is None or _apart(heads) is not None or total == 0.0:
         return None
+    alike = [None if head is None else head.ordered(first.labels) for head in heads]
     shares = [float(weight) / total for weight in weights]
     tensors: Mapping[str, Tensor] = {
         name: torch.stack(
-            [head.tensors[name] * share for head, share in zip(heads, shares, strict=True) if head is not None]
+            [head.tensors[name] * share for head, share in zip(alike, shares, strict=True) if head is not None]
         ).sum(0)
         for name in first.tensors
     }
     return replace(first, tensors=tensors)
+
+
+def _apart(heads: Sequence[PortableHead | None]) -> str | None:
+    """Why these heads have no mean, as what follows "the merged adapter has no head:"; None where they have one."""
+    found = [head for head in heads if head is not None]
+    if len(found) < len(heads):
+        return "one of the adapters has none" if len(heads) - len(found) == 1 else "not all of the adapters have one"
+    first = found[0]
+    if not all(head.task for head in found):
+        return (
+            f"their files do not say what task they were trained on ({METADATA} does), and outputs of different tasks "
+            "have no mean"
+        )
+    if len(tasks := sorted({head.task for head in found})) > 1:
+        return f"theirs were trained on different tasks, {listed(tasks)}"
+    other = next((one for one in found if one.format != first.format or set(one.labels) != set(first.labels)), None)
+    if other is not None:
+        return f"theirs answer different labels, {listed(first.labels)} and {listed(other.labels)}"
+    return None
+
+
+def remarks(parts: Parts, whole: Whole) -> tuple[str, ...]:
+    """What to know of a merged adapter: why it has no head though some of its parts have one."""
+    heads = [part.adapter.head for part in parts.parts]
+    if not isinstance(whole, PortableAdapter) or whole.head is not None or not any(heads):
+        return ()
+    why = _apart(heads) or "the weights of the adapters sum to 0"
+    return (f"the merged adapter has no head: {why}",)
 
 
 def under_fusion(parts: Parts) -> PortableFusion:

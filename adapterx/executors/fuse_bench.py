@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from adapterx.backbones.describe import describe
 from adapterx.backbones.load import LoadedBackbone, load
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
-from adapterx.engine.evaluate import evaluate, summary
+from adapterx.engine.evaluate import LanguagePredictions, evaluate, summary
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import Progress, task_score, train
@@ -36,6 +38,7 @@ from adapterx.tasks.contamination import Relations
 from adapterx.tasks.looks import Looks
 from adapterx.tasks.sampling import pool_probabilities
 from adapterx.tasks.spec import TaskSpec
+from adapterx.wording import shown
 
 DEV_ITEMS = 200
 """Per language, by which weights are tuned."""
@@ -155,7 +158,7 @@ class Bench:
         first = merged(self.parts, merging, seed).head
         if first is None:
             raise FuseError("tuned weights are judged by the answers of a head, and these adapters have none in common")
-        head, _ = for_task(first, task, None, self.beside).named(task)
+        head, _ = for_task(first, task, self.beside).named(task)
         try:
             asked = self.facts.part(task, None, languages, ("dev",))
         except Refusal as refusal:
@@ -165,7 +168,7 @@ class Bench:
         def scored(vector: Vector) -> tuple[float, ...]:
             whole = merged(self.parts, replace(merging, weights=tuple(map(float, vector))), seed)
             assert whole.head is not None, "it has one with any weights"
-            tensors = for_task(whole.head, task, None, self.beside).named(task)[1]
+            tensors = for_task(whole.head, task, self.beside).named(task)[1]
             return (100 * task_score(self._encoder, judged, TrainedCell(whole.slots, tensors), self._prefix),)
 
         trials = merge_weights.search(len(self.parts.parts), merging.arithmetic, scored)
@@ -191,8 +194,8 @@ class Bench:
     def _cell(self, start: Whole, asked: Asked, part: TaskPart, head: Head) -> TrainingCell:
         pools = self._pools(part, "train", asked.settings.limit)
         known = start.head
-        goes_on = known is not None and (known.task, known.labels) == (part.task, part.labels)
-        initial = known.named(part.task)[1] if known is not None and goes_on else {}
+        fitting = known.ordered(part.labels) if known is not None and known.task == part.task else None
+        initial = fitting.named(part.task)[1] if fitting is not None else {}
         alone = isinstance(start, PortableAdapter)
         return TrainingCell(
             name="fusion" if isinstance(start, PortableFusion) else "merged",
@@ -236,13 +239,26 @@ class Bench:
         if cells:
             predictions = evaluate(self._encoder, cells, self._pools(asked, "test", limit), self._prefix)
             for one, of_one in zip(scored, predictions, strict=True):
+                _check_finite(one, of_one)
                 values = summary(of_one, metrics)
                 found[one] = {language: 100 * value[metrics[0].name] for language, value in values.items()}
         return Scores(metrics[0].name, found, left_out)
+
+
+def _check_finite(name: str, predictions: Sequence[LanguagePredictions]) -> None:
+    """Raise FuseError naming an item whose scores are none: an answer that follows from them means nothing."""
+    for of_language in predictions:
+        for id, scores in zip(of_language.ids, of_language.scores, strict=True):
+            # Choices that an item lacks have a score of -inf, and so has an answer in a passage without a token.
+            if np.isnan(scores).any() or not np.isfinite(scores.max(axis=-1)).all():
+                raise FuseError(
+                    f"the scores of {name} for item {shown(id)} ({of_language.language}) are not finite: it has "
+                    "weights that overflow"
+                )
 
 
 def _head_for(whole: Whole, task: str, beside: Path) -> PortableHead:
     """FormatError where there is no head, or one for something else."""
     if whole.head is None:
         raise FormatError("it has no prediction head")
-    return for_task(whole.head, task, None, beside)
+    return for_task(whole.head, task, beside)

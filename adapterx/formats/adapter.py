@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
+import torch
 from torch import Tensor
 
 from adapterx.methods.config import Method
@@ -17,6 +18,10 @@ from adapterx.tasks.examples import Format
 
 DENSE, OUTPUT = "dense", "output"
 """The layers of a head; one for tagging or extractive QA has no dense one."""
+
+
+HEADED: tuple[Format, ...] = ("pair-classification", "tagging", "multiple-choice", "extractive-qa")
+"""The formats of tasks whose heads travel with an adapter."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,23 @@ class PortableHead:
         """A trained head, of tensors that bear its task's name."""
         own = {name.removeprefix(head.prefix): tensor for name, tensor in tensors.items()}
         return cls(head.format, tuple(labels), own, head.task)
+
+    def ordered(self, labels: Sequence[str]) -> Self | None:
+        """The same head with its outputs in this order of labels; None where these are other names, or other in number.
+
+        The outputs of a head whose labels bear numbers only take these labels as they stand.
+        """
+        labels = tuple(labels)
+        if labels == self.labels or self.labels == unnamed(len(labels)):
+            return replace(self, labels=labels)
+        if len(labels) != len(self.labels) or set(labels) != set(self.labels):
+            return None
+        if self.format == "multiple-choice":
+            # One output scores each choice by itself, whatever the position is called.
+            return replace(self, labels=labels)
+        places = torch.tensor([self.labels.index(label) for label in labels])
+        outputs = {name: tensor[places] for name, tensor in self.tensors.items() if name.startswith(f"{OUTPUT}.")}
+        return replace(self, labels=labels, tensors={**self.tensors, **outputs})
 
     def named(self, task: str) -> tuple[Head, dict[str, Tensor]]:
         """The head of a task as methods and engine know it, with its tensors."""

@@ -21,12 +21,14 @@ from adapterx.formats.files import (
     HUB_WEIGHTS,
     read_config,
     read_tensors,
-    tensor_names,
+    tensor_shapes,
     write_config,
     write_tensors,
 )
+from adapterx.formats.settings import LARGEST, flag, number, whole
 from adapterx.methods import bottleneck, invertible
 from adapterx.methods.config import Activation, Bottleneck, Lora, Method, Placement, adapted_layers
+from adapterx.wording import plain, shown
 
 VERSION = "adapters.1.3.0"
 _MODELS = {"xlm-roberta": "XLMRobertaModel"}
@@ -76,6 +78,8 @@ _LORA: dict[str, Any] = {
 _LORA_REST: dict[str, Any] = {"dtype": None, "init_weights": "lora", "init_weights_seed": None}
 _ATTENTION = {"query": "q", "key": "k", "value": "v"}
 _ACTIVATIONS: dict[str, Activation] = {"relu": "relu", "gelu": "gelu", "swish": "swish", "silu": "swish"}
+_SMALLEST_FACTOR = 1e-3
+"""A bottleneck a thousand times as wide as the encoder, which nobody means."""
 _CHECKED_DEFAULTS: dict[str, Any] = {"is_parallel": False}
 
 
@@ -206,10 +210,10 @@ def read(directory: Path, encoder: Encoder) -> PortableAdapter:
     name = check_model(path, whole, encoder)
     config = whole.get("config")
     if not isinstance(config, dict):
-        raise FormatError(f"{path}: config is {config!r}; save the adapter again with adapters 1.0 or later")
+        raise FormatError(f"{path}: config is {shown(config)}; save the adapter again with adapters 1.0 or later")
     method = _lora(path, config, encoder) if config.get("architecture") == "lora" else _method(path, config, encoder)
     weights = directory / HUB_WEIGHTS
-    prefix = _PREFIX if any(key.startswith(_PREFIX) for key in tensor_names(weights)) else ""
+    prefix = _PREFIX if any(key.startswith(_PREFIX) for key in tensor_shapes(weights)) else ""
     in_file = {f"{prefix}{name_in_file(p.name, name)}": p for p in expected(method, encoder.shape)}
     shape = encoder.shape
     what = f"this {type(method).__name__} in an encoder of {shape.layers} layers of {shape.hidden} features"
@@ -223,36 +227,38 @@ def check_model(path: Path, whole: Mapping[str, Any], encoder: Encoder) -> str:
     """The name in a configuration, once the model it was saved from is seen to be like this encoder."""
     if whole.get("model_type") != encoder.architecture:
         raise FormatError(
-            f"{path}: it was made for the architecture {whole.get('model_type')!r}, the backbone is "
+            f"{path}: it was made for the architecture {shown(whole.get('model_type'))}, the backbone is "
             f"{encoder.architecture}: choose the backbone it was trained on"
         )
     if whole.get("hidden_size") != encoder.shape.hidden:
         raise FormatError(
-            f"{path}: it was made for {whole.get('hidden_size')!r} features, the backbone has {encoder.shape.hidden}: "
-            "choose the backbone it was trained on"
+            f"{path}: it was made for {shown(whole.get('hidden_size'))} features, the backbone has "
+            f"{encoder.shape.hidden}: choose the backbone it was trained on"
         )
     name = whole.get("name")
     if not isinstance(name, str) or not name:
-        raise FormatError(f"{path}: name is {name!r}; save the adapter again")
+        raise FormatError(f"{path}: name is {shown(name)}; save the adapter again")
     return name
 
 
 def _method(path: Path, config: Mapping[str, Any], encoder: Encoder) -> Bottleneck:
     if config.get("architecture") is not None:
         raise FormatError(
-            f"{path}: adapters of kind {config['architecture']!r} cannot be read; bottlenecks and LoRA can"
+            f"{path}: adapters of kind {shown(config['architecture'])} cannot be read; bottlenecks and LoRA can"
         )
     _check_known(path, config, _BOTTLENECK, _BOTTLENECK_REST, "bottleneck")
     flags = {key: config.get(key, _CHECKED_DEFAULTS.get(key)) for key in _PLACEMENTS["sequential"]}
     placement = next((name for name, wanted in _PLACEMENTS.items() if wanted == flags), None)
     if placement is None:
-        raise FormatError(f"{path}: {flags} is none of seq_bn, double_seq_bn and par_bn, which adapterx reads")
+        raise FormatError(
+            f"{path}: {shown(flags, 200)} is none of seq_bn, double_seq_bn and par_bn, which adapterx reads"
+        )
     activation = config.get("non_linearity")
-    if activation not in _ACTIVATIONS:
-        raise FormatError(f"{path}: non_linearity {activation!r} is not supported; {', '.join(_ACTIVATIONS)} are")
+    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
+        raise FormatError(f"{path}: non_linearity {shown(activation)} is not supported; {', '.join(_ACTIVATIONS)} are")
     return Bottleneck(
         placement=placement,
-        reduction_factor=_positive(path, config, "reduction_factor", None),
+        reduction_factor=_positive(path, config, "reduction_factor", None, least=_SMALLEST_FACTOR),
         activation=_ACTIVATIONS[activation],
         scaling=_positive(path, config, "scaling", 1.0),
         dropout=_dropout(path, config),
@@ -267,8 +273,8 @@ def _invertible(path: Path, config: Mapping[str, Any]) -> Literal["nice"] | None
         return None
     if kind != "nice" or factor != invertible.REDUCTION:
         raise FormatError(
-            f"{path}: the invertible adapter is {kind!r} with a reduction factor of {factor!r}; adapterx reads 'nice'"
-            f" with {invertible.REDUCTION}"
+            f"{path}: the invertible adapter is {shown(kind)} with a reduction factor of {shown(factor)}; adapterx "
+            f"reads 'nice' with {invertible.REDUCTION}"
         )
     return "nice"
 
@@ -293,32 +299,34 @@ def _check_known(
     for key, value in config.items():
         if key in fixed:
             if value != fixed[key]:
-                raise FormatError(f"{path}: {key}: {value!r} is not supported; adapterx reads plain {kind} adapters")
+                raise FormatError(
+                    f"{path}: {key}: {shown(value)} is not supported; adapterx reads plain {kind} adapters"
+                )
         elif key not in read and value not in (None, False, {}, [], ""):
-            raise FormatError(f"{path}: the setting {key} ({value!r}) is not known, and may change what is computed")
+            raise FormatError(
+                f"{path}: the setting {plain(key)} ({shown(value)}) is not known, and may change what is computed"
+            )
 
 
-def _positive(path: Path, config: Mapping[str, Any], key: str, default: float | None) -> float:
-    value = config.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+def _positive(
+    path: Path, config: Mapping[str, Any], key: str, default: float | None, *, least: float = 1 / LARGEST
+) -> float:
+    if isinstance(config.get(key), str | dict | list):
         raise FormatError(
-            f"{path}: {key} {value!r} is not supported; adapterx reads one positive number for all layers"
+            f"{path}: {key} {shown(config[key])} is not supported; adapterx reads one positive number for all layers"
         )
-    return float(value)
+    return number(path, config, key, default, least=least)
 
 
 def _dropout(path: Path, config: Mapping[str, Any]) -> float:
-    value = config.get("dropout", 0.0)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise FormatError(f"{path}: dropout is {value!r}, not a number from 0 to 1")
-    return float(value)
+    return number(path, config, "dropout", 0.0, least=0.0, most=1.0)
 
 
 def _layers(path: Path, config: Mapping[str, Any], encoder: Encoder) -> tuple[int, ...] | None:
     left_out = config.get("leave_out") or []
     depth = encoder.shape.layers
     if not isinstance(left_out, list) or not all(type(layer) is int and 0 <= layer < depth for layer in left_out):
-        raise FormatError(f"{path}: leave_out {left_out!r} does not fit an encoder of {depth} layers")
+        raise FormatError(f"{path}: leave_out {shown(left_out)} does not fit an encoder of {depth} layers")
     if not left_out:
         return None
     kept = tuple(layer for layer in range(depth) if layer not in left_out)
@@ -329,14 +337,13 @@ def _layers(path: Path, config: Mapping[str, Any], encoder: Encoder) -> tuple[in
 
 def _lora(path: Path, config: Mapping[str, Any], encoder: Encoder) -> Lora:
     _check_known(path, config, _LORA, _LORA_REST, "LoRA")
-    rank = config.get("r")
-    if type(rank) is not int or rank < 1:
-        raise FormatError(f"{path}: r is {rank!r}, not a positive whole number")
-    matrices = config.get("attn_matrices") or [] if config.get("selfattn_lora", True) else []
-    if unknown := [matrix for matrix in matrices if matrix not in _ATTENTION.values()]:
-        raise FormatError(f"{path}: attn_matrices {unknown[0]!r} is not supported; q, k and v are")
+    rank = whole(path, config, "r")
+    given = config.get("attn_matrices") or []
+    matrices = given if flag(path, config, "selfattn_lora", default=True) else []
+    if not isinstance(given, list) or not all(matrix in _ATTENTION.values() for matrix in matrices):
+        raise FormatError(f"{path}: attn_matrices {shown(given)} is not supported; a list of q, k and v is")
     modules: list[Any] = [module for module, letter in _ATTENTION.items() if letter in matrices]
-    modules += [module for module in ("intermediate", "output") if config.get(f"{module}_lora")]
+    modules += [one for one in ("intermediate", "output") if flag(path, config, f"{one}_lora", default=False)]
     if not modules:
         raise FormatError(f"{path}: no linear layer of the encoder is adapted")
     alpha = _positive(path, config, "alpha", None)

@@ -22,10 +22,12 @@ from adapterx.formats.files import (
     FUSION_WEIGHTS,
     read_config,
     read_tensors,
-    tensor_names,
+    tensor_shapes,
     write_config,
     write_tensors,
 )
+from adapterx.formats.settings import listed, texts
+from adapterx.wording import plain, shown
 
 _PREFIX = "roberta."
 """Of names in a file saved from a model with heads. A fusion without it would be left out, silently, when it is loaded
@@ -102,23 +104,36 @@ def name_in_file(key: str, name: str) -> str:
     return key.replace(".fusion.", f".adapter_fusion_layer.{name}.")
 
 
-def read(directory: Path, encoder: Encoder, places: Sequence[Place]) -> Fusion:
-    """Read a fusion over adapters at these places; FormatError for whatever does not fit completely."""
+def read(directory: Path, encoder: Encoder, places: Sequence[Place], members: Sequence[str] | None = None) -> Fusion:
+    """Read a fusion over adapters at these places; FormatError for whatever does not fit completely.
+
+    Args:
+        members: names of the adapters that a setup fuses, in order; the fusion must be of these.
+    """
     path = directory / FUSION_CONFIG
     whole = read_config(path)
     name = check_model(path, whole, encoder)
     config = whole.get("config")
     if not isinstance(config, dict):
-        raise FormatError(f"{path}: config is {config!r}; save the fusion again with adapters 1.0 or later")
+        raise FormatError(f"{path}: config is {shown(config)}; save the fusion again with adapters 1.0 or later")
     for key, value in config.items():
         wanted = (DYNAMIC[key],) if key in DYNAMIC else (None, False)
         if key not in _TRAINING and value not in wanted:
-            raise FormatError(f"{path}: {key}: {value!r} is not supported; adapterx reads the library's dynamic fusion")
-    adapters = whole.get("adapter_names", name.split(","))
-    if not isinstance(adapters, list) or len(adapters) < 2 or ",".join(map(str, adapters)) != name:
-        raise FormatError(f"{path}: adapter_names {adapters!r} are not those of the fusion '{name}'")
+            raise FormatError(
+                f"{path}: {plain(key)}: {shown(value)} is not supported; adapterx reads the library's dynamic fusion"
+            )
+    # A member's name may hold commas itself, so that the joined name alone does not tell where one ends.
+    adapters = texts(whole.get("adapter_names", name.split(",") if members is None else list(members)))
+    if adapters is None or ",".join(adapters) != name:
+        raise FormatError(
+            f"{path}: adapter_names {shown(whole.get('adapter_names'))} are not those of the fusion {shown(name)}"
+        )
+    if members is not None and tuple(adapters) != tuple(members):
+        raise FormatError(
+            f"{path} fuses {listed(adapters)}, but the setup names {listed(members)}: their order is part of the fusion"
+        )
     weights = directory / FUSION_WEIGHTS
-    prefix = _PREFIX if any(key.startswith(_PREFIX) for key in tensor_names(weights)) else ""
+    prefix = _PREFIX if any(key.startswith(_PREFIX) for key in tensor_shapes(weights)) else ""
     shapes = fusion_shapes(encoder, places)
     names = {f"{prefix}{name_in_file(key, name)}": key for key in shapes}
     found = read_tensors(weights, {key: shapes[own] for key, own in names.items()}, "this fusion")

@@ -13,9 +13,11 @@ from typing import Any
 from adapterx.formats.adapter import Encoder, PortableHead, head_shapes, unnamed
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import HEAD_CONFIG, HUB_HEAD, read_config, read_tensors, write_config, write_tensors
+from adapterx.formats.settings import whole as whole_number
 from adapterx.methods.extractive_qa import OUTPUTS
 from adapterx.methods.head import LINEAR
 from adapterx.tasks.examples import Format
+from adapterx.wording import shown
 
 _TYPES: dict[Format, str] = {
     "pair-classification": "classification",
@@ -68,19 +70,20 @@ def read(directory: Path, encoder: Encoder) -> PortableHead:
         )
     if whole.get("hidden_size") != encoder.shape.hidden:
         raise FormatError(
-            f"{path}: the head is for {whole.get('hidden_size')!r} features, the backbone has {encoder.shape.hidden}"
+            f"{path}: the head is for {shown(whole.get('hidden_size'))} features, the backbone has "
+            f"{encoder.shape.hidden}"
         )
     format_ = next((format_ for format_, kind in _TYPES.items() if kind == config.get("head_type")), None)
     if format_ is None:
         raise FormatError(
-            f"{path}: a head of type {config.get('head_type')!r} cannot be used; {', '.join(_TYPES.values())} can"
+            f"{path}: a head of type {shown(config.get('head_type'))} cannot be used; {', '.join(_TYPES.values())} can"
         )
     wanted: dict[str, object] = {"layers": _layers(format_), "use_pooler": False, "bias": True}
     wanted |= {} if format_ in LINEAR else {"activation_function": "tanh"}
     wanted |= {"num_labels": OUTPUTS} if format_ == "extractive-qa" else {}
     for key, value in wanted.items():
         if config.get(key, value) != value:
-            raise FormatError(f"{path}: {key}: {config[key]!r} is not supported here; it should be {value!r}")
+            raise FormatError(f"{path}: {key}: {shown(config[key])} is not supported here; it should be {value!r}")
     labels = () if format_ == "extractive-qa" else _labels(path, config)
     shapes = head_shapes(format_, len(labels), encoder.shape.hidden)
     in_file = {_in_file(key, name, format_): key for key in shapes}
@@ -90,12 +93,12 @@ def read(directory: Path, encoder: Encoder) -> PortableHead:
 
 def _labels(path: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Class names in the order of the outputs."""
-    count = config.get("num_choices" if config.get("head_type") == "multiple_choice" else "num_labels")
-    given = config.get("label2id")
-    if given is None and type(count) is int and count > 0:
+    key = "num_choices" if config.get("head_type") == "multiple_choice" else "num_labels"
+    count, given = whole_number(path, config, key), config.get("label2id")
+    if given is None:
         return unnamed(count)
     if not isinstance(given, dict) or sorted(map(str, given.values())) != sorted(map(str, range(len(given)))):
-        raise FormatError(f"{path}: label2id {given!r} does not number the labels from 0")
+        raise FormatError(f"{path}: label2id {shown(given)} does not number the labels from 0")
     if count != len(given):
-        raise FormatError(f"{path}: label2id has {len(given)} labels, the head {count!r}")
+        raise FormatError(f"{path}: label2id has {len(given)} labels, the head {count}")
     return tuple(sorted(given, key=lambda label: int(given[label])))

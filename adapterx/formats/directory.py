@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 from adapterx.formats import adapterhub, own_head, peft_lora
 from adapterx.formats.adapter import Encoder, PortableAdapter
 from adapterx.formats.errors import FormatError
-from adapterx.formats.files import CONFIG, OWN_HEAD, check_names, read_config
+from adapterx.formats.files import CONFIG, OWN_HEAD, check_names, names_in, read_config
 
 Layout: TypeAlias = Literal["peft", "adapterhub"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -30,9 +30,7 @@ def read(directory: Path, encoder: Encoder) -> PortableAdapter:
     Architecture, width, depth and every key and shape are checked against the encoder before a weight is used.
     Raises FormatError, naming the file, for whatever does not fit.
     """
-    if not directory.is_dir():
-        raise FormatError(f"there is no directory {directory}")
-    check_names([path.name for path in directory.iterdir()], str(directory))
+    check_names(names_in(directory), str(directory))
     if layout(directory) == "adapterhub":
         return adapterhub.read(directory, encoder)
     adapter = peft_lora.read(directory, encoder)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from adapterx import reading
 from adapterx.formats.errors import FormatError
-from adapterx.store.atomic import write_stream
+from adapterx.formats.settings import LARGEST, listed
+from adapterx.store.atomic import write_stream, write_text
+from adapterx.wording import plain
 
 CONFIG = "adapter_config.json"
 PEFT_WEIGHTS = "adapter_model.safetensors"
@@ -29,21 +33,59 @@ FUSION_WEIGHTS = "model_adapter_fusion.safetensors"
 
 NAMES = (METADATA, CONFIG, HEAD_CONFIG, OWN_HEAD, HUB_HEAD, PEFT_WEIGHTS, HUB_WEIGHTS)
 """Every file that is ever read, the adapter's weights last."""
+_NAME_BYTES = 255
+"""Of a file's name, which is what file systems hold."""
 _SHOWN = 3
+_LONGEST_NAME = 200
+"""Characters of a tensor's name in a message."""
 
 
 def check_names(names: Collection[str], where: str) -> None:
-    """Raise FormatError unless these file names make an adapter directory with safetensors."""
-    pickled = sorted(name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt")))
+    """Raise FormatError unless these file names make an adapter directory with safetensors.
+
+    Args:
+        names: of the files in the directory; those of directories below it, written with a slash, are only told.
+    """
+    if FUSION_CONFIG in names or (CONFIG not in names and any(_is_below(name, FUSION_CONFIG) for name in names)):
+        raise FormatError(
+            f"{where} has a fusion but no {SETUP}, which names the adapters that it fuses: save all of it with "
+            "save_adapter_setup(DIR, Fuse(…), head_setup=NAME, use_safetensors=True)"
+        )
+    pickled = sorted(name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt")) and "/" not in name)
     if CONFIG not in names:
-        raise FormatError(f"{where} has no {CONFIG}, so it is not an adapter of peft or AdapterHub")
+        below = sorted(name.partition("/")[0] for name in names if _is_below(name, CONFIG))
+        more = f"; there are adapters in its directories {listed(below)}" if below else ""
+        raise FormatError(f"{where} has no {CONFIG}, so it is not an adapter of peft or AdapterHub{more}")
     if PEFT_WEIGHTS not in names and HUB_WEIGHTS not in names:
         if pickled:
             raise FormatError(
-                f"{where} has only {pickled[0]}; pickled weights are never loaded, because they can run code: save the "
-                "adapter again as safetensors (adapters: save_adapter(…, use_safetensors=True); peft: save_pretrained)"
+                f"{where} has only {plain(pickled[0])}; pickled weights are never loaded, because they can run code: "
+                "save the adapter again as safetensors (adapters: save_adapter(…, use_safetensors=True); peft: "
+                "save_pretrained)"
             )
         raise FormatError(f"{where} has neither {PEFT_WEIGHTS} nor {HUB_WEIGHTS}: the adapter's weights are missing")
+
+
+def names_in(directory: Path) -> list[str]:
+    """The names in a directory, and in the directories right below it; FormatError where there is no directory."""
+    if not directory.is_dir():
+        raise FormatError(f"there is no directory {directory}")
+    found = []
+    for path in directory.iterdir():
+        found += [f"{path.name}/{one.name}" for one in path.iterdir()] if path.is_dir() else [path.name]
+    return found
+
+
+def _is_below(name: str, wanted: str) -> bool:
+    """Whether this is the path of such a file in a directory right below."""
+    return name.count("/") == 1 and name.endswith(f"/{wanted}")
+
+
+def is_name(text: str) -> bool:
+    """Whether a text that stands in a file names an entry of its directory, never one elsewhere."""
+    return (
+        text.isprintable() and Path(text).name == text and text not in ("", "..") and len(text.encode()) <= _NAME_BYTES
+    )
 
 
 def check_empty(directory: Path) -> None:
@@ -59,7 +101,7 @@ def write_config(path: Path, content: Mapping[str, Any]) -> None:
 
     AdapterHub's `get_labels` takes the order in which they stand for that of the outputs.
     """
-    path.write_text(json.dumps(_ordered(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(_ordered(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _ordered(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,20 +112,20 @@ def _ordered(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A JSON object; FormatError names the file that is missing or is none."""
+    """A JSON object, every number in it finite; FormatError names the file that is missing, too large or is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = reading.read_json(path)
     except FileNotFoundError:
         raise FormatError(f"{path} is missing: save the adapter again") from None
-    except ValueError as error:
-        raise FormatError(f"{path} is not JSON: {error}") from error
+    except reading.UnreadableFile as error:
+        raise FormatError(f"{path} {error}") from None
     if not isinstance(content, dict):
         raise FormatError(f"{path} is not a JSON object")
     return content
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Safetensors, in the order of names."""
+    """Safetensors, in the order of names. What is written can be read by whomever the umask lets read files."""
     ordered = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
     # Not by itself: the library makes files that nobody but their owner may read.
     write_stream(path, lambda temporary: save_file(ordered, temporary, metadata={"format": "pt"}))
@@ -96,38 +138,48 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]], what: str) -
         shapes: expected shape by name in the file.
         what: whose tensors they are, for messages.
 
-    Raises FormatError naming the file and what is missing, unexpected or misshapen.
+    Raises FormatError naming the file and what is missing, unexpected, misshapen, or too large to compute with.
     """
+    with _opened(path) as file:
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  no mapping
+        _check(path, found, shapes, what)
+        return {name: _usable(path, name, file.get_tensor(name)) for name in shapes}
+
+
+def _usable(path: Path, name: str, tensor: Tensor) -> Tensor:
+    """The tensor as float32; FormatError where it holds anything but numbers to compute with."""
+    if not tensor.is_floating_point():
+        raise FormatError(f"{path}: {_told(name)} holds {tensor.dtype}, not floating-point numbers")
     try:
+        tensor = tensor.to(torch.float32)
+    except RuntimeError:
+        raise FormatError(f"{path}: {_told(name)} holds {tensor.dtype}, which cannot be made float32") from None
+    # Of a number that is not one, no comparison is true.
+    if tensor.numel() and not bool((tensor.abs() <= LARGEST).all()):
+        what = "numbers that are not finite" if not bool(tensor.isfinite().all()) else f"numbers beyond {LARGEST:g}"
+        raise FormatError(f"{path}: {_told(name)} holds {what}: its training has diverged, or the file is damaged")
+    return tensor
+
+
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The names in a safetensors file, and the shape of each."""
+    with _opened(path) as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  no mapping
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A safetensors file, open; FormatError for one that is missing, no regular file, or damaged."""
+    try:
+        reading.regular(path)
         with safe_open(path, framework="pt") as file:
-            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  no mapping
-            _check(path, found, shapes, what)
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in shapes}
+            yield file
     except FileNotFoundError:
         raise FormatError(f"{path} is missing: save the adapter again") from None
+    except reading.UnreadableFile as error:
+        raise FormatError(f"{path} {error}") from None
     except (SafetensorError, OSError) as error:
-        raise FormatError(f"{path} is not a whole safetensors file: {error}") from error
-    for name, tensor in tensors.items():
-        if not tensor.is_floating_point():
-            raise FormatError(f"{path}: {name} holds {tensor.dtype}, not floating-point numbers")
-    return {name: tensor.to(torch.float32) for name, tensor in tensors.items()}
-
-
-def tensor_names(path: Path) -> list[str]:
-    """The names in a safetensors file."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return list(file.keys())
-    except FileNotFoundError:
-        raise FormatError(f"{path} is missing: save the adapter again") from None
-    except (SafetensorError, OSError) as error:
-        raise FormatError(f"{path} is not a whole safetensors file: {error}") from error
-
-
-def tensor_shape(path: Path, name: str) -> tuple[int, ...]:
-    """The shape of a tensor that is in a safetensors file."""
-    with safe_open(path, framework="pt") as file:
-        return tuple(file.get_slice(name).get_shape())
+        raise FormatError(f"{path} is not a whole safetensors file: {plain(str(error), 200)}") from error
 
 
 def _check(path: Path, found: Mapping[str, tuple[int, ...]], shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
@@ -138,9 +190,13 @@ def _check(path: Path, found: Mapping[str, tuple[int, ...]], shapes: Mapping[str
         raise FormatError(f"{path} has {_list(unexpected)}, which {what} has no place for; {advice}")
     for name, shape in shapes.items():
         if found[name] != shape:
-            raise FormatError(f"{path}: {name} is {found[name]}, but {what} needs {shape}; {advice}")
+            raise FormatError(f"{path}: {_told(name)} is {found[name]}, but {what} needs {shape}; {advice}")
+
+
+def _told(name: str) -> str:
+    return plain(name, _LONGEST_NAME)
 
 
 def _list(names: list[str]) -> str:
-    shown = ", ".join(sorted(names)[:_SHOWN])
+    shown = ", ".join(_told(name) for name in sorted(names)[:_SHOWN])
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"

@@ -121,12 +121,9 @@ def read(directory: Path, composed: Setup, encoder: Encoder) -> PortableFusion:
             raise FormatError(f"{directory / SETUP} names {part.name}, but there is no directory {part}")
     members = tuple(formats.read(directory / name, encoder) for name in composed.adapters)
     methods = check([member.method for member in members], str(directory))
-    fusion = adapterhub_fusion.read(joined, encoder, bottleneck.places(methods[0]))
-    if fusion.adapters != composed.adapters:
-        raise FormatError(
-            f"{joined} fuses {', '.join(fusion.adapters)}, but {directory / SETUP} names "
-            f"{', '.join(composed.adapters)}: their order is part of the fusion"
-        )
+    if len(members) < 2:
+        raise FormatError(f"{directory / SETUP} fuses a single adapter: export or save it as it is, without a fusion")
+    fusion = adapterhub_fusion.read(joined, encoder, bottleneck.places(methods[0]), composed.adapters)
     own = {parameter.name: fusion.tensors[parameter.name] for parameter in expected(Fusion(methods), encoder.shape)}
     head = adapterhub_head.read(directory / composed.head, encoder) if composed.head is not None else None
     return PortableFusion(composed.adapters, members, own, head)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
+from adapterx.formats.adapter import HEADED
 from adapterx.formats.errors import FormatError
-from adapterx.formats.files import METADATA, read_config, write_config
+from adapterx.formats.files import METADATA, is_name, read_config, write_config
+from adapterx.formats.settings import LARGEST_COUNT, texts
 from adapterx.tasks.examples import Format
+from adapterx.wording import plain, shown
 
 VERSION = 1
 
@@ -59,33 +62,46 @@ def read(directory: Path) -> Metadata | None:
     content = read_config(path)
     if content.pop("adapterx", None) != VERSION:
         raise FormatError(f"{path} is not of this version of adapterx: export the cell again, or delete the file")
+    required = {one.name for one in fields(Metadata) if one.default is MISSING and one.default_factory is MISSING}
+    if lacking := sorted(required - content.keys()):
+        raise FormatError(f"{path} is not what an export writes: it lacks {lacking[0]}")
+    if unknown := sorted(content.keys() - {one.name for one in fields(Metadata)}):
+        raise FormatError(f"{path} is not what an export writes: {plain(unknown[0])} is not known")
+    if wrong := next((key for key, value in content.items() if not _RIGHT[key](value)), None):
+        raise FormatError(f"{path} is not what an export writes: {wrong} is {shown(content[wrong])}")
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
-    try:
-        found = Metadata(**values)
-    except TypeError as error:
-        raise FormatError(f"{path} is not what an export writes: {error}") from None
-    if wrong := _wrong(content, found):
-        raise FormatError(f"{path} is not what an export writes: {wrong} is {content[wrong]!r}")
+    found = Metadata(**values)
+    if bool(found.labels) == (found.format == "extractive-qa"):
+        raise FormatError(f"{path} is not what an export writes: labels is {shown(content['labels'])}")
     return found
 
 
-def _wrong(content: Mapping[str, Any], found: Metadata) -> str | None:
-    """A key whose value cannot be right."""
-    whole = ("layers", "hidden", "max_length")
-    texts = ("recipe", "cell", "stage", "model", "backbone", "load", "architecture", "task")
-    checks = {
-        **{key: type(content[key]) is int and content[key] > 0 for key in whole},
-        **{key: isinstance(content[key], str) for key in texts},
-        "revision": found.revision is None or isinstance(found.revision, str),
-        "format": found.format in get_args(Format),
-        "labels": bool(content["labels"]) != (found.format == "extractive-qa")
-        and all(isinstance(label, str) for label in content["labels"]),
-        # A directory may come from elsewhere: its parts are names beside the file, never a way out.
-        "adapters": bool(content["adapters"]) and all(_inside(part) for part in content["adapters"]),
-        "languages": isinstance(found.languages, dict) and all(map(_inside, found.languages.values())),
-    }
-    return next((key for key, right in checks.items() if not right), None)
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
-def _inside(part: object) -> bool:
-    return isinstance(part, str) and (part == "." or (Path(part).name == part and part != ".."))
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 1 <= value <= LARGEST_COUNT
+
+
+def _is_inside(value: object) -> bool:
+    """A directory may come from elsewhere: its parts are names beside the file, never a way out."""
+    return isinstance(value, str) and (value == "." or is_name(value))
+
+
+_RIGHT: dict[str, Callable[[object], bool]] = {
+    **dict.fromkeys(("recipe", "cell", "stage", "backbone", "architecture", "task"), _is_text),
+    **dict.fromkeys(("layers", "hidden", "max_length"), _is_count),
+    "model": _is_word,
+    "revision": lambda value: value is None or _is_word(value),
+    "load": lambda value: value in ("float32", "bfloat16"),
+    "format": lambda value: value in HEADED,
+    "labels": lambda value: (names := texts(value)) is not None and len(set(names)) == len(names),
+    "adapters": lambda value: isinstance(value, list) and value != [] and all(map(_is_inside, value)),
+    "languages": lambda value: isinstance(value, dict) and all(map(_is_inside, value.values())),
+}
+"""Whether a value may stand under each key."""

@@ -9,12 +9,13 @@ or of <s> and each token of a passage, as the first and as the last one of an an
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
 
-from adapterx.formats.adapter import Encoder, PortableHead, head_shapes
+from adapterx.formats.adapter import HEADED, Encoder, PortableHead, head_shapes
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import HEAD_CONFIG, OWN_HEAD, read_config, read_tensors, write_config, write_tensors
+from adapterx.formats.settings import texts
 from adapterx.tasks.examples import Format
+from adapterx.wording import shown
 
 
 def write(directory: Path, head: PortableHead) -> None:
@@ -27,13 +28,16 @@ def read(directory: Path, encoder: Encoder) -> PortableHead:
     """Read the head of an adapter directory; FormatError for one that does not fit the encoder."""
     path = directory / HEAD_CONFIG
     config = read_config(path)
-    labels, task = config.get("labels"), config.get("task", "")
-    format_: Format | None = next((one for one in get_args(Format) if one == config.get("format")), None)
+    labels, task = texts(config.get("labels")), config.get("task", "")
+    format_: Format | None = next((one for one in HEADED if one == config.get("format")), None)
     if format_ is None:
-        raise FormatError(f"{path}: format {config.get('format')!r} is not known; {', '.join(get_args(Format))} are")
+        raise FormatError(f"{path}: format {shown(config.get('format'))} is not known; {', '.join(HEADED)} are")
     none = format_ == "extractive-qa"
-    if not isinstance(labels, list) or bool(labels) == none or not all(isinstance(label, str) for label in labels):
-        raise FormatError(f"{path}: labels {labels!r} should be {'empty' if none else 'a list of names'}")
+    if labels is None or bool(labels) == none or len(set(labels)) < len(labels):
+        wanted = "empty" if none else "a list of names, each once"
+        raise FormatError(f"{path}: labels {shown(config.get('labels'))} should be {wanted}")
+    if not isinstance(task, str):
+        raise FormatError(f"{path}: task {shown(task)} should be the name of a task")
     shapes = head_shapes(format_, len(labels), encoder.shape.hidden)
     tensors = read_tensors(directory / OWN_HEAD, shapes, f"a {format_} head for {encoder.shape.hidden} features")
-    return PortableHead(format_, tuple(labels), tensors, str(task))
+    return PortableHead(format_, tuple(labels), tensors, task)

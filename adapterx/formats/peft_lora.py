@@ -7,8 +7,7 @@ The adapter sits on the bare encoder (task type FEATURE_EXTRACTION). Which modul
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,16 @@ from adapterx.formats.files import (
     PEFT_WEIGHTS,
     read_config,
     read_tensors,
-    tensor_names,
-    tensor_shape,
+    tensor_shapes,
     write_config,
     write_tensors,
 )
+from adapterx.formats.patterns import Pattern, PatternError
+from adapterx.formats.settings import flag, number, texts, whole
 from adapterx.methods.config import Lora, adapted_layers
 from adapterx.methods.lora import MODULE_PATH
 from adapterx.tasks.examples import Format
+from adapterx.wording import plain, shown
 
 PREFIX = "base_model.model."
 _HEADED = "base_model.model.roberta."
@@ -167,30 +168,34 @@ def _number(value: float) -> float | int:
 
 def read(directory: Path, encoder: Encoder) -> PortableAdapter:
     """Read a LoRA for this encoder. FormatError for whatever does not fit it completely."""
-    path = directory / CONFIG
+    path, weights = directory / CONFIG, directory / PEFT_WEIGHTS
     config = read_config(path)
     _check_config(path, config)
-    method = _method(path, config, encoder)
-    names = tensor_names(directory / PEFT_WEIGHTS)
-    prefix = _HEADED if any(name.startswith(_HEADED) for name in names) else PREFIX
+    found = tensor_shapes(weights)
+    prefix = _HEADED if any(name.startswith(_HEADED) for name in found) else PREFIX
+    method = _method(path, config, encoder, prefix.removeprefix(PREFIX))
     in_file = {f"{prefix}{parameter.name}.weight": parameter for parameter in expected(method, encoder.shape)}
     shapes = {name: parameter.shape for name, parameter in in_file.items()}
-    saved = _head(directory / PEFT_WEIGHTS, encoder) if config.get("modules_to_save") else {}
+    saved = _head(weights, found, encoder) if config.get("modules_to_save") else {}
     shapes |= {name: shape for name, (_, shape) in saved.items()}
-    tensors = read_tensors(directory / PEFT_WEIGHTS, shapes, f"this LoRA in an encoder of {_size(encoder)}")
+    tensors = read_tensors(weights, shapes, f"this LoRA in an encoder of {_size(encoder)}")
     own = {parameter.name: tensors[name] for name, parameter in in_file.items()}
     return PortableAdapter(method, own, _portable({own: tensors[name] for name, (own, _) in saved.items()}))
 
 
-def _head(path: Path, encoder: Encoder) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Of a head of the library's that was trained along: name in the file → name here, and shape."""
-    names = tensor_names(path)
-    format_: Format = "tagging" if f"{_HEAD}weight" in names else "pair-classification"
+def _head(path: Path, found: Mapping[str, tuple[int, ...]], encoder: Encoder) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Of a head of the library's that was trained along: name in the file → name here, and shape.
+
+    Args:
+        found: the shapes in the file.
+    """
+    format_: Format = "tagging" if f"{_HEAD}weight" in found else "pair-classification"
     layers = {"output": ""} if format_ == "tagging" else {"dense": "dense.", "output": "out_proj."}
     weight = f"{_HEAD}{layers['output']}weight"
-    if weight not in names:
+    labels = found.get(weight, ())[:1]
+    if labels in ((), (0,)):
         raise FormatError(f"{path} lacks {weight}: the head it was trained with is not one that adapterx reads")
-    shapes = head_shapes(format_, tensor_shape(path, weight)[0], encoder.shape.hidden)
+    shapes = head_shapes(format_, labels[0], encoder.shape.hidden)
     places = {key: key.partition(".") for key in shapes}
     return {f"{_HEAD}{layers[part]}{kind}": (key, shapes[key]) for key, (part, _, kind) in places.items()}
 
@@ -211,99 +216,147 @@ def _size(encoder: Encoder) -> str:
 def _check_config(path: Path, config: Mapping[str, Any]) -> None:
     kind = config.get("peft_type")
     if kind != "LORA":
-        raise FormatError(f"{path}: peft_type {kind!r} cannot be read; adapterx reads LORA")
+        raise FormatError(f"{path}: peft_type {shown(kind)} cannot be read; adapterx reads LORA")
     for key, value in config.items():
         if key in _READ or key in _HARMLESS:
             continue
         if key == "init_lora_weights":
             _check_start(path, value)
             continue
-        if key == "modules_to_save" and isinstance(value, list) and set(value) <= _HEADS:
+        if key == "modules_to_save" and set(texts(value) or [key]) <= _HEADS:
             continue
         if key not in _UNUSED:
             if value not in (None, False, {}, [], ""):
                 raise FormatError(
-                    f"{path}: the setting {key} ({value!r}) is not known, and may change what is computed"
+                    f"{path}: the setting {plain(key)} ({shown(value)}) is not known, and may change what is computed"
                 )
         elif value != _UNUSED[key] and value not in (None, {}, []):
             raise FormatError(
-                f"{path}: {key}: {value!r} is not supported; adapterx reads plain LoRA: merge the adapter into the "
-                "backbone with peft's merge_and_unload, or train it without that setting"
+                f"{path}: {key}: {shown(value)} is not supported; adapterx reads plain LoRA: merge the adapter into "
+                "the backbone with peft's merge_and_unload, or train it without that setting"
             )
 
 
 def _check_start(path: Path, value: object) -> None:
     if value not in PLAIN_STARTS:
         raise FormatError(
-            f"{path}: init_lora_weights: {value!r} changes the backbone too: save the adapter again with peft's "
+            f"{path}: init_lora_weights: {shown(value)} changes the backbone too: save the adapter again with peft's "
             "path_initial_model_for_weight_conversion, which makes a plain LoRA of it"
         )
 
 
-def _method(path: Path, config: Mapping[str, Any], encoder: Encoder) -> Lora:
-    rank, alpha, dropout = config.get("r"), config.get("lora_alpha"), config.get("lora_dropout", 0.0)
-    if type(rank) is not int or rank < 1:
-        raise FormatError(f"{path}: r is {rank!r}, not a positive whole number")
-    for key, value in (("lora_alpha", alpha), ("lora_dropout", dropout)):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise FormatError(f"{path}: {key} is {value!r}, not a number")
-    assert isinstance(alpha, int | float) and isinstance(dropout, int | float)
-    if config.get("use_rslora"):
+def _method(path: Path, config: Mapping[str, Any], encoder: Encoder, stem: str) -> Lora:
+    rank = whole(path, config, "r")
+    alpha = number(path, config, "lora_alpha")
+    dropout = number(path, config, "lora_dropout", 0.0, least=0.0, most=1.0)
+    if flag(path, config, "use_rslora", default=False):
         # Scaled by alpha / sqrt(rank) there, by alpha / rank here.
-        alpha = alpha * math.sqrt(rank)
-    modules, layers = _matched(path, config, encoder.shape.layers)
-    depth = encoder.shape.layers
-    return Lora(rank, float(alpha), float(dropout), modules, None if len(layers) == depth else layers)
+        alpha *= math.sqrt(rank)
+    modules, layers = _matched(path, config, encoder.shape.layers, stem)
+    return Lora(rank, alpha, dropout, modules, None if len(layers) == encoder.shape.layers else layers)
 
 
-def _matched(path: Path, config: Mapping[str, Any], depth: int) -> tuple[tuple[Module, ...], tuple[int, ...]]:
-    """The modules and layers that a configuration means."""
+def _matched(
+    path: Path, config: Mapping[str, Any], depth: int, stem: str
+) -> tuple[tuple[Module, ...], tuple[int, ...]]:
+    """The modules and layers that a configuration means.
+
+    Args:
+        stem: what the names of the encoder's modules begin with in the model that was adapted.
+    """
+    is_target = _targets(path, config, depth)
     found = [
         (layer, module)
         for layer in range(depth)
         for module, end in MODULE_PATH.items()
-        if _is_target(path, config, f"encoder.layer.{layer}.{end}")
+        if is_target(f"{stem}encoder.layer.{layer}.{end}", layer)
     ]
     layers = tuple(sorted({layer for layer, _ in found}))
     modules: tuple[Module, ...] = tuple(sorted({module for _, module in found}))
     if not found:
         raise FormatError(
-            f"{path}: target_modules {config.get('target_modules')!r} name no linear layer of the encoder"
+            f"{path}: target_modules {shown(config.get('target_modules'))} name no linear layer of the encoder"
         )
     if len(found) != len(layers) * len(modules):
         raise FormatError(f"{path}: target_modules differ from layer to layer; adapterx has the same in every layer")
-    chosen = config.get("layers_to_transform")
-    if chosen and max([chosen] if isinstance(chosen, int) else chosen) >= depth:
-        raise FormatError(f"{path}: layers_to_transform {chosen} do not fit an encoder of {depth} layers")
     return modules, layers
 
 
-def _is_target(path: Path, config: Mapping[str, Any], key: str) -> bool:
+def _targets(path: Path, config: Mapping[str, Any], depth: int) -> Callable[[str, int], bool]:
+    """Whether the library adapts a module, by its name and layer.
+
+    A name of a list that is a module's whole name means it in whichever layer it is; of expressions and of endings
+    `layers_to_transform` chooses the layers only where it is given, and of expressions never.
+    """
     targets, excluded = config.get("target_modules"), config.get("exclude_modules")
-    if excluded and _names(path, excluded, key):
-        return False
-    if targets == "all-linear":
-        return True
     if not targets:
-        raise FormatError(f"{path}: target_modules is {targets!r}; it should name the adapted modules")
-    if not _names(path, targets, key):
-        return False
-    chosen = config.get("layers_to_transform")
-    if isinstance(targets, str) or key in targets or chosen is None or chosen == []:
-        return True
-    patterns = config.get("layers_pattern")
-    if patterns and "layer" not in ([patterns] if isinstance(patterns, str) else patterns):
-        return False
-    layer = int(key.split(".")[2])
-    return layer in ([chosen] if isinstance(chosen, int) else chosen)
+        raise FormatError(f"{path}: target_modules is {shown(targets)}; it should name the adapted modules")
+    meant = _naming(path, "target_modules", targets)
+    left_out = _naming(path, "exclude_modules", excluded) if excluded not in (None, [], "") else None
+    by_layer = _chosen_layers(path, config, depth)
+    in_full = frozenset(targets) if isinstance(targets, list) else frozenset()
+
+    def is_target(key: str, layer: int) -> bool:
+        if (left_out is not None and left_out(key)) or not meant(key):
+            return False
+        return isinstance(targets, str) or key in in_full or by_layer is None or layer in by_layer
+
+    return is_target
 
 
-def _names(path: Path, names: str | Sequence[str], key: str) -> bool:
-    """Whether a regular expression, or a list of names and their endings, means this module."""
-    keys = (key, f"roberta.{key}")
-    if isinstance(names, str):
+def _chosen_layers(path: Path, config: Mapping[str, Any], depth: int) -> frozenset[int] | None:
+    """What `layers_to_transform` and `layers_pattern` choose; None for all layers."""
+    chosen, patterns = config.get("layers_to_transform"), config.get("layers_pattern")
+    layers = [chosen] if type(chosen) is int else chosen
+    if layers is not None and not (isinstance(layers, list) and all(type(layer) is int for layer in layers)):
+        raise FormatError(f"{path}: layers_to_transform is {shown(chosen)}; it should be a list of whole numbers")
+    names = texts([] if patterns in (None, "") else [patterns] if isinstance(patterns, str) else patterns)
+    if names is None or not all(name.replace("_", "a").isalnum() for name in names):
+        raise FormatError(f"{path}: layers_pattern is {shown(patterns)}; it should be a name, or a list of names")
+    if not layers:
+        return None
+    if max(layers) >= depth:
+        raise FormatError(f"{path}: layers_to_transform {shown(chosen)} do not fit an encoder of {depth} layers")
+    return frozenset(layers) if "layer" in (names or ["layer"]) else frozenset()
+
+
+def _naming(path: Path, setting: str, given: object) -> Callable[[str], bool]:
+    """Whether a setting means a module: a list of names and of what follows a dot in them, or a regular expression."""
+    if isinstance(given, str):
+        return _expression(path, setting, given)
+    names = texts(given)
+    if names is None:
+        raise FormatError(
+            f"{path}: {setting} is {shown(given)}; it should be a list of module names, or a regular expression"
+        )
+    known = frozenset(names)
+    return lambda key: any(ending in known for ending in _endings(key))
+
+
+def _expression(path: Path, setting: str, given: str) -> Callable[[str], bool]:
+    if setting == "target_modules" and given.lower() == "all-linear":
+        return lambda key: True
+
+    def refused(error: PatternError) -> FormatError:
+        return FormatError(f"{path}: {setting} {shown(given)} {error}")
+
+    try:
+        pattern = Pattern(given)
+    except PatternError as error:
+        raise refused(error) from None
+
+    def matches(key: str) -> bool:
         try:
-            return any(re.fullmatch(names, one) is not None for one in keys)
-        except re.error as error:
-            raise FormatError(f"{path}: {names!r} is not a regular expression: {error}") from error
-    return any(one == name or one.endswith(f".{name}") for name in names for one in keys)
+            return pattern.fullmatch(key)
+        except PatternError as error:
+            raise refused(error) from None
+
+    return matches
+
+
+def _endings(key: str) -> Iterator[str]:
+    """`a.b.c`, `b.c`, `c`."""
+    yield key
+    while "." in key:
+        key = key.partition(".")[2]
+        yield key

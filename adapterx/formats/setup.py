@@ -9,8 +9,10 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from adapterx.formats.adapterhub import VERSION
 from adapterx.formats.errors import FormatError
-from adapterx.formats.files import SETUP, read_config, write_config
+from adapterx.formats.files import SETUP, is_name, read_config, write_config
+from adapterx.formats.settings import listed
 from adapterx.methods.config import Bottleneck, Lora, Method
+from adapterx.wording import shown
 
 Composition: TypeAlias = Literal["Stack", "Fuse"]
 
@@ -41,15 +43,20 @@ def read(directory: Path) -> Setup | None:
     content = read_config(path)
     head = content.get("head_setup")
     if not (head is None or _is_name(head)):
-        raise FormatError(f"{path}: head_setup {head!r} is not supported; the name of one head is")
+        raise FormatError(f"{path}: head_setup {shown(head)} is not supported; the name of one head is")
     composed: Any = content.get("adapter_setup")
     if (single := _single(composed)) is not None:
         return Setup((single,), head)
     given = composed.get("type") if isinstance(composed, dict) else composed
     kind: Composition | None = next((one for one in get_args(Composition) if one == given), None)
-    names = [_single(child) for child in composed.get("children") or ()] if kind else []
+    children = composed.get("children") if kind else None
+    names = [_single(child) for child in children] if isinstance(children, list) else []
     if kind is None or not names or None in names:
-        raise FormatError(f"{path}: a setup of type {given!r} cannot be read; Stack and Fuse of single adapters can")
+        raise FormatError(
+            f"{path}: a setup of type {shown(given)} cannot be read; Stack and Fuse of single adapters can"
+        )
+    if len(set(names)) < len(names):
+        raise FormatError(f"{path}: the adapters {listed(map(str, names))} are not all different")
     return Setup(tuple(name for name in names if name is not None), head, kind)
 
 
@@ -80,4 +87,4 @@ def _single(block: Any) -> str | None:
 
 def _is_name(value: object) -> bool:
     """Whether this names a directory beside the file, never one elsewhere."""
-    return isinstance(value, str) and Path(value).name == value and value not in ("", ".", "..")
+    return isinstance(value, str) and is_name(value)

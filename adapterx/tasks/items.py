@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from adapterx.errors import AdapterxError
+from adapterx.reading import MEGABYTE, UnreadableFile, parse_json
 from adapterx.recipe.problems import did_you_mean
 from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, QAExample, TaggingExample
+from adapterx.wording import shown
+
+LONGEST = MEGABYTE
+"""Characters of a line: some hundred pages. The tokenizer takes hundreds of bytes for each of them."""
 
 _FIELDS: dict[Format, tuple[str, ...]] = {
     "pair-classification": ("text", "text_pair"),
@@ -38,12 +42,14 @@ def read(lines: Iterable[str], where: str, format_: Format, labels: tuple[str, .
 
 def _rows(lines: Iterable[str], where: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for number, line in enumerate(lines, start=1):
+        if len(line) > LONGEST:
+            raise ItemError(f"{where}:{number}: has more than {LONGEST:,} characters: make several items of its text")
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ItemError(f"{where}:{number}: is not JSON: {error}") from None
+            row = parse_json(line)
+        except UnreadableFile as error:
+            raise ItemError(f"{where}:{number}: {error}") from None
         if not isinstance(row, dict):
             raise ItemError(f"{where}:{number}: is not a JSON object with the fields of an item")
         yield number, row
@@ -77,7 +83,7 @@ class _Line:
         for key in self.row:
             if key not in allowed and key not in _IGNORED:
                 hint = did_you_mean(key, allowed)
-                raise ItemError(f"{self.place}: unknown field '{key}'" + (f" ({hint})" if hint else ""))
+                raise ItemError(f"{self.place}: unknown field {shown(key)}" + (f" ({hint})" if hint else ""))
 
     def identity(self, default: str) -> str:
         given = self.row.get("id", default)
@@ -88,13 +94,13 @@ class _Line:
     def text(self, field: str) -> str:
         value = self._get(field)
         if not isinstance(value, str):
-            raise ItemError(f"{self.place}: {field}: should be a text, not {json.dumps(value)}")
+            raise ItemError(f"{self.place}: {field}: should be a text, not {shown(value)}")
         return value
 
     def texts(self, field: str) -> tuple[str, ...]:
         value = self._get(field)
         if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
-            raise ItemError(f"{self.place}: {field}: should be a list of texts, not {json.dumps(value)}")
+            raise ItemError(f"{self.place}: {field}: should be a list of texts, not {shown(value)}")
         return tuple(value)
 
     def _get(self, field: str) -> Any:

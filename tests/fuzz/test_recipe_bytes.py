@@ -6,9 +6,9 @@ import random
 from pathlib import Path
 
 import pytest
+from adapterx.plan.kinship import uncompared
 
 from adapterx import cli
-from adapterx.plan.kinship import uncompared
 from tests.fuzz.files import NEVER, PERHAPS, Break
 from tests.fuzz.outcome import command, sampled
 from tests.fuzz.schema import yaml

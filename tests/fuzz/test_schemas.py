@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from adapterx.plan.kinship import uncompared
 from pydantic import BaseModel, ValidationError
 
 from adapterx import cli
-from adapterx.plan.kinship import uncompared
 from adapterx.recipe.schema import Recipe
 from adapterx.tasks.spec import TaskSpec
 from tests.fuzz.outcome import Outcome, command, sampled

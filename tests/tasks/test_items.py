@@ -35,7 +35,7 @@ MISTAKES: dict[str, tuple[Format, str, str]] = {
     "unknown": ("pair-classification", '{"text": "a", "text_pear": "b"}', r"unknown field 'text_pear' \(did you mean"),
     "number": ("pair-classification", '{"text": 3}', "text: should be a text, not 3"),
     "id": ("pair-classification", '{"text": "a", "id": [1]}', "id: should be a text or a whole number"),
-    "words": ("tagging", '{"words": "a b"}', 'words: should be a list of texts, not "a b"'),
+    "words": ("tagging", '{"words": "a b"}', "words: should be a list of texts, not 'a b'"),
     "no-words": ("tagging", '{"words": []}', r"words: should be a list of texts, not \[\]"),
     "no-context": ("multiple-choice", '{"choices": ["a"]}', "lacks the field 'context'"),
     "choices": ("multiple-choice", '{"context": "", "choices": ["a", "b", "c"]}', "choices: 3 are more than the 2"),

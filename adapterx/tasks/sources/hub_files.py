@@ -6,29 +6,18 @@ files are fetched: no code, no pickles.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from adapterx.store.atomic import write_json
-from adapterx.store.identity import JSON
+from adapterx import hub
+from adapterx.hub import HubError, Repository
 from adapterx.tasks.sources.errors import DataError
 
-if TYPE_CHECKING:
-    from huggingface_hub.errors import HfHubHTTPError
-
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _TAIL = 1 << 16  # bytes of a file that hold its metadata, nearly always
 _ENDING = 8  # the length of the metadata and a magic number, at the very end
-
-
-class HubError(DataError):
-    """What the Hub does not give, worded for the user."""
 
 
 @dataclass(frozen=True)
@@ -55,40 +44,29 @@ class Listing:
 def listing(dataset: str, revision: str) -> Listing:
     """What a revision holds: asked of the Hub once in a process, and never again for a commit.
 
-    Where the Hub cannot be reached, a branch means the commit that it meant when last asked. Raises HubError.
+    Where the Hub gives no answer, a branch means the commit that it meant when last asked. Raises HubError.
     """
-    if _COMMIT.fullmatch(revision):
-        return _remembered(dataset, revision) or _look_up(dataset, revision)
-    try:
-        return _look_up(dataset, revision)
-    except _UnreachableError:
-        known = _remembered(dataset, revision)
-        if known is None:
-            raise
-        return known
+
+    def known(commit: str) -> Listing | None:
+        return _remembered(dataset, commit)
+
+    return hub.looked_up(_repository(dataset), revision, lambda: _ask(dataset, revision), known, known)
 
 
 def remembered(dataset: str, revision: str) -> Listing | None:
     """The same, if it is known without the network."""
-    return _remembered(dataset, revision)
+    commit = hub.last_commit(_repository(dataset), revision)
+    return None if commit is None else _remembered(dataset, commit)
 
 
 def cached(dataset: str, commit: str, path: str) -> Path | None:
     """Where a file lies in the Hub's cache, if it does."""
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(dataset, path, revision=commit, repo_type="dataset")
-    return Path(found) if isinstance(found, str) else None
+    return hub.cached(_repository(dataset), commit, path)
 
 
 def download(dataset: str, commit: str, path: str) -> Path:
     """A file of a commit, fetched unless it is in the Hub's cache."""
-    from huggingface_hub import hf_hub_download
-
-    if known := cached(dataset, commit, path):
-        return known
-    with _in_words(dataset, commit):
-        return Path(hf_hub_download(dataset, path, revision=commit, repo_type="dataset"))
+    return hub.download(_repository(dataset), commit, path)
 
 
 def count(found: Listing, path: str) -> int:
@@ -126,122 +104,46 @@ def _range(found: Listing, path: str, start: int) -> bytes:
     from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status  # type: ignore[attr-defined]
 
     url = hf_hub_url(found.dataset, path, revision=found.commit, repo_type="dataset")
-    with _in_words(found.dataset, found.commit):
+    with hub.in_words(_repository(found.dataset), found.commit):
         headers = {**build_hf_headers(), "Range": f"bytes={start}-", "Accept-Encoding": "identity"}
-        response = get_session().get(url, headers=headers, timeout=60)
+        response = get_session().get(url, headers=headers, timeout=hub.patience())
         hf_raise_for_status(response)
         return response.content
 
 
-def _look_up(dataset: str, revision: str) -> Listing:
+def _ask(dataset: str, revision: str) -> Listing:
     from huggingface_hub import HfApi
 
-    with _in_words(dataset, revision):
-        facts = HfApi().dataset_info(dataset, revision=revision, files_metadata=True)
-    if facts.sha is None:
+    facts = HfApi().dataset_info(dataset, revision=revision, files_metadata=True, timeout=hub.patience())
+    if not hub.is_commit(facts.sha):
         raise HubError(f"the Hub names no commit for the dataset {dataset} at {revision}")
     files = {
         one.rfilename: Blob(one.lfs.sha256 if one.lfs else str(one.blob_id), one.size or 0)
         for one in facts.siblings or ()
         if one.rfilename.endswith(".parquet")
     }
-    before = _remembered(dataset, facts.sha)
-    found = Listing(dataset, facts.sha, files, before.rows if before else {})
+    commit = str(facts.sha)
+    before = _remembered(dataset, commit)
+    found = Listing(dataset, commit, files, before.rows if before else {})
     _remember(found, revision)
     return found
 
 
-def _directory(dataset: str) -> Path:
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE) / f"datasets--{dataset.replace('/', '--')}" / "listings"
-
-
 def _remember(found: Listing, revision: str | None = None) -> None:
-    """Keep a listing. A cache that cannot be written is no reason to stop."""
     files = {path: [blob.id, blob.size] for path, blob in found.files.items()}
-    directory = _directory(found.dataset)
-    try:
-        write_json(directory / f"{found.commit}.json", cast(JSON, {"files": files, "rows": found.rows}))
-        if revision and not _COMMIT.fullmatch(revision):
-            write_json(directory / f"{revision.replace('/', '--')}.branch.json", {"commit": found.commit})
-    except OSError:
-        pass
+    hub.remember(
+        _repository(found.dataset), found.commit, {"files": files, "rows": found.rows}, revision or found.commit
+    )
 
 
-def _remembered(dataset: str, revision: str) -> Listing | None:
-    directory = _directory(dataset)
+def _remembered(dataset: str, commit: str) -> Listing | None:
+    known = hub.remembered(_repository(dataset), commit)
     try:
-        commit = revision
-        if not _COMMIT.fullmatch(revision):
-            branch = directory / f"{revision.replace('/', '--')}.branch.json"
-            commit = str(json.loads(branch.read_text(encoding="utf-8"))["commit"])
-        known = json.loads((directory / f"{commit}.json").read_text(encoding="utf-8"))
         files = {path: Blob(str(id), int(size)) for path, (id, size) in known["files"].items()}
         return Listing(dataset, commit, files, {path: int(rows) for path, rows in known["rows"].items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-class _UnreachableError(HubError):
-    """No answer at all."""
-
-
-@contextmanager
-def _in_words(dataset: str, revision: str) -> Iterator[None]:
-    """Turn whatever the Hub's client raises into a HubError."""
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    try:
-        yield
-    except HubError:
-        raise
-    except HFValidationError as error:
-        raise HubError(f"{dataset!r} is no Hub id such as 'name/dataset'") from error
-    except GatedRepoError as error:
-        raise HubError(
-            f"the dataset {dataset} is gated: accept its conditions on its Hub page, then log in with `hf auth login`"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise HubError(
-            f"there is no dataset {dataset!r} on the Hub that you may see: check the name; if it is private, log in"
-            " with `hf auth login`"
-        ) from error
-    except RevisionNotFoundError as error:
-        raise HubError(
-            f"the dataset {dataset} has no revision {revision!r} on the Hub: give a branch, a tag or a commit"
-        ) from error
-    except LocalEntryNotFoundError as error:
-        if isinstance(error.__cause__, HfHubHTTPError):
-            raise HubError(_answered(error.__cause__, dataset)) from error
-        raise _UnreachableError(_unreachable(dataset, revision)) from error
-    except EntryNotFoundError as error:
-        raise HubError(f"the dataset {dataset} at {revision[:12]} lacks a file that it lists") from error
-    except HfHubHTTPError as error:
-        raise HubError(_answered(error, dataset)) from error
-    # The clients' transport errors share no base: requests' are OSErrors, httpx's are not.
-    except Exception as error:
-        raise _UnreachableError(_unreachable(dataset, revision)) from error
-
-
-def _answered(error: HfHubHTTPError, dataset: str) -> str:
-    """An HTTP status in words."""
-    status = error.response.status_code if error.response is not None else None
-    if status in (401, 403):
-        return f"the Hub refuses your login for {dataset} ({status}): renew it with `hf auth login`, or check HF_TOKEN"
-    return f"the Hub does not give the dataset {dataset} now (HTTP status {status}): try again later"
-
-
-def _unreachable(dataset: str, revision: str) -> str:
-    from huggingface_hub import constants
-
-    why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the Hub cannot be reached"
-    return f"the dataset {dataset} at {revision[:20]} is not whole in the local Hub cache, and {why}"
+def _repository(dataset: str) -> Repository:
+    return Repository(dataset, "dataset", "`revision: COMMIT` in the task's source")
