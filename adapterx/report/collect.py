@@ -103,7 +103,10 @@ def _result(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record
         path = store.read(stages[planned.stages[-1]], PREDICTIONS)
     except (DamagedFile, KeyError) as error:
         return CellResult(planned.cell, "missing", str(error), None)
-    return CellResult(planned.cell, status, message, predictions.read(path))
+    try:
+        return CellResult(planned.cell, status, message, predictions.read(path))
+    except ValueError as error:
+        return CellResult(planned.cell, "failed", str(error), None)
 
 
 def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record]) -> tuple[Status, str]:

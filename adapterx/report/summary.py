@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adapterx.report import tables, wording
+from adapterx.report import numbers, tables
 from adapterx.report.analysis import Analysis
+from adapterx.report.answer import answer
 from adapterx.report.gaps import Gap
 from adapterx.report.run import Run
 from adapterx.report.scores import Score
@@ -21,7 +22,7 @@ STYLES = {"missing": "yellow", "faint": "dim", "strong": "bold", "": ""}
 def summary(analysis: Analysis) -> RenderableType:
     """One row per setting: score in the source language, mean over the others, gap, statuses; then the answer.
 
-    Scores are per cent on the target's main metric.
+    Scores are those of the target's main metric, in its unit.
     """
     from rich import box
     from rich.console import Group
@@ -43,7 +44,7 @@ def summary(analysis: Analysis) -> RenderableType:
         table.add_column(column.title, justify="left" if column.label else "right", no_wrap=not column.label)
     for row in entries:
         table.add_row(*(Text(f"{entry.text} {entry.interval}".strip(), STYLES[entry.tone]) for entry in row))
-    return Group(table, Text(wording.answer(analysis)))
+    return Group(table, Text(answer(analysis)))
 
 
 def _main(analysis: Analysis) -> list[Score]:
@@ -52,11 +53,11 @@ def _main(analysis: Analysis) -> list[Score]:
     return [one for one in analysis.scores if one.metric == main.get(one.setting.target, "")]
 
 
-def _score(quantity: Quantity | None) -> Entry:
+def _score(quantity: Quantity | None, metric: str) -> Entry:
     if quantity is None:
         return Entry(DASH, tone="faint")
     if isinstance(quantity, Estimate):
-        return Entry(wording.score(quantity.value))
+        return Entry(numbers.value(quantity.value, metric))
     return Entry(DASH, tone="missing")
 
 
@@ -65,8 +66,8 @@ def _gap(gap: Gap | None) -> Entry:
         return Entry("")
     headline = gap.summary.headline
     if isinstance(headline, Estimate):
-        return Entry(wording.gap(headline), tone="strong" if headline.sign else "")
-    return Entry(str(headline), tone="missing")
+        return Entry(numbers.gap(headline, gap.metric), tone="strong" if headline.sign else "")
+    return Entry(headline.count, tone="missing")
 
 
 def _row(one: Score, gap: Gap | None, run: Run, *, compared: bool) -> list[Entry]:
@@ -74,7 +75,7 @@ def _row(one: Score, gap: Gap | None, run: Run, *, compared: bool) -> list[Entry
     named = run.labelled(place.intermediate, place.target)
     labels = (place.backbone, place.method, named, place.transfer, place.target)
     row = [Entry(label) for label in labels]
-    row += [_score(one.summary.sources), _score(one.summary.headline)]
+    row += [_score(quantity, one.metric) for quantity in (one.summary.sources, one.summary.others)]
     if compared:
         row.append(_gap(gap))
     status = tables.statuses(one)
