@@ -8,8 +8,10 @@ from pathlib import Path
 
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import Results, collect
-from adapterx.report.gaps import Change, Gap, Overall, changes, ends, gaps, overall
+from adapterx.report.gaps import Gap, gaps
 from adapterx.report.learning import Judgement, Remark, judge, remarks
+from adapterx.report.levels import Level, levels
+from adapterx.report.overall import Overall, overall
 from adapterx.report.scores import CellScore, Grid, Score, Setting, setting
 from adapterx.report.xtreme import Averages, averages
 from adapterx.store import Store
@@ -23,9 +25,8 @@ class Analysis:
     cells: tuple[CellScore, ...]
     scores: tuple[Score, ...]
     gaps: tuple[Gap, ...]
-    ends: tuple[str, str] | None
-    """Smallest and largest backbone, where two differ in size."""
-    changes: tuple[Change, ...]
+    levels: tuple[Level, ...]
+    """Sizes of the backbones that are compared."""
     overall: Overall | None
     """None where the recipe compares nothing."""
     judgements: Mapping[Cell, Judgement] = field(default_factory=dict)
@@ -35,6 +36,11 @@ class Analysis:
     xtreme: tuple[Averages, ...] = ()
     """Empty unless targets are tasks of XTREME's."""
 
+    @property
+    def sized(self) -> bool:
+        """Whether backbones of several sizes are compared."""
+        return len(self.levels) > 1
+
     def judged(self, of: Setting) -> list[Judgement]:
         """The judgements of a setting's cells."""
         return [one for cell, one in self.judgements.items() if setting(cell) == of]
@@ -42,17 +48,22 @@ class Analysis:
 
 def analyse(store: Store, run_dir: Path) -> Analysis:
     """Collect a run's results and compute its statistics; errors as `run.read`."""
-    results = collect(store, run_dir)
-    grid = Grid(results, results.run.resamples)
-    found, between, judgements = gaps(grid), ends(grid), judge(grid)
+    return statistics(collect(store, run_dir))
+
+
+def statistics(results: Results) -> Analysis:
+    """Compute the statistics of a run's results."""
+    grid = Grid(results)
+    found, judgements = gaps(grid), judge(grid)
+    known = results.run.backbones
+    sizes = levels(known[name] for name in dict.fromkeys(gap.arm.backbone for gap in found) if name in known)
     return Analysis(
         results=results,
         cells=grid.cell_scores(),
         scores=grid.scores(),
         gaps=found,
-        ends=between,
-        changes=changes(found, between),
-        overall=overall(found, between),
+        levels=sizes,
+        overall=overall(grid, found, sizes),
         judgements=judgements,
         remarks=remarks(results, judgements),
         xtreme=averages(grid),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapterx.report import merge_weights, provenance, tables, tuning, wording, xtreme_table
+from adapterx.report import answer, merge_weights, provenance, tables, tuning, wording, xtreme_table
 from adapterx.report.analysis import Analysis
 from adapterx.report.collect import Results
 from adapterx.report.curve_figure import curve_figures
 from adapterx.report.drawing import Figure
 from adapterx.report.gap_figure import gap_figure
-from adapterx.report.statistics import Estimate
+from adapterx.report.numbers import count, duration
 from adapterx.report.table import Table
 
 
@@ -30,8 +30,6 @@ class Document:
     changes: Table | None
     gaps: Table | None
     by_language: list[Table]
-    limit: float
-    """Largest gap of a single language, the end of the colour scale."""
     results: list[Table]
     score_note: str
     xtreme: Table | None
@@ -54,25 +52,23 @@ def document(analysis: Analysis) -> Document:
     results, run = analysis.results, analysis.results.run
     codes = sorted({code for facts in results.targets.values() for code in facts.languages})
     tuned, weighed = tuning.tuned(results), merge_weights.weighed(results)
-    gaps = [one for gap in analysis.gaps for one in gap.summary.languages.values() if isinstance(one, Estimate)]
     return Document(
         title=run.name,
         description=run.description,
         facts=_facts(analysis),
-        question=wording.question(analysis),
-        answer=wording.answer(analysis),
+        question=answer.question(analysis),
+        answer=answer.answer(analysis),
         scope=wording.scope(analysis),
         remarks=tuple((one.about, one.text) for one in analysis.remarks),
         gap_figure=gap_figure(analysis),
         changes=tables.changes(analysis),
         gaps=tables.gaps(analysis),
         by_language=tables.by_language(analysis),
-        limit=max((abs(one.value) for one in gaps), default=0.0),
         results=tables.results(analysis),
         score_note=tables.score_note(analysis),
         xtreme=xtreme_table.table(analysis.xtreme, run.limit),
         unfinished=tables.unfinished(results),
-        cells=wording.count(len(results.cells), "cell"),
+        cells=count(len(results.cells), "cell"),
         tuning=[one for one in (tuning.table(tuned, run), merge_weights.table(weighed, run)) if one is not None],
         curves=curve_figures(analysis),
         method=(*wording.method(analysis), *tuning.method(tuned), *merge_weights.method(weighed), *_left_out(results)),
@@ -89,12 +85,12 @@ def _facts(analysis: Analysis) -> tuple[str, ...]:
     done = sum(one.status == "done" for one in cells)
     languages = {code for facts in analysis.results.targets.values() for code in facts.languages}
     return (
-        f"{done} of {wording.count(len(cells), 'cell')} done",
-        wording.count(len(run.backbones), "backbone"),
-        wording.count(len({one.cell.target for one in cells}), "target"),
-        wording.count(len({one.cell.seed for one in cells}), "seed"),
-        wording.count(len(languages), "language"),
-        wording.duration(provenance.seconds(analysis.results.stages.values())),
+        f"{done} of {count(len(cells), 'cell')} done",
+        count(len(run.backbones), "backbone"),
+        count(len({one.cell.target for one in cells}), "target"),
+        count(len({one.cell.seed for one in cells}), "seed"),
+        count(len(languages), "language"),
+        duration(provenance.seconds(analysis.results.stages.values())),
     )
 
 

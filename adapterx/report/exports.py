@@ -10,17 +10,18 @@ from io import StringIO
 from adapterx.plan.cells import Cell
 from adapterx.report import merge_weights, tuning, xtreme_table
 from adapterx.report.analysis import Analysis
+from adapterx.report.contrasts import Contrast, Verdict
 from adapterx.report.document import Document
-from adapterx.report.gaps import Change, transfer
 from adapterx.report.learning import Judgement
+from adapterx.report.overall import Overall
 from adapterx.report.scores import Setting, Summary
-from adapterx.report.statistics import LEVEL, SEED, Missing, Quantity
+from adapterx.report.statistics import LEVEL, METHOD, METHOD_OF_A_CELL, Missing, Quantity
 from adapterx.report.table import escape, fenced, markdown, prose
 from adapterx.store import JSON
 
 PLACE = ("backbone", "method", "intermediate", "transfer", "target", "seed")
 SCORE = ("language", "trained_in", "metric", "value", "low", "high", "n", "target_training", "constant", "verdict")
-COLUMNS = (*PLACE, "status", *SCORE)
+COLUMNS = (*PLACE, "status", *SCORE, "interval")
 
 
 def results_csv(analysis: Analysis) -> str:
@@ -40,8 +41,8 @@ def results_csv(analysis: Analysis) -> str:
         judged = analysis.judgements[one.result.cell]
         facts = {"trained_in": one.language in sources, "target_training": _learnt(one.result.cell, own)}
         facts["constant"] = one.language in judged.constant
-        row["verdict"] = judged.verdict
-        writer.writerow({**asdict(one.result.cell), **row, **_lower(facts), **estimate})
+        told = {"verdict": judged.verdict, "interval": METHOD_OF_A_CELL}
+        writer.writerow({**asdict(one.result.cell), **row, **_lower(facts), **estimate, **told})
     return text.getvalue()
 
 
@@ -57,24 +58,19 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
         "remarks": [{"about": about, "text": text} for about, text in document.remarks],
         "method": list(document.method),
         "shared_items": list(document.shared_items),
-        "bootstrap": {"resamples": analysis.results.run.resamples, "seed": SEED, "level": LEVEL},
-        "overall": None
-        if overall is None
-        else {
-            "contrasts": overall.contrasts,
-            "gap": _quantity(overall.gap),
-            "change": None if overall.change is None else _change(overall.change),
-        },
-        "changes": [_change(one) for one in analysis.changes],
+        "intervals": {"level": LEVEL, "means": METHOD, "cells": METHOD_OF_A_CELL},
+        "overall": None if overall is None else _overall(overall),
         "gaps": [
             {
                 **{key: value for key, value in asdict(gap.arm).items() if key not in ("intermediate", "transfer")},
-                "transfer": transfer(gap),
+                "transfer": gap.transfer,
                 "arm": gap.arm.intermediate,
                 "baseline": gap.baseline.intermediate,
                 "target_training": [side.intermediate for side in (gap.arm, gap.baseline) if _learnt(side, own)],
-                "seeds": gap.seeds,
+                "metric": gap.metric,
+                "seeds": len(gap.seeds),
                 "items": gap.items,
+                "missing": gap.missing,
                 **_summary(gap.summary),
             }
             for gap in analysis.gaps
@@ -180,10 +176,28 @@ def _summary(summary: Summary) -> dict[str, JSON]:
     }
 
 
-def _change(one: Change) -> JSON:
+def _overall(overall: Overall) -> JSON:
+    """What the answer says, contrast by contrast."""
+    mean = overall.mean
     return {
-        **{key: value for key in ("method", "transfer", "target") if (value := getattr(one, key))},
-        **{key: _quantity(getattr(one, key)) for key in ("small", "large", "change")},
+        "contrasts": [_contrast(one, said) for one, said in zip(overall.contrasts, overall.verdicts, strict=True)],
+        "mean": None if mean is None or overall.mean_verdict is None else _contrast(mean, overall.mean_verdict),
+        "left_out": dict(overall.left_out),
+    }
+
+
+def _contrast(one: Contrast, verdict: Verdict) -> JSON:
+    places = ("backbone", "method", "transfer", "target", "metric")
+    return {
+        **{key: value for key in places if (value := getattr(one, key))},
+        "verdict": verdict,
+        "gaps": [
+            {"backbones": list(level.backbones), "parameters": level.parameters, "gap": _quantity(quantity)}
+            for level, quantity in one.at
+        ],
+        "change": None if one.change is None else _quantity(one.change),
+        "missing": one.reason,
+        "training": one.trained,
     }
 
 

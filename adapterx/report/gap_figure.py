@@ -11,9 +11,11 @@ import numpy as np
 from adapterx.report.analysis import Analysis
 from adapterx.report.colours import INK, line
 from adapterx.report.drawing import Figure, Key, plot
-from adapterx.report.gaps import Gap, transfer
+from adapterx.report.gaps import Gap
+from adapterx.report.numbers import count, millions, unit_of_gaps
 from adapterx.report.statistics import Estimate
-from adapterx.report.wording import millions
+from adapterx.report.wording import languages
+from adapterx.tasks.metrics import unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,26 +39,28 @@ class Ruler:
 def gap_figure(analysis: Analysis) -> Figure | None:
     """One panel per target, one line per method and transfer; None without gaps at two places of the axis."""
     compare = analysis.results.run.compare
-    known = [one for gap in analysis.gaps if isinstance(one := gap.summary.headline, Estimate)]
+    drawn = _drawn(analysis)
+    known = [one for gap in drawn if isinstance(one := gap.summary.headline, Estimate)]
     if compare is None or not known:
         return None
     arm, baseline, by = compare
+    units, factor = unit_of_gaps(drawn[0].metric), unit(drawn[0].metric).factor
     panel_axis = "targets" if by != "targets" else "backbones"
     line_axes = [axis for axis in ("backbones", "methods", "transfers") if axis not in (by, panel_axis)]
     # A backbone that every cell was refused for has no known size.
-    gaps = [gap for gap in analysis.gaps if gap.arm.backbone in analysis.results.run.backbones]
+    gaps = [gap for gap in drawn if gap.arm.backbone in analysis.results.run.backbones]
     lines = list(dict.fromkeys(_place(gap, *line_axes) for gap in gaps))
     ruler = _ruler(analysis, gaps, by)
     if len(ruler.positions) == 1:
         return None
     low, high = min(0.0, *(one.low for one in known)), max(0.0, *(one.high for one in known))
-    air = 0.08 * (high - low) or 0.01
+    air = 0.08 * (high - low) or 1 / factor
     panels: list[str] = []
     for number, (title,) in enumerate(dict.fromkeys(_place(gap, panel_axis) for gap in gaps)):
         with plot(f"gap{number}", title, f"Gap {arm} minus {baseline} on {title}, by {by}") as panel:
             _draw_axes(panel.axes, ruler)
-            panel.axes.set_ylim(100 * (low - air), 100 * (high + air))
-            panel.axes.set_ylabel(f"{arm} − {baseline} (points)")
+            panel.axes.set_ylim(factor * (low - air), factor * (high + air))
+            panel.axes.set_ylabel(f"{arm} − {baseline} ({units})")
             for index, key in enumerate(lines):
                 of_line = [gap for gap in gaps if _place(gap, panel_axis, *line_axes) == (title, *key)]
                 shift = (index - (len(lines) - 1) / 2) * 0.018 * ruler.width
@@ -66,13 +70,29 @@ def gap_figure(analysis: Analysis) -> Figure | None:
     return Figure("gap", _caption(analysis, arm, baseline, by), tuple(panels), _keys(lines))
 
 
+def _drawn(analysis: Analysis) -> list[Gap]:
+    """The gaps of one figure: those in points where there are any, those in ranks where there are none."""
+    by_unit = {
+        units: [gap for gap in analysis.gaps if unit_of_gaps(gap.metric) == units] for units in ("points", "ranks")
+    }
+    scored = [of for of in by_unit.values() if any(isinstance(one.summary.headline, Estimate) for one in of)]
+    return scored[0] if scored else []
+
+
 def _caption(analysis: Analysis, arm: str, baseline: str, by: str) -> str:
     against = "encoder parameters without embeddings (logarithmic)" if by == "backbones" else by
-    absent = sum(not isinstance(gap.summary.headline, Estimate) for gap in analysis.gaps)
+    drawn = _drawn(analysis)
+    absent = sum(not isinstance(gap.summary.headline, Estimate) for gap in drawn)
+    other = len(analysis.gaps) - len(drawn)
     return (
-        f"Gap {arm} − {baseline} against {against}, mean over the languages that the target was not trained in."
-        " Bars are 95% intervals, paired by seed and by item."
-        + (f" {absent} of {len(analysis.gaps)} gaps are missing; the next table says why." if absent else "")
+        f"Gap {arm} − {baseline} against {against}, mean over {languages(analysis, drawn)}."
+        " Bars are 95% intervals over items and, where there are several seeds, trainings."
+        + (
+            f" Not drawn: {count(absent, 'gap')} of {len(drawn)}, missing for the reasons in the tables."
+            if absent
+            else ""
+        )
+        + (f" {count(other, 'gap')} in another unit {'is' if other == 1 else 'are'} in the tables." if other else "")
     )
 
 
@@ -90,7 +110,7 @@ def _keys(lines: Sequence[tuple[str, ...]]) -> tuple[Key, ...]:
 
 def _place(gap: Gap, *axes: str) -> tuple[str, ...]:
     arm = gap.arm
-    where = {"backbones": arm.backbone, "methods": arm.method, "transfers": transfer(gap), "targets": arm.target}
+    where = {"backbones": arm.backbone, "methods": arm.method, "transfers": gap.transfer, "targets": arm.target}
     return tuple(where[axis] for axis in axes)
 
 
@@ -126,10 +146,11 @@ def _draw_line(axes: Axes, where: Sequence[float], gaps: Sequence[Gap], index: i
     if not rows:
         return
     place, value, low, high = np.array(rows).T
+    factor = unit(gaps[0].metric).factor
     axes.errorbar(
         place,
-        100 * value,
-        yerr=100 * np.maximum([value - low, high - value], 0),
+        factor * value,
+        yerr=factor * np.maximum([value - low, high - value], 0),
         color=line(index),
         marker=list(MARKERS.values())[index % len(MARKERS)],
         markersize=4.5,

@@ -10,7 +10,6 @@ from pathlib import Path
 from markupsafe import Markup
 
 import adapterx
-from adapterx.report import wording
 from adapterx.report.colours import GAIN, LOSS, ZERO
 from adapterx.report.document import Document
 from adapterx.report.table import Column, Entry, Table
@@ -48,13 +47,12 @@ def page(document: Document) -> str:
 
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
     ends = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in (LOSS, ZERO, GAIN)]
-    limit = wording.points(document.limit)
     html = environment.get_template("page.html.j2").render(
         **{field: getattr(document, field) for field in document.__dataclass_fields__},
         css=(HERE / "page.css").read_text(encoding="utf-8"),
         version=adapterx.__version__,
         markers=MARKERS,
-        scale=(wording.MINUS + limit.lstrip("+"), ", ".join(ends), limit),
+        ends=", ".join(ends),
         spans=_spans,
         widths=_widths,
         bodies=_bodies,

@@ -16,7 +16,6 @@ from adapterx.plan.cells import Cell
 from adapterx.report.collect import CellResult, Curve, Results
 from adapterx.report.run import PlannedCell
 from adapterx.report.scores import Grid
-from adapterx.report.statistics import average
 from adapterx.store import JSON, Record
 from adapterx.tasks import constancy
 from adapterx.tasks.constancy import Answers
@@ -135,11 +134,10 @@ def _one_answer(answers: Sequence[Answers], languages: Sequence[str]) -> Iterato
 def _no_better(grid: Grid, result: CellResult, metric: str, sources: Sequence[str]) -> Iterator[str]:
     """A score in the training languages whose interval reaches that of always answering the commonest label."""
     baselines = grid.results.targets[result.cell.target].majority.get(metric, {})
-    drawn = grid.drawn(result, metric) or {}
-    known = [language for language in sources if language in drawn and language in baselines]
-    if not known:
+    known = [language for language in sources if language in baselines]
+    estimate = grid.mean_of_cell(result, metric, known)
+    if estimate is None:
         return
-    estimate = average([drawn[language] for language in known]).estimate()
     baseline = sum(baselines[language] for language in known) / len(known)
     if estimate.low <= baseline:
         factor = unit(metric).factor

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 
 from adapterx.report.analysis import Analysis
+from adapterx.report.numbers import millions
 from adapterx.report.run import Run, StageRef
 from adapterx.report.table import DASH, Column, Entry, Table
-from adapterx.report.wording import millions
 from adapterx.store import JSON, Record
 
 COST = ("seconds", "peak_memory_bytes", "trained_parameters", "trained_together", "candidates", "examples")

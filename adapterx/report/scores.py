@@ -7,16 +7,30 @@ A collapsed cell (one that answers alike everywhere) has scores of its own but n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import CellResult, Results, TargetFacts
-from adapterx.report.statistics import Array, Drawn, Estimate, Missing, Quantity, Resampler, generator, seed_weights
+from adapterx.report.items import Items, scored
+from adapterx.report.statistics import (
+    Estimate,
+    Measured,
+    Missing,
+    Quantity,
+    Sample,
+    Scored,
+    Training,
+    contrast,
+    measured,
+    pooled,
+    sample,
+)
+from adapterx.tasks.metrics import unit
 
-ByLanguage = Mapping[str, Drawn]
+ByLanguage = Mapping[str, Scored]
+MEAN, SOURCES, OTHERS = " mean", " sources", " others"
+"""Means over languages, beside the languages; a space begins no code."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +66,7 @@ class Summary:
     """Over the languages the target was trained in; None where there are none."""
     others: Quantity | None
     """Over the languages the target was not trained in; None where there are none."""
-    drawn: Drawn | None
+    measured: Measured | None
     """Behind `headline`, where that is not missing."""
 
     @property
@@ -73,48 +87,131 @@ class Score:
     """Lowest and highest headline score among several seeds."""
 
 
-class Grid:
-    """The cells of a run by setting, and the resamples of each."""
+class Family:
+    """The settings of one target under one metric, whose trainings vary alike: they share the variance of training."""
 
-    def __init__(self, results: Results, resamples: int) -> None:
+    def __init__(
+        self, facts: TargetFacts, metric: str, cells: Mapping[Cell, ByLanguage], once: frozenset[Cell]
+    ) -> None:
+        self.facts = facts
+        self.metric = metric
+        self.names = (*facts.languages, *(name for name, of in _means(facts).items() if of))
+        """Languages, then the means over them that there are."""
+        self._once = once
+        self._items = Items(facts)
+        self._cells = {cell: self._with_means(scores) for cell, scores in cells.items()}
+        self._training: dict[str, Training] = {}
+        self._samples: dict[tuple[Cell, ...], Mapping[str, Sample]] = {}
+
+    def seeds(self, cells: Sequence[CellResult], name: str) -> list[Scored]:
+        """The scores of the cells that may take part in means: under a language's name, or that of a mean."""
+        done = [self._cells.get(one.cell, {}) for one in cells if one.status == "done"]
+        return [scores[name] for scores in done if name in scores]
+
+    def samples(self, cells: Sequence[CellResult]) -> Mapping[str, Sample]:
+        """One setting's scores as they came out, by language and mean, where every seed has one."""
+        key = tuple(one.cell for one in cells)
+        if key not in self._samples:
+            done = [self._cells.get(one.cell, {}) if one.status == "done" else {} for one in cells]
+            untrained = len(cells) > 1 and all(one.cell in self._once for one in cells)
+            self._samples[key] = {
+                name: sample([scores[name] for scores in done], self.items(name), untrained=untrained)
+                for name in self.names
+                if done and all(name in scores for scores in done)
+            }
+        return self._samples[key]
+
+    def items(self, name: str) -> int:
+        """Different items behind a language's score, or a mean's."""
+        return self._items.count if name in _means(self.facts) else len(self.facts.items[name])
+
+    def learn(self, settings: Iterable[Sequence[CellResult]]) -> None:
+        """Estimate the variance of training from all settings, of each its seeds that are done."""
+        known = [self.samples([one for one in cells if one.status == "done"]) for cells in settings]
+        for name in self.names:
+            self._training[name] = pooled(samples[name] for samples in known if name in samples)
+
+    def contrast(self, arm: Sequence[CellResult], baseline: Sequence[CellResult]) -> dict[str, Measured]:
+        """One setting minus another, where both are whole."""
+        first, second = self.samples(arm), self.samples(baseline)
+        return {
+            name: contrast(one, second[name], self._training[name]) for name, one in first.items() if name in second
+        }
+
+    def measured(self, cells: Sequence[CellResult]) -> dict[str, Measured]:
+        """A setting's means over seeds, where they are whole."""
+        return {name: measured(one, self._training[name]) for name, one in self.samples(cells).items()}
+
+    def _with_means(self, scores: ByLanguage) -> ByLanguage:
+        means = {
+            name: self._items.mean(languages, scores)
+            for name, languages in _means(self.facts).items()
+            if languages and all(language in scores for language in languages)
+        }
+        return {**{name: scores[name] for name in self.facts.languages if name in scores}, **means}
+
+
+class Grid:
+    """The cells of a run by setting, and the families they belong to."""
+
+    def __init__(self, results: Results) -> None:
         self.results = results
-        self.resamples = resamples
         self.settings: dict[Setting, list[CellResult]] = {}
         for result in results.cells:
             self.settings.setdefault(setting(result.cell), []).append(result)
         for cells in self.settings.values():
             cells.sort(key=lambda result: result.cell.seed)
-        self._drawn: dict[tuple[Cell, str], ByLanguage] = {}
-        for facts in results.targets.values():
-            resampler = Resampler(facts, resamples)
-            for result in results.cells:
-                if result.cell.target == facts.name and result.scores is not None:
-                    for metric in result.scores.metrics:
-                        self._drawn[result.cell, metric.name] = resampler.score(result.scores, metric)
+        self._once = _evaluated_once(results)
+        self._scored: dict[tuple[str, str], dict[Cell, ByLanguage]] = {}
+        for result in results.cells:
+            for metric in result.scores.metrics if result.scores else ():
+                if result.scores is not None:
+                    of_metric = self._scored.setdefault((result.cell.target, metric.name), {})
+                    of_metric[result.cell] = scored(result.scores, metric)
+        self._families = {
+            (name, metric): self.family(facts, metric)
+            for name, facts in results.targets.items()
+            for metric in facts.metrics
+        }
 
     def metrics(self, target: str) -> tuple[str, ...]:
         """The target's metrics, the main one first; one nameless metric where no cell was evaluated."""
         facts = self.results.targets.get(target)
         return facts.metrics if facts else ("",)
 
-    def drawn(self, result: CellResult, metric: str) -> ByLanguage | None:
-        """A cell's resamples, None unless it may take part in means."""
-        return self._drawn.get((result.cell, metric)) if result.status == "done" else None
+    def family(self, facts: TargetFacts, metric: str) -> Family:
+        """The settings of a target, over the languages of `facts`, which may be some of the target's."""
+        found = Family(facts, metric, self._scored.get((facts.name, metric), {}), self._once)
+        found.learn(cells for place, cells in self.settings.items() if place.target == facts.name)
+        return found
 
-    def weights(self, of: Setting, seeds: int) -> Array:
-        """Resampled seeds, drawn alike in all settings of a backbone and method, which share intermediates."""
-        return seed_weights(seeds, self.resamples, generator("seeds", of.backbone, of.method))
+    def of(self, target: str, metric: str) -> Family | None:
+        """The family of a target and metric; None where no cell was evaluated."""
+        return self._families.get((target, metric))
+
+    def mean_of_cell(self, result: CellResult, metric: str, languages: Sequence[str]) -> Estimate | None:
+        """One cell's mean over those of the languages that it has a score in, with its interval over items."""
+        scores = self._scored.get((result.cell.target, metric), {}).get(result.cell, {})
+        known = [language for language in languages if language in scores]
+        if not known:
+            return None
+        facts = self.results.targets[result.cell.target]
+        found = Items(facts).mean(known, scores)
+        items = len({id for language in known for id in facts.items[language]})
+        return Measured(found.value, found.influence, items, 0.0, 0.0, 0.0).estimate(share=is_share(metric))
 
     def cell_scores(self) -> tuple[CellScore, ...]:
         """Every score of every evaluated cell, collapsed ones too."""
         found = []
         for result in self.results.cells:
             for metric in result.scores.metrics if result.scores else ():
+                by_language = self._scored[result.cell.target, metric.name][result.cell]
                 for language in self.results.targets[result.cell.target].languages:
-                    drawn = self._drawn[result.cell, metric.name].get(language)
-                    if result.scores and drawn is not None:
-                        items = len(result.scores.languages[language].ids)
-                        found.append(CellScore(result, language, metric.name, drawn.estimate(), items))
+                    if language in by_language:
+                        one = by_language[language]
+                        alone = Measured(one.value, one.influence, len(one.influence), 0.0, 0.0, 0.0)
+                        estimate = alone.estimate(share=is_share(metric.name))
+                        found.append(CellScore(result, language, metric.name, estimate, alone.items))
         return tuple(found)
 
     def scores(self) -> tuple[Score, ...]:
@@ -124,14 +221,16 @@ class Grid:
         )
 
     def _score(self, of: Setting, cells: Sequence[CellResult], metric: str) -> Score:
-        facts = self.results.targets.get(of.target)
         statuses: Counter[str] = Counter(result.status for result in cells)
-        parts = [self.drawn(result, metric) for result in cells]
-        summary = summarise(facts, parts, self.weights(of, len(cells)), why(cells))
+        family = self.of(of.target, metric)
+        if family is None:
+            return Score(
+                of, metric, statuses, Summary({}, Missing(0, len(cells), "seed", why(cells)), None, None, None), None
+            )
+        summary = summarise(family, family.measured(cells), cells, share=is_share(metric))
         spread = None
-        if facts and len(cells) > 1 and isinstance(summary.headline, Estimate):
-            languages = facts.others or facts.languages
-            by_seed = [float(np.mean([part[name].points for name in languages])) for part in parts if part]
+        if len(cells) > 1 and isinstance(summary.headline, Estimate):
+            by_seed = [one.value for one in family.seeds(cells, headline(family.facts))]
             spread = (min(by_seed), max(by_seed))
         return Score(of, metric, statuses, summary, spread)
 
@@ -141,41 +240,63 @@ def setting(cell: Cell) -> Setting:
     return Setting(cell.backbone, cell.method, cell.intermediate, cell.transfer, cell.target)
 
 
-def summarise(facts: TargetFacts | None, parts: Sequence[ByLanguage | None], weights: Array, why: str = "") -> Summary:
-    """Means over seeds, then over languages; `parts` are the seeds, None for one that is missing, for reason `why`."""
-    present = [part for part in parts if part is not None]
-    incomplete = Missing(len(present), len(parts), "seed", why)
-    if facts is None:
-        return Summary({}, incomplete, None, None, None)
-    whole = len(present) == len(parts)
-    drawn: dict[str, Drawn] = {}
-    languages: dict[str, Quantity] = {}
-    for name in facts.languages:
-        seeds = [part[name] for part in present if name in part]
-        if whole and len(seeds) == len(parts):
-            stacked = Drawn(np.array([seed.points for seed in seeds]), np.array([seed.draws for seed in seeds]))
-            drawn[name] = stacked.over_seeds(weights)
-            languages[name] = drawn[name].estimate()
-        else:
-            languages[name] = Missing(len(seeds), len(parts), "seed", why)
+def headline(facts: TargetFacts) -> str:
+    """The mean that stands for a target: over the languages it was not trained in, or over all if there are none."""
+    return OTHERS if facts.others else MEAN
 
-    def mean(names: Sequence[str]) -> tuple[Quantity | None, Drawn | None]:
-        if not names:
-            return None, None
-        if not whole:
-            return incomplete, None
-        found = [drawn[name] for name in names if name in drawn]
-        if len(found) < len(names):
-            return Missing(len(found), len(names), "language"), None
-        total = Drawn(np.mean([one.points for one in found], axis=0), np.mean([one.draws for one in found], axis=0))
-        return total.estimate(), total
 
-    (everywhere, all_drawn), (sources, _) = mean(facts.languages), mean(facts.sources)
-    others, others_drawn = mean(facts.others)
-    return Summary(languages, everywhere or incomplete, sources, others, others_drawn if facts.others else all_drawn)
+def is_share(metric: str) -> bool:
+    """Whether a metric's scores lie in [0, 1]."""
+    return unit(metric).factor == 100
+
+
+def summarise(
+    family: Family, found: Mapping[str, Measured], cells: Sequence[CellResult], *, share: bool = False, reason: str = ""
+) -> Summary:
+    """What was measured, and where it was not, what is missing.
+
+    Args:
+        family: of the target and metric.
+        found: what was measured, by language or mean.
+        cells: of the setting, which tell what is missing.
+        share: whether values lie in [0, 1].
+        reason: why something is missing, where the cells' statuses do not tell.
+    """
+    facts, reason = family.facts, reason or why(cells)
+
+    def quantity(name: str) -> Quantity:
+        if name in found:
+            return found[name].estimate(share=share)
+        present = len(family.seeds(cells, name))
+        done = sum(one.status == "done" for one in cells)
+        if name in facts.languages or done < len(cells):
+            return Missing(done if name in _means(facts) else present, len(cells), "seed", reason)
+        languages = _means(facts)[name]
+        return Missing(sum(language in found for language in languages), len(languages), "language")
+
+    return Summary(
+        languages={name: quantity(name) for name in facts.languages},
+        mean=quantity(MEAN),
+        sources=quantity(SOURCES) if facts.sources else None,
+        others=quantity(OTHERS) if facts.others else None,
+        measured=found.get(headline(facts)),
+    )
 
 
 def why(cells: Sequence[CellResult]) -> str:
     """Why seeds are missing from a mean: 1 failed."""
     statuses = Counter(result.status for result in cells)
     return ", ".join(f"{count} {status}" for status, count in statuses.items() if status != "done")
+
+
+def _means(facts: TargetFacts) -> dict[str, tuple[str, ...]]:
+    return {MEAN: facts.languages, SOURCES: facts.sources, OTHERS: facts.others}
+
+
+def _evaluated_once(results: Results) -> frozenset[Cell]:
+    """The cells whose evaluation is that of another seed too: nothing was trained for them."""
+    seeds: dict[tuple[str, Setting], list[Cell]] = {}
+    for planned in results.run.cells:
+        if planned.stages:
+            seeds.setdefault((planned.stages[-1].id, setting(planned.cell)), []).append(planned.cell)
+    return frozenset(cell for cells in seeds.values() if len(cells) > 1 for cell in cells)

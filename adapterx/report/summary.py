@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from adapterx.report import tables, wording
+from adapterx.report import numbers, tables
 from adapterx.report.analysis import Analysis
+from adapterx.report.answer import answer
 from adapterx.report.gaps import Gap
 from adapterx.report.learning import Judgement
 from adapterx.report.run import Run
@@ -28,7 +29,7 @@ STYLES = {"missing": "yellow", "faint": "dim", "strong": "bold", "": ""}
 def summary(analysis: Analysis) -> RenderableType:
     """One row per setting: score in the source language, mean over the others, gap, statuses; then the answer.
 
-    Scores are per cent on the target's main metric.
+    Scores are those of the target's main metric, in its unit.
     """
     from rich.console import Group
     from rich.text import Text
@@ -55,19 +56,15 @@ def summary(analysis: Analysis) -> RenderableType:
     texts = [[Text(f"{entry.text} {entry.interval}".strip(), STYLES[entry.tone]) for entry in row] for row in entries]
     table = terminal.Grid(laid_out, texts, rule=True)
     above = [Text(constant.strip().strip("()"), style="dim")] if constant else []
-    below = [
-        *_unfinished(analysis),
-        Text(wording.answer(analysis)),
-        *(Text(one, "yellow") for one in _remarks(analysis)),
-    ]
-    return Group(*above, table, Text(), *below)
+    remarks = [Text(one, "yellow") for one in _remarks(analysis)]
+    return Group(*above, table, Text(), *_unfinished(analysis), Text(answer(analysis)), *remarks)
 
 
 def _remarks(analysis: Analysis) -> list[str]:
     """What to know before trusting a score, as far as a screen has room for it."""
     lines = [plain(str(one), longest=None) for one in analysis.remarks[:REMARKS]]
     if (left := len(analysis.remarks) - REMARKS) > 0:
-        lines.append(f"… and {wording.count(left, 'more remark')} in the report")
+        lines.append(f"… and {numbers.count(left, 'more remark')} in the report")
     return lines
 
 
@@ -79,7 +76,7 @@ def _unfinished(analysis: Analysis) -> list[Text]:
     if set(statuses) <= {"done"}:
         return []
     told = ", ".join(f"{count:,} {status}" for status, count in statuses.most_common())
-    return [Text(f"{wording.count(len(analysis.results.cells), 'cell')}: {told}", style="yellow")]
+    return [Text(f"{numbers.count(len(analysis.results.cells), 'cell')}: {told}", style="yellow")]
 
 
 def _main(analysis: Analysis) -> list[Score]:
@@ -88,11 +85,11 @@ def _main(analysis: Analysis) -> list[Score]:
     return [one for one in analysis.scores if one.metric == main.get(one.setting.target, "")]
 
 
-def _score(quantity: Quantity | None) -> Entry:
+def _score(quantity: Quantity | None, metric: str) -> Entry:
     if quantity is None:
         return Entry(DASH, tone="faint")
     if isinstance(quantity, Estimate):
-        return Entry(wording.score(quantity.value))
+        return Entry(numbers.value(quantity.value, metric))
     return Entry(DASH, tone="missing")
 
 
@@ -101,8 +98,8 @@ def _gap(gap: Gap | None) -> Entry:
         return Entry("")
     headline = gap.summary.headline
     if isinstance(headline, Estimate):
-        return Entry(wording.gap(headline), tone="strong" if headline.sign else "")
-    return Entry(str(headline), tone="missing")
+        return Entry(numbers.gap(headline, gap.metric), tone="strong" if headline.sign else "")
+    return Entry(headline.count, tone="missing")
 
 
 def _row(one: Score, gap: Gap | None, run: Run, judged: Sequence[Judgement], *, compared: bool) -> list[Entry]:
@@ -110,7 +107,7 @@ def _row(one: Score, gap: Gap | None, run: Run, judged: Sequence[Judgement], *, 
     named = run.labelled(place.intermediate, place.target)
     labels = (place.backbone, place.method, named, place.transfer, place.target)
     row = [Entry(label) for label in labels]
-    row += [_score(one.summary.sources), _score(one.summary.others)]
+    row += [_score(quantity, one.metric) for quantity in (one.summary.sources, one.summary.others)]
     if compared:
         row.append(_gap(gap))
     status = tables.statuses(one, judged)

@@ -58,8 +58,8 @@ class Table:
     """How many of the last rows stand below a rule of their own."""
     dense: bool = False
     """Whether the columns are too many for the usual letters."""
-    colours: bool = False
-    """Whether the entries' colours mean something, so that a scale belongs below."""
+    scale: tuple[str, str] | None = None
+    """What the ends of the entries' colours stand for, where they mean something."""
 
 
 def fold(columns: Sequence[Column], rows: Sequence[Sequence[Entry]]) -> tuple[tuple[Column, ...], Rows, str]:

@@ -8,17 +8,31 @@ from dataclasses import replace
 from adapterx.report.analysis import Analysis
 from adapterx.report.collect import CellResult, Results, TargetFacts
 from adapterx.report.colours import diverging
-from adapterx.report.gaps import Gap, transfer
+from adapterx.report.contrasts import Contrast
+from adapterx.report.gaps import Gap
 from adapterx.report.learning import Judgement
+from adapterx.report.levels import Level
+from adapterx.report.numbers import (
+    MINUS,
+    gap,
+    metric_name,
+    points,
+    points_interval,
+    unit_of_gaps,
+    value,
+    value_interval,
+)
+from adapterx.report.overall import learnt
 from adapterx.report.run import Run
 from adapterx.report.scores import Score, Setting
 from adapterx.report.statistics import Estimate, Missing, Quantity
 from adapterx.report.table import DASH, Column, Entry, Table, Tone, fold
-from adapterx.report.wording import gap, metric_name, points, points_interval, value, value_interval
 from adapterx.tasks.metrics import unit
 from adapterx.tasks.metrics_qa import NAMES as TEXT_METRICS
 from adapterx.tasks.metrics_retrieval import MINING_NAMES, RANKING_NAMES
 
+UNSURE = 0.35
+"""How much of its colour a gap has whose interval includes zero: it must not look like a finding."""
 DENSE = 16
 """More languages than this make a table dense."""
 OTHERS = "mean over the languages that the target was not trained in"
@@ -58,58 +72,83 @@ def gaps(analysis: Analysis) -> Table | None:
     ]
     rows = []
     for one in analysis.gaps:
-        labels = [one.arm.backbone, one.arm.method, transfer(one), _contrasted(one.arm.target, analysis)]
+        labels = [one.arm.backbone, one.arm.method, one.transfer, _contrasted(one.arm.target, analysis)]
         means = [one.summary.others, one.summary.mean, one.summary.sources]
-        sizes = [f"{size:,}" if size else DASH for size in (one.seeds, len(one.summary.languages), one.items)]
-        rows.append([*_texts(labels), *map(_gap_entry, means), *_texts(sizes)])
+        sizes = [f"{size:,}" if size else DASH for size in (len(one.seeds), len(one.summary.languages), one.items)]
+        rows.append([*_texts(labels), *(_gap_entry(mean, one.metric) for mean in means), *_texts(sizes)])
     kept, entries, constant = fold(columns, rows)
-    caption = f"Gap {arm} − {baseline} in percentage points, with 95% intervals{constant}."
+    caption = f"Gap {arm} − {baseline} in {_units(one.metric for one in analysis.gaps)}, with 95% intervals{constant}."
     notes = ("Source: the language the target was trained in. Bold: the interval excludes zero.",)
     return Table("gaps", caption, kept, entries, (*notes, *_target_training(analysis)))
 
 
 def changes(analysis: Analysis) -> Table | None:
-    """How gaps differ between the smallest and the largest backbone; None without two sizes."""
-    if not analysis.changes or analysis.ends is None:
+    """How gaps change with backbone size, of the contrasts that bear on the answer; None without two sizes."""
+    overall = analysis.overall
+    if overall is None or not analysis.sized:
         return None
-    small, large = analysis.ends
+    levels = analysis.levels
     columns = [Column(title, label=True) for title in ("method", "transfer", "target")]
-    columns += [Column(f"gap, {small}", rule=True), Column(f"gap, {large}"), Column("change", rule=True)]
-    rows = [
-        [
-            *_texts([one.method, one.transfer, _contrasted(one.target, analysis)]),
-            *map(_gap_entry, (one.small, one.large, one.change)),
-        ]
-        for one in analysis.changes
-    ]
+    columns += [Column(f"gap, {level.name}", rule=not at) for at, level in enumerate(levels)]
+    note = "" if len(levels) == 2 else "of the line fitted to all sizes, from the smallest to the largest"
+    columns.append(Column("change", rule=True, note=note))
+    rows = []
+    for one in overall.contrasts:
+        labels = [one.method, one.transfer, _contrasted(one.target, analysis)]
+        rows.append([*_texts(labels), *_over_sizes(one, levels)])
     kept, entries, constant = fold(columns, rows)
-    total = analysis.overall.change if analysis.overall else None
-    footer = int(total is not None and len(rows) > 1)
-    if total is not None and footer:
+    if overall.mean is not None:
         labels = ["mean"] + [""] * (sum(column.label for column in kept) - 1)
-        entries += ((*_texts(labels), *map(_gap_entry, (total.small, total.large, total.change))),)
-    caption = f"Gap with {large} minus gap with {small}, in percentage points, with 95% intervals{constant}."
-    notes = ("Means over languages other than the source. Bold: the interval excludes zero.",)
-    return Table("changes", caption, kept, entries, (*notes, *_target_training(analysis)), footer)
+        entries += ((*_texts(labels), *_over_sizes(overall.mean, levels)),)
+    units = _units(one.metric for one in overall.contrasts)
+    caption = f"The gap by backbone size, in {units}, with 95% intervals{constant}."
+    notes = ["Means over languages other than the source. Bold: the interval excludes zero."]
+    if len(levels) > 2:
+        notes.append("Change: of a line fitted to the logarithm of the size, from the smallest to the largest.")
+    return Table(
+        "changes", caption, kept, entries, (*notes, *_target_training(analysis)), int(overall.mean is not None)
+    )
+
+
+def _over_sizes(one: Contrast, levels: Sequence[Level]) -> list[Entry]:
+    """A contrast's gap at every size, and its change."""
+    at = {level.parameters: quantity for level, quantity in one.at}
+    found = [_gap_entry(at.get(level.parameters), one.metric) for level in levels]
+    return [*found, _gap_entry(one.change, one.metric)]
 
 
 def by_language(analysis: Analysis) -> list[Table]:
     """The gap in every language, coloured: one table per target."""
     compare = analysis.results.run.compare
-    estimates = [one for gap in analysis.gaps for one in gap.summary.languages.values() if isinstance(one, Estimate)]
-    if compare is None or not estimates:
+    if compare is None:
         return []
-    limit = max(abs(one.value) for one in estimates)
-    found = []
+    limits: dict[str, float] = {}
+    for one in analysis.gaps:
+        for quantity in one.summary.languages.values():
+            if isinstance(quantity, Estimate):
+                units = unit_of_gaps(one.metric)
+                limits[units] = max(limits.get(units, 0.0), abs(quantity.value))
+    found: list[Table] = []
     for target, facts in analysis.results.targets.items():
-        rows = [_language_row(one, facts, limit) for one in analysis.gaps if one.arm.target == target]
-        if rows:
+        units = unit_of_gaps(facts.metrics[0])
+        of_target = [one for one in analysis.gaps if one.arm.target == target]
+        if of_target and units in limits:
+            rows = [_language_row(one, facts, limits[units]) for one in of_target]
             labels = [Column(title, label=True) for title in ("backbone", "method", "transfer")]
             columns, entries, constant = fold([*labels, *_language_columns(facts)], rows)
             arm, baseline = (analysis.results.run.labelled(side, target) for side in compare[:2])
-            caption = f"{target}: gap {arm} − {baseline} by language, in percentage points{constant}."
-            found.append(Table(f"languages-{target}", caption, columns, entries, dense=_dense(facts), colours=True))
+            told = _units([facts.metrics[0]])
+            caption = f"{target}: gap {arm} − {baseline} by language, in {told}{constant}."
+            end = points(limits[units], facts.metrics[0])
+            scale = (MINUS + end.lstrip("+"), f"{end} {units}")
+            found.append(Table(f"languages-{target}", caption, columns, entries, dense=_dense(facts), scale=scale))
     return found
+
+
+def _units(metrics: Iterable[str]) -> str:
+    """What the gaps of some metrics are given in."""
+    told = {"points": "percentage points", "ranks": "ranks"}
+    return " or ".join(dict.fromkeys(told[unit_of_gaps(metric)] for metric in metrics))
 
 
 def unfinished(results: Results) -> Table | None:
@@ -166,14 +205,13 @@ def statuses(one: Score, judged: Sequence[Judgement] = ()) -> str:
 
 def _contrasted(target: str, analysis: Analysis) -> str:
     """A target as tables of gaps call it: which side of the gap learns its own task."""
-    run = analysis.results.run
-    learnt = [side for side in (run.compare or ())[:2] if (side, target) in run.target_training]
-    return f"{target} (target training: {', '.join(learnt)})" if learnt else target
+    own = learnt(analysis.results.run, target)
+    return f"{target} (target training: {', '.join(own)})" if own else target
 
 
 def _target_training(analysis: Analysis) -> tuple[str, ...]:
     compared = {gap.arm.target for gap in analysis.gaps}
-    return (TARGET_TRAINING,) if any(_contrasted(one, analysis) != one for one in compared) else ()
+    return (TARGET_TRAINING,) if any(learnt(analysis.results.run, one) for one in compared) else ()
 
 
 def _results(
@@ -270,24 +308,26 @@ def _score_entry(quantity: Quantity, metric: str) -> Entry:
     return Entry(value(quantity.value, metric), note=value_interval(quantity, metric))
 
 
-def _gap_entry(quantity: Quantity | None) -> Entry:
+def _gap_entry(quantity: Quantity | None, metric: str = "") -> Entry:
     if quantity is None:
         return Entry(DASH, tone="faint")
     if isinstance(quantity, Missing):
         return Entry(str(quantity), tone="missing")
-    return Entry(points(quantity.value), points_interval(quantity), tone="strong" if quantity.sign else "")
+    value, interval = points(quantity.value, metric), points_interval(quantity, metric)
+    return Entry(value, interval, tone="strong" if quantity.sign else "")
 
 
 def _language_row(one: Gap, facts: TargetFacts, limit: float) -> list[Entry]:
-    row = _texts([one.arm.backbone, one.arm.method, transfer(one)])
+    row = _texts([one.arm.backbone, one.arm.method, one.transfer])
     for name in facts.languages:
         quantity = one.summary.languages[name]
         if isinstance(quantity, Missing):
             row.append(Entry(DASH, note=str(quantity), tone="missing"))
         else:
             tone: Tone = "strong" if quantity.sign else ""
-            colours = diverging(quantity.value, limit)
-            row.append(Entry(points(quantity.value), note=gap(quantity), tone=tone, colours=colours))
+            colours = diverging(quantity.value if quantity.sign else UNSURE * quantity.value, limit)
+            text, note = points(quantity.value, one.metric), gap(quantity, one.metric)
+            row.append(Entry(text, note=note, tone=tone, colours=colours))
     return row
 
 

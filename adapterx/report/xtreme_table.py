@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from adapterx.limits import Limit
+from adapterx.report.numbers import score, score_interval
 from adapterx.report.statistics import Estimate, Missing, Quantity
 from adapterx.report.table import DASH, Column, Entry, Table, fold
-from adapterx.report.wording import score, score_interval
 from adapterx.report.xtreme import Arm, Averages, TaskScore
 from adapterx.store import JSON
 from adapterx.tasks.xtreme import GROUPS, TASKS

@@ -1,0 +1,182 @@
+"""What the gaps of a run say together: each contrast over all backbone sizes, and which of its claims hold.
+
+A contrast is one method, transfer and target (and backbone, where all are of one size). Its gap is regressed on the
+logarithm of the backbone's parameters; the change is that of the fitted line from the smallest size to the largest,
+which with two sizes is the difference of two gaps. Claims allow for their number (Holm 1979), half of the level being
+the mean's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from adapterx.report.gaps import Gap
+from adapterx.report.levels import Level
+from adapterx.report.statistics import LEVEL, Estimate, Measured, Missing, Quantity, combined
+from adapterx.tasks.metrics import unit
+
+MARGIN = 0.01
+"""A change or gap whose interval lies within this, of scores from 0 to 1, is too small to speak of."""
+Verdict = Literal["up", "down", "bends", "flat", "open", "missing"]
+"""Rises or falls with size (above or below zero, where there is one size); does both; hardly changes; open; missing."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A gap over backbone sizes."""
+
+    method: str
+    transfer: str
+    target: str
+    """These are empty where contrasts are averaged over."""
+    backbone: str
+    """Empty unless all backbones are of one size."""
+    metric: str
+    at: tuple[tuple[Level, Quantity], ...]
+    """The gap at every size, the smallest first."""
+    change: Quantity | None
+    """From the smallest size to the largest; None where there is one size."""
+    bends: bool
+    """Whether neighbouring sizes differ clearly in both directions."""
+    doubt: float
+    """p-value of no change, or of no gap where there is one size; 1 where something is missing."""
+    reason: str
+    """What is missing, and why."""
+    trained: bool
+    """Whether the chance of training is in its intervals."""
+
+    @property
+    def share(self) -> bool:
+        """Whether its metric's scores lie in [0, 1]."""
+        return unit(self.metric).factor == 100
+
+    @property
+    def effect(self) -> Quantity:
+        """What is claimed of it: the change, or the gap where there is one size."""
+        return self.at[0][1] if self.change is None else self.change
+
+    @property
+    def alike(self) -> bool:
+        """Whether both arms answer every item alike."""
+        nothing = Estimate(0.0, 0.0, 0.0)
+        return all(gap == nothing for _, gap in self.at)
+
+
+def trend(levels: Sequence[tuple[Level, Measured | Missing]], comparisons: int) -> tuple[Quantity | None, bool, float]:
+    """Change over sizes, whether the gap bends on the way, and the p-value of what is claimed.
+
+    Args:
+        levels: the gap at every size, the smallest first.
+        comparisons: how many contrasts share the level.
+    """
+    known = [(level, gap) for level, gap in levels if isinstance(gap, Measured)]
+    if len(known) < len(levels):
+        missing = Missing(len(known), len(levels), "gap")
+        return (missing if len(levels) > 1 else None), False, 1.0
+    if len(known) == 1:
+        return None, False, known[0][1].doubt()
+    sizes = [math.log(level.parameters) for level, _ in known]
+    middle = sum(sizes) / len(sizes)
+    spread = sum((size - middle) ** 2 for size in sizes)
+    weights = [(size - middle) / spread * (sizes[-1] - sizes[0]) for size in sizes]
+    change = combined([(weight, gap) for weight, (_, gap) in zip(weights, known, strict=True)])
+    steps = [larger - smaller for (_, smaller), (_, larger) in pairwise(known)]
+    level = 1 - (1 - LEVEL) / (comparisons * len(steps))
+    clear = {math.copysign(1, step.value) for step in steps if abs(step.value) > step.reach(level)}
+    return change.estimate(), len(clear) == 2, change.doubt()
+
+
+def contrasts(found: Sequence[Gap], levels: Sequence[Level]) -> tuple[Contrast, ...]:
+    """The contrasts that gaps belong to, in their order; gaps of backbones that have no level are left out."""
+    by_size = len(levels) > 1
+    known = {name for level in levels for name in level.backbones}
+    grouped: dict[tuple[str, str, str, str], list[Gap]] = {}
+    for gap in found:
+        if gap.arm.backbone in known:
+            key = gap.arm.method, gap.transfer, gap.arm.target, "" if by_size else gap.arm.backbone
+            grouped.setdefault(key, []).append(gap)
+    return tuple(_contrast(*key, of, levels, len(grouped)) for key, of in grouped.items())
+
+
+def _contrast(
+    method: str, transfer: str, target: str, backbone: str, found: Sequence[Gap], levels: Sequence[Level], number: int
+) -> Contrast:
+    """One contrast, at the sizes it has gaps of."""
+    at: list[tuple[Level, Measured | Missing]] = []
+    for level in levels:
+        here = [gap for gap in found if gap.arm.backbone in level.backbones]
+        if here:
+            at.append((level.only([gap.arm.backbone for gap in here]), _mean(here)))
+    change, bends, doubt = trend(at, number)
+    measured = [gap.summary.measured for gap in found if gap.summary.measured is not None]
+    return Contrast(
+        method=method,
+        transfer=transfer,
+        target=target,
+        backbone=backbone,
+        metric=found[0].metric,
+        at=tuple((level, shown(gap)) for level, gap in at),
+        change=change,
+        bends=bends,
+        doubt=doubt,
+        reason=next((gap.missing for gap in found if gap.missing), ""),
+        trained=any(one.freedom for one in measured),
+    )
+
+
+def shown(gap: Measured | Missing) -> Quantity:
+    """A gap as it is told."""
+    return gap.estimate() if isinstance(gap, Measured) else gap
+
+
+def _mean(found: Sequence[Gap]) -> Measured | Missing:
+    """The gap at one size: the mean over its backbones, whose trainings are independent."""
+    known = [gap.summary.measured for gap in found if gap.summary.measured is not None]
+    if len(known) == len(found):
+        return combined([(1 / len(known), one) for one in known])
+    headline = found[0].summary.headline
+    return headline if len(found) == 1 and isinstance(headline, Missing) else Missing(len(known), len(found), "gap")
+
+
+def verdicts(singles: Sequence[Contrast], mean: Contrast | None) -> tuple[tuple[Verdict, ...], Verdict | None]:
+    """What can be said of each contrast, and of their mean, such that with probability `LEVEL` nothing said is false.
+
+    A single contrast has the whole level. Several share it with their mean, which has half of it: the surest claim
+    is held against its share of the level, and each that stands leaves its share to the others.
+    """
+    everything = [*singles, *([mean] if mean else [])]
+    shares = [(0.5 if mean else 1.0) / len(singles)] * len(singles) + [0.5] * (mean is not None)
+    claimed = _holm([one.doubt for one in everything], shares)
+    said = tuple(_verdict(one, at in claimed) for at, one in enumerate(everything))
+    return said[: len(singles)], said[-1] if mean else None
+
+
+def _holm(doubts: Sequence[float], shares: Sequence[float]) -> set[int]:
+    left, claimed = set(range(len(doubts))), set()
+    for at in sorted(left, key=lambda at: doubts[at] / shares[at]):
+        if doubts[at] > (1 - LEVEL) * shares[at] / sum(shares[one] for one in left):
+            break
+        claimed.add(at)
+        left.remove(at)
+    return claimed
+
+
+def _verdict(one: Contrast, claimed: bool) -> Verdict:
+    effect = one.effect
+    if isinstance(effect, Missing):
+        return "missing"
+    if one.bends:
+        return "bends"
+    if claimed:
+        return "up" if effect.value > 0 else "down"
+    small = one.share and max(-effect.low, effect.high) < MARGIN
+    return "flat" if small and effect.sign == 0 and not one.alike else "open"
+
+
+def metrics(singles: Iterable[Contrast]) -> set[str]:
+    """The metrics that contrasts are measured with."""
+    return {one.metric for one in singles}

@@ -1,0 +1,153 @@
+"""The short answer: contrasts that bear on it, their mean, and what is claimed of each.
+
+Only zero-shot transfer bears on it. A target that is evaluated in no language but those it was trained in, and one
+whose task an arm learns as its intermediate, are left out and said to be. Targets scored with different metrics have no
+mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from adapterx.report.collect import CellResult
+from adapterx.report.contrasts import Contrast, Verdict, contrasts, metrics, shown, trend, verdicts
+from adapterx.report.gaps import Gap, paired
+from adapterx.report.levels import Level
+from adapterx.report.run import Run
+from adapterx.report.scores import MEAN, Family, Grid, headline
+from adapterx.report.statistics import Measured, Sample, Scored, combined, measured, pooled, sample
+
+
+@dataclass(frozen=True)
+class Overall:
+    """What the answer says."""
+
+    contrasts: tuple[Contrast, ...]
+    verdicts: tuple[Verdict, ...]
+    """One per contrast."""
+    mean: Contrast | None
+    """Over all contrasts; None for a single one, where one is missing, or where metrics or seeds differ."""
+    mean_verdict: Verdict | None
+    left_out: Mapping[str, str]
+    """Targets that do not bear on the answer, and why."""
+
+    @property
+    def bears(self) -> bool:
+        """Whether any contrast bears on the answer; if not, contrasts are those of the targets left out."""
+        return any(one.target not in self.left_out for one in self.contrasts)
+
+
+def overall(grid: Grid, found: Sequence[Gap], levels: Sequence[Level]) -> Overall | None:
+    """The answer to what the recipe compares; None where nothing is compared."""
+    if not found:
+        return None
+    left_out = _left_out(grid, found)
+    kept = [gap for gap in found if gap.arm.target not in left_out] or list(found)
+    singles = contrasts(kept, levels)
+    mean = _mean(grid, kept, singles, levels)
+    said, of_mean = verdicts(singles, mean)
+    return Overall(singles, said, mean, of_mean, left_out)
+
+
+def learnt(run: Run, target: str) -> list[str]:
+    """The compared intermediates that learn the target's own task."""
+    return [side for side in (run.compare or ())[:2] if (side, target) in run.target_training]
+
+
+def _left_out(grid: Grid, found: Sequence[Gap]) -> dict[str, str]:
+    reasons = {}
+    for target in dict.fromkeys(gap.arm.target for gap in found):
+        facts, own = grid.results.targets.get(target), learnt(grid.results.run, target)
+        if own:
+            reasons[target] = f"target training: {' and '.join(own)} learnt the task itself"
+        elif facts is not None and not facts.others:
+            reasons[target] = f"evaluated only in the training language{'s' * (len(facts.sources) > 1)}" + (
+                f" {', '.join(facts.sources)}"
+            )
+    return reasons
+
+
+def _mean(grid: Grid, kept: Sequence[Gap], singles: Sequence[Contrast], levels: Sequence[Level]) -> Contrast | None:
+    """The mean over contrasts, computed from each side's mean with each seed, since contrasts may share trainings."""
+    sizes = {tuple(level.parameters for level, _ in one.at) for one in singles}
+    comparable = all(len(of) == 1 for of in (sizes, metrics(singles), {gap.seeds for gap in kept}))
+    if len(singles) < 2 or not comparable or any(one.reason for one in singles):
+        return None
+    sides = _Sides(grid, kept)
+    at = [(level, sides.gap(level.backbones)) for level in levels]
+    known = [(level, gap) for level, gap in at if gap is not None]
+    change, bends, doubt = trend(known, 1)
+    return replace(
+        singles[0],
+        method="",
+        transfer="",
+        target="",
+        backbone="",
+        at=tuple((level, shown(gap)) for level, gap in known),
+        change=change,
+        bends=bends,
+        doubt=doubt,
+    )
+
+
+class _Sides:
+    """Both sides of all contrasts, as means over transfers and targets with each seed.
+
+    Settings of one backbone and method share the trainings of their intermediates, those of two do not.
+    """
+
+    def __init__(self, grid: Grid, kept: Sequence[Gap]) -> None:
+        self._grid = grid
+        self._families = {gap.arm.target: _family(grid, gap) for gap in kept}
+        self._groups: dict[tuple[str, str], list[Gap]] = {}
+        for gap in kept:
+            self._groups.setdefault((gap.arm.backbone, gap.arm.method), []).append(gap)
+        self._samples = {key: (self._sample(of, 0), self._sample(of, 1)) for key, of in self._groups.items()}
+        self._training = pooled(one for pair in self._samples.values() for one in pair)
+
+    def gap(self, backbones: Sequence[str]) -> Measured | None:
+        """The mean gap with some of the backbones, every contrast weighing alike; None where they have none."""
+        here = {key: of for key, of in self._groups.items() if key[0] in backbones}
+        number = sum(map(len, here.values()))
+        parts = []
+        for key, of in here.items():
+            arm, baseline = (measured(one, self._training) for one in self._samples[key])
+            parts.append((len(of) / number, arm - baseline))
+        return combined(parts) if parts else None
+
+    def _sample(self, of: Sequence[Gap], side: int) -> Sample:
+        """One side of the contrasts of a backbone and method."""
+        cells = [self._cells(gap)[side] for gap in of]
+        seeds = [self._scored(of, [one[at] for one in cells]) for at in range(len(cells[0]))]
+        known = [
+            self._families[gap.arm.target].samples(one)[self._name(gap)] for gap, one in zip(of, cells, strict=True)
+        ]
+        return sample(seeds, min(one.items for one in known), untrained=all(one.untrained for one in known))
+
+    def _scored(self, of: Sequence[Gap], cells: Sequence[CellResult]) -> Scored:
+        """The mean of one seed's cells; influences of different targets' items are laid end to end."""
+        parts = [
+            (gap.arm.target, self._families[gap.arm.target].seeds([cell], self._name(gap))[0])
+            for gap, cell in zip(of, cells, strict=True)
+        ]
+        influence = [
+            sum((one.influence for target, one in parts if target == name), np.zeros(family.items(MEAN))) / len(parts)
+            for name, family in self._families.items()
+        ]
+        return Scored(float(np.mean([one.value for _, one in parts])), np.concatenate(influence))
+
+    def _cells(self, gap: Gap) -> tuple[tuple[CellResult, ...], tuple[CellResult, ...]]:
+        return paired(self._grid.settings[gap.arm], self._grid.settings[gap.baseline])
+
+    def _name(self, gap: Gap) -> str:
+        return headline(self._families[gap.arm.target].facts)
+
+
+def _family(grid: Grid, gap: Gap) -> Family:
+    family = grid.of(gap.arm.target, gap.metric)
+    if family is None:
+        raise ValueError(f"the target {gap.arm.target} has a gap and no scores")
+    return family
