@@ -7,6 +7,7 @@ or holds half a character is refused where it stands.
 
 from __future__ import annotations
 
+import codecs
 import json
 import stat
 from collections.abc import Callable
@@ -39,10 +40,34 @@ def regular(path: Path, largest: int | None = None) -> int:
 def read_text(path: Path, largest: int | None = LARGEST_CONFIG) -> str:
     """The content of a UTF-8 file, without the byte order mark that some editors put in front."""
     regular(path, largest)
+    return decoded(path.read_bytes())
+
+
+def decoded(content: bytes) -> str:
+    """UTF-8 bytes as text, without the byte order mark that some editors put in front."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnreadableFile(f"is not UTF-8 text (byte {error.start})") from None
+        raise UnreadableFile(not_utf8(error)) from None
+
+
+_OTHER_MARKS = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32"} | {
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+"""Byte order marks of encodings that no file is read in; the longer ones first, as one begins with another."""
+
+
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """What is said of a file that is no UTF-8, with the encoding where its first bytes tell it.
+
+    Args:
+        error: of decoding the file from its beginning.
+    """
+    for mark, name in _OTHER_MARKS.items():
+        if error.object.startswith(mark):
+            return f"is {name}, not UTF-8 text: save it as UTF-8"
+    return f"is not UTF-8 text (byte {error.object[error.start]:#04x} at offset {error.start})"
 
 
 def read_json(path: Path, largest: int | None = LARGEST_CONFIG) -> Any:

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adapterx.errors import AdapterxError
 from adapterx.recipe.problems import Position, Problem
+from adapterx.wording import plain as printable
+from adapterx.wording import shown
 
 Event = Any  # ruamel sets tag, anchor and value in ways a type checker cannot follow
 Plain = None | bool | int | float | str
 MAX_NODES = 50_000
 """Values in one document, aliases counted each time: far above any recipe, far below an alias bomb."""
 MAX_DEPTH = 32
-"""Levels of nesting: a recipe has six."""
+"""Levels of nesting, those behind an alias counted: a recipe has six."""
+MAX_DIGITS = 300
+"""Digits of a whole number; what has more is text, and refused as such where a number is wanted."""
 
 _CORE_SCHEMA: tuple[tuple[re.Pattern[str], Callable[[str], Plain]], ...] = (
     (re.compile(r"~|null|Null|NULL|"), lambda _: None),
     (re.compile(r"true|True|TRUE|false|False|FALSE"), lambda text: text.lower() == "true"),
-    (re.compile(r"[-+]?[0-9]{1,300}"), int),
-    (re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+"), lambda text: int(text, 0)),
-    (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
+    (re.compile(rf"[-+]?[0-9]{{1,{MAX_DIGITS}}}"), int),
+    (re.compile(rf"0o[0-7]{{1,{MAX_DIGITS}}}|0x[0-9a-fA-F]{{1,{MAX_DIGITS}}}"), lambda text: int(text, 0)),
+    (re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"), float),
     (re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), lambda text: float(text.replace(".", "", 1))),
 )
 
@@ -86,16 +90,19 @@ class DocumentError(AdapterxError, ValueError):
         self.problem = problem
 
 
-def compose(text: str, file: str, column: int = 0) -> tuple[Node | None, list[Problem]]:
+def compose(text: str, start: Position) -> tuple[Node | None, list[Problem]]:
     """Parse one document: its root (None when empty) and the duplicate keys found in it.
 
-    `column` is added to the columns of the first line (an override's value starts within the override's text).
+    Args:
+        start: the place of the text's first character: of a file line 1 and column 1, of an override that of its value.
+
     Raises DocumentError where the text is not YAML, or has tags, a second document or an alias to its own parent.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-    composer = _Composer(file, column)
+    composer = _Composer(start)
+    file = start.file
     try:
         return composer.document(YAML(typ="safe", pure=True).parse(text)), composer.duplicates
     except MarkedYAMLError as error:
@@ -104,6 +111,28 @@ def compose(text: str, file: str, column: int = 0) -> tuple[Node | None, list[Pr
         raise DocumentError(Problem(file, "", _syntax(text, error), position=position)) from error
     except YAMLError as error:
         raise DocumentError(Problem(file, "", f"not YAML: {str(error).splitlines()[0]}")) from error
+    except (ValueError, OverflowError) as error:  # the library's, of a number that names no character
+        if isinstance(error, DocumentError):
+            raise
+        message = "not YAML: an escape such as \\U0001F600 names a character, and none has a number above 10FFFF"
+        raise DocumentError(Problem(file, "", message, position=_bad_escape(text, composer))) from error
+
+
+def collection_end(text: str) -> int | None:
+    """The index behind the closing bracket of the list or mapping that a text begins with; None where there is none."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
+
+    level = 0
+    try:
+        for event in YAML(typ="safe", pure=True).parse(text):
+            level += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            if isinstance(event, CollectionEndEvent) and level == 0:
+                return int(event.end_mark.index)
+    except (YAMLError, ValueError, OverflowError):  # `compose` tells it, with its place
+        return None
+    return None
 
 
 def _syntax(text: str, error: Any) -> str:
@@ -117,18 +146,32 @@ def _syntax(text: str, error: Any) -> str:
     return f"not YAML: {error.problem}{context}"
 
 
+def _bad_escape(text: str, composer: _Composer) -> Position | None:
+    """Where an escape stands that names no character."""
+    for found in re.finditer(r"\\U([0-9a-fA-F]{8})", text):
+        if int(found[1], 16) > 0x10FFFF:
+            before = text[: found.start()]
+            return composer.at(before.count("\n"), found.start() - (before.rfind("\n") + 1))
+    return None
+
+
 class _Composer:
     """Builds the tree from parser events."""
 
-    def __init__(self, file: str, column: int) -> None:
-        self.file = file
-        self.column = column
+    def __init__(self, start: Position) -> None:
+        self.start = start
+        self.file = start.file
         self.duplicates: list[Problem] = []
         self.anchors: dict[str, Node | None] = {}
         self.nodes = 0
 
     def position(self, mark: Any) -> Position:
-        return Position(self.file, mark.line + 1, mark.column + 1 + (self.column if mark.line == 0 else 0))
+        return self.at(mark.line, mark.column)
+
+    def at(self, line: int, column: int) -> Position:
+        """A place in the text by line and column, both counted from 0."""
+        first = self.start.column if line == 0 else 1
+        return replace(self.start, line=self.start.line + line, column=first + column)
 
     def document(self, events: Iterator[Event]) -> Node | None:
         from ruamel.yaml.events import DocumentEndEvent, DocumentStartEvent, StreamEndEvent
@@ -153,18 +196,23 @@ class _Composer:
         from ruamel.yaml.events import AliasEvent, MappingStartEvent, ScalarEvent
 
         if isinstance(event, AliasEvent):
-            return self.alias(event)
+            return self.alias(event, len(path))
         self.nodes += 1
         if len(path) > MAX_DEPTH:
             raise self.error(event, f"is nested more than {MAX_DEPTH} levels deep")
         if event.tag is not None and event.tag != "!":
-            raise self.error(event, f"has the tag '{event.tag}': recipes hold plain data, without tags")
+            tag = printable(str(event.tag))
+            raise self.error(event, f"has the tag '{tag}': recipes hold plain data, without tags")
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         node: Node
         if isinstance(event, ScalarEvent):
             bare = event.style is None and event.tag is None
             text = str(event.value)
+            if any("\ud800" <= one <= "\udfff" for one in text):
+                raise self.error(event, "holds half of a surrogate pair, which is no character")
+            if "\0" in text:
+                raise self.error(event, "holds the character \\0, which no text can hold")
             node = Scalar(self.position(event.start_mark), resolve(text) if bare else text, text, bare)
         elif isinstance(event, MappingStartEvent):
             node = Mapping(self.position(event.start_mark), self.entries(events, path))
@@ -174,12 +222,15 @@ class _Composer:
             self.anchors[event.anchor] = node
         return node
 
-    def alias(self, event: Event) -> Node:
+    def alias(self, event: Event, depth: int) -> Node:
+        name = printable(str(event.anchor), 40)
         if event.anchor not in self.anchors:
-            raise self.error(event, f"uses the alias '*{event.anchor}', which no '&{event.anchor}' before it defines")
+            raise self.error(event, f"uses the alias '*{name}', which no '&{name}' before it defines")
         node = self.anchors[event.anchor]
         if node is None:
-            raise self.error(event, f"uses the alias '*{event.anchor}' inside the value it stands for")
+            raise self.error(event, f"uses the alias '*{name}' inside the value it stands for")
+        if depth + _depth(node) > MAX_DEPTH:
+            raise self.error(event, f"is nested more than {MAX_DEPTH} levels deep through its aliases")
         self.nodes += _count(node)
         if self.nodes > MAX_NODES:
             raise self.error(event, f"grows beyond {MAX_NODES:,} values through its aliases")
@@ -201,9 +252,11 @@ class _Composer:
         while not isinstance(event := next(events), MappingEndEvent):
             key = self.node(event, events, (*path, "?"))
             if not isinstance(key, Scalar) or not isinstance(key.value, str):
-                written = f"'{key.text}'" if isinstance(key, Scalar) else "a list or a mapping"
+                written = shown(key.text) if isinstance(key, Scalar) else "a list or a mapping"
                 raise self.error(event, f"the key {written} is not text: quote it, or give it another name")
             value = self.node(next(events), events, (*path, key.value))
+            if isinstance(value, Scalar) and value.bare and not value.text:
+                value = replace(value, position=self.at(event.end_mark.line, event.end_mark.column + 1))
             if key.value == "<<" and key.bare:
                 merged = self.merge(event, value) | merged
             elif key.value in entries:
@@ -226,7 +279,16 @@ class _Composer:
         return merged
 
 
+def _depth(node: Node) -> int:
+    """Levels of mappings and lists in a node: 0 of a scalar."""
+    if isinstance(node, Scalar):
+        return 0
+    below = [entry.node for entry in node.entries.values()] if isinstance(node, Mapping) else node.items
+    return 1 + max((_depth(one) for one in below), default=0)
+
+
 def _count(node: Node) -> int:
+    """Values in a node, itself included."""
     if isinstance(node, Mapping):
         return 1 + sum(_count(entry.node) for entry in node.entries.values())
     if isinstance(node, Sequence):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable
-from typing import Annotated, TypeVar
+from types import NoneType, UnionType
+from typing import Annotated, TypeVar, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from adapterx.wording import shown
 
 T = TypeVar("T", bound=Hashable)
 
@@ -15,9 +18,29 @@ ALL_LANGUAGES = ("all",)
 
 
 class Model(BaseModel):
-    """The base of every part of a recipe: immutable, no unknown keys, no conversion between types."""
+    """The base of every part of a recipe: immutable, no unknown keys, no conversion between types.
+
+    A null, as a section whose lines are all comments leaves it, counts as not given, except where null is a value of
+    the field.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_not_given(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        return {key: value for key, value in data.items() if value is not None or not cls._defaulted(key)}
+
+    @classmethod
+    def _defaulted(cls, name: object) -> bool:
+        """Whether a field has a default and no null among its values."""
+        field = cls.model_fields.get(str(name))
+        if field is None or field.is_required():
+            return False
+        nullable = get_origin(field.annotation) in (Union, UnionType) and NoneType in get_args(field.annotation)
+        return not nullable
 
 
 def listed(value: object) -> object:
@@ -29,7 +52,7 @@ def unique(values: tuple[T, ...]) -> tuple[T, ...]:
     """The values as they are; ValueError naming those that occur more than once."""
     repeated = [value for value, count in Counter(values).items() if count > 1]
     if repeated:
-        raise ValueError(f"lists {', '.join(repr(value) for value in repeated)} more than once")
+        raise ValueError(f"lists {', '.join(shown(value) for value in repeated[:5])} more than once")
     return values
 
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonVal
 
 from adapterx.recipe.fields import Model
 from adapterx.recipe.problems import did_you_mean
+from adapterx.wording import shown
 
 LIBRARIES = ("peft", "adapters")
 
@@ -140,7 +141,7 @@ def _known(text: str) -> str:
     for part in text.split("|"):
         found = re.fullmatch(r"\s*([a-z0-9_+]+)\s*(\[.*\])?\s*", part)
         if found is None:
-            raise ValueError(f"{part.strip()!r} is not a configuration such as 'compacter' or 'lora[r=4]'")
+            raise ValueError(f"{shown(part.strip())} is not a configuration such as 'compacter' or 'lora[r=4]'")
         name = found[1]
         if name == "prompt_tuning":
             raise ValueError("prompt_tuning puts tokens of its own before the text; prefix_tuning leaves it as it is")
@@ -148,7 +149,7 @@ def _known(text: str) -> str:
             raise ValueError("mtl_lora needs the number of a task with every example")
         if name not in ADAPTERS:
             hint = did_you_mean(name, ADAPTERS)
-            raise ValueError(f"no configuration of `adapters` is named {name!r}" + (f": {hint}" if hint else ""))
+            raise ValueError(f"no configuration of `adapters` is named {shown(name)}" + (f": {hint}" if hint else ""))
     return text
 
 

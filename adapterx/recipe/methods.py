@@ -133,7 +133,7 @@ class Bottleneck(Model):
             raise ValueError(f"gives both {given[0]} and {given[1]}: keep one of them")
         placement = data.get("placement")
         defaults = _PLACEMENT_DEFAULTS.get(placement, {}) if isinstance(placement, str) else {}
-        return {**defaults, **data}
+        return {**defaults, **{key: value for key, value in data.items() if value is not None or key not in defaults}}
 
 
 class Full(Model):

@@ -1,18 +1,31 @@
 """Dotted settings from the command line, `train.epochs=2` or `seeds=[1,2]`, laid over a recipe's tree.
 
-The value is YAML, so it is typed as it would be in the file. A later override of the same setting wins, as with any
-command-line flag.
+A value is the characters that the shell hands over, up to the last one: what would be a comment, a mapping, a tag or an
+alias in a file (` #2`, `: `, `!`, `*`) is text here. Read as in a file are only lists and mappings in brackets, text in
+quotes, numbers, `true`, `false` and `null`. A later override of the same setting wins, as with any command-line flag.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from collections.abc import Sequence as Texts
 from dataclasses import replace
 
-from adapterx.recipe.document import DocumentError, Entry, Mapping, Node, Scalar, Sequence, compose
+from adapterx.recipe.document import (
+    DocumentError,
+    Entry,
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    collection_end,
+    compose,
+    resolve,
+)
 from adapterx.recipe.problems import Position, Problem, did_you_mean
 from adapterx.recipe.training import EXCLUSIVE, Train
+from adapterx.wording import plain
 
 NAMED = (("backbones",), ("methods",), ("intermediates",), ("targets",))
 """Where the keys are names of the user's: a new one is given whole, a mistyped one must not make a new entry."""
@@ -41,7 +54,8 @@ def without_effect(train: Train, overrides: Texts[str]) -> Iterator[str]:
             continue
         pair = next((pair for pair in EXCLUSIVE if key in pair), (key,))
         if all(given & set(pair) for given in phases):
-            yield f"{text} changes nothing: train.intermediate and train.target have a setting of their own for it"
+            why = "train.intermediate and train.target have a setting of their own for it"
+            yield f"{plain(text)} changes nothing: {why}"
 
 
 def _parse(text: str) -> tuple[list[str], Node]:
@@ -51,16 +65,53 @@ def _parse(text: str) -> tuple[list[str], Node]:
         raise _error(
             text, "", "is not an override: write section.setting=value without spaces, or quote it: 'seeds=[1, 2]'"
         )
-    column = len(path) + 1
-    root, duplicates = compose(value, text, column)
+    return keys, _value(value, Position(text, 1, len(path) + 2, override=True))
+
+
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+
+
+def _value(written: str, at: Position) -> Node:
+    """What stands behind the `=` of an override.
+
+    Args:
+        at: the place of its first character.
+    """
+    inner = written.strip()
+    start = replace(at, column=at.column + len(written) - len(written.lstrip()))
+    if inner[:1] in ("[", "{"):
+        return _collection(inner, start)
+    if _QUOTED.fullmatch(inner):
+        root, _ = compose(inner, start)
+        assert root is not None
+        return root
+    value = resolve(inner) if inner or not written else written
+    return Scalar(start if inner else at, written if isinstance(value, str) else value, written, bare=True)
+
+
+def _collection(written: str, start: Position) -> Node:
+    """A list or a mapping in brackets, with nothing behind it."""
+    end = collection_end(written)
+    if end is not None and written[end:].strip():
+        at, hint = replace(start, column=start.column + end), "to give text, put it in quotes inside those of the shell"
+        raise DocumentError(Problem(start.file, "", "has more text behind the closing bracket", hint, at))
+    try:
+        root, duplicates = compose(written, start)
+    except DocumentError as error:
+        comment = "between brackets ' #' begins a comment: put text that holds it in quotes" if " #" in written else ""
+        raise DocumentError(replace(error.problem, hint=comment)) from None
     if duplicates:
         raise DocumentError(duplicates[0])
-    empty = Scalar(Position(text, 1, column + 1), None, "", bare=True)
-    return keys, root if root is not None else empty
+    assert root is not None
+    return root
 
 
 def _error(text: str, path: str, message: str, hint: str = "") -> DocumentError:
-    return DocumentError(Problem(text, path, message, hint, Position(text, 1, 1)))
+    return DocumentError(Problem(text, path, message, hint, _beginning(text)))
+
+
+def _beginning(override: str) -> Position:
+    return Position(override, 1, 1, override=True)
 
 
 def _with(node: Node, keys: list[str], value: Node, whole: list[str]) -> Node:
@@ -72,18 +123,20 @@ def _with(node: Node, keys: list[str], value: Node, whole: list[str]) -> Node:
     override, above = value.position.file, ".".join(path)
     if isinstance(node, Mapping):
         if path in NAMED and len(keys) > 1 and keys[0] not in node.entries:
-            raise _error(override, above, f"has no '{keys[0]}'", did_you_mean(keys[0], node.entries))
+            raise _error(override, above, f"has no '{plain(keys[0])}'", did_you_mean(keys[0], node.entries))
         return _mapping_with(node, keys, value, whole)
     if isinstance(node, Sequence):
         index = int(keys[0]) if keys[0].isdecimal() else len(node.items)
         if index >= len(node.items):
-            raise _error(override, above, f"is a list of {len(node.items)}, which has no item '{keys[0]}'")
+            raise _error(override, above, f"is a list of {len(node.items)}, which has no item '{plain(keys[0])}'")
         items = list(node.items)
         items[index] = _with(items[index], keys[1:], value, whole)
         return replace(node, items=tuple(items))
     if node.value is None:
-        return _mapping_with(Mapping(Position(override, 1, 1), {}), keys, value, whole)
-    raise _error(override, above, f"is the single value '{node.text}' in the file: override it as a whole, {above}=…")
+        return _mapping_with(Mapping(_beginning(override), {}), keys, value, whole)
+    raise _error(
+        override, above, f"is the single value '{plain(node.text)}' in the file: override it as a whole, {above}=…"
+    )
 
 
 def _expanded(node: Node, path: tuple[str, ...]) -> Node:
@@ -112,5 +165,5 @@ def replaced(node: Mapping, keys: list[str], value: Node) -> Mapping:
 def _mapping_with(node: Mapping, keys: list[str], value: Node, whole: list[str]) -> Mapping:
     old = node.entries.get(keys[0])
     below: Node = old.node if old is not None else Scalar(value.position, None, "", bare=True)
-    at = old.key if old is not None else Position(value.position.file, 1, 1)
+    at = old.key if old is not None else _beginning(value.position.file)
     return replace(node, entries={**node.entries, keys[0]: Entry(at, _with(below, keys[1:], value, whole))})

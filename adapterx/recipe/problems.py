@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from adapterx.errors import AdapterxError
+from adapterx.wording import LONGEST, plain
 
 Location = tuple[str | int, ...]
 """Keys and list indices from the top of a recipe down to a value."""
@@ -19,6 +20,11 @@ class Position:
     file: str
     line: int
     column: int
+    override: bool = False
+    """Whether `file` is the text of an override."""
+
+    def __str__(self) -> str:
+        return f"{plain(self.file, LONGEST if self.override else None)}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True)
@@ -32,17 +38,23 @@ class Problem:
     position: Position | None = None
 
     def __str__(self) -> str:
-        at = self.position
-        place = f"{at.file}:{at.line}:{at.column}" if at else self.file
-        path = f"{self.path}: " if self.path else ""
+        place = str(self.position) if self.position else plain(self.file, None)
+        path = f"{plain(self.path)}: " if self.path else ""
         return f"{place}: {path}{self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+MOST_TOLD = 50
+"""Problems of one recipe that are told at once."""
 
 
 class RecipeError(AdapterxError, ValueError):
     """A recipe that cannot be used; `problems` holds everything found, in the order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
+        told = [str(problem) for problem in problems[:MOST_TOLD]]
+        if len(problems) > MOST_TOLD:
+            told.append(f"… and {len(problems) - MOST_TOLD:,} more")
+        super().__init__("\n".join(told))
         self.problems = tuple(problems)
 
 
@@ -74,7 +86,8 @@ def did_you_mean(word: object, names: Iterable[str]) -> str:
     """The hint for a mistyped word: the nearest name, else the few names there are, else nothing."""
     known = list(names)
     by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
+    text = str(word).lower()
+    near = difflib.get_close_matches(text, by_lower, n=1, cutoff=0.6) if len(text) <= LONGEST else []
     if near:
         return f"did you mean '{by_lower[near[0]]}'?"
     return f"known: {', '.join(known)}" if 0 < len(known) <= 12 else ""

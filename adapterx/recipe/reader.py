@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from adapterx.reading import UnreadableFile, read_text
 from adapterx.recipe import overrides as override
 from adapterx.recipe.document import DocumentError, Mapping, Node, Scalar, compose, plain
 from adapterx.recipe.document import Sequence as Items
@@ -15,6 +16,7 @@ from adapterx.recipe.problems import Finding, Location, Position, Problem, Recip
 from adapterx.recipe.references import unknown_names
 from adapterx.recipe.schema import Recipe
 from adapterx.recipe.wording import findings
+from adapterx.wording import shown
 
 
 def read(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
@@ -39,13 +41,13 @@ def locate(path: Path | str, overrides: Sequence[str], found: Iterable[Finding])
 
 def _document(path: Path, overrides: Sequence[str]) -> tuple[Mapping, list[Problem]]:
     try:
-        root, problems = compose(_text(path), str(path))
+        root, problems = compose(_text(path), Position(str(path), 1, 1))
     except DocumentError as error:
         raise RecipeError([error.problem]) from None
     if root is None:
         raise RecipeError([Problem(str(path), "", "is empty", "a recipe begins with 'adapterx: 1'")])
     if not isinstance(root, Mapping):
-        written = "a list" if isinstance(root, Items) else f"'{root.text[:40]}'"
+        written = "a list" if isinstance(root, Items) else shown(root.text, 42)
         message = f"a recipe is a mapping of settings ('adapterx: 1', 'name: …'), not {written}"
         raise RecipeError([Problem(str(path), "", message, position=root.position)])
     root, refused = override.apply(root, overrides)
@@ -54,13 +56,11 @@ def _document(path: Path, overrides: Sequence[str]) -> tuple[Mapping, list[Probl
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_text(path)
     except FileNotFoundError:
         raise RecipeError([Problem(str(path), "", "no such file", _near(path))]) from None
-    except IsADirectoryError:
-        raise RecipeError([Problem(str(path), "", "is a directory, not a recipe file")]) from None
-    except UnicodeDecodeError as error:
-        message = f"is not UTF-8 text (byte {error.object[error.start]:#04x} at offset {error.start})"
+    except UnreadableFile as error:
+        message = "is a directory, not a recipe file" if path.is_dir() else str(error)
         raise RecipeError([Problem(str(path), "", message)]) from None
     except OSError as error:
         raise RecipeError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from None
@@ -85,7 +85,7 @@ def _validate(root: Mapping, overrides: Sequence[str]) -> tuple[Recipe | None, l
         typed = _as_typed(root, overrides, [one["loc"] for one in errors if one["type"] == "string_type"])
         if typed is not root:
             return _validate(typed, overrides)
-        return None, [*found, *findings(errors)]
+        return None, [*found, *findings(errors, Recipe)]
     return recipe, found
 
 

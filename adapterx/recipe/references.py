@@ -10,6 +10,7 @@ from typing import Any
 
 from adapterx.recipe.libraries import by_library
 from adapterx.recipe.problems import Finding, Location, did_you_mean
+from adapterx.wording import plain, shown
 
 NAMED_AXES = ("backbones", "methods", "intermediates", "targets")
 
@@ -61,7 +62,7 @@ def _rates(location: Location, rates: object, data: Mapping[str, Any]) -> Iterat
     known = dict.fromkeys([*kinds, "lora", "bottleneck", "full", "head", "peft", "adapters"])
     for key in rates:
         if key not in known:
-            message = f"no method is named '{key}', nor is it a kind of method"
+            message = f"no method is named '{plain(key)}', nor is it a kind of method"
             yield Finding((*location, key), message, did_you_mean(key, known), at_key=True)
     missing = [name for name, kind in kinds.items() if name not in rates and kind not in rates]
     if missing and all(key in known for key in rates):
@@ -78,7 +79,7 @@ def _weights(location: Location, intermediate: Mapping[str, Any]) -> Iterator[Fi
     at = (*location, "sampling", "weights")
     for key in weights:
         if key not in tasks:
-            yield Finding((*at, key), f"no '{key}' among the tasks", did_you_mean(key, tasks), at_key=True)
+            yield Finding((*at, key), f"no '{plain(key)}' among the tasks", did_you_mean(key, tasks), at_key=True)
     missing = [task for task in dict.fromkeys(tasks) if task not in weights]
     if missing and all(key in tasks for key in weights):
         yield Finding(at, f"has no weight for the task {_quoted(missing)}", at_key=True)
@@ -87,13 +88,15 @@ def _weights(location: Location, intermediate: Mapping[str, Any]) -> Iterator[Fi
 def _unknown(location: Location, value: object, names: list[str], axis: str) -> Iterator[Finding]:
     for place, name in _each(location, value):
         if isinstance(name, str) and name not in names:
-            yield Finding(place, f"no '{name}' among the {axis}", did_you_mean(name, names))
+            yield Finding(place, f"no '{plain(name)}' among the {axis}", did_you_mean(name, names))
 
 
 def _unknown_seeds(location: Location, value: object, seeds: list[Any]) -> Iterator[Finding]:
     for place, seed in _each(location, value):
         if isinstance(seed, int) and seed not in seeds:
-            yield Finding(place, f"no {seed} among the seeds", f"known: {', '.join(str(s) for s in seeds)}")
+            yield Finding(
+                place, f"no {shown(seed)} among the seeds", plain(f"known: {', '.join(map(shown, seeds[:20]))}")
+            )
 
 
 def _each(location: Location, value: object) -> Iterator[tuple[Location, object]]:
@@ -117,4 +120,4 @@ def _list(value: object) -> list[Any]:
 
 
 def _quoted(names: list[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
+    return ", ".join(f"'{plain(name)}'" for name in names[:12]) + (", …" if len(names) > 12 else "")

@@ -22,11 +22,12 @@ from pydantic import (
     model_validator,
 )
 
-from adapterx.recipe.fields import Languages, Model, Name, Seeds, Strings, shorthand
+from adapterx.recipe.fields import Languages, Model, Name, Seeds, Strings, shorthand, unique
 from adapterx.recipe.methods import Method
 from adapterx.recipe.retrieval import Retrieval
 from adapterx.recipe.training import PhaseTrain, Train
 from adapterx.recipe.transfers import Continue, Transfer
+from adapterx.wording import plain
 
 Lane = Literal["fused", "reference"]
 Axis = Literal["backbones", "methods", "intermediates", "transfers", "targets", "seeds"]
@@ -142,16 +143,17 @@ class Intermediate(Model):
     @model_validator(mode="before")
     @classmethod
     def _tasks_or_members(cls, data: object) -> object:
-        if isinstance(data, dict) and data.get("members") is not None and len(data) > 1:
-            other = next(key for key in data if key != "members")
-            raise ValueError(f"gives both members and {other}: what is learnt is up to each member")
+        if isinstance(data, dict) and data.get("members") is not None:
+            other = next((key for key, value in data.items() if key != "members" and value is not None), None)
+            if other is not None:
+                raise ValueError(f"gives both members and {plain(other)}: what is learnt is up to each member")
         return data
 
     @model_validator(mode="after")
     def _learns_something(self) -> Self:
         named = self.source if isinstance(self.source, dict) else {}
         if unknown := [task for task in named if task not in self.tasks]:
-            raise ValueError(f"source names '{unknown[0]}', which is not among the tasks")
+            raise ValueError(f"source names '{plain(unknown[0])}', which is not among the tasks")
         if not self.tasks and self.members is None:
             raise ValueError("has neither tasks nor members")
         if self.members is not None and len(self.members) < 2:
@@ -274,9 +276,7 @@ class Recipe(Model):
                 raise ValueError(
                     "should be a list of task names, or a mapping of named targets: {choice: {task: place-choice}}"
                 )
-            repeated = sorted({task for task in value if value.count(task) > 1})
-            if repeated:
-                raise ValueError(f"lists {', '.join(repr(task) for task in repeated)} more than once")
+            unique(tuple(value))
             return {task: {"task": task} for task in value}
         return value
 

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, PositiveFloat, PositiveInt, Tag, model_validator
 
 from adapterx.recipe.fields import Model
+from adapterx.wording import shown
 
 _SPARSE = ("ties", "dare_linear", "dare_ties")
 Arithmetic = Literal["linear", "ties", "dare_linear", "dare_ties", "svd", "cat", "average", "task_arithmetic"]
@@ -14,7 +15,7 @@ Arithmetic = Literal["linear", "ties", "dare_linear", "dare_ties", "svd", "cat",
 
 def _tuned_or_numbers(value: object) -> object:
     if isinstance(value, str) and value != "tuned":
-        raise ValueError(f"should be 'tuned', or a list of numbers, one per member, not '{value}'")
+        raise ValueError(f"should be 'tuned', or a list of numbers, one per member, not {shown(value)}")
     return value
 
 

@@ -6,70 +6,26 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
+from adapterx.recipe import keys
 from adapterx.recipe.document import resolve
-from adapterx.recipe.libraries import LIBRARIES, Adapters, Peft
-from adapterx.recipe.methods import Bottleneck, Full, Head, Lora
+from adapterx.recipe.libraries import LIBRARIES
 from adapterx.recipe.problems import Finding, Location, did_you_mean
-from adapterx.recipe.prune import Prune
-from adapterx.recipe.schema import (
-    Backbone,
-    Compare,
-    Evaluate,
-    Intermediate,
-    PrefixCache,
-    Recipe,
-    Sampling,
-    Skip,
-    Target,
-)
-from adapterx.recipe.training import EarlyStopping, Train, TrainFields
-from adapterx.recipe.transfers import Continue, Fuse, Merge, Stack
+from adapterx.wording import plain, shown
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
-_KEYS: dict[tuple[str, ...], type[BaseModel]] = {
-    (): Recipe,
-    ("backbones", "*"): Backbone,
-    ("methods", "*", "lora"): Lora,
-    ("methods", "*", "bottleneck"): Bottleneck,
-    ("methods", "*", "full"): Full,
-    ("methods", "*", "head"): Head,
-    ("methods", "*", "peft"): Peft,
-    ("methods", "*", "adapters"): Adapters,
-    ("intermediates", "*"): Intermediate,
-    ("transfers", "*", "continue"): Continue,
-    ("transfers", "*", "stack"): Stack,
-    ("transfers", "*", "fuse"): Fuse,
-    ("transfers", "*", "merge"): Merge,
-    ("intermediates", "*", "sampling"): Sampling,
-    ("targets", "*"): Target,
-    ("train",): Train,
-    ("train", "intermediate"): TrainFields,
-    ("train", "target"): TrainFields,
-    ("train", "early_stopping"): EarlyStopping,
-    ("train", "intermediate", "early_stopping"): EarlyStopping,
-    ("train", "target", "early_stopping"): EarlyStopping,
-    ("train", "prune"): Prune,
-    ("train", "intermediate", "prune"): Prune,
-    ("train", "target", "prune"): Prune,
-    ("evaluate",): Evaluate,
-    ("prefix_cache",): PrefixCache,
-    ("skip", "*"): Skip,
-    ("compare",): Compare,
-}
-"""The model at each mapping of a recipe, for the keys it knows."""
-
 NAME_RULE = "names are letters, digits, '-' and '_', beginning with a letter or digit, at most 64"
-KINDS = ("lora", "bottleneck", "full", "head", "peft", "adapters")
-TRANSFER_KINDS = ("continue", "stack", "fuse", "merge")
 
 
-def findings(errors: Iterable[ErrorDetails]) -> list[Finding]:
-    """pydantic's errors as findings, less those that only follow from another (a list left short by a bad item)."""
-    found = [finding(error) for error in errors if error["type"] != "too_short" or not error["input"]]
+def findings(errors: Iterable[ErrorDetails], schema: type[BaseModel]) -> list[Finding]:
+    """pydantic's errors as findings, less those that only follow from another (a list left short by a bad item).
+
+    Args:
+        schema: what was validated: a recipe, or a task.
+    """
+    found = [finding(error, schema) for error in errors if error["type"] != "too_short" or not error["input"]]
     return [replace(one, location=_untagged(one.location)) for one in found]
 
 
@@ -81,11 +37,13 @@ def _untagged(location: Location) -> Location:
 _TAGS = tuple((name,) for name in LIBRARIES)
 
 
-def finding(error: ErrorDetails) -> Finding:
+def finding(error: ErrorDetails, schema: type[BaseModel]) -> Finding:
     """One pydantic error as a finding, with a hint where one can be given."""
     location, kind = error["loc"], error["type"]
     if location == ("adapterx",):
-        return _version(location, error)
+        return _version(location, error, "task" if "task" in schema.__name__.lower() else "recipe")
+    if asks_schema := _BY_SCHEMA.get(kind):
+        return asks_schema(error, schema)
     if special := _SPECIAL.get("[key]" if location[-1:] == ("[key]",) else kind):
         return special(error)
     wording = _WORDING.get(kind)
@@ -93,10 +51,10 @@ def finding(error: ErrorDetails) -> Finding:
     return Finding(location, message + _got(kind, error["input"]), _advice(kind, location, error["input"]))
 
 
-def _extra(error: ErrorDetails) -> Finding:
-    key = error["loc"][-1]
-    hint = did_you_mean(key, _known_keys(error["loc"][:-1]))
-    return Finding(error["loc"], f"unknown key '{key}'", hint, at_key=True)
+def _extra(error: ErrorDetails, schema: type[BaseModel]) -> Finding:
+    key = str(error["loc"][-1])
+    hint = keys.hint(schema, error["loc"][:-1], key)
+    return Finding(error["loc"], f"unknown key '{plain(key)}'", hint, at_key=True)
 
 
 def _missing(error: ErrorDetails) -> Finding:
@@ -113,17 +71,17 @@ def _bad_text(error: ErrorDetails) -> Finding:
     return Finding(error["loc"], f"{_show(error['input'])} {rule}")
 
 
-def _no_kind(error: ErrorDetails) -> Finding:
-    return Finding((*error["loc"], "kind"), "is missing", f"known: {', '.join(_kinds(error))}")
+def _no_kind(error: ErrorDetails, schema: type[BaseModel]) -> Finding:
+    known = ", ".join(keys.kinds(schema, error["loc"]))
+    return Finding((*error["loc"], "kind"), "is missing", f"known: {known}")
 
 
-def _unknown_kind(error: ErrorDetails) -> Finding:
-    tag = str(error["ctx"]["tag"])
-    return Finding((*error["loc"], "kind"), f"unknown kind '{tag}'", did_you_mean(tag, _kinds(error)))
-
-
-def _kinds(error: ErrorDetails) -> tuple[str, ...]:
-    return TRANSFER_KINDS if error["loc"][0] == "transfers" else KINDS
+def _unknown_kind(error: ErrorDetails, schema: type[BaseModel]) -> Finding:
+    if isinstance(error["input"], Mapping) and error["input"].get("kind") is None:
+        return _no_kind(error, schema)
+    tag, known = str(error["ctx"]["tag"]), keys.kinds(schema, error["loc"])
+    hint = keys.method_hint(tag, known) if "lora" in known else did_you_mean(tag, known)
+    return Finding((*error["loc"], "kind"), f"unknown kind '{plain(tag)}'", hint)
 
 
 def _literal(error: ErrorDetails) -> Finding:
@@ -134,27 +92,19 @@ def _literal(error: ErrorDetails) -> Finding:
     return Finding(error["loc"], message, near if near.startswith("did you mean") else "")
 
 
-def _version(location: Location, error: ErrorDetails) -> Finding:
+def _version(location: Location, error: ErrorDetails, noun: str) -> Finding:
     from adapterx import __version__
 
     if error["type"] == "missing":
-        return Finding(location, "is missing", "begin the recipe with 'adapterx: 1', the version of its format")
+        return Finding(location, "is missing", f"begin the {noun} with 'adapterx: 1', the version of its format")
     written = error["input"]
     if isinstance(written, int) and not isinstance(written, bool) and written > 1:
         message = (
-            f"this recipe is written in version {written} of the format, and adapterx {__version__} reads version 1"
+            f"this {noun} is written in version {shown(written, 20)} of the format, and adapterx {__version__} reads"
+            " version 1"
         )
         return Finding(location, message, "upgrade adapterx")
-    return Finding(location, f"{_show(written)} is not a version of the recipe format", "write 'adapterx: 1'")
-
-
-def _known_keys(location: Location) -> list[str]:
-    for pattern, model in _KEYS.items():
-        if len(pattern) == len(location) and all(
-            p in ("*", str(part)) for p, part in zip(pattern, location, strict=True)
-        ):
-            return list(model.model_fields)
-    return []
+    return Finding(location, f"{_show(written)} is not a version of the {noun} format", "write 'adapterx: 1'")
 
 
 def _show(value: object) -> str:
@@ -164,7 +114,7 @@ def _show(value: object) -> str:
         return "a list"
     if isinstance(value, bool):
         return str(value).lower()
-    return "null" if value is None else repr(value)
+    return "null" if value is None else shown(value)
 
 
 def _got(kind: str, value: object) -> str:
@@ -179,19 +129,35 @@ def _advice(kind: str, location: Location, value: object) -> str:
         return "or a list of task names"
     if kind == "tuple_type" and isinstance(value, int | float | str):
         return f"write [{value}]"
-    if kind in ("int_type", "float_type") and isinstance(value, str) and isinstance(resolve(value), int | float):
-        return "without quotes it is a number"
+    if kind in ("int_type", "float_type") and isinstance(value, str):
+        return _numeric(value)
     return ""
+
+
+def _numeric(text: str) -> str:
+    """How text that looks like a number is written as one: without quotes, or without separators of thousands."""
+    if isinstance(resolve(text), int | float):
+        return "without quotes it is a number"
+    bare = text.replace("_", "").replace(",", "").replace(" ", "")
+    return f"write {plain(bare)}" if bare != text and isinstance(resolve(bare), int | float) else ""
+
+
+def _number(value: float) -> str:
+    """A bound as a user would write it: 100, 100,000, 1e+12, 0.5."""
+    return f"{int(value):,}" if float(value).is_integer() and abs(value) < 1e10 else f"{value:g}"
 
 
 _SPECIAL: dict[str, Callable[[ErrorDetails], Finding]] = {
     "[key]": _bad_key,
     "string_pattern_mismatch": _bad_text,
-    "extra_forbidden": _extra,
     "missing": _missing,
+    "literal_error": _literal,
+}
+
+_BY_SCHEMA: dict[str, Callable[[ErrorDetails, type[BaseModel]], Finding]] = {
+    "extra_forbidden": _extra,
     "union_tag_not_found": _no_kind,
     "union_tag_invalid": _unknown_kind,
-    "literal_error": _literal,
 }
 
 _WORDING: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -202,10 +168,10 @@ _WORDING: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "int_from_float": lambda _: "should be a whole number",
     "float_type": lambda _: "should be a number",
     "finite_number": lambda _: "should be a finite number",
-    "greater_than": lambda c: f"should be greater than {c['gt']:g}",
-    "greater_than_equal": lambda c: f"should be at least {c['ge']:g}",
-    "less_than": lambda c: f"should be less than {c['lt']:g}",
-    "less_than_equal": lambda c: f"should be at most {c['le']:g}",
+    "greater_than": lambda c: f"should be greater than {_number(c['gt'])}",
+    "greater_than_equal": lambda c: f"should be at least {_number(c['ge'])}",
+    "less_than": lambda c: f"should be less than {_number(c['lt'])}",
+    "less_than_equal": lambda c: f"should be at most {_number(c['le'])}",
     "dict_type": lambda _: "should be a mapping",
     "model_type": lambda _: "should be a mapping",
     "model_attributes_type": lambda _: "should be a mapping",

@@ -19,6 +19,7 @@ from adapterx.recipe import (
 )
 from adapterx.recipe.document import Scalar, compose, plain, resolve
 from adapterx.recipe.overrides import without_effect
+from adapterx.recipe.problems import Position
 from tests.recipe.conftest import GOOD, Write
 
 
@@ -97,7 +98,7 @@ def test_anchors_and_merges(write: Write) -> None:
 
 
 def test_positions_count_from_one() -> None:
-    root, duplicates = compose("a:\n  b: [x, 'y']\n", "f")
+    root, duplicates = compose("a:\n  b: [x, 'y']\n", Position("f", 1, 1))
     assert duplicates == []
     assert root is not None
     assert plain(root) == {"a": {"b": ["x", "y"]}}

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from adapterx.errors import AdapterxError
+from adapterx.reading import UnreadableFile, read_text
 from adapterx.recipe.document import DocumentError, Mapping, Node, Sequence, compose, plain
 from adapterx.recipe.problems import Position, did_you_mean, dotted
 from adapterx.tasks.sources import local
@@ -68,11 +69,11 @@ def _labelled(spec: TaskSpec) -> TaskSpec:
 @lru_cache(maxsize=256)
 def _read(path: Path, _modified: int) -> TaskSpec:
     try:
-        root, repeated = compose(path.read_text(encoding="utf-8-sig"), str(path))
+        root, repeated = compose(read_text(path), Position(str(path), 1, 1))
     except DocumentError as error:
         raise TaskError(str(error.problem)) from None
-    except UnicodeDecodeError:
-        raise TaskError(f"{path}: is not UTF-8 text") from None
+    except UnreadableFile as error:
+        raise TaskError(f"{path}: {error}") from None
     if repeated:
         raise TaskError("\n".join(str(problem) for problem in repeated))
     if not isinstance(root, Mapping):
