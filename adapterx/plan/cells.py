@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from math import prod
+from typing import get_args
 
 from adapterx.plan.stage import Coordinates
-from adapterx.recipe import Recipe, Skip
+from adapterx.recipe import Axis, Finding, Recipe, SettingError, Skip
+
+MOST_CELLS = 100_000
+"""Cells of one recipe: far more than one run trains, few enough to plan in minutes."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,11 @@ class Cell:
 
 
 def expand(recipe: Recipe) -> list[Cell]:
-    """Every cell, in the order of the axes as written; a null intermediate counts once, whatever the transfers."""
+    """Every cell, in the order of the axes as written; a null intermediate counts once, whatever the transfers.
+
+    Raises SettingError for a grid of more than MOST_CELLS, what `skip` leaves out included.
+    """
+    _bounded(recipe)
     cells = []
     for backbone, method, (intermediate, learnt) in product(
         recipe.backbones, recipe.methods, recipe.intermediates.items()
@@ -44,6 +53,14 @@ def expand(recipe: Recipe) -> list[Cell]:
             if not any(_matches(cell, skip) for skip in recipe.skip):
                 cells.append(cell)
     return cells
+
+
+def _bounded(recipe: Recipe) -> None:
+    axes = {name: len(getattr(recipe, name)) for name in get_args(Axis)}
+    if (count := prod(axes.values())) > MOST_CELLS:
+        longest = max(axes, key=lambda name: axes[name])
+        message = f"make a grid of {count:,} cells, more than the {MOST_CELLS:,} of one recipe: divide it into several"
+        raise SettingError([Finding((longest,), message, at_key=True)])
 
 
 def _matches(cell: Cell, skip: Skip) -> bool:

@@ -62,13 +62,24 @@ def _all_alone(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+PositiveInt = Annotated[int, Field(gt=0, le=10**12)]
+"""A count, of examples say, with a bound that no data set reaches."""
+
+PositiveFloat = Annotated[float, Field(gt=0.0, le=1e9)]
+"""A rate or a factor; above the bound float32 arithmetic is not finite."""
+
+NonNegativeFloat = Annotated[float, Field(ge=0.0, le=1e9)]
+
+Size = Annotated[int, Field(gt=0, le=65_536)]
+"""A rank or a width: no encoder's hidden states are wider."""
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 """A name the user gives to an entry of an axis. It becomes part of directory names, so it stays plain."""
 
 LanguageCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$")]
 
 Strings = Annotated[
-    tuple[Annotated[str, Field(min_length=1)], ...],
+    tuple[Annotated[str, Field(min_length=1, max_length=4096)], ...],
     Field(strict=False, min_length=1),
     AfterValidator(unique),
     BeforeValidator(listed),

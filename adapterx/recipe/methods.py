@@ -9,14 +9,11 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    NonNegativeInt,
     PlainSerializer,
-    PositiveFloat,
-    PositiveInt,
     model_validator,
 )
 
-from adapterx.recipe.fields import Model, unique
+from adapterx.recipe.fields import Model, PositiveFloat, Size, unique
 from adapterx.recipe.libraries import Adapters, Peft, by_library
 
 LoraModule = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
@@ -66,7 +63,7 @@ class Lora(Model):
     """Low-rank updates of linear layers: W + (alpha / rank) B A (Hu et al. 2021, arXiv 2106.09685)."""
 
     kind: Literal["lora"] = "lora"
-    rank: PositiveInt = 8
+    rank: Size = 8
     """Rows of A and columns of B."""
     alpha: PositiveFloat = 16.0
     """The update is scaled by alpha / rank. With a budget, twice the rank where it is not given."""
@@ -85,7 +82,7 @@ class Lora(Model):
     """The linear layers to update, in any order."""
     layers: Layers = "all"
     """The encoder layers that carry adapters: all, the highest few, or a list."""
-    adapter_drop: NonNegativeInt = 0
+    adapter_drop: Annotated[int, Field(ge=0, le=1000)] = 0
     """AdapterDrop: at each step the adapters of the lowest n layers are left out, n uniform from 0 to this."""
 
     @model_validator(mode="after")
@@ -105,9 +102,9 @@ class Bottleneck(Model):
     kind: Literal["bottleneck"] = "bottleneck"
     placement: Placement = "sequential"
     """After the feed-forward block; after attention too (double); or beside the feed-forward block (parallel)."""
-    reduction_factor: Annotated[float, Field(ge=1.0)] = 16.0
+    reduction_factor: Annotated[float, Field(ge=1.0, le=65_536.0)] = 16.0
     """Hidden size divided by bottleneck size. 16, or 2 when parallel."""
-    width: PositiveInt | None = None
+    width: Size | None = None
     """Bottleneck size itself. Excludes reduction_factor."""
     budget: Budget | None = None
     """The largest width whose parameters are at most this share of the backbone's, as in 0.5%. Excludes both."""
@@ -119,7 +116,7 @@ class Bottleneck(Model):
     """Dropout on the adapter's output."""
     layers: Layers = "all"
     """The encoder layers that carry adapters: all, the highest few, or a list."""
-    adapter_drop: NonNegativeInt = 0
+    adapter_drop: Annotated[int, Field(ge=0, le=1000)] = 0
     """AdapterDrop: at each step the adapters of the lowest n layers are left out, n uniform from 0 to this."""
     invertible: Literal["nice"] | None = None
     """An invertible adapter at the embeddings too, as MAD-X gives its language adapters (`seq_bn_inv`)."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated
 
-from pydantic import AfterValidator, Discriminator, Field, PositiveFloat, PositiveInt, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from adapterx.recipe.fields import Model, unique
+from adapterx.recipe.fields import Model, PositiveFloat, PositiveInt, unique
 
 
 def _several(rates: tuple[float, ...]) -> tuple[float, ...]:

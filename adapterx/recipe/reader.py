@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from adapterx.reading import UnreadableFile, read_text
 from adapterx.recipe import overrides as override
-from adapterx.recipe.document import DocumentError, Mapping, Node, Scalar, compose, plain
+from adapterx.recipe.document import DocumentError, Mapping, Scalar, compose, plain
 from adapterx.recipe.document import Sequence as Items
-from adapterx.recipe.problems import Finding, Location, Position, Problem, RecipeError, dotted
+from adapterx.recipe.places import placed, walk
+from adapterx.recipe.problems import Finding, Location, Position, Problem, RecipeError
 from adapterx.recipe.references import unknown_names
 from adapterx.recipe.schema import Recipe
 from adapterx.recipe.wording import findings
@@ -27,7 +28,7 @@ def read(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     """
     root, problems = _document(Path(path), overrides)
     recipe, found = _validate(root, overrides)
-    problems += [_placed(root, one) for one in found]
+    problems += [placed(root, one) for one in found]
     if recipe is None or problems:
         raise RecipeError(_ordered(problems, overrides))
     return recipe
@@ -36,7 +37,7 @@ def read(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
 def locate(path: Path | str, overrides: Sequence[str], found: Iterable[Finding]) -> RecipeError:
     """Findings of a later room about settings of this recipe, with their places in the file or the overrides."""
     root, _ = _document(Path(path), overrides)
-    return RecipeError(_ordered([_placed(root, one) for one in found], overrides))
+    return RecipeError(_ordered([placed(root, one) for one in found], overrides))
 
 
 def _document(path: Path, overrides: Sequence[str]) -> tuple[Mapping, list[Problem]]:
@@ -95,51 +96,11 @@ def _as_typed(root: Mapping, overrides: Sequence[str], wants_text: list[Location
     A shell has eaten the quotes that would say so in a file (`backbones.base.revision=1234567`).
     """
     for location in wants_text:
-        node, path = _walk(root, location)
+        node, path = walk(root, location)
         if isinstance(node, Scalar) and node.bare and node.value is not None and node.position.file in overrides:
             text = Scalar(node.position, node.text, node.text, bare=False)
             root = override.replaced(root, [str(part) for part in path], text)
     return root
-
-
-def _walk(root: Mapping, location: Location) -> tuple[Node, Location]:
-    """The deepest node on the way to a location, and its own location.
-
-    pydantic's locations also name the chosen member of a union and the keys of expanded shorthands: passed over.
-    """
-    node: Node = root
-    walked: list[str | int] = []
-    for part in location:
-        if isinstance(node, Mapping) and part in node.entries:
-            node = node.entries[str(part)].node
-            walked.append(part)
-        elif isinstance(node, Items):
-            index = part if isinstance(part, int) else _item(node, part)
-            if index is None:
-                continue
-            if index >= len(node.items):
-                break
-            node = node.items[index]
-            walked.append(index)
-    return node, tuple(walked)
-
-
-def _item(node: Items, text: str) -> int | None:
-    """The list item that a name came from, in a list that is short for a mapping."""
-    return next((i for i, item in enumerate(node.items) if isinstance(item, Scalar) and item.value == text), None)
-
-
-def _placed(root: Mapping, one: Finding) -> Problem:
-    node, walked = _walk(root, one.location)
-    position = node.position
-    if one.at_key and walked:
-        above, _ = _walk(root, walked[:-1])
-        if isinstance(above, Mapping):
-            position = above.entries[str(walked[-1])].key
-    path = walked
-    if one.message == "is missing" and (not walked or walked[-1] != one.location[-1]):
-        path = (*walked, one.location[-1])
-    return Problem(position.file, dotted(path), one.message, one.hint, position)
 
 
 def _ordered(problems: list[Problem], overrides: Sequence[str]) -> list[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from adapterx.recipe.fields import Model
 
@@ -12,7 +12,7 @@ from adapterx.recipe.fields import Model
 class Retrieval(Model):
     """Which hidden states stand for a text, and what is near."""
 
-    layer: Annotated[int, Field(ge=0)] | None = None
+    layer: Annotated[int, Field(ge=0, le=1000)] | None = None
     """How many layers the hidden states have passed, 0 for the embeddings. By default 7/12 of all: layer 14 of 24, as
     XTREME has it for XLM-R large."""
     pooling: Literal["mean", "cls"] = "mean"
@@ -21,7 +21,7 @@ class Retrieval(Model):
     """Whether <s> and </s> count in a mean, as in XTREME."""
     similarity: Literal["cosine", "margin"] | None = None
     """Cosine, or the ratio of a pair's cosine to those of its neighbours; by default margin where pairs are mined."""
-    neighbours: PositiveInt = 4
+    neighbours: Annotated[int, Field(gt=0, le=10_000)] = 4
     """Of each text, behind a margin."""
 
 

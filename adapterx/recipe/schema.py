@@ -11,18 +11,17 @@ from fractions import Fraction
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
     PlainSerializer,
-    PositiveFloat,
-    PositiveInt,
     Tag,
     field_validator,
     model_validator,
 )
 
-from adapterx.recipe.fields import Languages, Model, Name, Seeds, Strings, shorthand, unique
+from adapterx.recipe.fields import Languages, Model, Name, PositiveFloat, PositiveInt, Seeds, Strings, shorthand, unique
 from adapterx.recipe.methods import Method
 from adapterx.recipe.retrieval import Retrieval
 from adapterx.recipe.training import PhaseTrain, Train
@@ -31,14 +30,28 @@ from adapterx.wording import plain
 
 Lane = Literal["fused", "reference"]
 Axis = Literal["backbones", "methods", "intermediates", "transfers", "targets", "seeds"]
+
+
+def _not_too_cold(temperature: float) -> float:
+    if temperature < COLDEST:
+        raise ValueError(
+            f"should be at least {COLDEST:g}, not {temperature:g}: sizes to the power of its inverse overflow"
+        )
+    return temperature
+
+
+COLDEST = 0.05
+"""The lowest temperature: a trillion examples to the power of its inverse is still a number."""
 Temperature = Annotated[
     float,
     Field(gt=0.0, allow_inf_nan=True),
+    AfterValidator(_not_too_cold),
     BeforeValidator(lambda value: math.inf if value == "uniform" else value),
     PlainSerializer(lambda value: "uniform" if value == math.inf else value, when_used="json"),
 ]
 
 
+TaskName = Annotated[str, Field(min_length=1, max_length=64)]
 SourceNames = Annotated[
     Annotated[str, Tag("a name")] | Annotated[dict[str, str], Tag("by task")],
     Discriminator(lambda value: "by task" if isinstance(value, dict) else "a name"),
@@ -48,9 +61,9 @@ SourceNames = Annotated[
 class Backbone(Model):
     """A pretrained encoder, frozen. A bare string is short for `{model: ...}`."""
 
-    model: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1, max_length=4096)]
     """`embedded/e5-small`, `embedded/e5-small@6` (its first six layers), a Hub id, or a local directory."""
-    revision: str | None = None
+    revision: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """Commit of the Hub repository."""
     load: Literal["float32", "bfloat16"] = "float32"
     """Number format of the frozen weights."""
@@ -164,9 +177,9 @@ class Intermediate(Model):
 class Target(Model):
     """A task to train for and to evaluate."""
 
-    task: Annotated[str, Field(min_length=1)]
+    task: TaskName
     """The task that is evaluated."""
-    train_task: str | None = None
+    train_task: TaskName | None = None
     """The task that is trained on (same format and labels); `task` by default. Of a retrieval task: any, or none, to
     search with what the intermediate learnt, or with the backbone as it is."""
     train_languages: Languages = ("en",)
@@ -191,7 +204,7 @@ class Evaluate(Model):
 
     limit: PositiveInt | None = None
     """Test items per language, the same items in every language; all of them when null."""
-    bootstrap: Annotated[int, Field(ge=100)] = 2000
+    bootstrap: Annotated[int, Field(ge=100, le=100_000)] = 2000
     """Resamples behind each interval of the report."""
 
 

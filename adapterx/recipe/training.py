@@ -8,16 +8,13 @@ from typing import Annotated, Literal, Self
 from pydantic import (
     Discriminator,
     Field,
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
     SerializerFunctionWrapHandler,
     Tag,
     model_serializer,
     model_validator,
 )
 
-from adapterx.recipe.fields import Model
+from adapterx.recipe.fields import Model, NonNegativeFloat, PositiveFloat, PositiveInt
 from adapterx.recipe.prune import Prune, PruneSettings
 
 Phase = Literal["intermediate", "target"]
@@ -52,19 +49,19 @@ class TrainFields(Model):
 
     1e-4 where neither it nor `prune` is given. Excludes `prune`.
     """
-    batch_size: PositiveInt = 32
+    batch_size: Annotated[int, Field(gt=0, le=100_000)] = 32
     """Examples per step."""
-    epochs: PositiveFloat | None = None
+    epochs: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
     """Passes over the training data (3 where neither epochs nor steps is given). Excludes `steps`."""
-    steps: PositiveInt | None = None
+    steps: Annotated[int, Field(gt=0, le=10**9)] | None = None
     """Optimiser steps. Excludes `epochs`."""
     warmup_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
     """Share of the steps in which the learning rate rises linearly; it falls linearly to 0 in the rest."""
     weight_decay: NonNegativeFloat = 0.0
     """Decoupled weight decay (AdamW)."""
-    max_grad_norm: PositiveFloat = 1.0
+    max_grad_norm: Annotated[float, Field(gt=0.0, le=1e30)] = 1.0
     """Gradients are scaled down to this norm, per cell."""
-    max_length: Annotated[int, Field(ge=8)] = 128
+    max_length: Annotated[int, Field(ge=8, le=1_000_000)] = 128
     """Tokens per sequence, special tokens included; longer ones are truncated."""
     limit: PositiveInt | None = None
     """Training examples per task and language; all of them when null."""

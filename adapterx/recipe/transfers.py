@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, PositiveFloat, PositiveInt, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from adapterx.recipe.fields import Model
+from adapterx.recipe.fields import Model, PositiveFloat, PositiveInt, Size
 from adapterx.wording import shown
 
 _SPARSE = ("ties", "dare_linear", "dare_ties")
@@ -19,9 +19,11 @@ def _tuned_or_numbers(value: object) -> object:
     return value
 
 
+Factor = Annotated[float, Field(ge=-1e9, le=1e9)]
+
 MergeWeights = Annotated[
     Annotated[Literal["tuned"], Tag("tuned")]
-    | Annotated[tuple[float, ...], Field(strict=False, min_length=2), Tag("a list")],
+    | Annotated[tuple[Factor, ...], Field(strict=False, min_length=2), Tag("a list")],
     Discriminator(lambda value: "tuned" if isinstance(value, str) else "a list"),
     BeforeValidator(_tuned_or_numbers),
 ]
@@ -45,7 +47,7 @@ class Fuse(Model):
     """AdapterFusion: attention over several frozen intermediates (Pfeiffer et al. 2021, arXiv 2005.00247)."""
 
     kind: Literal["fuse"] = "fuse"
-    value_rank: PositiveInt | None = None
+    value_rank: Size | None = None
     """Rank of the value's difference from the identity; a full matrix when null."""
     learning_rate: PositiveFloat | None = None
     """Peak learning rate of fusion and head; that of the target phase when null."""

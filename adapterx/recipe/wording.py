@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
+CODE_RULE = "is not a language code such as en, pt-BR or zh-Hans"
 NAME_RULE = "names are letters, digits, '-' and '_', beginning with a letter or digit, at most 64"
 
 
@@ -31,7 +32,7 @@ def findings(errors: Iterable[ErrorDetails], schema: type[BaseModel]) -> list[Fi
 
 def _untagged(location: Location) -> Location:
     """A location without the kind that pydantic names in it, where a key of the method's bears the same name."""
-    return (*location[:2], *location[3:]) if location[0] == "methods" and location[2:3] in _TAGS else location
+    return (*location[:2], *location[3:]) if location[:1] == ("methods",) and location[2:3] in _TAGS else location
 
 
 _TAGS = tuple((name,) for name in LIBRARIES)
@@ -48,6 +49,8 @@ def finding(error: ErrorDetails, schema: type[BaseModel]) -> Finding:
         return special(error)
     wording = _WORDING.get(kind)
     message = wording(error.get("ctx", {})) if wording else error["msg"][:1].lower() + error["msg"][1:]
+    # An error of ours may say which part of the value it is about.
+    location += getattr(error.get("ctx", {}).get("error"), "location", ())
     return Finding(location, message + _got(kind, error["input"]), _advice(kind, location, error["input"]))
 
 
@@ -62,12 +65,16 @@ def _missing(error: ErrorDetails) -> Finding:
 
 
 def _bad_key(error: ErrorDetails) -> Finding:
-    return Finding(error["loc"][:-1], NAME_RULE, at_key=True)
+    location = error["loc"][:-1]
+    if error["type"] == "literal_error":
+        return replace(_literal(error), location=location, at_key=True)
+    code = location[-2:-1] == ("codes",)
+    return Finding(location, f"{_show(error['input'])} {CODE_RULE}" if code else NAME_RULE, at_key=True)
 
 
 def _bad_text(error: ErrorDetails) -> Finding:
     languages = any("languages" in str(part) for part in error["loc"])
-    rule = "is not a language code such as en, pt-BR or zh-Hans" if languages else f"is not a name: {NAME_RULE}"
+    rule = CODE_RULE if languages else f"is not a name: {NAME_RULE}"
     return Finding(error["loc"], f"{_show(error['input'])} {rule}")
 
 

@@ -12,13 +12,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_
 from adapterx import places
 from adapterx.errors import AdapterxError
 from adapterx.recipe.fields import LanguageCode, Model, Name, Strings, listed
+from adapterx.recipe.problems import did_you_mean
 from adapterx.tasks import metrics_qa, metrics_retrieval
 from adapterx.tasks.examples import Format, Split
 from adapterx.tasks.metrics import NAMES as METRICS
 from adapterx.tasks.metrics import metric as metric_of
 from adapterx.tasks.metrics import unit
 from adapterx.tasks.tag_schemes import SchemeError
-from adapterx.wording import shown
+from adapterx.wording import plain, shown
 
 Column = int | str
 """A position (tsv, conll), a key (jsonl), or a text with {keys} in it."""
@@ -320,7 +321,9 @@ class TaskSpec(Model):
         for name, source in self.sources.items():
             self._check_splits(name, source)
         if unknown := [metric for metric in self.metrics if metric not in METRICS]:
-            raise ValueError(f"unknown metric '{unknown[0]}'; known: {', '.join(METRICS)}")
+            near = did_you_mean(unknown[0], METRICS)
+            hint = f" ({near})" if near.startswith("did you mean") else ""
+            raise ValueError(f"unknown metric '{plain(unknown[0])}'; known: {', '.join(METRICS)}{hint}")
         if self.metric and unit(self.metric).better == "lower":
             raise ValueError(
                 f"{self.metric} is better when lower, so it cannot be the first metric, which is maximised"
@@ -396,7 +399,8 @@ class TaskSpec(Model):
             return
         known = {*required, *optional, "id"}
         if unknown := [field for field in source.columns if field not in known]:
-            raise ValueError(f"source {name}: {self.format} has no field '{unknown[0]}'")
+            hint = did_you_mean(unknown[0], sorted(known))
+            raise ValueError(f"source {name}: {self.format} has no field '{plain(unknown[0])}' ({hint})")
         from_file: set[str] = set()
         if isinstance(source, Local) and all(f.labels for split in source.splits.values() for f in split):
             from_file = {"label"}

@@ -141,11 +141,19 @@ def test_a_file_of_labels_that_cannot_be_used(
 
 
 MISTAKES = {
-    "format: pair-classification": ("format: pairs", r"mine.yaml:4:9: format: Input should be 'pair-classification'"),
-    "labels:": ("lables:", r"lables: unknown key"),
+    "format: pair-classification": (
+        "format: pairs",
+        r"mine.yaml:4:9: format: 'pairs' is not one of 'pair-classification', 'tagging'",
+    ),
+    "format: pair-c": ("format: pear-c", r"\(did you mean 'pair-classification'\?\)"),
+    "labels:": ("lables:", r"mine.yaml:\d+:1: lables: unknown key 'lables' \(did you mean 'labels'\?\)"),
+    "    columns:": ("    colums:", r"sources.local.colums: unknown key 'colums' \(did you mean 'columns'\?\)"),
+    "paths:": ("path:", r"unknown key 'path' \(did you mean 'paths'\?\)"),
+    "train: ": ("trian: ", r"splits.trian: 'trian' is not one of 'train', 'dev' or 'test' \(did you mean 'train'\?\)"),
     "licence: CC0-1.0\n": ("", r"'licence' is missing"),
     'labels: ["no", "yes"]': ('labels: ["no", "yes"]\nlabel_file: a.txt', r"labels and label_file exclude each other"),
     "metrics: accuracy": ("metrics: f1", r"unknown metric 'f1'; known: accuracy, span_f1"),
+    "metrics: acc": ("metrics: ac", r"unknown metric 'acuracy'; known: .*\(did you mean 'accuracy'\?\)"),
     "metrics: accuracy\n": ("metrics: span_f1\n", r"span_f1 scores spans of tags"),
     "text: 0": ("texts: 0", r"source local: pair-classification has no field 'texts'"),
     ", label: 1": ("", r"source local: columns lacks 'label'"),
@@ -154,10 +162,13 @@ MISTAKES = {
         "text\n    columns: {text: 0, label: 1}",
         r"text reader is for the format masked",
     ),
-    "kind: local": ("kind: web", r"mine.yaml:11:5: sources.local: .*'embedded', 'local', 'hub'"),
+    "kind: local": (
+        "kind: web",
+        r"mine.yaml:11:11: sources.local.kind: unknown kind 'web' \(known: embedded, local, hub",
+    ),
     "kind: local\n": ("kind: hub\n", r"sources.local: 'dataset' is missing"),
     "name: mine": ("name: other", r"is named 'other', so its file should be other\.yaml"),
-    "adapterx: 1": ("adapterx: 2", r"mine.yaml:1:11: adapterx: Input should be 1"),
+    "adapterx: 1": ("adapterx: 2", r"mine.yaml:1:11: adapterx: this task is written in version 2 of the format"),
     "languages: [en]}": ("fold: {of: 5, keep: [5]}}", r"keep lists remainders below 5"),
     "reader: tsv\n": ("reader: tsv\n    reader: tsv\n", r"reader"),
     OWN: ("- a\n- b\n", r"a task is a mapping of settings"),

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from adapterx.errors import AdapterxError
 from adapterx.reading import UnreadableFile, read_text
-from adapterx.recipe.document import DocumentError, Mapping, Node, Sequence, compose, plain
-from adapterx.recipe.problems import Position, did_you_mean, dotted
+from adapterx.recipe.document import DocumentError, Mapping, compose, plain
+from adapterx.recipe.places import placed
+from adapterx.recipe.problems import MOST_TOLD, Finding, Position, did_you_mean
+from adapterx.recipe.wording import findings
 from adapterx.tasks.sources import local
 from adapterx.tasks.sources.errors import MissingData
 from adapterx.tasks.sources.files import root
 from adapterx.tasks.spec import TaskSpec, check_tags
 from adapterx.tasks.tag_schemes import SchemeError
+from adapterx.wording import plain as printable
 
 _HERE = Path(__file__).parent
 _SUFFIXES = (".yaml", ".yml")
@@ -48,7 +51,7 @@ def find(name: str, beside: Path | None = None) -> TaskSpec:
     if name not in names():
         hint = did_you_mean(name, names())
         place = f" or as {name}.yaml beside the recipe" if beside is not None else ""
-        raise UnknownTask(f"no task '{name}' in the catalog{place}" + (f" ({hint})" if hint else ""))
+        raise UnknownTask(f"no task '{printable(name)}' in the catalog{place}" + (f" ({hint})" if hint else ""))
     return _labelled(_read(_HERE / f"{name}.yaml", 0))
 
 
@@ -81,33 +84,15 @@ def _read(path: Path, _modified: int) -> TaskSpec:
     try:
         spec = TaskSpec.model_validate(plain(root))
     except ValidationError as error:
-        raise TaskError("\n".join(_worded(root, detail) for detail in error.errors())) from None
+        found = findings(error.errors(include_url=False), TaskSpec)
+        raise TaskError("\n".join(dict.fromkeys(_worded(root, one) for one in found[:MOST_TOLD]))) from None
     if spec.name != path.stem:
         raise TaskError(f"{path}: is named '{spec.name}', so its file should be {spec.name}.yaml")
     return spec
 
 
-def _worded(root: Node, detail: Any) -> str:
-    own = getattr(detail.get("ctx", {}).get("error"), "location", ())
-    walked, position = _walk(root, (*detail["loc"], *own))
-    message = {
-        "missing": f"'{detail['loc'][-1]}' is missing" if detail["loc"] else "",
-        "extra_forbidden": "unknown key",
-    }
-    text = message.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
-    path = dotted(walked)
-    return f"{position.file}:{position.line}:{position.column}: {path + ': ' if path else ''}{text}"
-
-
-def _walk(node: Node, location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], Position]:
-    """As far down as the location leads; names of the schema's own alternatives are stepped over."""
-    walked: tuple[str | int, ...] = ()
-    for step in location:
-        if isinstance(node, Mapping) and step in node.entries:
-            node = node.entries[str(step)].node
-        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
-            node = node.items[step]
-        else:
-            continue
-        walked = (*walked, step)
-    return walked, node.position
+def _worded(root: Mapping, one: Finding) -> str:
+    """A finding with its place; what is missing is named in the message, since it has none of its own."""
+    if one.message == "is missing" and one.location:
+        one = replace(one, location=one.location[:-1], message=f"'{one.location[-1]}' is missing")
+    return str(placed(root, one))
