@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 from adapterx.plan.graph import Plan
 from adapterx.plan.identity import with_defaults
 from adapterx.plan.stage import Stage
+from adapterx.reading import UnreadableFile, read_json
 from adapterx.store import JSON, Record, Store
+from adapterx.wording import plain
 
 StateName = Literal["stored", "to-train", "to-evaluate", "blocked", "diverged", "failed-before"]
 ABSENT = "—"
+RUN = "run.json"
+"""What a run lists its stages in, under `runs/NAME` of the store."""
+LONGEST_REASON = 400
+"""Characters of a stored message that a plan repeats."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,9 @@ def states(plan: Plan, store: Store | None) -> dict[str, State]:
     if store is None:
         return {stage.id: State(_to_do(stage)) for stage in plan.stages.values()}
     found: dict[str, State] = {}
+    earlier = _Earlier(plan, store)
     for stage in plan.stages.values():
-        found[stage.id] = _state(stage, plan, store, found)
+        found[stage.id] = _state(stage, earlier, found)
     return found
 
 
@@ -53,7 +62,8 @@ def _to_do(stage: Stage) -> StateName:
     return "to-evaluate" if stage.kind == "evaluation" else "to-train"
 
 
-def _state(stage: Stage, plan: Plan, store: Store, earlier: Mapping[str, State]) -> State:
+def _state(stage: Stage, before: _Earlier, earlier: Mapping[str, State]) -> State:
+    plan, store = before.plan, before.store
     record = store.find(stage.id, stage.kind, stage.slug)
     if record is not None:
         return State("stored") if record.status == "done" else State("diverged", _divergence(record))
@@ -64,18 +74,50 @@ def _state(stage: Stage, plan: Plan, store: Store, earlier: Mapping[str, State])
             return State("blocked", f"{plan.stages[upstream].kind} {plan.stages[upstream].slug} diverged")
     failure = store.failure(stage.kind, stage.slug, stage.id)
     if failure is not None:
-        return State("failed-before", f"{failure.status}: {failure.message}")
-    return State(_to_do(stage), stale=_stale(stage, plan, store))
+        return State("failed-before", plain(f"{failure.status}: {failure.message}", LONGEST_REASON))
+    return State(_to_do(stage), stale=before.changes(stage))
 
 
 def _divergence(record: Record) -> str:
     reason = record.result.get("message")
-    return str(reason) if reason else "the loss was no longer finite"
+    return plain(str(reason), LONGEST_REASON) if reason else "the loss was no longer finite"
 
 
-def _stale(stage: Stage, plan: Plan, store: Store) -> tuple[Change, ...]:
-    siblings = store.siblings(stage.kind, stage.slug)
-    return tuple(_changes(siblings[0], stage, plan, store)) if siblings else ()
+class _Earlier:
+    """What a store holds of earlier versions of a plan's stages."""
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.plan = plan
+        self.store = store
+
+    @cached_property
+    def elsewhere(self) -> frozenset[str]:
+        """Ids of the stages that runs of other names consist of, and the last run of this name does not."""
+        ours: set[str] = set()
+        others: set[str] = set()
+        for path in sorted(self.store.root.glob(f"runs/*/{RUN}")):
+            (ours if path.parent.name == self.plan.recipe.name else others).update(_stages_of(path))
+        return frozenset(others - ours)
+
+    def changes(self, stage: Stage) -> tuple[Change, ...]:
+        """What differs from the most similar stored stage of this name, the newest of several.
+
+        Stages of that name which belong to another recipe are not earlier versions of this one.
+        """
+        siblings = self.store.siblings(stage.kind, stage.slug)
+        versions = [one for one in siblings if one.id not in self.elsewhere] if siblings else []
+        found = [tuple(_changes(one, stage, self.plan, self.store)) for one in versions]
+        return min(found, key=len, default=())
+
+
+def _stages_of(path: Path) -> Iterator[str]:
+    """Ids of the stages that a run lists; nothing where the list cannot be read."""
+    try:
+        for cell in read_json(path, largest=None)["cells"]:
+            stages = [*(cell["stages"] or {}).values(), *cell.get("members", ())]
+            yield from [stage["id"] for stage in stages if stage is not None]
+    except (OSError, UnreadableFile, KeyError, TypeError, AttributeError):
+        return
 
 
 def _changes(old: Record, stage: Stage, plan: Plan, store: Store) -> list[Change]:
@@ -105,13 +147,23 @@ def _short(ids: tuple[str, ...]) -> str:
 
 
 def _differences(old: Mapping[str, JSON], new: Mapping[str, JSON]) -> list[Change]:
+    """Settings that differ. A fingerprint of data is told where the same part of them is read, by its languages and
+    splits: of another part it says nothing about the files.
+    """
     before, after = dict(_flat(old)), dict(_flat(new))
     keys = [*after, *(key for key in before if key not in after)]
+    changed = [key for key in keys if before.get(key, ABSENT) != after.get(key, ABSENT)]
+    part = _reads_dev(before) != _reads_dev(after)
     return [
         Change(key, before.get(key, ABSENT), after.get(key, ABSENT))
-        for key in keys
-        if before.get(key, ABSENT) != after.get(key, ABSENT)
+        for key in changed
+        if not (key.rpartition(".")[2] == "data" and (part or f"{key.removesuffix('data')}languages" in changed))
     ]
+
+
+def _reads_dev(settings: Mapping[str, str]) -> bool:
+    """Whether a training looks at the dev set."""
+    return any(key.startswith(("train.early_stopping.", "train.prune.")) for key in settings)
 
 
 def _flat(settings: Mapping[str, JSON], prefix: str = "") -> list[tuple[str, str]]:
@@ -129,5 +181,5 @@ def _text(value: JSON) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, str | int | float | bool) or value is None:
-        return str(value)[:12] if isinstance(value, str) and len(value) == 64 else str(value)
-    return f"[{', '.join(str(item) for item in value)}]"
+        return plain(str(value)[:12] if isinstance(value, str) and len(value) == 64 else str(value))
+    return plain(f"[{', '.join(str(item) for item in value)}]")

@@ -20,6 +20,8 @@ Event = Any  # ruamel sets tag, anchor and value in ways a type checker cannot f
 Plain = None | bool | int | float | str
 MAX_NODES = 50_000
 """Values in one document, aliases counted each time: far above any recipe, far below an alias bomb."""
+MAX_WRITTEN = 20_000
+"""Values that are written out in one document: the parser takes seconds for so many."""
 MAX_DEPTH = 32
 """Levels of nesting, those behind an alias counted: a recipe has six."""
 MAX_DIGITS = 300
@@ -164,6 +166,7 @@ class _Composer:
         self.duplicates: list[Problem] = []
         self.anchors: dict[str, Node | None] = {}
         self.nodes = 0
+        self.written = 0
 
     def position(self, mark: Any) -> Position:
         return self.at(mark.line, mark.column)
@@ -198,6 +201,9 @@ class _Composer:
         if isinstance(event, AliasEvent):
             return self.alias(event, len(path))
         self.nodes += 1
+        self.written += 1
+        if self.written > MAX_WRITTEN:
+            raise self.error(event, f"is one value more than the {MAX_WRITTEN:,} that a file may hold")
         if len(path) > MAX_DEPTH:
             raise self.error(event, f"is nested more than {MAX_DEPTH} levels deep")
         if event.tag is not None and event.tag != "!":

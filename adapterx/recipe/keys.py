@@ -120,8 +120,11 @@ def hint(schema: type[BaseModel], location: Location, key: str) -> str:
         return f"here it is called '{ours}'"
     if found := did_you_mean(key, keys):
         return found
-    owners = dict.fromkeys(".".join(pattern) for pattern, model in _places(schema) if key in model.model_fields)
-    return f"it is a key of {next(iter(owners))}" if owners and "" not in owners else ""
+    owners = [pattern for pattern, model in _places(schema) if key in model.model_fields]
+    if not owners:
+        return ""
+    highest = min(owners, key=len)
+    return f"it is a key of {'.'.join(highest)}"
 
 
 def method_hint(kind: object, known: Iterable[str]) -> str:

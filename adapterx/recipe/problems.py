@@ -44,7 +44,7 @@ class Problem:
 
 
 MOST_TOLD = 50
-"""Problems of one recipe that are told at once."""
+"""Problems of one file that are told at once."""
 
 
 class RecipeError(AdapterxError, ValueError):
@@ -53,7 +53,7 @@ class RecipeError(AdapterxError, ValueError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         told = [str(problem) for problem in problems[:MOST_TOLD]]
         if len(problems) > MOST_TOLD:
-            told.append(f"… and {len(problems) - MOST_TOLD:,} more")
+            told.append("… and more: mend these first")
         super().__init__("\n".join(told))
         self.problems = tuple(problems)
 

@@ -19,6 +19,9 @@ from adapterx.recipe.schema import Recipe
 from adapterx.recipe.wording import findings
 from adapterx.wording import shown
 
+MOST_ERRORS = 500
+"""Errors of one recipe that are put into words: a page of them is shown."""
+
 
 def read(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe in a file, with dotted overrides laid over it.
@@ -86,7 +89,7 @@ def _validate(root: Mapping, overrides: Sequence[str]) -> tuple[Recipe | None, l
         typed = _as_typed(root, overrides, [one["loc"] for one in errors if one["type"] == "string_type"])
         if typed is not root:
             return _validate(typed, overrides)
-        return None, [*found, *findings(errors, Recipe)]
+        return None, [*found, *findings(errors[:MOST_ERRORS], Recipe)]
     return recipe, found
 
 

@@ -16,11 +16,15 @@ NAMED_AXES = ("backbones", "methods", "intermediates", "targets")
 
 
 def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
-    """Every name in skip, compare, sampling weights and learning rates that the recipe does not define."""
-    axes = {axis: _names(data.get(axis)) for axis in NAMED_AXES}
-    if "intermediates" not in data:
+    """Every name in skip, compare, sampling weights and learning rates that the recipe does not define.
+
+    An axis that is not given at all, mistyped say, defines no names, and what uses them is not told as well.
+    """
+    axes = {axis: _names(data[axis]) for axis in NAMED_AXES if data.get(axis) is not None}
+    if "intermediates" not in axes and not _mistyped("intermediates", data):
         axes["intermediates"] = ["none"]
-    axes["transfers"] = [*dict.fromkeys([*_names(data.get("transfers")), "continue", "stack", "none"])]
+    if not _mistyped("transfers", data):
+        axes["transfers"] = [*dict.fromkeys([*_names(data.get("transfers")), "continue", "stack", "none"])]
     found: list[Finding] = []
     for index, skip in enumerate(_list(data.get("skip"))):
         for axis, value in _mapping(skip).items():
@@ -32,7 +36,8 @@ def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
         found += _weights(("intermediates", name), _mapping(intermediate))
     for side in ("arm", "baseline"):
         value = _mapping(data.get("compare")).get(side)
-        found += _unknown(("compare", side), value, axes["intermediates"], "intermediates")
+        if "intermediates" in axes:
+            found += _unknown(("compare", side), value, axes["intermediates"], "intermediates")
     train = _mapping(data.get("train"))
     for location, settings in (
         (("train",), train),
@@ -49,9 +54,14 @@ def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
     return found
 
 
+def _mistyped(axis: str, data: Mapping[str, Any]) -> bool:
+    """Whether an axis is absent and another key looks like it."""
+    return axis not in data and any(did_you_mean(key, [axis]).startswith("did you mean") for key in data)
+
+
 def _rates(location: Location, rates: object, data: Mapping[str, Any]) -> Iterator[Finding]:
     """Learning rates by method name or kind: each key must be one of them, and every method must have one."""
-    if not isinstance(rates, dict):
+    if not isinstance(rates, dict) or data.get("methods") is None:
         return
     named = dict(_mapping(data.get("methods")))
     # An intermediate with a method of its own is known by its name.

@@ -27,7 +27,13 @@ def findings(errors: Iterable[ErrorDetails], schema: type[BaseModel]) -> list[Fi
         schema: what was validated: a recipe, or a task.
     """
     found = [finding(error, schema) for error in errors if error["type"] != "too_short" or not error["input"]]
-    return [replace(one, location=_untagged(one.location)) for one in found]
+    mistyped = {one.hint for one in found if one.at_key and len(one.location) == 1}
+    return [
+        replace(one, location=_untagged(one.location))
+        for one in found
+        # A section under a mistyped key is not missing too.
+        if not (one.message == "is missing" and f"did you mean '{one.location[0]}'?" in mistyped)
+    ]
 
 
 def _untagged(location: Location) -> Location:

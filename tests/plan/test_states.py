@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from adapterx.executors.run_file import write as write_run
 from adapterx.plan import Plan, Stage, State, ready, states
 from adapterx.store import Failure, Record, Status, Store
 from tests.plan.conftest import Planner
@@ -113,8 +114,6 @@ def test_a_failure_is_told_and_tried_again(planned: Planner, store: Store) -> No
             {"train": {"target": {"steps": 40, "early_stopping": {"every": 4, "patience": 2}}}},
             {
                 "target": [
-                    "tasks.months.data: months embedded [('train', ('en',))] 1"
-                    " → months embedded [('dev', ('en',)), ('train', ('en',))] 1",
                     "train.steps: — → 40",
                     "train.early_stopping.every: — → 4",
                     "train.early_stopping.patience: — → 2",
@@ -130,14 +129,16 @@ def test_a_failure_is_told_and_tried_again(planned: Planner, store: Store) -> No
             {"train": {"intermediate": {"prune": {"learning_rates": [1e-4, 1e-3], "rungs": [0.5]}}}},
             {
                 "intermediate": [
-                    "tasks.units.data: units embedded [('train', ('de', 'en'))] 1"
-                    " → units embedded [('dev', ('de', 'en')), ('train', ('de', 'en'))] 1",
                     "train.prune.learning_rates: — → [0.0001, 0.001]",
                     "train.prune.rungs: — → [0.5]",
                     "train.prune.keep: — → 0.5",
                     "train.learning_rate: 0.0001 → —",
                 ]
             },
+        ),
+        (
+            {"intermediates": {"multi": {"tasks": ["units"], "languages": ["en", "de", "fi"]}}},
+            {"intermediate": ["tasks.units.languages: [de, en] → [de, en, fi]"]},
         ),
         ({"seeds": [2]}, {"intermediate": [], "target": [], "evaluation": []}),
     ],
@@ -172,6 +173,35 @@ def test_the_newest_earlier_result_is_compared(planned: Planner, store: Store) -
         path = store.directory(record.kind, record.slug, record.id) / "record.json"
         os.utime(path, (1e9 - age, 1e9 - age))
     assert reasons(planned(**ONE), store)["intermediate"] == ["train.epochs: 4 → 3"]
+
+
+def test_the_most_similar_earlier_result_is_compared(planned: Planner, store: Store) -> None:
+    for age, train in ((200, {"epochs": 5}), (100, {"epochs": 4, "batch_size": 8, "learning_rate": 1e-3})):
+        record = commit(store, stage(planned(**{**ONE, "train": train}), "intermediate"))
+        path = store.directory(record.kind, record.slug, record.id) / "record.json"
+        os.utime(path, (1e9 - age, 1e9 - age))
+    assert reasons(planned(**ONE), store)["intermediate"] == ["train.epochs: 5 → 3"]
+
+
+def test_stages_of_other_recipes_are_no_earlier_versions(planned: Planner, store: Store) -> None:
+    other = planned(**{**ONE, "name": "other", "train": {"epochs": 5}})
+    for one in other.stages.values():
+        commit(store, one)
+    stale = {"intermediate", "target", "evaluation"}
+    changed = reasons(planned(**ONE), store)
+    assert {kind for kind, found in changed.items() if found} == stale  # as far as anybody knows, ours
+    write_run(store.run_directory("other"), other, ())
+    assert not any(reasons(planned(**ONE), store).values())
+    write_run(store.run_directory("gap"), other, ())  # once made for a run of ours too
+    assert {kind for kind, found in reasons(planned(**ONE), store).items() if found} == stale
+
+
+def test_a_damaged_list_of_another_run_is_passed_over(planned: Planner, store: Store) -> None:
+    commit(store, stage(planned(**{**ONE, "train": {"epochs": 5}}), "intermediate"))
+    for number, content in enumerate((b"", b"[" * 100_000, b'{"cells": [{"stages": 5}]}', b'{"cells": 3}', b"[]")):
+        (store.run_directory(f"damaged{number}")).mkdir(parents=True)
+        (store.run_directory(f"damaged{number}") / "run.json").write_bytes(content)
+    assert reasons(planned(**ONE), store)["intermediate"] == ["train.epochs: 5 → 3"]
 
 
 def test_damaged_stages_are_to_do_again(planned: Planner, store: Store) -> None:
