@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from adapterx.places import expanded
+from adapterx.terminal import Column, Grid
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from adapterx.engine.train import Progress
     from adapterx.executors.fuse import Parts, Whole
@@ -170,17 +170,18 @@ def _teller(write: Callable[[str], object]) -> Callable[[Progress], None]:
     return tell
 
 
-def _trials(tried: Sequence[Trial]) -> Table:
+def _trials(tried: Sequence[Trial]) -> Grid:
     """A row per vector of weights that was tried, the best first."""
-    from rich.table import Table
+    from rich.text import Text
 
     from adapterx.methods.merge_weights import best
 
-    table = Table("weights", "dev", box=None)
     winner = best(tried)
-    for one in (winner, *(trial for trial in tried if trial is not winner)):
-        table.add_row(" : ".join(f"{float(weight):.3g}" for weight in one.weights), f"{one.score:.1f}")
-    return table
+    rows = [
+        [Text(" : ".join(f"{float(weight):.3g}" for weight in one.weights)), Text(f"{one.score:.1f}")]
+        for one in (winner, *(trial for trial in tried if trial is not winner))
+    ]
+    return Grid((Column("weights", folds=True, names=True), Column("dev", right=True)), rows)
 
 
 def _tell(found: Scores, console: Console) -> None:
@@ -190,16 +191,16 @@ def _tell(found: Scores, console: Console) -> None:
         sys.stderr.write(f"{name} is not scored: {why}\n")
 
 
-def _table(found: Scores) -> Table:
+def _table(found: Scores) -> Grid:
     """A row per language after their mean, a column per adapter."""
-    from rich.table import Table
+    from rich.text import Text
 
     scores = found.by_language
-    table = Table("language", *scores, box=None)
-    table.add_row("mean", *(f"{sum(one.values()) / len(one):.1f}" for one in scores.values()))
-    for language in next(iter(scores.values())):
-        table.add_row(language, *(f"{one[language]:.1f}" for one in scores.values()))
-    return table
+    languages = list(next(iter(scores.values())))
+    means = [f"{sum(one.values()) / len(one):.1f}" for one in scores.values()]
+    rows = [["mean", *means], *([name, *(f"{one[name]:.1f}" for one in scores.values())] for name in languages)]
+    columns = (Column("language", names=True), *(Column(name, right=True) for name in scores))
+    return Grid(columns, [[Text(text) for text in row] for row in rows])
 
 
 def _weights(text: str) -> tuple[float, ...] | Literal["tuned"]:

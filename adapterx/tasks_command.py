@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapterx.terminal import Column, Grid
+from adapterx.wording import plain
+
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, RenderableType
     from rich.text import Text
 
     from adapterx.tasks.encoded import Encoded
@@ -43,32 +45,44 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> None:
-    """List the catalog, or show examples. Raises what the tasks and backbones raise, worded for the user."""
+    """List the tasks, or show examples. Raises what the tasks and backbones raise, worded for the user."""
     if args.action == "show":
         for line in _shown(args):
             console.print(line, soft_wrap=False)
     else:
-        console.print(_listed())
+        console.print(_listed(Path.cwd()))
 
 
-def _listed() -> Table:
-    """A row per task."""
-    from rich.table import Table
+def _listed(here: Path) -> RenderableType:
+    """A row per task: those of YAML files in the directory, then those of the catalog."""
+    from rich.console import Group
+    from rich.text import Text
 
+    from adapterx.tasks.catalog import TaskError, own
     from adapterx.tasks.data import find, names
+    from adapterx.tasks.sources.errors import DataError
 
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    for title in ("task", "format", "languages", "train", "dev", "test", "sources", "licence"):
-        whole = title not in ("sources", "licence")
-        table.add_column(title, justify="right" if title in SPLITS else "left", overflow="fold", no_wrap=whole)
-    for name in names():
-        spec = find(name)
+    titles = ("task", "format", "languages", "train", "dev", "test", "sources", "licence")
+    columns = [
+        Column(title, right=title in SPLITS, folds=title in ("sources", "licence"), names=title == "task")
+        for title in titles
+    ]
+    rows, wrong = [], []
+    mine = own(here)
+    for name in (*mine, *(name for name in names() if name not in mine)):
+        try:
+            spec = find(name, here)
+        except (TaskError, DataError) as error:
+            wrong.append(Text(str(error), style="red"))
+            continue
         languages = spec.languages[0] if len(spec.languages) == 1 else f"{len(spec.languages)}"
         sources = ", ".join(f"{source}{_state(spec, source)}" for source in spec.sources)
-        table.add_row(name, spec.format, languages, *map(str, _sizes(spec)), sources, spec.licence)
-    table.caption = "Sizes are per language (the first one's), of the first source whose files are here."
-    table.caption_justify = "left"
-    return table
+        texts = (f"{name} *" if name in mine else name, spec.format, languages, *_sizes(spec), sources, spec.licence)
+        rows.append([Text(plain(text, longest=None)) for text in texts])
+    notes = ["Sizes are per language (the first one's), of the first source whose files are here."]
+    if mine:
+        notes.append("* of your own, in this directory.")
+    return Group(Grid(columns, rows), *(Text(note, style="dim italic") for note in notes), *wrong)
 
 
 def _sizes(spec: TaskSpec) -> list[str]:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from adapterx.plan import cost
@@ -14,6 +13,7 @@ from adapterx.plan.graph import Plan, asked
 from adapterx.plan.stage import Coordinates, Stage, Training
 from adapterx.plan.states import State, StateName
 from adapterx.recipe import Bottleneck, Lora
+from adapterx.terminal import Column, Grid
 
 MAX_ROWS = 60
 """A plan of more stages is shown in groups, unless every stage is asked for."""
@@ -27,6 +27,8 @@ _STYLES: dict[StateName, str] = {
     "failed-before": "yellow",
 }
 _LEVELS = 5
+_NARROWEST = 24
+"""Characters of a stage's name on one line: narrower, each stage becomes a paragraph."""
 
 
 def render(plan: Plan, current: Mapping[str, State], every: bool = False) -> RenderableType:
@@ -62,60 +64,53 @@ def _headline(plan: Plan, current: Mapping[str, State]) -> Text:
     return text
 
 
-def _table(first: str) -> Table:
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(first, overflow="fold")
-    table.add_column("state")
-    for name in ("parameters", "memory", "time", "disk"):
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
+def _columns(first: str) -> list[Column]:
+    numbers = [Column(name, right=True) for name in ("parameters", "memory", "time", "disk")]
+    return [Column(first, folds=True, names=True), Column("state", folds=True), *numbers]
 
 
-def _stages(plan: Plan, current: Mapping[str, State]) -> Table:
-    table = _table("stage")
+def _stages(plan: Plan, current: Mapping[str, State]) -> Grid:
+    rows: list[list[Text]] = []
     kind = ""
     for stage in plan.stages.values():
         if stage.kind != kind:
             kind = stage.kind
-            table.add_row(Text(kind, style="bold"))
+            rows.append([Text(kind, style="bold")])
         state = current[stage.id]
         rates = f", {stage.candidates} rates" if stage.candidates > 1 else ""
         words = state.name.replace("-", " ") + rates + (", stale" if state.stale else "")
-        label = Text(words, style=_STYLES[state.name])
         price = stage.cost
-        table.add_row(
-            Text(f"  {stage.slug}"),
-            label,
+        numbers = (
             f"{price.trainable_parameters:,}" if price.trainable_parameters else "",
             size(price.memory_bytes),
             "" if state.name == "stored" else duration(price.seconds),
             size(price.disk_bytes),
         )
-    return table
+        rows.append([Text(f"  {stage.slug}"), Text(words, style=_STYLES[state.name]), *map(Text, numbers)])
+    return Grid(_columns("stage"), rows, narrowest=_NARROWEST)
 
 
-def _groups(plan: Plan, current: Mapping[str, State]) -> Table:
-    table = _table("stages")
+def _groups(plan: Plan, current: Mapping[str, State]) -> Grid:
+    rows: list[list[Text]] = []
     kind = ""
     for key, stages in _grouped(list(plan.stages.values())).items():
         if key[0] != kind:
             kind = key[0]
-            table.add_row(Text(kind, style="bold"))
+            rows.append([Text(kind, style="bold")])
         states = Counter(current[stage.id].name for stage in stages)
         label = Text(", ").join(
             Text(f"{n} {name.replace('-', ' ')}", style=_STYLES[name]) for name, n in states.items()
         )
         left = [stage for stage in stages if current[stage.id].name != "stored"]
         parameters = {stage.cost.trainable_parameters for stage in stages} - {0}
-        table.add_row(
-            Text("  " + (".".join(filter(None, key[1:])) or "all")),
-            label,
+        numbers = (
             _range(parameters),
             size(max(stage.cost.memory_bytes for stage in stages)),
             duration(_seconds(left)) if left else "",
             size(sum(stage.cost.disk_bytes for stage in stages)),
         )
-    return table
+        rows.append([Text("  " + (".".join(filter(None, key[1:])) or "all")), label, *map(Text, numbers)])
+    return Grid(_columns("stages"), rows, narrowest=_NARROWEST)
 
 
 def _grouped(stages: Sequence[Stage]) -> dict[tuple[str, ...], list[Stage]]:

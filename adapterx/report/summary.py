@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from adapterx.report import tables, wording
@@ -14,6 +15,7 @@ from adapterx.report.table import DASH, Column, Entry, fold
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
 STYLES = {"missing": "yellow", "faint": "dim", "strong": "bold", "": ""}
 
@@ -23,10 +25,10 @@ def summary(analysis: Analysis) -> RenderableType:
 
     Scores are per cent on the target's main metric.
     """
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
+
+    from adapterx import terminal
 
     gaps = {gap.arm: gap for gap in analysis.gaps}
     columns = [Column(title, label=True) for title in ("backbone", "method", "intermediate", "transfer", "target")]
@@ -37,13 +39,26 @@ def summary(analysis: Analysis) -> RenderableType:
     columns.append(Column("cells"))
     run = analysis.results.run
     rows = [_row(one, gaps.get(one.setting), run, compared=compare is not None) for one in _main(analysis)]
-    kept, entries, _ = fold(columns, rows)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in kept:
-        table.add_column(column.title, justify="left" if column.label else "right", no_wrap=not column.label)
-    for row in entries:
-        table.add_row(*(Text(f"{entry.text} {entry.interval}".strip(), STYLES[entry.tone]) for entry in row))
-    return Group(table, Text(wording.answer(analysis)))
+    kept, entries, constant = fold(columns, rows)
+    laid_out = [
+        terminal.Column(one.title, right=not one.label, folds=one.label or one.title == "cells", names=one.label)
+        for one in kept
+    ]
+    texts = [[Text(f"{entry.text} {entry.interval}".strip(), STYLES[entry.tone]) for entry in row] for row in entries]
+    table = terminal.Grid(laid_out, texts, rule=True)
+    above = [Text(constant.strip().strip("()"), style="dim")] if constant else []
+    return Group(*above, table, Text(), *_unfinished(analysis), Text(wording.answer(analysis)))
+
+
+def _unfinished(analysis: Analysis) -> list[Text]:
+    """How the cells ended, where some are not done: each status with its count, refused ones apart from failed ones."""
+    from rich.text import Text
+
+    statuses = Counter(cell.status for cell in analysis.results.cells)
+    if set(statuses) <= {"done"}:
+        return []
+    told = ", ".join(f"{count:,} {status}" for status, count in statuses.most_common())
+    return [Text(f"{wording.count(len(analysis.results.cells), 'cell')}: {told}", style="yellow")]
 
 
 def _main(analysis: Analysis) -> list[Score]:
@@ -74,7 +89,7 @@ def _row(one: Score, gap: Gap | None, run: Run, *, compared: bool) -> list[Entry
     named = run.labelled(place.intermediate, place.target)
     labels = (place.backbone, place.method, named, place.transfer, place.target)
     row = [Entry(label) for label in labels]
-    row += [_score(one.summary.sources), _score(one.summary.headline)]
+    row += [_score(one.summary.sources), _score(one.summary.others)]
     if compared:
         row.append(_gap(gap))
     status = tables.statuses(one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -36,6 +37,25 @@ class UnknownTask(AdapterxError, LookupError):
 def names() -> tuple[str, ...]:
     """Every task that ships with adapterx, in alphabetical order."""
     return tuple(sorted(path.stem for path in _HERE.glob("*.yaml")))
+
+
+def own(directory: Path) -> tuple[str, ...]:
+    """The tasks that YAML files in a directory describe, in alphabetical order; recipes beside them are none.
+
+    A file counts as a task's if a line of it begins with `format:` or `sources:`, whether or not it can be used.
+    """
+    found = set()
+    for path in sorted(directory.glob("*.y*ml")):
+        try:
+            text = read_text(path) if path.suffix in _SUFFIXES else ""
+        except (OSError, UnreadableFile):
+            continue
+        if _OF_A_TASK.search(text):
+            found.add(path.stem)
+    return tuple(sorted(found))
+
+
+_OF_A_TASK = re.compile(r"^(format|sources)[ \t]*:", re.MULTILINE)
 
 
 def find(name: str, beside: Path | None = None) -> TaskSpec:
