@@ -110,7 +110,7 @@ class Grid:
                 yield row[0]
                 continue
             pairs = list(zip(self.columns, row, strict=True))
-            yield from folded(Text(" ").join([text for column, text in pairs if column.names]), width)
+            yield from folded(Text(" · ").join([text for column, text in pairs if column.names]), width)
             told = [(column, text) for column, text in pairs if not column.names and text.plain.strip()]
             yield from _side_by_side(
                 [Text(f"{column.title} ", style="dim").append_text(text) for column, text in told], width

@@ -50,6 +50,26 @@ def test_the_list_has_every_task_with_sizes_where_they_are_known(capsys: pytest.
     assert rows["cldr-text"][3:6] == ["4,000", "–", "–"]
 
 
+def test_tasks_of_ones_own_are_listed_first_and_marked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "mine.yaml").write_text(OWN)
+    (here / "recipe.yaml").write_text("adapterx: 1\nname: r\n")
+    (here / "wrong.yaml").write_text(OWN.replace("format: tagging", "format: taging"))
+    lines = told(capsys).splitlines()
+    assert lines[1].split()[:4] == ["mine", "*", "tagging", "en"]
+    assert any("wrong.yaml:4:9: format: 'taging' is not one of" in line for line in lines)
+    assert "* of your own, in this directory." in lines
+    assert not any(line.startswith("recipe") for line in lines)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_list_fits_any_terminal(width: int, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = told(capsys).splitlines()
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in lines)
+    assert set(names()) <= {line.split()[0] for line in lines if line.strip()}
+
+
 def test_the_list_is_light() -> None:
     import subprocess
     import sys

@@ -14,7 +14,7 @@ from adapterx.report.document import Document
 from adapterx.report.gaps import Change, transfer
 from adapterx.report.scores import Setting, Summary
 from adapterx.report.statistics import LEVEL, SEED, Missing, Quantity
-from adapterx.report.table import markdown
+from adapterx.report.table import fenced, markdown, prose
 from adapterx.store import JSON
 
 PLACE = ("backbone", "method", "intermediate", "transfer", "target", "seed")
@@ -123,7 +123,7 @@ def report_markdown(document: Document) -> str:
 
 def _markdown(document: Document) -> Iterator[str]:
     yield f"# {document.title}\n"
-    yield f"{document.description}\n" if document.description else ""
+    yield f"{prose(document.description)}\n" if document.description else ""
     yield " · ".join(document.facts) + "\n"
     yield f"*{document.question}*\n\n**{document.answer}**\n\n{document.scope}\n"
     if document.gaps:
@@ -148,7 +148,7 @@ def _markdown(document: Document) -> Iterator[str]:
     yield f"Languages: {document.languages}.\n" if document.languages else ""
     yield "## Provenance\n"
     yield from map(markdown, document.provenance)
-    yield f"### Recipe\n\n```yaml\n{document.recipe}```\n"
+    yield f"### Recipe\n\n{fenced(document.recipe, 'yaml')}\n"
 
 
 def _summary(summary: Summary) -> dict[str, JSON]:

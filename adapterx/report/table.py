@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from adapterx.wording import plain as printable
 
 DASH = "\N{EN DASH}"
 """Stands where there is nothing to say."""
@@ -90,6 +93,25 @@ def markdown(table: Table) -> str:
     for note in table.notes:
         lines += ["", _escape(note)]
     return "\n".join(lines) + "\n"
+
+
+def prose(text: str) -> str:
+    """A user's text as paragraphs of Markdown that show it as it is: no HTML, no marks, no links."""
+    paragraphs = (_escape(printable(" ".join(paragraph.split()), None)) for paragraph in re.split(r"\n\s*\n", text))
+    escaped = (one.replace("&", "&amp;").replace("[", "\\[") for one in paragraphs if one)
+    return "\n\n".join(re.sub(r"^([#>+~=-]|\d+(?=[.)]))", _unmarked, one) for one in escaped)
+
+
+def _unmarked(mark: re.Match[str]) -> str:
+    """The beginning of a line that would be a heading, a quotation or a list, as text."""
+    return f"{mark[0]}\\" if mark[0].isdigit() else f"\\{mark[0]}"
+
+
+def fenced(text: str, language: str) -> str:
+    """A block of code, behind more backticks than stand in it."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}{fence}"
 
 
 def _row(texts: Iterable[str]) -> str:

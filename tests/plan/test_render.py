@@ -15,9 +15,9 @@ from tests.plan.conftest import Planner
 from tests.plan.test_states import ONE, commit, stage
 
 
-def shown(plan: Plan, store: Store | None = None, every: bool = False) -> str:
+def shown(plan: Plan, store: Store | None = None, every: bool = False, width: int = 100) -> str:
     buffer = StringIO()
-    console = Console(file=buffer, width=100, color_system=None)
+    console = Console(file=buffer, width=width, color_system=None)
     console.print(render(plan, states(plan, store), every))
     return buffer.getvalue()
 
@@ -39,6 +39,18 @@ def test_a_long_plan_is_grouped_unless_all_is_asked(planned: Planner) -> None:
     assert "small.lora.multi.stack 50 to train" in " ".join(text.split())
     assert "--all lists every stage" in text
     assert "small.lora.multi.stack.numbers.seed24" in shown(plan, every=True)
+
+
+@pytest.mark.parametrize("width", [60, 70, 80, 100, 137, 200])
+def test_every_stage_is_named_whole_at_any_width(width: int, planned: Planner) -> None:
+    long = {"multilingual-of-very-many-languages": {"tasks": ["units"], "languages": "all"}, "none": None}
+    for plan in (planned(seeds=[1]), planned(intermediates=long, seeds=[1, 2])):
+        text = shown(plan, every=True, width=width)
+        assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+        assert "…" not in text
+        if width < 80:
+            together = "".join(text.split())
+            assert all(one.slug in together for one in plan.stages.values())
 
 
 def test_a_finished_recipe_says_so(planned: Planner, tmp_path: Path) -> None:

@@ -199,6 +199,54 @@ def test_the_summary_has_one_row_per_setting_and_ends_with_the_answer(tmp_path: 
     assert "Not answered by this run" in captured.get()
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
+def test_the_rows_of_the_summary_differ_at_any_width(width: int, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    targets = ("linguistic-acceptability-of-questions", "linguistic-acceptability-of-answers")
+    fake = Fake(targets=targets, methods=("lora-of-all-layers", "lora-of-top-layers"), bootstrap=100)
+    analysis = report.analyse(store, write(store, fake))
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(report.summary(analysis))
+    text = captured.get()
+    assert "…" not in text
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    if width == 60:  # each row is a paragraph
+        together = "".join(text.split())
+        assert all(together.count(name) for name in (*targets, *fake.methods))
+
+
+def test_others_are_a_dash_where_there_are_none_and_refused_cells_are_counted_apart(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    fake = Fake(languages=("en",), seeds=(1, 2))
+    one, two, *_ = fake.cells()
+    statuses = {one: "refused", two: "failed"}
+    analysis = report.analyse(store, write(store, replace(fake, statuses=statuses)))
+    console = Console(width=140)
+    with console.capture() as captured:
+        console.print(report.summary(analysis))
+    text = captured.get()
+    assert "12 cells: 10 done, 1 refused, 1 failed" in text
+    head, *rows = [line for line in text.splitlines() if line.startswith(("small", "large", "backbone"))]
+    end = head.index("others") + len("others")
+    assert len(rows) == 6
+    assert all(row[:end].endswith(" –") for row in rows)
+
+
+def test_the_description_is_text_in_markdown(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run = write(store, Fake(bootstrap=100))
+    content = json.loads((run / "run.json").read_text())
+    content["recipe"]["description"] = "# <img src=x onerror=alert(1)> [a](b) *x*\n\n```\n1. &lt; \x1b[2J"
+    (run / "run.json").write_text(json.dumps(content))
+    report.build(store, run)
+    text = (run / "report" / "report.md").read_text()
+    head = text.partition("\n## ")[0]
+    assert "\\# \\<img src=x onerror=alert(1)> \\[a](b) \\*x\\*" in head
+    assert "\\`\\`\\` 1. &amp;lt; \\\\x1b\\[2J" in head
+    assert "````yaml" in text
+
+
 def test_the_room_needs_no_torch() -> None:
     code = "import sys, adapterx.report, adapterx.report.html, adapterx.store; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
