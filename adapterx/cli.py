@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapterx import __version__, crash, faults, fuse_command, places, tasks_command
+from adapterx import __version__, crash, faults, fuse_command, places, reading, tasks_command
 from adapterx.errors import AdapterxError
 from adapterx.wording import plain
 
@@ -343,9 +343,9 @@ def _lines(file: str | None) -> list[str]:
     """The lines of a file, or of standard input. Only line feeds end a line: texts may hold other separators."""
     content = sys.stdin.buffer.read() if file is None else places.expanded(file).read_bytes()
     try:
-        return content.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise CommandError(f"{file or 'standard input'}: is not UTF-8 text (byte {error.start})") from None
+        return reading.decoded(content).split("\n")
+    except reading.UnreadableFile as error:
+        raise CommandError(f"{file or 'standard input'}: {error}") from None
 
 
 def _planned(args: argparse.Namespace) -> Plan:
