@@ -46,8 +46,7 @@ _TAGS = tuple((name,) for name in LIBRARIES)
 
 def finding(error: ErrorDetails, schema: type[BaseModel]) -> Finding:
     """One pydantic error as a finding, with a hint where one can be given."""
-    raised = error.get("ctx", {}).get("error")
-    location, kind = (*error["loc"], *getattr(raised, "location", ())), error["type"]  # a rule may point further down
+    location, kind = error["loc"], error["type"]
     if location == ("adapterx",):
         return _version(location, error, "task" if "task" in schema.__name__.lower() else "recipe")
     if asks_schema := _BY_SCHEMA.get(kind):
@@ -56,6 +55,8 @@ def finding(error: ErrorDetails, schema: type[BaseModel]) -> Finding:
         return special(error)
     wording = _WORDING.get(kind)
     message = wording(error.get("ctx", {})) if wording else error["msg"][:1].lower() + error["msg"][1:]
+    # An error of ours may say which part of the value it is about.
+    location += getattr(error.get("ctx", {}).get("error"), "location", ())
     return Finding(location, message + _got(kind, error["input"]), _advice(kind, location, error["input"]))
 
 
