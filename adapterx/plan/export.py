@@ -22,6 +22,7 @@ def to_json(plan: Plan, current: Mapping[str, State]) -> dict[str, JSON]:
         "stages": [_stage(stage, current[stage.id]) for stage in plan.stages.values()],
         "remarks": list(plan.remarks),
         "left_out": list(plan.left_out),
+        "single_labels": list(plan.single_labels),
         "naive_trainings": plan.naive_trainings,
         "flops": cost.FLOPS,
     }

@@ -10,6 +10,7 @@ from adapterx.errors import AdapterxError
 from adapterx.plan.looks import Look, Seen, unseen
 from adapterx.plan.stage import BackboneInfo, TaskPart
 from adapterx.recipe import ALL_LANGUAGES, Backbone, did_you_mean
+from adapterx.wording import shown
 
 
 class TaskLike(Protocol):
@@ -74,6 +75,8 @@ class Facts(Generic[Task]):
         self._look = look
         self.remarks: dict[str, None] = {}
         """What is left out of the data that was asked for, in the order of asking."""
+        self.single_labels: dict[str, None] = {}
+        """Splits whose items all have one label, in the order of asking."""
         self._answers: dict[object, object] = {}
 
     def once(self, key: object, ask: Callable[[], Answer]) -> Answer:
@@ -132,7 +135,7 @@ class Facts(Generic[Task]):
             usable = languages
             self._check(spec, chosen, usable, splits)
         ordered = tuple(sorted(usable))
-        self._count_left_out(name, chosen, ordered, splits)
+        self._look_at(name, chosen, ordered, splits)
         data = self.once(
             ("data", name, chosen, ordered, splits),
             lambda: self._tasks.fingerprint(spec, chosen, dict.fromkeys(splits, ordered)),
@@ -178,13 +181,17 @@ class Facts(Generic[Task]):
         left_out = "".join(f", {count:,} left out for {why}" for why, count in found.left_out.items())
         return f"there is nothing in {found.origin}{left_out}" if found.origin else ""
 
-    def _count_left_out(self, name: str, source: str, languages: tuple[str, ...], splits: tuple[str, ...]) -> None:
-        """Look at all splits that are used, and remark upon the items that they leave out."""
+    def _look_at(self, name: str, source: str, languages: tuple[str, ...], splits: tuple[str, ...]) -> None:
+        """Look at all splits that are used, and remark upon items left out and labels that never vary."""
         for split in splits:
             for code in languages:
-                for why, count in self.seen(name, source, code, split).left_out.items():
+                found = self.seen(name, source, code, split)
+                where = f"of the task '{name}' ({source}) in '{code}'"
+                for why, count in found.left_out.items():
                     items = f"{count:,} {split} item{'' if count == 1 else 's'}"
-                    self.remarks[f"{items} of the task '{name}' ({source}) in '{code}', for {why}"] = None
+                    self.remarks[f"{items} {where}, for {why}"] = None
+                if found.only_label:
+                    self.single_labels[f"all {split} items {where} have the label {shown(found.only_label)}"] = None
 
 
 def _message(error: Exception) -> str:

@@ -85,6 +85,8 @@ class Plan:
     """Languages and items that are left out although a task has a place for them."""
     unseen: bool = False
     """Whether training and test data were not compared because some of them are not downloaded yet."""
+    single_labels: tuple[str, ...] = ()
+    """Splits whose items all have one label."""
 
     @property
     def naive_trainings(self) -> int:
@@ -139,6 +141,7 @@ def build(
         tuple(builder.remarks),
         tuple(facts.remarks),
         builder.unseen,
+        tuple(facts.single_labels),
     )
 
 

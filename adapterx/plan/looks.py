@@ -14,6 +14,8 @@ class Seen:
     """Its files, for messages; empty where the task has no such split in this language."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Items that are left out, by reason."""
+    only_label: str = ""
+    """The label that all of several items have, by which nothing can be learnt or told; empty where they differ."""
 
 
 Look = Callable[[str, str, str, str], Seen]

@@ -204,9 +204,11 @@ def refusals(plan: Plan) -> Iterator[Text]:
 
 
 def left_out(plan: Plan) -> Iterator[Text]:
-    """Languages and items without which the data is read."""
+    """Languages and items without which the data is read, and splits from which nothing can be learnt or told."""
     for remark in plan.left_out:
         yield Text.assemble(("left out: ", "yellow"), remark)
+    for remark in plan.single_labels:
+        yield Text.assemble(("one label: ", "yellow"), remark)
 
 
 def _sample(names: Sequence[str]) -> str:

@@ -47,6 +47,8 @@ class Counted:
     """Of retrieval: queries."""
     left_out: Mapping[str, int]
     """Items that are left out, by reason."""
+    only_label: int | None = None
+    """Which of the task's labels all of several examples have; None where they differ or answers are no labels."""
 
 
 def load(spec: TaskSpec, source: str, language: str, split: str, limit: Limit | None = None) -> list[Example]:
@@ -99,7 +101,7 @@ def counted(spec: TaskSpec, source: str, language: str, split: str) -> Counted:
     """
     key = content_key(spec, source, language, split)
     if key not in _COUNTED:
-        examples, left_out = 0, Counter[str]()
+        examples, left_out, labels = 0, Counter[str](), set[int]()
         chosen = spec.sources[source]
         # A file that lacks even the names of its columns is an error to who reads it, and holds nothing to count.
         empty = isinstance(chosen, Local) and not local.size(chosen, language, split)
@@ -108,7 +110,9 @@ def counted(spec: TaskSpec, source: str, language: str, split: str) -> Counted:
                 left_out[one.value] += 1
             else:
                 examples += not (isinstance(one, RetrievalExample) and one.relevant is None)
-        _COUNTED[key] = Counted(examples, dict(left_out))
+                labels.update(one.labels)
+        only = labels.pop() if examples > 1 and len(labels) == 1 and spec.labels else None
+        _COUNTED[key] = Counted(examples, dict(left_out), only)
     return _COUNTED[key]
 
 

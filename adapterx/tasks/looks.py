@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from adapterx.plan.looks import Seen
+from adapterx.store import JSON
 from adapterx.store.atomic import write_json
 from adapterx.tasks import data
 from adapterx.tasks.data import Counted
@@ -35,18 +36,26 @@ class Looks:
         origin = data.origin(spec, source, language, split)
         if not origin or not _is_read(spec, source, language, split):
             return Seen(origin)
-        return Seen(origin, self._counted(spec, source, language, split).left_out)
+        found = self._counted(spec, source, language, split)
+        return Seen(origin, found.left_out, "" if found.only_label is None else spec.labels[found.only_label])
 
     def _counted(self, spec: TaskSpec, source: str, language: str, split: str) -> Counted:
         if self._kept is None:
             return data.counted(spec, source, language, split)
         path = self._kept / f"{data.content_key(spec, source, language, split)}.json"
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
             known = json.loads(path.read_text(encoding="utf-8"))
-            return Counted(int(known["examples"]), {str(why): int(count) for why, count in known["left_out"].items()})
+            left_out = {str(why): int(count) for why, count in known["left_out"].items()}
+            only = None if known["only_label"] is None else range(len(spec.labels))[known["only_label"]]
+            return Counted(int(known["examples"]), left_out, only)
         found = data.counted(spec, source, language, split)
         with suppress(OSError):  # what cannot be kept is counted again next time
-            write_json(path, {"examples": found.examples, "left_out": dict(found.left_out)})
+            counts: JSON = {
+                "examples": found.examples,
+                "left_out": dict(found.left_out),
+                "only_label": found.only_label,
+            }
+            write_json(path, counts)
         return found
 
 

@@ -40,7 +40,8 @@ def parts(fused_store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 def same(ours: Path, theirs: Path) -> None:
     """Equal tensors, whatever the names of adapters within theirs."""
     for one, other in zip(sorted(load_file(ours).items()), sorted(load_file(theirs).items()), strict=True):
-        torch.testing.assert_close(one[1], other[1], atol=1e-6, rtol=1e-5)
+        # Steps are of 1e-2; a gradient near zero turns the order of sums into a millionth of that.
+        torch.testing.assert_close(one[1], other[1], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("backbone", "method"), [("e5", "fusion"), ("small", "fusion"), ("small", "average")])

@@ -122,3 +122,16 @@ def test_a_source_that_is_none_is_told_of_the_task_that_lacks_it(
     assert cli.main(["plan", str(tmp_path / "recipe.yaml")]) == 2
     said = capsys.readouterr().err
     assert message in said and said.count("has no source") == 1
+
+
+def test_a_split_with_one_label_is_told(planned: Callable[..., tuple[int, str]]) -> None:
+    for _ in range(2):  # read, and then remembered
+        code, said = planned(de="text\tlabel\nhot soup\tgood\nwarm soup\tgood\n")
+        assert code == 0
+        assert "one label: all test items of the task 'soup' (local) in 'de' have the label 'good'" in said
+        assert said.count("one label:") == 1
+
+
+def test_one_item_has_one_label_and_nothing_is_told(planned: Callable[..., tuple[int, str]]) -> None:
+    code, said = planned(de="text\tlabel\nhot soup\tgood\n")
+    assert code == 0 and "one label:" not in said
