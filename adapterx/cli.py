@@ -1,8 +1,8 @@
 """The commands. Each imports what it needs when it runs, so that `--help` answers at once.
 
 Exit codes: 0 done; 1 some cells failed, or are refused; 2 something that a user can mend (the command, the recipe, a
-file, the machine), told on stderr; 70 a defect of the program, whose traceback is in a log file; 130 and 143
-interrupted and terminated.
+file, the machine), told on stderr; 70 a defect of the program, whose traceback is in a log file; 129, 130 and 143 a
+terminal that closed, an interrupt (Ctrl-C), and a termination request.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import contextlib
 import math
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
-from adapterx import __version__, crash, faults, fuse_command, places, reading, tasks_command
+from adapterx import __version__, crash, faults, fuse_command, places, reading, stopping, tasks_command
 from adapterx.errors import AdapterxError
 from adapterx.wording import plain
 
@@ -67,18 +69,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot draw an arrow shows '?' instead
     try:
-        return _COMMANDS[args.command](args)
+        with stopping.heeded(partial(_stopped, args.command), last=argv is None):
+            return _COMMANDS[args.command](args)
     except BrokenPipeError:
-        # The reader of our output has gone (`adapterx plan … | head`); nothing is left to flush for it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has gone (`adapterx plan … | head`).
+        _mute(sys.stdout)
         return 0
-    except KeyboardInterrupt:
-        _tell("interrupted; finished stages are stored, run again to go on")
-        return 130
+    except stopping.Stopped as stopped:
+        try:
+            sys.stdout.flush()
+            _tell(_stopped(args.command, stopped))
+        except OSError:  # there is no terminal any more
+            _mute(sys.stdout, sys.stderr)
+        if argv is None:
+            os._exit(stopped.code)  # taking down torch and its like would keep whoever asked waiting for seconds
+        return stopped.code
     except Exception as error:
         if args.debug:
             raise
         return _ended_by(error, sys.argv[1:] if argv is None else argv, getattr(args, "store", None))
+
+
+def _mute(*streams: TextIO) -> None:
+    """Let Python write what these have not written yet to nowhere, when it flushes them at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _stopped(command: str, stopped: stopping.Stopped) -> str:
+    """What a user is told of a command that was asked to end."""
+    words = {int(signal.SIGINT): "interrupted", int(signal.SIGTERM): "terminated"}
+    word = words.get(stopped.number, "the terminal closed")
+    if command != "run":
+        return word
+    return f"{word}; {stopped.note or 'finished stages are stored'}; run again to go on"
 
 
 def _ended_by(error: Exception, argv: Sequence[str], store: Path | None) -> int:
@@ -271,6 +297,7 @@ def _run(args: argparse.Namespace) -> int:
         console=_console(),
         recipe_dir=args.recipe.parent,
         effort=local.Effort(args.checkpoint_every, args.workers, args.memory, args.deterministic),
+        debug=args.debug,
     )
 
 

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import count
 from pathlib import Path
 
 from adapterx import __version__, places
@@ -20,17 +21,23 @@ SOFTWARE = 70
 """Exit code of a defect in the program (EX_SOFTWARE of sysexits.h)."""
 
 _SECRETS = ("TOKEN", "KEY", "SECRET", "PASSWORD")
+_numbers = count(1)
 _LIBRARIES = ("torch", "transformers", "peft", "adapters", "huggingface_hub", "safetensors", "numpy")
 
 
 def told(error: BaseException, argv: Sequence[str]) -> str:
-    """Write the traceback to a log file; the one line that a user is told."""
+    """Write the traceback to a log file; the one line that a user is told of what ended a command."""
+    return f"adapterx: {logged(error, argv)}"
+
+
+def logged(error: BaseException, argv: Sequence[str]) -> str:
+    """Write the traceback to a log file; what a user is told of an error, whether or not the command goes on."""
     what = f"{type(error).__name__}: {plain(' '.join(str(error).split()) or 'no message', 200)}"
     try:
         where = f"the traceback is in {_write(_content(error, argv))}"
     except OSError as full:
         where = f"its log could not be written ({full.strerror}); ADAPTERX_CACHE says where to"
-    return f"adapterx: a defect of the program: {_hidden(what)} ({where}; please report it; --debug shows it here)"
+    return f"a defect of the program: {_hidden(what)} ({where}; please report it; --debug shows it here)"
 
 
 def _content(error: BaseException, argv: Sequence[str]) -> str:
@@ -72,7 +79,7 @@ def _stored_token() -> str | None:
 
 def _write(content: str) -> Path:
     """A new file in `logs` of the cache directory, or in the system's temporary one."""
-    name = f"adapterx-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.log"
+    name = f"adapterx-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}-{next(_numbers)}.log"
     try:
         folder = places.cache() / "logs"
         folder.mkdir(parents=True, exist_ok=True)

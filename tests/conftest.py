@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # Models here are tiny: a second thread costs more in waiting than it brings, above all on a shared machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -10,3 +11,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Lines as wide in a worker process, which has no terminal, as in one's own.
 os.environ.setdefault("COLUMNS", "200")
+# Tests send themselves signals, which whoever starts them in the background may have them ignore.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)

@@ -8,7 +8,7 @@ and not at all where its hidden states are known.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeGuard, cast
 
 import torch
@@ -128,6 +128,12 @@ class Walk:
             *(tensor.index_select(0, fork.reads) for tensor in reads),
         )
 
+    def read(self, hidden: Tensor) -> Tensor:
+        """(R, d) rows that are read, of (N, d) states as they stand; the walk goes on as if nobody had looked."""
+        if self.layout is not self.batch and self.batch.fork is not None:
+            hidden = hidden.index_select(0, self.batch.fork.rows)
+        return hidden.index_select(0, self.batch.reads)
+
 
 class PackedEncoder:
     """The frozen encoder of one backbone, ready for packed batches.
@@ -207,12 +213,23 @@ class PackedEncoder:
         depth: int = 0,
         hidden: Tensor | None = None,
         projected: Tensor | None = None,
-        layers: int | None = None,
     ) -> Tensor:
-        """Hidden states (R, d) of a layer at the batch's read rows, as Hugging Face's `hidden_states` have them.
+        """The last layer's hidden states (R, d) at the batch's read rows; arguments as of `states`."""
+        return self.states(batch, (len(self.layers),), adapters, depth, hidden, projected)[-1]
+
+    def states(
+        self,
+        batch: PackedBatch,
+        layers: Sequence[int],
+        adapters: Adapters | None = None,
+        depth: int = 0,
+        hidden: Tensor | None = None,
+        projected: Tensor | None = None,
+    ) -> list[Tensor]:
+        """Hidden states (R, d) of several layers at the batch's read rows, as Hugging Face's `hidden_states` have them.
 
         Args:
-            layers: how many to compute, at least `depth`; 0 gives the embeddings, None the last layer's.
+            layers: which ones, ascending, none below `depth`; 0 are the embeddings.
             depth: layers not to compute, because `hidden` is known.
             hidden: what `below` gives at this depth for the batch's trunk.
             projected: what `project` gives for this `hidden`. It is left as it is.
@@ -225,15 +242,20 @@ class PackedEncoder:
             assert depth == 0, "an adapter at the embeddings leaves nothing below it"
             (hidden,) = walk.leave_trunk(rows=[hidden])
             hidden = adapters.embedding(hidden, walk.layout.rows)
-        top = len(self.layers) if layers is None else layers
-        for index in range(depth, top):
+        found = [walk.read(hidden)] if layers[0] == depth else []
+        for index in range(depth, layers[-1]):
             if self.checkpointing and torch.is_grad_enabled():
                 hidden = checkpoint(self.layer, index, hidden, walk, use_reentrant=False)
             else:
                 hidden = self.layer(index, hidden, walk)
-        if top < len(self.layers):
-            (hidden,) = walk.leave_trunk(rows=[hidden])
-            return hidden.index_select(0, walk.layout.reads)
+            if index + 1 == len(self.layers):
+                found.append(self._read_last(hidden, walk))
+            elif index + 1 in layers:
+                found.append(walk.read(hidden))
+        return found
+
+    def _read_last(self, hidden: Tensor, walk: Walk) -> Tensor:
+        """(R, d) of what the last layer gives."""
         if self.pre_norm:
             hidden = self.model.encoder.LayerNorm(hidden)
         (hidden,) = walk.leave_trunk(reads=[hidden])
@@ -242,11 +264,27 @@ class PackedEncoder:
     @torch.no_grad()
     def below(self, batch: PackedBatch, depth: int) -> Tensor:
         """Hidden states (N, d) of all rows of a batch's trunk after the first `depth` layers, fewer than all."""
+        return self.trunk(batch, (depth,))[depth]
+
+    @torch.no_grad()
+    def trunk(
+        self, batch: PackedBatch, depths: Collection[int], start: int = 0, hidden: Tensor | None = None
+    ) -> dict[int, Tensor]:
+        """Hidden states (N, d) of all rows of a batch's trunk at several depths, none of them the last layer's.
+
+        Args:
+            start: layers not to compute, because `hidden` is known; not above any of `depths`.
+        """
         walk = Walk(batch, Unadapted())
-        hidden = self.embed(walk.layout)
-        for index in range(depth):
+        if hidden is None:
+            start, hidden = 0, self.embed(walk.layout)
+        found = {start: hidden}
+        for index in range(start, max(depths)):
             hidden = self.layer(index, hidden, walk)
-        return hidden
+            found[index + 1] = hidden
+            if index not in depths:
+                del found[index]
+        return found
 
     @torch.no_grad()
     def project(self, depth: int, hidden: Tensor) -> Tensor | None:

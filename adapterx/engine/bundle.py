@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -32,6 +33,7 @@ from adapterx.methods.method import Slot, adapters, lowest_layer, parameters
 from adapterx.methods.parameters import Parameter, ParameterBank, unflatten
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
+from adapterx.stopping import shielded
 
 logger = logging.getLogger(__name__)
 
@@ -118,20 +120,25 @@ class Bundle:
         one example of each cell.
         """
         step = self._next()
-        batches, losses, taken = self._attempt(step)
-        if not taken:
-            # Outside of what is tried again: half of an update may be done when memory runs out.
-            self._update(losses, step)
-        examples, tokens = (_summed(getattr(batch, name) for batch in batches) for name in ("examples", "tokens"))
-        self._ahead.append(_Taken(step, losses, self.alive.clone(), examples, tokens))
+        # A recording updates on the device as it is replayed. Else parameters stay as they are until the update.
+        with shielded() if self._captured is not None else nullcontext():
+            batches, losses, taken = self._attempt(step)
+            examples, tokens = (_summed(getattr(batch, name) for batch in batches) for name in ("examples", "tokens"))
+            with shielded():
+                if not taken:
+                    # Outside of what is tried again: half of an update may be done when memory runs out.
+                    self._update(losses, step)
+                self._ahead.append(_Taken(step, losses, self.alive.clone(), examples, tokens))
 
     def book(self) -> list[list[float]]:
         """Bring the states' counters up to date; returns the losses of each step since the last time.
 
         The loss of a cell is NaN from the step on whose loss or gradient was not finite; it does not count any more.
         """
-        if not self._ahead:
-            return []
+        with shielded():
+            return self._booked() if self._ahead else []
+
+    def _booked(self) -> list[list[float]]:
         nan = torch.tensor(math.nan, device=self.encoder.device)
         losses = torch.stack([torch.where(taken.alive, taken.losses, nan) for taken in self._ahead]).tolist()
         for line, taken in zip(losses, self._ahead, strict=True):
@@ -155,10 +162,6 @@ class Bundle:
         state = self.states[cell]
         state.adapter, state.head = (_row(optimiser, row) for optimiser, row in self._rows_of(cell))
         return state
-
-    def trained(self, cell: int) -> TrainedCell:
-        """The cell as it stands, for predicting with the `backbone`."""
-        return as_trained(self.cells[cell], self.state(cell), self.shape)
 
     # Batches
 

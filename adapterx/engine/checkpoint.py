@@ -40,8 +40,8 @@ class Checkpoints:
         self.seconds = seconds
         self._told = False
 
-    def save(self, states: Mapping[str, CellState]) -> None:
-        """Write the states of a bundle, by cell key, whole or not at all.
+    def save(self, states: Mapping[str, CellState]) -> bool:
+        """Write the states of a bundle, by cell key, whole or not at all; whether they are written.
 
         On a full disk the training goes on, with one warning: its result is smaller, and may find room yet.
         """
@@ -52,6 +52,8 @@ class Checkpoints:
             if not self._told:
                 logger.warning("no checkpoint can be written, a killed run begins anew: %s", worded(error))
             self._told = True
+            return False
+        return True
 
     def resume(self, keys: Collection[str]) -> dict[str, CellState]:
         """The furthest state of each of these cells that has one that is what was written; others begin anew."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from adapterx.engine.optimiser import BETAS, EPSILON, RowAdamW
+from adapterx.errors import AdapterxError
 from adapterx.methods.parameters import ParameterBank
 
 BLOCK = 256
@@ -102,5 +103,7 @@ def _library() -> Any:
     try:
         from bitsandbytes import functional
     except ImportError as error:
-        raise ValueError(f"8-bit AdamW needs bitsandbytes ({error}): pip install 'adapterx[bitsandbytes]'") from error
+        raise AdapterxError(
+            f"8-bit AdamW needs bitsandbytes ({error}): pip install 'adapterx[bitsandbytes]'"
+        ) from error
     return functional

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.answers import gold, predicted
 from adapterx.engine.cell import Pool
-from adapterx.engine.predict import Scores, TrainedCell, predict
+from adapterx.engine.predict import Observe, Scores, TrainedCell, predict, unobserved
 from adapterx.engine.prefix import PrefixCache
 from adapterx.methods.head import Head
 from adapterx.tasks import constancy
@@ -38,9 +38,11 @@ def evaluate(
     cells: Sequence[tuple[TrainedCell, Head]],
     pools: Sequence[Pool],
     prefix: PrefixCache | None = None,
+    observe: Observe = unobserved,
 ) -> list[list[LanguagePredictions]]:
     """Predictions of each cell for the pools, one language each, in one sweep."""
-    return [answered(pools, scores) for scores in predict(encoder, cells, [pool.data for pool in pools], prefix)]
+    found = predict(encoder, cells, [pool.data for pool in pools], prefix, observe=observe)
+    return [answered(pools, scores) for scores in found]
 
 
 def answered(pools: Sequence[Pool], scores: Scores) -> list[LanguagePredictions]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adapterx.backbones.packed import Adapters, PackedEncoder
+from adapterx.backbones.packed import Adapters, PackedEncoder, Unadapted, Walk
 from adapterx.engine.batches import Batch, HeadRows, Selection, placed
 from adapterx.engine.collate import collate
 from adapterx.engine.options import ROWS
@@ -38,12 +38,21 @@ class TrainedCell:
     heads: Mapping[str, Tensor]
 
 
+Reader = Head | Pooling
+Observe = Callable[[int, int], None]
+"""Hears after every pass of how many examples, and of how many token rows; twice as many where two cells read them."""
+
+
+def unobserved(examples: int, rows: int) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True)
 class _Active:
     """A cell on the encoder's device."""
 
     adapters: Adapters
-    head: Head | Pooling
+    readers: tuple[Reader, ...]
     tensors: Mapping[str, Tensor]
 
 
@@ -54,6 +63,7 @@ def predict(
     pools: Sequence[Encoded],
     prefix: PrefixCache | None = None,
     rows: int | None = None,
+    observe: Observe = unobserved,
 ) -> list[Scores]:
     """Scores of each cell for the same pools. What lies below the lowest adapter of all, and the frozen products of the
     attention it may sit in, are computed once for them.
@@ -65,11 +75,12 @@ def predict(
             own.
     """
     if any(isinstance(slot.method, Full) for cell, _ in cells for slot in cell.slots):
-        return [_alone(encoder, cell, head, pools, prefix, rows) for cell, head in cells]
+        return [_alone(encoder, cell, head, pools, prefix, rows, observe) for cell, head in cells]
     empty = np.zeros((0, 0), np.float32)
     found: list[Scores] = [[[empty] * len(pool) for pool in pools] for _ in cells]
-    for owner, example, scores in _swept(encoder, cells, pools, prefix, rows):
-        for cell, of_cell in zip(found, scores, strict=True):
+    asked = [(cell, (head,)) for cell, head in cells]
+    for owner, example, scores in _swept(encoder, asked, pools, prefix, rows, observe):
+        for cell, (of_cell,) in zip(found, scores, strict=True):
             for at, number, part in zip(owner, example, of_cell, strict=True):
                 cell[at][number] = part
     return found
@@ -78,45 +89,61 @@ def predict(
 @torch.no_grad()
 def embed(
     encoder: PackedEncoder,
-    cells: Sequence[TrainedCell],
-    pooling: Pooling,
+    cells: Sequence[tuple[TrainedCell, Sequence[Pooling]]],
     pools: Sequence[Encoded],
     prefix: PrefixCache | None = None,
     rows: int | None = None,
-) -> list[list[NDArray[np.float32]]]:
-    """By cell and pool: (n, d), one vector of each of its n examples. Arguments as of `predict`."""
-    if any(isinstance(slot.method, Full) for cell in cells for slot in cell.slots):
-        alone = [_own_encoder(encoder, cell, prefix) for cell in cells]
-        return [_vectors(own, [(cell, pooling)], pools, kept, rows)[0] for own, cell, kept in alone]
-    return _vectors(encoder, [(cell, pooling) for cell in cells], pools, prefix, rows)
+    observe: Observe = unobserved,
+) -> list[list[list[NDArray[np.float32]]]]:
+    """By cell, pooling and pool: (n, d), one vector of each of its n examples.
+
+    Args:
+        cells: with what is to be read of each, in one pass however much it is. Others as of `predict`.
+    """
+    if any(isinstance(slot.method, Full) for cell, _ in cells for slot in cell.slots):
+        alone = [(_own_encoder(encoder, cell, prefix), poolings) for cell, poolings in cells]
+        return [
+            _vectors(own, [(cell, poolings)], pools, kept, rows, observe)[0] for (own, cell, kept), poolings in alone
+        ]
+    return _vectors(encoder, cells, pools, prefix, rows, observe)
 
 
 def _vectors(
     encoder: PackedEncoder,
-    cells: Sequence[tuple[TrainedCell, Pooling]],
+    cells: Sequence[tuple[TrainedCell, Sequence[Pooling]]],
     pools: Sequence[Encoded],
     prefix: PrefixCache | None,
     rows: int | None,
-) -> list[list[NDArray[np.float32]]]:
-    found = [[np.zeros((len(pool), encoder.hidden), np.float32) for pool in pools] for _ in cells]
-    for owner, example, scores in _swept(encoder, cells, pools, prefix, rows):
+    observe: Observe,
+) -> list[list[list[NDArray[np.float32]]]]:
+    found = [
+        [[np.zeros((len(pool), encoder.hidden), np.float32) for pool in pools] for _ in poolings]
+        for _, poolings in cells
+    ]
+    for owner, example, scores in _swept(encoder, cells, pools, prefix, rows, observe):
         for cell, of_cell in zip(found, scores, strict=True):
-            vectors = np.concatenate(of_cell)
-            for at in np.unique(owner):
-                cell[at][example[owner == at]] = vectors[owner == at]
+            for reader, of_reader in zip(cell, of_cell, strict=True):
+                vectors = np.concatenate(of_reader)
+                for at in np.unique(owner):
+                    reader[at][example[owner == at]] = vectors[owner == at]
     return found
+
+
+Swept = list[list[list[NDArray[np.float32]]]]
+"""By cell, reader and example."""
 
 
 def _swept(
     encoder: PackedEncoder,
-    cells: Sequence[tuple[TrainedCell, Head | Pooling]],
+    cells: Sequence[tuple[TrainedCell, Sequence[Reader]]],
     pools: Sequence[Encoded],
     prefix: PrefixCache | None,
     rows: int | None,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], list[list[NDArray[np.float32]]]]]:
-    """Pools and places in them of some examples, and what each cell's reader makes of each; all examples, each once."""
-    active = [_activate(encoder, cell, head) for cell, head in cells]
-    depth = min((_below(encoder, cell, head) for cell, head in cells), default=0)
+    observe: Observe,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Swept]]:
+    """Pools and places in them of some examples, and what each cell's readers make of each; all examples, each once."""
+    active = [_activate(encoder, cell, readers) for cell, readers in cells]
+    depths = _depths(encoder, cells)
     owner, example, size = longest_first(pools)
     start, limit = 0, rows or ROWS[encoder.device.type]
     while start < len(size):
@@ -124,22 +151,40 @@ def _swept(
         chosen = np.arange(start, stop)[np.argsort(owner[start:stop], kind="stable")]
         selections = [Selection(0, pools[at], example[chosen[owner[chosen] == at]]) for at in np.unique(owner[chosen])]
         try:
-            scores = _sweep(encoder, active, collate([selections], encoder.spans), depth, prefix)
+            scores = _sweep(encoder, active, collate([selections], encoder.spans), depths, prefix)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or len(chosen) == 1:
                 raise
             limit = max(1, int(size[start:stop].sum()) // 2)
             continue
         yield owner[chosen], example[chosen], scores
+        observe(len(chosen) * len(cells), int(size[start:stop].sum()) * len(cells))
         start = stop
 
 
-def _below(encoder: PackedEncoder, cell: TrainedCell, head: Head | Pooling) -> int:
-    """How many layers may be computed once for all: those below the adapters, all but the last that is read at most."""
+@dataclass(frozen=True)
+class _Depths:
+    """How many layers are computed for all cells of a sweep together."""
+
+    kept: int
+    """Below everything that is read, so that a prefix cache may have their states."""
+    shared: int
+    """Below the adapters, all but the last that is read at most."""
+
+
+def _depths(encoder: PackedEncoder, cells: Sequence[tuple[TrainedCell, Sequence[Reader]]]) -> _Depths:
     layers = len(encoder.layers)
-    top = head.layer if isinstance(head, Pooling) else layers
-    lowest = lowest_layer(cell.slots, layers) if cell.slots else layers
-    return max(0, min(lowest, top - 1))
+    read = [_layer(encoder, reader) for _, readers in cells for reader in readers]
+    lowest = [lowest_layer(cell.slots, layers) if cell.slots else layers for cell, _ in cells]
+    return _Depths(
+        kept=max(0, min([*lowest, *(layer - 1 for layer in read)], default=0)),
+        shared=max(0, min([*lowest, max(read, default=0) - 1])),
+    )
+
+
+def _layer(encoder: PackedEncoder, reader: Reader) -> int:
+    """The layer whose states are read."""
+    return reader.layer if isinstance(reader, Pooling) else len(encoder.layers)
 
 
 def _alone(
@@ -149,10 +194,11 @@ def _alone(
     pools: Sequence[Encoded],
     prefix: PrefixCache | None,
     rows: int | None,
+    observe: Observe,
 ) -> Scores:
     """Scores of a cell for itself: one that was trained whole has an encoder of its own."""
     own, cell, kept = _own_encoder(encoder, cell, prefix)
-    (scores,) = predict(own, [(cell, head)], pools, kept, rows)
+    (scores,) = predict(own, [(cell, head)], pools, kept, rows, observe)
     return scores
 
 
@@ -180,34 +226,53 @@ def _fitting(sizes: NDArray[np.int64], limit: int) -> int:
     return max(1, int(np.searchsorted(np.cumsum(sizes), limit, side="right")))
 
 
-def _activate(encoder: PackedEncoder, cell: TrainedCell, head: Head | Pooling) -> _Active:
+def _activate(encoder: PackedEncoder, cell: TrainedCell, readers: Sequence[Reader]) -> _Active:
     stacked = [
         replace(slot, tensors={name: tensor[None].to(encoder.device) for name, tensor in slot.tensors.items()})
         for slot in cell.slots
     ]
     tensors = {name: tensor.to(encoder.device) for name, tensor in cell.heads.items()}
-    return _Active(adapters(stacked, CellDropout(0.0, (0,))), head, tensors)
+    return _Active(adapters(stacked, CellDropout(0.0, (0,))), tuple(readers), tensors)
 
 
 def _sweep(
-    encoder: PackedEncoder, cells: Sequence[_Active], batch: Batch, depth: int, prefix: PrefixCache | None
-) -> list[list[NDArray[np.float32]]]:
-    """Scores of each cell for the examples of one batch."""
-    hidden = prefix.hidden(batch, depth) if prefix is not None and depth else None
+    encoder: PackedEncoder, cells: Sequence[_Active], batch: Batch, depths: _Depths, prefix: PrefixCache | None
+) -> Swept:
+    """What each cell's readers make of the examples of one batch."""
+    hidden = prefix.hidden(batch, depths.kept) if prefix is not None and depths.kept else None
     batch = placed(batch, encoder.place)
-    hidden = encoder.below(batch.packed, depth) if hidden is None else encoder.place(hidden)
+    if hidden is not None:
+        hidden = encoder.place(hidden)
+    layers = [sorted({_layer(encoder, reader) for reader in cell.readers}) for cell in cells]
+    # An adapter at the embeddings changes what is below every layer.
+    low = [[one for one in own if one <= depths.shared] for own in layers]
+    low = [[] if cell.adapters.embeds else own for cell, own in zip(cells, low, strict=True)]
+    trunk = encoder.trunk(batch.packed, {depths.shared}.union(*low), depths.kept, hidden)
+    hidden = trunk[depths.shared]
+    shared = {layer: Walk(batch.packed, Unadapted()).read(trunk[layer]) for layer in set[int]().union(*low)}
+    del trunk
+    # Where no cell goes further than what is shared, there is nothing to project.
+    projected = encoder.project(depths.shared, hidden) if any(own[-1] > depths.shared for own in layers) else None
     (group,) = batch.cells[0]
-    layers = max((cell.head.layer for cell in cells if isinstance(cell.head, Pooling)), default=None)
-    projected = None if layers == depth else encoder.project(depth, hidden)
     scores = []
-    for cell in cells:
-        states = encoder(batch.packed, cell.adapters, depth, hidden, projected, layers).float()
-        scores.append(cell.head.units(cell.head.scores(cell.tensors, states), group.reads))
+    for cell, own, below in zip(cells, layers, low, strict=True):
+        above = own[len(below) :]
+        states = encoder.states(batch.packed, above, cell.adapters, depths.shared, hidden, projected) if above else []
+        at = {**{layer: shared[layer] for layer in below}, **dict(zip(above, states, strict=True))}
+        scores.append([_read(cell, reader, at[_layer(encoder, reader)], group) for reader in cell.readers])
     # Only now the host waits, once for all cells.
-    return [by_example(one.cpu(), cell.head, group) for one, cell in zip(scores, cells, strict=True)]
+    return [
+        [by_example(one.cpu(), reader, group) for one, reader in zip(of_cell, cell.readers, strict=True)]
+        for of_cell, cell in zip(scores, cells, strict=True)
+    ]
 
 
-def by_example(scores: Tensor, head: Head | Pooling, group: HeadRows) -> list[NDArray[np.float32]]:
+def _read(cell: _Active, reader: Reader, states: Tensor, group: HeadRows) -> Tensor:
+    """What a reader makes of the (R, d) states it reads."""
+    return reader.units(reader.scores(cell.tensors, states.float()), group.reads)
+
+
+def by_example(scores: Tensor, head: Reader, group: HeadRows) -> list[NDArray[np.float32]]:
     """The lines of `Head.units` that belong to each example, from a tensor in host memory."""
     units = group.reads.tolist() if isinstance(head, Head) and head.format in LINEAR else [1] * len(group.reads)
     return [part.numpy() for part in torch.split(scores, units)]

@@ -23,7 +23,7 @@ Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class _Side:
+class Side:
     """One language: its texts, divided."""
 
     language: str
@@ -68,31 +68,27 @@ class _Side:
         return self.vectors[torch.from_numpy(numbers).to(self.vectors.device)]
 
 
-def _side(pool: Pool, vectors: Vectors, device: torch.device) -> _Side:
-    """A language with its vectors brought to length 1 where they lie."""
-    return _Side(pool.language, pool.data, normalised(torch.from_numpy(vectors).to(device)))
+def sides(pools: Sequence[Pool], vectors: Sequence[Vectors], device: torch.device) -> list[Side]:
+    """Languages with the vectors of their texts, (n, d) each, which this brings to length 1 where they lie."""
+    return [
+        Side(pool.language, pool.data, normalised(torch.from_numpy(own).to(device)))
+        for pool, own in zip(pools, vectors, strict=True)
+    ]
 
 
 def rankings(
-    pools: Sequence[Pool],
-    vectors: Sequence[Vectors],
-    among: Among,
-    similarity: Similarity,
-    device: torch.device,
-    limit: Limit | None = None,
+    sides: Sequence[Side], among: Among, similarity: Similarity, limit: Limit | None = None
 ) -> list[LanguagePredictions]:
     """What the queries of each language find.
 
     A prediction is the place of the nearest candidate, then the ranks of the relevant ones, counted from 1. Candidates
-    are numbered within their language, and in a pool of all within all of them, in the order of `pools`; one in another
+    are numbered within their language, and in a pool of all within all of them, in the order of `sides`; one in another
     language is relevant to the query of the same id. Where each other language is searched in turn, a query is an item
     per language, named `id@language`.
 
     Args:
-        vectors: of each pool (n, d), which this brings to length 1.
         limit: the queries of each language that ask; the others only say what is relevant to those of the same id.
     """
-    sides = [_side(pool, own, device) for pool, own in zip(pools, vectors, strict=True)]
     if among == "own":
         return [_ranked(side, [(side, "", side.relevant)], side.asking(limit), similarity) for side in sides]
     if among == "each":
@@ -105,13 +101,13 @@ def rankings(
     return list(_together(sides, similarity, limit))
 
 
-def _same(side: _Side, other: _Side) -> list[Integers]:
+def _same(side: Side, other: Side) -> list[Integers]:
     """Of each query of a language the relevant candidates of another: those of the query of the same id."""
     known = dict(zip(other.ids, other.relevant, strict=True))
     return [known.get(id, np.zeros(0, np.int64)) for id in side.ids]
 
 
-def _together(sides: Sequence[_Side], similarity: Similarity, limit: Limit | None) -> Iterator[LanguagePredictions]:
+def _together(sides: Sequence[Side], similarity: Similarity, limit: Limit | None) -> Iterator[LanguagePredictions]:
     """Every language's queries among the candidates of all."""
     candidates = torch.cat([side.of(side.candidates) for side in sides])
     starts = np.cumsum([0, *(len(side.candidates) for side in sides)])
@@ -127,8 +123,8 @@ def _together(sides: Sequence[_Side], similarity: Similarity, limit: Limit | Non
 
 
 def _ranked(
-    side: _Side,
-    others: Sequence[tuple[_Side, str, list[Integers]]],
+    side: Side,
+    others: Sequence[tuple[Side, str, list[Integers]]],
     asking: Sequence[int],
     similarity: Similarity,
 ) -> LanguagePredictions:
@@ -171,13 +167,8 @@ class Mined:
     dev_f1: float
 
 
-def mined(pools: Sequence[Pool], vectors: Sequence[Vectors], similarity: Similarity, device: torch.device) -> Mined:
-    """The pairs of a language's test set, with a threshold chosen on its dev set. Answers are ids of candidates.
-
-    Args:
-        pools: dev and test; vectors: (n, d) of each, which this brings to length 1.
-    """
-    dev, test = (_side(pool, own, device) for pool, own in zip(pools, vectors, strict=True))
+def mined(dev: Side, test: Side, similarity: Similarity) -> Mined:
+    """The pairs of a language's test set, with a threshold chosen on its dev set. Answers are ids of candidates."""
     found = _mine(dev, similarity)
     right = np.array(
         [place in dev.relevant[query] for query, place in zip(found.queries, found.candidates, strict=True)], bool
@@ -203,5 +194,5 @@ def mined(pools: Sequence[Pool], vectors: Sequence[Vectors], similarity: Similar
     return Mined(predictions, least, f1)
 
 
-def _mine(side: _Side, similarity: Similarity) -> Pairs:
+def _mine(side: Side, similarity: Similarity) -> Pairs:
     return mine(side.of(side.queries), side.of(side.candidates), similarity)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,6 +20,11 @@ from adapterx.engine.options import Options
 from adapterx.engine.predict import Scores, TrainedCell, predict
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import Best, CellState
+from adapterx.methods.shape import Shape
+from adapterx.stopping import saving, shielded
+
+LOST = "what was done since the last checkpoint is lost"
+"""The note of a training whose checkpoint could not be written when it was asked to end."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ def train(
 ) -> list[Outcome]:
     """Train cells of one structure together; each ends as it would have ended alone, unless it loses a race.
 
+    Where the program is asked to end meanwhile, the checkpoint of the last step taken is written first.
+
     Args:
         checkpoints: where cells that were cut off go on from, and where this training leaves its own states.
         options: how fast it is to go; nothing of the results.
@@ -62,12 +69,14 @@ def train(
         The outcomes in the order of `cells`.
     """
     training = _Training(encoder, cells, checkpoints, options, prefix, races)
-    active = training.active()
-    while active:
-        active = training.go_on(active, observe)
-    if prefix is not None:
-        prefix.flush()
-    return training.outcomes()
+    with saving(training.leave):
+        training.catch_up()
+        active = training.active()
+        while active:
+            active = training.go_on(active, observe)
+        if prefix is not None:
+            prefix.flush()
+        return training.outcomes()
 
 
 class _Training:
@@ -90,11 +99,21 @@ class _Training:
         self.races = races
         self.racing = {place: race for race in races for place in race.places}
         found = checkpoints.resume([cell.key for cell in cells]) if checkpoints else {}
-        self.states = [found.get(cell.key) or CellState.start(cell, shape_of(encoder)) for cell in cells]
+        self.shape = shape_of(encoder)
+        self.states = [found.get(cell.key) or CellState.start(cell, self.shape) for cell in cells]
+        self.bundle: Bundle | None = None
+        """The one that is training, whose numbers the states lack."""
         self.diverged: set[int] = set()
         self.parts = 1
         """A bundle starts with as many as the one before it needed."""
         self.saved = time.monotonic()
+        self.written = self._steps()
+        """Steps of the cells in the last checkpoint."""
+
+    def catch_up(self) -> None:
+        """Score cells that were cut off between a step and what was due after it."""
+        for place in range(len(self.cells)):
+            self._score(place)
 
     def active(self) -> list[int]:
         """The places of the cells that take the next step: not at their end, not diverged, not held by their race."""
@@ -107,7 +126,7 @@ class _Training:
         """Train the cells at these places together until others are active; returns those."""
         since = time.monotonic()
         own = ([self.cells[place] for place in places], [self.states[place] for place in places])
-        bundle = Bundle(self.encoder, *own, self.options, self.prefix, self.parts)
+        bundle = self.bundle = Bundle(self.encoder, *own, self.options, self.prefix, self.parts)
         following = list(places)
         try:
             while following == places:
@@ -119,8 +138,20 @@ class _Training:
                 self._keep(bundle, since, ends=following != places)
         finally:
             bundle.close()
-        self.parts = bundle.parts
+        self.parts, self.bundle = bundle.parts, None
         return following
+
+    def leave(self) -> str:
+        """Write a checkpoint before the program ends; a note about it."""
+        if self.bundle is not None:
+            self.bundle.book()
+            _update(self.bundle)
+        if self.checkpoints is None or not any(self._steps()):
+            return ""
+        if self._steps() != self.written and not self._write(self.checkpoints):
+            return LOST
+        own = (self.cells, self.states) if self.bundle is None else (self.bundle.cells, self.bundle.states)
+        return saved_at(zip(*own, strict=True))
 
     def outcomes(self) -> list[Outcome]:
         """How the cells stand, as their outcomes."""
@@ -129,7 +160,7 @@ class _Training:
                 cell,
                 _status(cell, state, place in self.diverged),
                 state,
-                as_trained(cell, state, shape_of(self.encoder), best=True),
+                as_trained(cell, state, self.shape, best=True),
             )
             for place, (cell, state) in enumerate(zip(self.cells, self.states, strict=True))
         ]
@@ -140,21 +171,56 @@ class _Training:
             if math.isnan(losses[position]):
                 self.diverged.add(place)
                 continue
-            _look_at_dev(bundle, position, self.prefix)
-            if place in self.racing:
-                _look_at_rung(bundle, position, self.racing[place], self.prefix)
+            self._score(place, bundle, position)
+
+    def _score(self, place: int, bundle: Bundle | None = None, position: int = 0) -> None:
+        """Take the scores that are due where a cell stands.
+
+        Args:
+            bundle: has its numbers, at a position; they are the state's own where there is none.
+        """
+        cell, state, race = self.cells[place], self.states[place], self.racing.get(place)
+        look = look_is_due(cell, state)
+        if bundle is not None and (look or (race is not None and _rung_is_due(cell, state, race))):
+            bundle.state(position)
+        if look:
+            _look_at_dev(self.encoder, cell, state, self.shape, self.prefix)
+        # Asked only now: the look may have brought the end forward.
+        if race is not None and _rung_is_due(cell, state, race):
+            _look_at_rung(self.encoder, cell, state, self.shape, race, self.prefix)
 
     def _keep(self, bundle: Bundle, now: float, ends: bool) -> None:
         """Bring the states' numbers up to date when the bundle ends or a checkpoint is due; write that."""
         due = self.checkpoints is not None and now - self.saved >= self.checkpoints.seconds
         if due or ends:
-            for position in range(len(bundle.cells)):
-                bundle.state(position)
+            _update(bundle)
         if self.checkpoints is not None and due:
-            self.checkpoints.save({cell.key: state for cell, state in zip(self.cells, self.states, strict=True)})
+            self._write(self.checkpoints)
             if self.prefix is not None:
                 self.prefix.flush()
             self.saved = now
+
+    def _write(self, checkpoints: Checkpoints) -> bool:
+        """Write a checkpoint; whether there was room for it."""
+        with shielded():
+            done = checkpoints.save({cell.key: state for cell, state in zip(self.cells, self.states, strict=True)})
+            self.written = self._steps() if done else self.written
+        return done
+
+    def _steps(self) -> list[int]:
+        return [state.step for state in self.states]
+
+
+def saved_at(cells: Iterable[tuple[TrainingCell, CellState]]) -> str:
+    """Where a checkpoint was taken, by the cell that is furthest from its end."""
+    cell, state = max(cells, key=lambda pair: pair[0].total_steps - pair[1].step)
+    return f"saved at step {state.step:,} of {cell.total_steps:,}"
+
+
+def _update(bundle: Bundle) -> None:
+    """Bring the numbers of the states up to date."""
+    for position in range(len(bundle.cells)):
+        bundle.state(position)
 
 
 def _advance(bundle: Bundle, races: Sequence[Race | None]) -> list[float]:
@@ -204,25 +270,43 @@ def finished(cell: TrainingCell, state: CellState) -> bool:
     return state.step >= cell.total_steps
 
 
-def _look_at_dev(bundle: Bundle, position: int, prefix: PrefixCache | None) -> None:
-    """Every `every` steps and at the last one: score the dev set, and remember the parameters if they are the best."""
-    cell, state = bundle.cells[position], bundle.states[position]
-    stopping = cell.settings.early_stopping
-    if stopping is None or (state.step % stopping.every and state.step < cell.total_steps):
-        return
-    score = dev_score(bundle.backbone, cell, bundle.trained(position), prefix)
-    state.looks.append((state.step, score))
-    if state.best is None or score > state.best.score:
-        current = bundle.state(position)
-        state.best = Best(state.step, score, current.adapter.values, current.head.values)
+def look_is_due(cell: TrainingCell, state: CellState) -> bool:
+    """Whether the dev set is to be scored where the cell stands: every `every` steps and at the last one, once."""
+    stopping, step = cell.settings.early_stopping, state.step
+    if stopping is None or not step or any(step == looked for looked, _ in state.looks):
+        return False
+    return step % stopping.every == 0 or step >= cell.total_steps
 
 
-def _look_at_rung(bundle: Bundle, position: int, race: Race, prefix: PrefixCache | None) -> None:
-    """At the rungs of a race and at the cell's end: score the cell as it would be kept if it ended here."""
-    cell, state = bundle.cells[position], bundle.states[position]
-    if finished(cell, state) or any(state.step == rung.step for rung in race.rungs):
-        kept = as_trained(cell, bundle.state(position), bundle.shape, best=True)
-        state.rungs.append((state.step, dev_score(bundle.backbone, replace(cell, tasks=race.tasks), kept, prefix)))
+def _look_at_dev(
+    encoder: PackedEncoder, cell: TrainingCell, state: CellState, shape: Shape, prefix: PrefixCache | None
+) -> None:
+    """Score the dev set, and remember the parameters if they are the best."""
+    score = dev_score(encoder, cell, as_trained(cell, state, shape), prefix)
+    with shielded():
+        state.looks.append((state.step, score))
+        if state.best is None or score > state.best.score:
+            state.best = Best(state.step, score, state.adapter.values, state.head.values)
+
+
+def _rung_is_due(cell: TrainingCell, state: CellState, race: Race) -> bool:
+    """Whether the cell is to be compared where it stands: at the rungs of its race and at its end, once."""
+    if not state.step or any(state.step == reached for reached, _ in state.rungs):
+        return False
+    return finished(cell, state) or any(state.step == rung.step for rung in race.rungs)
+
+
+def _look_at_rung(
+    encoder: PackedEncoder,
+    cell: TrainingCell,
+    state: CellState,
+    shape: Shape,
+    race: Race,
+    prefix: PrefixCache | None,
+) -> None:
+    """Score the cell as it would be kept if it ended here."""
+    kept = as_trained(cell, state, shape, best=True)
+    state.rungs.append((state.step, dev_score(encoder, replace(cell, tasks=race.tasks), kept, prefix)))
 
 
 def dev_score(

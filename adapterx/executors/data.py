@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adapterx.engine.cell import Pool
+from adapterx.errors import AdapterxError
 from adapterx.limits import Limit
 from adapterx.plan import TaskPart
 from adapterx.tasks import data as catalog
@@ -45,6 +46,7 @@ class Data:
         # What was asked for has one answer in a process, whatever happens to its files; parts of different stages
         # that come to the same content share it.
         self._keys: dict[_Asked, str] = {}
+        self._unusable: dict[_Asked, AdapterxError] = {}
         self._encoded: dict[str, Encoded] = {}
 
     def pools(
@@ -52,20 +54,31 @@ class Data:
     ) -> tuple[Pool, ...]:
         """One pool per language of the part. `key` names the tokenizer: equal keys, equal tokens.
 
-        Raises what loading raises, and ValueError for data that changes at that moment.
+        Raises what loading raises, of the same data the same error each time, and DataError for data that changes at
+        that moment.
         """
         asked = [_Asked(part, language, split, limit, key, max_length) for language in part.languages]
         unanswerable = self.spec(part.task).unanswerable
         return tuple(Pool(one.language, self._one(one, tokenizer), unanswerable) for one in asked)
 
     def _one(self, asked: _Asked, tokenizer: Any) -> Encoded:
+        if asked in self._unusable:
+            raise self._unusable[asked]
         if asked not in self._keys:
-            key = self._key(asked)
-            if key not in self._encoded:
-                found = self._stored.find(key) if self._stored else None
-                self._encoded[key] = self._made(asked, key, tokenizer) if found is None else found
-            self._keys[asked] = key
+            try:
+                self._keys[asked] = self._found(asked, tokenizer)
+            except AdapterxError as error:
+                self._unusable[asked] = error
+                raise
         return self._encoded[self._keys[asked]]
+
+    def _found(self, asked: _Asked, tokenizer: Any) -> str:
+        """The key of what was asked for, which is there now."""
+        key = self._key(asked)
+        if key not in self._encoded:
+            found = self._stored.find(key) if self._stored else None
+            self._encoded[key] = self._made(asked, key, tokenizer) if found is None else found
+        return key
 
     def _key(self, asked: _Asked) -> str:
         content = catalog.fingerprint(self.spec(asked.part.task), asked.part.source, {asked.split: [asked.language]})
@@ -80,7 +93,7 @@ class Data:
             raise DataError(f"the {asked.split} data of {spec.name} in {asked.language} is empty: {where} holds none")
         if self._key(asked) != key:
             # Under this key it would be taken for what it is not, for as long as the store lives.
-            raise ValueError(f"the {asked.split} data of {spec.name} in {asked.language} changed while it was read")
+            raise DataError(f"the {asked.split} data of {spec.name} in {asked.language} changed while it was read")
         return self._stored.keep(key, made) if self._stored else made
 
     def metrics(self, part: TaskPart) -> list[Metric]:

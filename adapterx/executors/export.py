@@ -15,7 +15,8 @@ from torch import Tensor
 
 from adapterx.errors import AdapterxError
 from adapterx.executors import plain
-from adapterx.executors.work import ADAPTER, PREDICTIONS
+from adapterx.executors.evaluations import PREDICTIONS
+from adapterx.executors.work import ADAPTER
 from adapterx.formats import directory as formats
 from adapterx.formats import fused, metadata, setup
 from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead

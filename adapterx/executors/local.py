@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import signal
-import threading
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
+from adapterx import crash
 from adapterx.errors import AdapterxError
 from adapterx.executors.progress import RunProgress
 from adapterx.executors.run_file import write as write_run
 from adapterx.faults import FULL, UnusablePlace, code, is_out_of_memory, worded
 from adapterx.plan import Capacity, Plan, Stage, bundles, ready, states
+from adapterx.stopping import Stopped
 from adapterx.store import DamagedFile, Failure, FailureStatus, Store
+from adapterx.wording import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from adapterx.executors.work import Worker
 
 logger = logging.getLogger(__name__)
+
+LONGEST_MESSAGE = 500
+"""Characters that are kept of what a failing stage said."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Tally:
     """Id → what happened; a diverged stage counts."""
     lost: set[str] = field(default_factory=set)
     """Ids of stages that were stored, and found damaged when they were read. Each is made anew once."""
+    defects: int = 0
+    """Stages that failed by an error of the program."""
 
 
 def run(
@@ -67,13 +72,31 @@ def run(
     console: Console,
     recipe_dir: Path | None,
     effort: Effort,
+    debug: bool = False,
 ) -> int:
-    """Do what is not stored yet, write the report, show its table. Returns the exit code: 0 if every cell is done."""
+    """Do what is not stored yet, write the report, show its table.
+
+    The report of an earlier run stays until this one's takes its place; where it is of another recipe, a note beside it
+    says so.
+
+    Args:
+        debug: whether to show the tracebacks of stages that fail.
+
+    Returns:
+        The exit code: 0 if every cell is done, 70 if a stage failed by a defect of the program, else 1.
+    """
     from adapterx import report
 
     directory = store.run_directory(plan.recipe.name)
     changed = write_run(directory, plan, overrides)
-    tally = _work(plan, store, console, recipe_dir, effort)
+    outdated = report.mark_outdated(directory)
+    try:
+        tally = _work(plan, store, console, recipe_dir, effort, debug)
+    except Stopped:
+        if outdated:
+            with suppress(OSError):  # there may be no terminal any more
+                console.print(f"{outdated}: {report.OUTDATED}", markup=False, soft_wrap=True)
+        raise
     if tally.worked:
         console.print(f"trained {tally.trained} stages, evaluated {tally.evaluated}", highlight=False)
     else:
@@ -85,13 +108,24 @@ def run(
     page = directory / "report" / "index.html"
     if tally.worked or changed or not page.is_file():
         page = report.write(analysis, directory)
-    for id, message in tally.failed.items():
-        console.print(f"{plan.stages[id].kind} {plan.stages[id].slug}: {message}", style="red", markup=False)
+    for line in _failures(plan, tally):
+        console.print(line, style="red", markup=False, soft_wrap=True)
     console.print(f"report: {page}", markup=False, soft_wrap=True)
+    if tally.defects:
+        return crash.SOFTWARE
     return 0 if all(result.status == "done" for result in analysis.results.cells) else 1
 
 
-def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, effort: Effort) -> Tally:
+def _failures(plan: Plan, tally: Tally) -> Iterator[str]:
+    """A line for each way in which stages failed."""
+    stages: dict[str, list[Stage]] = {}
+    for id, message in tally.failed.items():
+        stages.setdefault(message, []).append(plan.stages[id])
+    for message, (first, *others) in stages.items():
+        yield f"{first.kind} {first.slug}{f' and {len(others)} more' if others else ''}: {message}"
+
+
+def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, effort: Effort, debug: bool) -> Tally:
     current = states(plan, store)
     tally = Tally({id for id, state in current.items() if state.name == "stored"})
     tally.failed |= {id: f"diverged: {state.reason}" for id, state in current.items() if state.name == "diverged"}
@@ -99,8 +133,6 @@ def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, e
     tally.worked = bool(ready(plan, tally.stored, tally.failed))
     if not tally.worked:
         return tally
-    # A run that is killed must not leave the report of an earlier one behind as if it were its own.
-    shutil.rmtree(store.run_directory(plan.recipe.name) / "report", ignore_errors=True)
     from adapterx.executors.data import Data
     from adapterx.executors.device import choose
     from adapterx.executors.work import Worker
@@ -108,10 +140,11 @@ def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, e
     store.sweep()
     machine = choose(effort.workers, effort.memory, effort.deterministic)
     data = Data(recipe_dir, store.root / "cache" / "tokens")
-    with _terminated_is_interrupted(), RunProgress(console, todo) as progress:
-        worker = Worker(plan, store, data, machine, effort.checkpoint_seconds, progress.steps)
+    with RunProgress(console, todo) as progress:
+        worker = Worker(plan, store, data, machine, effort.checkpoint_seconds, progress)
+        bundles_ = Bundles(worker, store, tally, progress, debug)
         while bundle := _next(plan, tally, worker, machine.capacity):
-            _do(bundle, worker, store, tally, progress)
+            bundles_.do(bundle)
     return tally
 
 
@@ -122,104 +155,147 @@ def _next(plan: Plan, tally: Tally, worker: Worker, capacity: Capacity) -> list[
     return next((group for group in groups if worker.holds(group[0])), groups[0] if groups else [])
 
 
-def _do(stages: list[Stage], worker: Worker, store: Store, tally: Tally, progress: RunProgress) -> None:
-    """Do a bundle. If it fails, do its halves, so that a cell fails only for reasons of its own."""
-    try:
-        done = _under_locks(stages, worker, store, progress)
-    except UnusablePlace:
-        raise
-    except Exception as error:
-        if isinstance(error, DamagedFile) and error.stage in tally.stored - tally.lost:
-            # It is missing now, and comes before these stages, which are still to be done.
-            logger.warning("%s", error)
-            tally.stored.remove(error.stage)
-            tally.lost.add(error.stage)
+class Bundles:
+    """Does bundles, and notes how each of their stages ended.
+
+    Args:
+        debug: whether to show the tracebacks of stages that fail.
+    """
+
+    def __init__(self, worker: Worker, store: Store, tally: Tally, progress: RunProgress, debug: bool = False) -> None:
+        self.worker = worker
+        self.store = store
+        self.tally = tally
+        self.progress = progress
+        self.debug = debug
+        self._logged: dict[str, str] = {}
+        """What is told of a defect, which many stages may have met; its log is written once."""
+
+    def do(self, stages: Sequence[Stage], told: bool = False) -> None:
+        """Do a bundle.
+
+        What the worker lays to a single stage fails that stage. If the bundle fails for lack of memory, or nobody knows
+        why, its halves are done, so that a stage fails only for reasons of its own. A foreseen error, such as of a file
+        that all of them read, would come again in each half, and fails them all.
+
+        Args:
+            told: whether the user knows that there are halves.
+        """
+        try:
+            self._under_locks(stages)
+        except UnusablePlace:
+            raise
+        except Exception as error:
+            if self._is_to_be_remade(error):
+                return  # before these stages, which are still to be done
+            left = [stage for stage in stages if stage.id not in self.tally.failed]
+            if len(left) > 1 and not _concerns_all(error):
+                if not told:
+                    logger.warning("a bundle of %d failed (%s); trying its halves", len(left), self._message(error))
+            else:
+                for stage in left:
+                    self.fail(stage, error)
+                left = []
+        else:
+            self._note_results(stages)
+            left = []
+        self._show_failed([stage for stage in stages if stage not in left])
+        # Not in the handler: until it is left, the error holds on to all that the failed bundle had in memory.
+        half = len(left) // 2
+        for part in (left[:half], left[half:]):
+            if part:
+                self.do(part, told=True)
+
+    def _is_to_be_remade(self, error: Exception) -> bool:
+        """Note a stored stage that was found damaged: it is missing now. Each is made anew once."""
+        if not isinstance(error, DamagedFile) or error.stage not in self.tally.stored - self.tally.lost:
+            return False
+        logger.warning("%s", error)
+        self.tally.stored.remove(error.stage)
+        self.tally.lost.add(error.stage)
+        return True
+
+    def fail(self, stage: Stage, error: Exception) -> None:
+        """Note that a stage failed; or, where another one that it needs is to be made anew first, that it waits."""
+        if self._is_to_be_remade(error):
             return
-        if len(stages) == 1:
-            _note_failure(stages[0], error, store, tally)
-            progress.end(stages, tally.failed[stages[0].id])
-            return
-        logger.warning("a bundle of %d failed (%s); trying its halves", len(stages), _message(error, store))
-    else:
-        _note_results(stages, done, store, tally)
-        progress.end(stages)
-        return
-    # Not in the handler: until it is left, the error holds on to all that the failed bundle had in memory.
-    half = len(stages) // 2
-    for part in (stages[:half], stages[half:]):
-        _do(part, worker, store, tally, progress)
+        status, message = _status(error), self._message(error)
+        if self.debug:
+            logger.error("%s %s failed", stage.kind, stage.slug, exc_info=error)
+        if not _foreseen(error):
+            self.tally.defects += 1
+            if message not in self._logged:
+                self._logged[message] = plain(crash.logged(error, sys.argv[1:]), LONGEST_MESSAGE)
+            message = self._logged[message]
+        self.tally.failed[stage.id] = f"{status}: {message}"
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        try:
+            self.store.fail(stage.kind, stage.slug, stage.id, Failure(status, message, when))
+        except OSError as full:
+            logger.warning("could not note the failure of %s: %s", stage.slug, worded(full, self.store.root))
+
+    def _message(self, error: Exception) -> str:
+        """What an error says, on one line."""
+        if code(error) is not None and not isinstance(error, AdapterxError) and not is_out_of_memory(error):
+            return plain(worded(error, self.store.root), LONGEST_MESSAGE)
+        text = " ".join(str(error).split()) or "no message"
+        spoken = isinstance(error, AdapterxError | ValueError | OSError)
+        return plain(text if spoken else f"{type(error).__name__}: {text}", LONGEST_MESSAGE)
+
+    def _under_locks(self, stages: Sequence[Stage]) -> None:
+        """Do what no other process has done by the time its lock is ours."""
+        with ExitStack() as held:
+            for stage in sorted(stages, key=lambda stage: stage.id):
+                held.enter_context(self.store.lock(stage.kind, stage.slug, stage.id))
+            missing = [stage for stage in stages if self.store.find(stage.id, stage.kind, stage.slug) is None]
+            if not missing:
+                return
+            self.progress.begin(missing)
+            self.worker.do(missing, self.fail)
+        done = [stage for stage in missing if not self._is_open(stage)]
+        self.tally.trained += sum(stage.kind != "evaluation" for stage in done)
+        self.tally.evaluated += sum(stage.kind == "evaluation" for stage in done)
+
+    def _is_open(self, stage: Stage) -> bool:
+        """Whether a stage has no result: it failed, or waits for one that it needs."""
+        return stage.id in self.tally.failed or not self.tally.stored.issuperset(stage.inputs)
+
+    def _note_results(self, stages: Sequence[Stage]) -> None:
+        ended = [stage for stage in stages if not self._is_open(stage)]
+        for stage in ended:
+            record = self.store.find(stage.id, stage.kind, stage.slug)
+            if record is None:
+                self.tally.failed[stage.id] = f"failed: it vanished from the store {self.store.root}"
+            elif record.status == "diverged":
+                self.tally.failed[stage.id] = f"diverged: {record.result.get('message')}"
+            else:
+                self.tally.stored.add(stage.id)
+        if ended:
+            self.progress.end(ended)
+
+    def _show_failed(self, stages: Sequence[Stage]) -> None:
+        """Tell of stages that failed, a line for each reason; those that diverged have been trained."""
+        reasons: dict[str, list[Stage]] = {}
+        for stage in stages:
+            message = self.tally.failed.get(stage.id, "diverged")
+            if not message.startswith("diverged"):
+                reasons.setdefault(message, []).append(stage)
+        for message, alike in reasons.items():
+            self.progress.end(alike, message)
 
 
-def _under_locks(stages: Sequence[Stage], worker: Worker, store: Store, progress: RunProgress) -> list[Stage]:
-    """Do what no other process has done by the time its lock is ours; returns that."""
-    with ExitStack() as held:
-        for stage in sorted(stages, key=lambda stage: stage.id):
-            held.enter_context(store.lock(stage.kind, stage.slug, stage.id))
-        missing = [stage for stage in stages if store.find(stage.id, stage.kind, stage.slug) is None]
-        if missing:
-            progress.begin(missing)
-            worker.do(missing)
-        return missing
+def _concerns_all(error: Exception) -> bool:
+    """Whether an error that a bundle met is of something that all of its stages share: its data, files or backbone."""
+    damaged = isinstance(error, DamagedFile)  # the result of one stage
+    return _foreseen(error) and not damaged and _status(error) != "out-of-memory"
 
 
-def _note_results(stages: Sequence[Stage], done: Sequence[Stage], store: Store, tally: Tally) -> None:
-    for stage in stages:
-        record = store.find(stage.id, stage.kind, stage.slug)
-        if record is None:
-            tally.failed[stage.id] = f"failed: it vanished from the store {store.root}"
-            continue
-        if record.status == "diverged":
-            tally.failed[stage.id] = f"diverged: {record.result.get('message')}"
-            continue
-        tally.stored.add(stage.id)
-    tally.trained += sum(stage.kind != "evaluation" for stage in done)
-    tally.evaluated += sum(stage.kind == "evaluation" for stage in done)
-
-
-def _note_failure(stage: Stage, error: Exception, store: Store, tally: Tally) -> None:
-    status = _status(error)
-    message = _message(error, store)
-    if status == "failed" and not _is_foreseen(error):  # so that its place in the code matters
-        logger.error("%s %s failed", stage.kind, stage.slug, exc_info=error)
-    tally.failed[stage.id] = f"{status}: {message}"
-    when = datetime.now(UTC).isoformat(timespec="seconds")
-    try:
-        store.fail(stage.kind, stage.slug, stage.id, Failure(status, message, when))
-    except OSError as full:
-        logger.warning("could not note the failure of %s: %s", stage.slug, worded(full, store.root))
+def _foreseen(error: Exception) -> bool:
+    """Whether an error is of files, data, memory or the machine, not of the program."""
+    return isinstance(error, AdapterxError | OSError) or code(error) is not None or is_out_of_memory(error)
 
 
 def _status(error: Exception) -> FailureStatus:
     if is_out_of_memory(error):
         return "out-of-memory"
     return "out-of-disk" if code(error) in FULL else "failed"
-
-
-def _is_foreseen(error: Exception) -> bool:
-    return isinstance(error, AdapterxError | OSError) or code(error) is not None
-
-
-def _message(error: Exception, store: Store) -> str:
-    if isinstance(error, AdapterxError):
-        return str(error)
-    if code(error) is not None and not is_out_of_memory(error):
-        return worded(error, store.root)
-    text = str(error).strip() or "no message"
-    return text if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {text}"
-
-
-@contextmanager
-def _terminated_is_interrupted() -> Iterator[None]:
-    """A termination request ends the run as Ctrl-C does: locks are freed, finished stages stay, exit code 143."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

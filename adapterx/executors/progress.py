@@ -61,11 +61,32 @@ class RunProgress:
         weight = sum(self.weights[stage.id] for stage in self.bundle)
         self._show(f"training {_names(self.bundle)}: {text}", within=share * weight, brief=True)
 
-    def end(self, stages: Sequence[Stage], note: str = "") -> None:
-        """Stages of the bundle are over."""
+    def passes(self, items: int, rows: int, what: str) -> Callable[[int, int], None]:
+        """Count the passes of the bundle's evaluation.
+
+        Args:
+            items: how many there are to read, once for each cell; rows: how many token rows they come to.
+            what: the items are.
+
+        Returns:
+            What hears after every pass of how many items and rows it read.
+        """
+        read_items = read_rows = 0
+
+        def passed(more_items: int, more_rows: int) -> None:
+            nonlocal read_items, read_rows
+            read_items, read_rows = read_items + more_items, read_rows + more_rows
+            weight = sum(self.weights[stage.id] for stage in self.bundle)
+            text = f"evaluating {_names(self.bundle)}: {read_items:,} of {items:,} {what}"
+            self._show(text, within=weight * read_rows / max(1, rows), brief=True)
+
+        return passed
+
+    def end(self, stages: Sequence[Stage], failed: str = "") -> None:
+        """Stages of the bundle are over, or have failed for a reason."""
         self.done += sum(self.weights[stage.id] for stage in stages)
         verb = "trained" if isinstance(stages[0].work, Training) else "evaluated"
-        self._show(f"{verb} {_names(stages)}{f': {note}' if note else ''}", lasting=True)
+        self._show(f"{_names(stages)} {failed}" if failed else f"{verb} {_names(stages)}", lasting=True)
 
     def _show(self, text: str, within: float = 0.0, brief: bool = False, lasting: bool = False) -> None:
         share = min(1.0, (self.done + within) / self.total) if self.total else 1.0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,20 +15,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adapterx import reference
+from adapterx.backbones.errors import BackboneError
 from adapterx.backbones.load import LoadedBackbone, load
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.bundle import shape_of
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
-from adapterx.engine.evaluate import LanguagePredictions, collapse, evaluate, summary, write_parquet
 from adapterx.engine.halving import Race
 from adapterx.engine.masking import Vocabulary
-from adapterx.engine.predict import TrainedCell, embed
+from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
-from adapterx.engine.train import Outcome, Progress, train
-from adapterx.executors import noted, plain, search, tuning, weights
+from adapterx.engine.train import Outcome, train
+from adapterx.errors import AdapterxError
+from adapterx.executors import noted, plain, tuning, weights
+from adapterx.executors.apart import Fail, apart
 from adapterx.executors.data import Data
 from adapterx.executors.device import Machine, free_memory
+from adapterx.executors.evaluations import Evaluations
+from adapterx.executors.progress import RunProgress
 from adapterx.executors.provenance import gpu, peak_memory, surroundings
 from adapterx.executors.tuning import Chosen
 from adapterx.limits import Limit
@@ -37,25 +40,23 @@ from adapterx.methods.config import Full
 from adapterx.methods.head import Head
 from adapterx.methods.merging import Merging, merge
 from adapterx.methods.method import Slot
-from adapterx.methods.pooling import Pooling
-from adapterx.plan import BackboneInfo, Evaluation, Plan, Stage, TaskPart, Training
-from adapterx.plan.stage import FROZEN_BELOW, Search
+from adapterx.plan import BackboneInfo, Plan, Stage, TaskPart, Training
+from adapterx.plan.stage import FROZEN_BELOW
 from adapterx.recipe import Backbone, Merge
+from adapterx.stopping import shielded
 from adapterx.store import JSON, DamagedFile, Store
 from adapterx.tasks.sampling import pool_probabilities, weighted_probabilities
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-ADAPTER, LOG, PREDICTIONS = (
-    "adapter.safetensors",
-    "training.jsonl",
-    "predictions.parquet",
-)
+ADAPTER, LOG = "adapter.safetensors", "training.jsonl"
 
 
 @dataclass(frozen=True)
-class _Loaded:
+class Loaded:
+    """The backbone in memory."""
+
     backbone: Backbone
     loaded: LoadedBackbone
     encoder: PackedEncoder
@@ -69,7 +70,7 @@ class Worker:
         data: the examples of the plan's tasks.
         machine: where the backbone lives, and how bundles are worked off there.
         checkpoint_seconds: how much work a killed run may lose.
-        observe: hears of every training step.
+        progress: hears of every training step, and of every pass of an evaluation.
     """
 
     def __init__(
@@ -79,36 +80,50 @@ class Worker:
         data: Data,
         machine: Machine,
         checkpoint_seconds: float,
-        observe: Callable[[Progress], None],
+        progress: RunProgress,
     ) -> None:
         self.plan = plan
         self.store = store
         self.data = data
         self.machine = machine
         self.checkpoints = Checkpoints(store.root / "checkpoints", checkpoint_seconds)
-        self.observe = observe
-        self._current: _Loaded | None = None
+        self.progress = progress
+        self.current: Loaded | None = None
+        self._unusable: dict[str, AdapterxError] = {}
+        """By backbone: why it cannot be loaded, which the next bundle need not find out again."""
         self._weighed: dict[str, weights.Weighed] = {}
         """By stage: the weights tuned for it, which halves of a bundle that failed need not choose again."""
 
     def holds(self, stage: Stage) -> bool:
         """Whether the stage's backbone is the one in memory."""
-        return self._current is not None and self._current.backbone == stage.backbone
+        return self.current is not None and self.current.backbone == stage.backbone
 
-    def do(self, stages: Sequence[Stage]) -> None:
-        """Do the stages of one bundle and store their results. Whatever it raises, stored results are whole."""
+    def do(self, stages: Sequence[Stage], fail: Fail) -> None:
+        """Do the stages of one bundle and store their results. Whatever it raises, stored results are whole.
+
+        Args:
+            fail: hears of a stage that fails for a reason of its own, and of the reason; the others go on.
+        """
         if isinstance(stages[0].work, Training):
-            self._train(stages)
+            self._train(stages, fail)
         else:
-            self._evaluate(stages)
+            Evaluations(self).do(stages, fail)
 
-    def _backbone(self, stage: Stage) -> _Loaded:
-        if self._current is None or self._current.backbone != stage.backbone:
-            self._current = None  # free the old one before the new one comes
-            loaded = load(stage.backbone, stage.info, self.machine.device)
+    def backbone(self, stage: Stage) -> Loaded:
+        """The stage's backbone, loaded. BackboneError, the same each time, for one that cannot be."""
+        if self.current is None or self.current.backbone != stage.backbone:
+            self.current = None  # free the old one before the new one comes
+            name = repr(stage.backbone)
+            if name in self._unusable:
+                raise self._unusable[name]
+            try:
+                loaded = load(stage.backbone, stage.info, self.machine.device)
+            except AdapterxError as error:
+                self._unusable[name] = error
+                raise
             encoder = PackedEncoder(loaded.model, f"{stage.info.key} {stage.backbone.load}")
-            self._current = _Loaded(stage.backbone, loaded, encoder, self._prefix(encoder))
-        return self._current
+            self.current = Loaded(stage.backbone, loaded, encoder, self._prefix(encoder))
+        return self.current
 
     def _prefix(self, encoder: PackedEncoder) -> PrefixCache | None:
         cache = self.plan.recipe.prefix_cache
@@ -122,31 +137,34 @@ class Worker:
             limit = min(limit, free_memory("cpu") // 2)
         return PrefixCache(encoder, limit, directory, dtype)
 
-    def _train(self, stages: Sequence[Stage]) -> None:
-        current = self._backbone(stages[0])
+    def _train(self, stages: Sequence[Stage], fail: Fail) -> None:
+        current = self.backbone(stages[0])
         cells: list[TrainingCell] = []
-        places: list[range] = []
-        races: list[Race | None] = []
+        places: list[tuple[Stage, range, Race | None]] = []
         of_data: dict[str, Mapping[str, JSON]] = {}
         for stage in stages:
-            own, race = self._candidates(stage, current.loaded, len(cells))
-            assert isinstance(stage.work, Training)
-            of_data[stage.id] = noted.of_training(own[0], stage.work.tasks)
-            noted.tell(of_data[stage.id].get("remarks"))
-            places.append(range(len(cells), len(cells) + len(own)))
-            races.append(race)
-            cells += own
-        run = [race for race in races if race is not None]
+            with apart(stage, fail):
+                own, race = self._candidates(stage, current.loaded, len(cells))
+                assert isinstance(stage.work, Training)
+                of_data[stage.id] = noted.of_training(own[0], stage.work.tasks)
+                noted.tell(of_data[stage.id].get("remarks"))
+                places.append((stage, range(len(cells), len(cells) + len(own)), race))
+                cells += own
+        if not cells:
+            return
         if stages[0].work.lane == "reference":
             (alone,) = cells
-            outcomes = [reference.train(current.loaded.model, alone, self.checkpoints, self.observe)]
+            outcomes = [reference.train(current.loaded.model, alone, self.checkpoints, self.progress.steps)]
         else:
+            run = [race for _, _, race in places if race is not None]
             outcomes = train(
-                current.encoder, cells, self.checkpoints, self.observe, self.machine.options, current.prefix, run
+                current.encoder, cells, self.checkpoints, self.progress.steps, self.machine.options, current.prefix, run
             )
-        for stage, span, race in zip(stages, places, races, strict=True):
-            chosen = tuning.choose([outcomes[place] for place in span], race)
-            self._commit_training(stage, chosen, len(cells), of_data[stage.id])
+        with shielded():  # what is trained is stored, even if the run is to end
+            for stage, span, race in places:
+                with apart(stage, fail):
+                    chosen = tuning.choose([outcomes[place] for place in span], race)
+                    self._commit_training(stage, chosen, len(cells), of_data[stage.id])
         self.checkpoints.forget(self._stored)
 
     def _candidates(self, stage: Stage, loaded: LoadedBackbone, start: int) -> tuple[list[TrainingCell], Race | None]:
@@ -171,7 +189,7 @@ class Worker:
         work = stage.work
         assert isinstance(work, Training)
         tasks = tuple(self._task(part, work, loaded) for part in work.tasks)
-        below = [self._slot(self.plan.stages[id]) for id in stage.inputs]
+        below = [self.slot(self.plan.stages[id]) for id in stage.inputs]
         method = plain.method(stage.method, stage.info.layers)
         initial: Mapping[str, Tensor] | None = None
         if work.transfer == "continue":
@@ -179,8 +197,8 @@ class Worker:
         elif isinstance(work.combination, Merge):
             initial = self._merged(stage, work.combination, below)
         elif isinstance(method, Full):
-            assert self._current is not None
-            initial = self._current.encoder.weights()
+            assert self.current is not None
+            initial = self.current.encoder.weights()
         return TrainingCell(
             name=stage.slug,
             key=f"{stage.kind} {stage.id}",
@@ -247,114 +265,8 @@ class Worker:
             inputs=stage.inputs,
             files={ADAPTER: partial(_save, outcome.trained), LOG: _log(outcome)},
             result=result,
-            provenance=self._provenance(seconds, more),
+            provenance=self.provenance(seconds, more),
             status="diverged" if outcome.status == "diverged" else "done",
-        )
-
-    def _evaluate(self, stages: Sequence[Stage]) -> None:
-        """Evaluate stages that have their texts in common."""
-        if isinstance(stages[0].work, Evaluation) and stages[0].work.search is not None:
-            self._search(stages, stages[0].work, stages[0].work.search)
-            return
-        current = self._backbone(stages[0])
-        started = time.monotonic()
-        work, targets = stages[0].work, [self.plan.stages[stage.inputs[0]] for stage in stages]
-        assert isinstance(work, Evaluation) and isinstance(targets[0].work, Training)
-        length = targets[0].work.train.max_length
-        tokenizer, key = current.loaded.tokenizer, current.loaded.tokenizer_key
-        pools = self.data.pools(work.task, "test", work.limit, tokenizer, key, length)
-        cells = [self.with_head(target) for target in targets]
-        predictions: list[list[LanguagePredictions]] = [[] for _ in stages]
-        for part, read in self._as_read(stages, [cell for cell, _ in cells], pools):
-            of_part = [(cell, head) for cell, (_, head) in zip(read, cells, strict=True)]
-            if work.lane == "reference":
-                found = [reference.evaluate(current.loaded.model, *of_part[0], part, targets[0].work.seed)]
-            else:
-                found = evaluate(current.encoder, of_part, part, current.prefix)
-            for of_stage, languages in zip(predictions, found, strict=True):
-                of_stage.extend(languages)
-        if current.prefix is not None:
-            current.prefix.flush()
-        seconds = (time.monotonic() - started) / len(stages)
-        for stage, of_stage in zip(stages, predictions, strict=True):
-            self._commit_evaluation(stage, work.task, of_stage, seconds, collapse(of_stage, work.task.labels), {})
-
-    def _search(self, stages: Sequence[Stage], work: Evaluation, asked: Search) -> None:
-        """Evaluate by retrieval, with the adapters of a training or none."""
-        current, started = self._backbone(stages[0]), time.monotonic()
-        tested = [self.plan.stages[stage.inputs[0]] if stage.inputs else None for stage in stages]
-        cells = [_bare(stage) if one is None else self.trained(one) for stage, one in zip(stages, tested, strict=True)]
-        spec, tokenizer, key = self.data.spec(work.task.task), current.loaded.tokenizer, current.loaded.tokenizer_key
-        # Where languages are searched for each other's, queries that do not ask still say what is relevant.
-        limit = work.limit if spec.pool == "own" else None
-        pools: dict[str, Sequence[Pool]] = {
-            split: self.data.pools(
-                work.task, split, limit if split == "test" else None, tokenizer, key, asked.max_length
-            )
-            for split in spec.scored
-        }
-        seed = tested[0].work.seed if tested[0] and isinstance(tested[0].work, Training) else 0
-
-        def vectors(chosen: slice, pooling: Pooling, every: Sequence[Pool]) -> list[list[NDArray[np.float32]]]:
-            made: dict[int, list[NDArray[np.float32]]] = {}  # of each pool, by cell
-            for part, read in self._as_read(stages[chosen], cells[chosen], every):
-                texts = [pool.data for pool in part]
-                if work.lane == "reference":
-                    found = [reference.embed(current.loaded.model, cell, pooling, texts, seed) for cell in read]
-                else:
-                    found = embed(current.encoder, read, pooling, texts, current.prefix)
-                made.update(zip(map(id, part), (list(of_pool) for of_pool in zip(*found, strict=True)), strict=True))
-            return [list(of_cell) for of_cell in zip(*(made[id(pool)] for pool in every), strict=True)]
-
-        found = search.search(len(cells), asked, spec, pools, work.limit, vectors, current.encoder.device)
-        if current.prefix is not None:
-            current.prefix.flush()
-        seconds = (time.monotonic() - started) / len(stages)
-        for stage, of_stage in zip(stages, found, strict=True):
-            why = search.collapse(of_stage.predictions)
-            self._commit_evaluation(stage, work.task, of_stage.predictions, seconds, why, of_stage.result)
-
-    def _as_read(
-        self, stages: Sequence[Stage], cells: Sequence[TrainedCell], pools: Sequence[Pool]
-    ) -> Iterator[tuple[Sequence[Pool], Sequence[TrainedCell]]]:
-        """Languages with the cells as they are to read them: each with its own adapter below, where it has one."""
-        assert isinstance(stages[0].work, Evaluation)
-        if not stages[0].work.swapped:
-            yield pools, cells
-            return
-        for place, language in enumerate(stages[0].work.swapped, start=1):
-            own = [self._slot(self.plan.stages[stage.inputs[place]]) for stage in stages]
-            yield (
-                [pool for pool in pools if pool.language == language],
-                [replace(cell, slots=(slot, *cell.slots[1:])) for slot, cell in zip(own, cells, strict=True)],
-            )
-
-    def _commit_evaluation(
-        self,
-        stage: Stage,
-        part: TaskPart,
-        predictions: Sequence[LanguagePredictions],
-        seconds: float,
-        why: str | None,
-        more: Mapping[str, JSON],
-    ) -> None:
-        """Store an evaluation; `why` says in what way it is no result, if it is none."""
-        metrics = self.data.metrics(part)
-        metadata: dict[str, object] = {
-            "task": part.task,
-            "labels": list(part.labels),
-            "metrics": [metric.name for metric in metrics],
-        }
-        metadata |= {"unanswerable": True} if self.data.spec(part.task).unanswerable else {}
-        self.store.commit(
-            stage.kind,
-            stage.slug,
-            stage.id,
-            settings=stage.settings,
-            inputs=stage.inputs,
-            files={PREDICTIONS: partial(write_parquet, cell=stage.slug, predictions=predictions, metadata=metadata)},
-            result={"languages": summary(predictions, metrics), "collapsed": why is not None, "why": why, **more},
-            provenance=self._provenance(seconds, {"lane": stage.work.lane}),
         )
 
     def with_head(self, target: Stage) -> tuple[TrainedCell, Head]:
@@ -365,18 +277,18 @@ class Worker:
         """The adapters of a finished training, the frozen ones below included, and its heads' tensors."""
         assert isinstance(target.work, Training)
         tensors = self._tensors(target)
-        below = [self._slot(self.plan.stages[id]) for id in target.inputs if target.work.transfer in FROZEN_BELOW]
+        below = [self.slot(self.plan.stages[id]) for id in target.inputs if target.work.transfer in FROZEN_BELOW]
         method = plain.combined(target.work.combination, below) or plain.method(target.method, target.info.layers)
         slots = (*below, Slot(method, _adapter_of(tensors)))
         return TrainedCell(slots, _under("head.", tensors))
 
-    def _slot(self, stage: Stage) -> Slot:
+    def slot(self, stage: Stage) -> Slot:
         """The adapter of a finished training."""
         return Slot(plain.method(stage.method, stage.info.layers), _adapter_of(self._tensors(stage)))
 
     def _merged(self, stage: Stage, how: Merge, members: Sequence[Slot]) -> Mapping[str, Tensor]:
-        assert self._current is not None and isinstance(stage.work, Training)
-        method, shape = members[0].method, shape_of(self._current.encoder)
+        assert self.current is not None and isinstance(stage.work, Training)
+        method, shape = members[0].method, shape_of(self.current.encoder)
         merging = plain.merging(how, method)
         if how.weights == "tuned":
             merging = self._tuned(stage, how, members, merging).merging
@@ -384,7 +296,7 @@ class Worker:
 
     def _tuned(self, stage: Stage, how: Merge, slots: Sequence[Slot], merging: Merging) -> weights.Weighed:
         """The weights chosen on the dev data of the stage's inputs."""
-        current, work = self._current, stage.work
+        current, work = self.current, stage.work
         assert current is not None and isinstance(work, Training)
         if stage.id not in self._weighed:
             members = []
@@ -409,7 +321,7 @@ class Worker:
             raise DamagedFile(f"{stage.kind} {stage.slug} is no longer stored; run again to make it anew", stage.id)
         return load_file(self.store.read(record, ADAPTER))
 
-    def _provenance(self, seconds: float, more: dict[str, JSON]) -> dict[str, JSON]:
+    def provenance(self, seconds: float, more: dict[str, JSON]) -> dict[str, JSON]:
         return {
             **surroundings(),
             "device": self.machine.device,
@@ -428,11 +340,6 @@ def _probabilities(tasks: Sequence[TaskData], work: Training) -> NDArray[np.floa
     return pool_probabilities([size for of_task in sizes for size in of_task], sampling.temperature, sampling.cap)
 
 
-def _bare(stage: Stage) -> TrainedCell:
-    """The backbone as it is."""
-    return TrainedCell((Slot(plain.method(stage.method, stage.info.layers), {}),), {})
-
-
 def _head(part: TaskPart, info: BackboneInfo) -> Head:
     outputs = info.vocabulary if part.format == "masked-lm" else len(part.labels)
     return Head(part.task, part.format, outputs)  # type: ignore[arg-type]  # the catalog knows formats only
@@ -442,7 +349,7 @@ def _vocabulary(tokenizer: PreTrainedTokenizerFast) -> Vocabulary:
     """What can be masked, and with what."""
     mask = tokenizer.convert_tokens_to_ids("<mask>")
     if not isinstance(mask, int) or mask == tokenizer.unk_token_id:
-        raise ValueError("the backbone's tokenizer has no <mask>, so there is no masked language modelling with it")
+        raise BackboneError("the backbone's tokenizer has no <mask>, so there is no masked language modelling with it")
     return Vocabulary(len(tokenizer), mask, tuple(sorted({*tokenizer.all_special_ids, mask})))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapterx.plan.graph import Plan
 from adapterx.plan.stage import FROZEN_BELOW, Evaluation, Stage, Training
@@ -56,14 +56,15 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
     """Equal for stages that one pass can serve; in the reference lane each is alone.
 
     Trainings: the same frozen weights, method and number of adapters; what they learn, how and how long may differ.
-    Evaluations: the same frozen weights, texts and lowest adapted layer.
+    Evaluations: the same frozen weights, texts and lowest adapted layer; of a search, whatever layers are read.
     """
     weights = (stage.info.key, stage.backbone.load)
     if stage.work.lane == "reference":
         return ("reference", stage.id)  # a library's model holds the adapters of one training
     if isinstance(stage.work, Evaluation):
+        texts = _texts(stage.work)
         if isinstance(stage.method, Full):
-            return ("evaluation", stage.id)  # each has an encoder of its own
+            return ("evaluation", stage.inputs, texts)  # each training has an encoder of its own
         methods: tuple[Method, ...] = (stage.method,)
         length = None
         if stage.inputs:
@@ -71,7 +72,7 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
             assert isinstance(target.work, Training)
             methods, length = (stage.method, *_below(target, plan)), target.work.train.max_length
         lowest = min(lowest_layer(method, stage.info.layers) for method in methods)
-        return ("evaluation", weights, stage.work, stage.work.search or length, lowest)
+        return ("evaluation", weights, texts, length if stage.work.search is None else None, lowest)
     if isinstance(stage.method, Full):
         return ("training", stage.id)
     # A cell that draws its heads as it goes has no fixed shape: it would keep its neighbours from batched products.
@@ -82,6 +83,16 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
     return ("training", weights, stage.method, below, fusion, several)
 
 
+def _texts(work: Evaluation) -> Hashable:
+    """Equal for evaluations that can read their texts in one pass, of a search whichever layers it reads.
+
+    Where states below the adapters are rounded, at which layer depends on the layers that are read: each goes alone.
+    """
+    if work.search is None or work.prefix != "exact":
+        return work
+    return (replace(work, search=None), work.search.max_length)
+
+
 def _below(stage: Stage, plan: Plan) -> tuple[Method, ...]:
     """The methods of the frozen adapters below a training's own."""
     assert isinstance(stage.work, Training)
@@ -90,9 +101,12 @@ def _below(stage: Stage, plan: Plan) -> tuple[Method, ...]:
 
 
 def _batches(stage: Stage) -> Hashable:
-    """Equal for trainings that draw the same batches, as those do that differ in what they start from."""
+    """Equal for trainings that draw the same batches, as those do that differ in what they start from.
+
+    Of evaluations, for those of one cell, whose layers are read together.
+    """
     if isinstance(stage.work, Evaluation):
-        return None
+        return stage.inputs
     work, train = stage.work, stage.work.train
     return (work.tasks, work.sampling, work.seed, train.batch_size, train.limit, train.max_length)
 

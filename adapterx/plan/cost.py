@@ -93,19 +93,33 @@ def training(
 
 
 def evaluation(
-    backbone: Backbone, info: BackboneInfo, method: Method, work: Evaluation, items: int | None, library: int = 0
+    backbone: Backbone,
+    info: BackboneInfo,
+    method: Method,
+    work: Evaluation,
+    items: int | None,
+    library: int = 0,
+    texts: int | None = None,
 ) -> Cost:
-    """Cost of evaluating `items` test items over all languages, None where their number is unknown."""
+    """Cost of evaluating `items` test items over all languages, None where their number is unknown.
+
+    Args:
+        library: as of `adapter_parameters`.
+        texts: queries and candidates that a search reads; None where they are not known, or nothing is searched.
+    """
     tokens = work.task.tokens * _sequences(work.task)
     adapter = adapter_parameters(method, info, library)
     whole = isinstance(method, Full)
     operations = 2 * _layer_parameters(info) + (0 if whole else 2 * adapter)
+    read = items if texts is None else texts
+    # A search has the vectors of all its texts in memory; those of several cells only as far as they fit.
+    vectors = 0 if work.search is None else 4 * (read or 0) * info.hidden
     return Cost(
         trainable_parameters=0,
-        shared_bytes=_weights(backbone, info) + 32 * tokens * _activations(info, backbone),
+        shared_bytes=_weights(backbone, info) + 32 * tokens * _activations(info, backbone) + vectors,
         own_bytes=4 * adapter,
         rows=32 * tokens,
-        seconds=None if items is None else items * tokens * operations / FLOPS,
+        seconds=None if read is None else read * tokens * operations / FLOPS,
         disk_bytes=(items or 0) * LINE_BYTES,
     )
 

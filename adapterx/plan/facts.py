@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar, cast
 
@@ -46,6 +47,9 @@ class TaskFacts(Protocol[Task]):
 
     def sizes(self, spec: Task, source: str, language: str, split: str) -> int | None:
         """Examples in a split, 0 where there is none, None where counting would take long."""
+
+    def texts(self, spec: Task, source: str, language: str, split: str) -> int | None:
+        """Texts that a search of a split reads, queries and candidates together; None where it is not known."""
 
 
 class Refusal(AdapterxError):
@@ -122,6 +126,18 @@ class Facts(Generic[Task]):
     def seen(self, name: str, source: str, language: str, split: str) -> Seen:
         """What a look at one split in one language tells; a row that cannot be read is a refusal."""
         return self.once(("look", name, source, language, split), lambda: self._look(name, source, language, split))
+
+    def texts(self, part: TaskPart) -> int | None:
+        """Texts that a search of all scored splits and languages of a part reads; None where it is not known."""
+        spec, total = self.task(part.task), 0
+        for split in spec.scored:
+            for language in part.languages:
+                ask = partial(self._tasks.texts, spec, part.source, language, split)
+                found = self.once(("texts", part.task, part.source, language, split), ask)
+                if found is None:
+                    return None
+                total += found
+        return total
 
     def part(self, name: str, source: str | None, languages: tuple[str, ...], splits: tuple[str, ...]) -> TaskPart:
         """The named languages of a task, all of which must have every split; `all` takes those that do.

@@ -478,7 +478,9 @@ class _Builder(Generic[Task]):
         settings = evaluation_settings(work, None if tested else (backbone, info))
         inputs = tuple(stage.id for stage in (tested, *swapped.values()) if stage is not None)
         counted = self._counted(cell.coordinates, info)
-        price = cost.evaluation(backbone, info, method, work, self._count((work.task,), "test", limit), counted)
+        items = self._count((work.task,), "test", limit)
+        texts = None if found is None else self.facts.texts(part)
+        price = cost.evaluation(backbone, info, method, work, items, counted, texts)
         id = stage_id("evaluation", settings, inputs)
         return Stage("evaluation", id, settings, inputs, cell.coordinates, backbone, info, method, work, price)
 

@@ -13,7 +13,7 @@ from adapterx.engine.batches import Selection
 from adapterx.engine.cell import Pool
 from adapterx.engine.evaluate import LanguagePredictions, answered
 from adapterx.engine.options import ROWS
-from adapterx.engine.predict import Scores, TrainedCell, by_example, longest_first
+from adapterx.engine.predict import Observe, Scores, TrainedCell, by_example, longest_first, unobserved
 from adapterx.methods.head import Head
 from adapterx.methods.pooling import Pooling
 from adapterx.reference.model import ReferenceModel, build
@@ -22,25 +22,41 @@ from adapterx.tasks.encoded import Encoded
 
 
 def evaluate(
-    encoder: nn.Module, cell: TrainedCell, head: Head, pools: Sequence[Pool], seed: int
+    encoder: nn.Module,
+    cell: TrainedCell,
+    head: Head,
+    pools: Sequence[Pool],
+    seed: int,
+    observe: Observe = unobserved,
 ) -> list[LanguagePredictions]:
     """Predictions of a cell for the pools, one language each; arguments as of `predict`."""
-    return answered(pools, predict(encoder, cell, head, [pool.data for pool in pools], seed))
+    return answered(pools, predict(encoder, cell, head, [pool.data for pool in pools], seed, observe))
 
 
-def predict(encoder: nn.Module, cell: TrainedCell, head: Head, pools: Sequence[Encoded], seed: int) -> Scores:
+def predict(
+    encoder: nn.Module,
+    cell: TrainedCell,
+    head: Head,
+    pools: Sequence[Encoded],
+    seed: int,
+    observe: Observe = unobserved,
+) -> Scores:
     """Scores of a cell, by pool and example.
 
     Args:
         encoder: the plain encoder of its backbone, which stays as it is.
         seed: of its training.
     """
-    return scores(build(encoder, cell.slots, seed), cell.heads, head, pools)
+    return scores(build(encoder, cell.slots, seed), cell.heads, head, pools, observe)
 
 
 @torch.no_grad()
 def scores(
-    model: ReferenceModel, heads: Mapping[str, Tensor], head: Head | Pooling, pools: Sequence[Encoded]
+    model: ReferenceModel,
+    heads: Mapping[str, Tensor],
+    head: Head | Pooling,
+    pools: Sequence[Encoded],
+    observe: Observe = unobserved,
 ) -> Scores:
     """The same of a model as it stands, in evaluation mode."""
     model.training(False)
@@ -59,15 +75,21 @@ def scores(
         lines = head.units(head.scores(tensors, read(model, batch, device, layer)), group.reads.to(device)).cpu()
         for at, part in zip(chosen, by_example(lines, head, group), strict=True):
             found[owner[at]][example[at]] = part
+        observe(len(chosen), int(size[chosen].sum()))
         start = int(chosen[-1]) + 1
     return found
 
 
 def embed(
-    encoder: nn.Module, cell: TrainedCell, pooling: Pooling, pools: Sequence[Encoded], seed: int
+    encoder: nn.Module,
+    cell: TrainedCell,
+    pooling: Pooling,
+    pools: Sequence[Encoded],
+    seed: int,
+    observe: Observe = unobserved,
 ) -> list[NDArray[np.float32]]:
     """(n, d) of each pool, one vector of each of its examples; arguments as of `predict`."""
-    found = scores(build(encoder, cell.slots, seed), {}, pooling, pools)
+    found = scores(build(encoder, cell.slots, seed), {}, pooling, pools, observe)
     width = int(encoder.config.hidden_size)  # type: ignore[union-attr,arg-type]
     return [np.concatenate(of_pool) if of_pool else np.zeros((0, width), np.float32) for of_pool in found]
 

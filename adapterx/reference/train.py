@@ -21,7 +21,7 @@ from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.optimiser import BETAS, EPSILON
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.state import Best, CellState, Rows, head_parameters
-from adapterx.engine.train import Outcome, Progress, answers_score, finished
+from adapterx.engine.train import LOST, Outcome, Progress, answers_score, finished, look_is_due, saved_at
 from adapterx.methods import masked_lm
 from adapterx.methods.config import Library
 from adapterx.methods.head import Head
@@ -30,6 +30,7 @@ from adapterx.methods.parameters import Parameter, flatten, in_order, initial, s
 from adapterx.reference.model import ReferenceModel, build, shape_of
 from adapterx.reference.padded import padded
 from adapterx.reference.predict import read, scores
+from adapterx.stopping import saving, shielded
 
 
 def train(
@@ -43,16 +44,20 @@ def train(
     Args:
         encoder: the plain encoder of the backbone, which stays as it is.
         checkpoints: where a training that was cut off goes on from, and where this one leaves its states.
+
+    Where the program is asked to end meanwhile, the checkpoint of the last step taken is written first.
     """
     training = _Training(encoder, cell, checkpoints)
-    while not training.diverged and not finished(cell, training.state):
-        loss = training.step()
-        if math.isnan(loss):
-            break
-        training.look()
-        observe(Progress(((cell.name, training.state.step, cell.total_steps, loss),)))
-        training.keep()
-    return training.outcome()
+    with saving(training.leave):
+        training.look()  # one that was due where the training was cut off
+        while not training.diverged and not finished(cell, training.state):
+            loss = training.step()
+            if math.isnan(loss):
+                break
+            training.look()
+            observe(Progress(((cell.name, training.state.step, cell.total_steps, loss),)))
+            training.keep()
+        return training.outcome()
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,8 @@ class _Training:
         self.optimiser = self._optimiser()
         self.diverged = False
         self.since = self.saved = time.monotonic()
+        self.written = self.state.step
+        """The step of the last checkpoint."""
 
     def _start(self) -> CellState:
         """The state before the first step. Where a library draws the adapter, it is in the model already."""
@@ -152,11 +159,12 @@ class _Training:
             return math.nan
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        self.optimiser.step()
-        state.step += 1
-        state.examples += sum(len(rows.reads) for rows in batch.heads)
-        state.tokens += batch.rows
-        state.losses.append((float(loss.detach()), rate))
+        with shielded():
+            self.optimiser.step()
+            state.step += 1
+            state.examples += sum(len(rows.reads) for rows in batch.heads)
+            state.tokens += batch.rows
+            state.losses.append((float(loss.detach()), rate))
         return state.losses[-1][0]
 
     def _loss(self, head: Head, hidden: Tensor, rows: HeadRows) -> Tensor:
@@ -172,16 +180,17 @@ class _Training:
 
     def look(self) -> None:
         """Every `every` steps and at the last one: score the dev set, and remember the parameters that do best."""
-        stopping, state = self.cell.settings.early_stopping, self.state
-        if stopping is None or (state.step % stopping.every and state.step < self.cell.total_steps):
+        state = self.state
+        if not look_is_due(self.cell, state):
             return
         heads = {name: one.detach() for name, one in self.parts[1].tensors.items()}
         answers = [scores(self.model, heads, task.head, [pool.data for pool in task.dev]) for task in self.cell.tasks]
         score = float(np.mean([answers_score(*pair) for pair in zip(self.cell.tasks, answers, strict=True)]))
-        state.looks.append((state.step, score))
-        if state.best is None or score > state.best.score:
-            self._update()
-            state.best = Best(state.step, score, state.adapter.values, state.head.values)
+        with shielded():
+            state.looks.append((state.step, score))
+            if state.best is None or score > state.best.score:
+                self._update()
+                state.best = Best(state.step, score, state.adapter.values, state.head.values)
 
     def keep(self) -> None:
         """Count the time; write a checkpoint when one is due."""
@@ -189,9 +198,24 @@ class _Training:
         self.state.seconds += now - self.since
         self.since = now
         if self.checkpoints is not None and now - self.saved >= self.checkpoints.seconds:
-            self._update()
-            self.checkpoints.save({self.cell.key: self.state})
+            self._write(self.checkpoints)
             self.saved = now
+
+    def leave(self) -> str:
+        """Write a checkpoint before the program ends; a note about it."""
+        if self.checkpoints is None or not self.state.step:
+            return ""
+        if self.state.step != self.written and not self._write(self.checkpoints):
+            return LOST
+        return saved_at([(self.cell, self.state)])
+
+    def _write(self, checkpoints: Checkpoints) -> bool:
+        """Write a checkpoint; whether there was room for it."""
+        with shielded():
+            self._update()
+            done = checkpoints.save({self.cell.key: self.state})
+            self.written = self.state.step if done else self.written
+        return done
 
     def outcome(self) -> Outcome:
         """How the cell ended."""

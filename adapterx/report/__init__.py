@@ -2,6 +2,6 @@
 
 from adapterx.report.analysis import Analysis, analyse
 from adapterx.report.summary import summary
-from adapterx.report.write import build, write
+from adapterx.report.write import OUTDATED, build, mark_outdated, write
 
-__all__ = ["Analysis", "analyse", "build", "summary", "write"]
+__all__ = ["OUTDATED", "Analysis", "analyse", "build", "mark_outdated", "summary", "write"]

@@ -52,6 +52,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
     return {
         "adapterx": 1,
         "name": document.title,
+        "run_state": analysis.results.run.state,
         "question": document.question,
         "answer": document.answer,
         "scope": document.scope,

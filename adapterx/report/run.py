@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,8 @@ class Run:
     backbones: Mapping[str, BackboneSize]
     remarks: tuple[str, ...] = ()
     """What training, dev and test data have in common, as far as it was let pass or not looked at."""
+    state: str = ""
+    """Names the content of run.json: the recipe with its overrides, and the stages that its cells come to."""
 
     @property
     def compare(self) -> tuple[str, str, str] | None:
@@ -118,7 +121,7 @@ def read(run_dir: Path) -> Run:
     """Read a run's run.json; UnreadableRun says what is wrong with it."""
     path = run_dir / RUN
     try:
-        run = _run(read_json(path, LARGEST))
+        run = _run(read_json(path, LARGEST), state_of(path.read_bytes()))
         # What the recipe says of these is asked for later, where nobody would know whose mistake it is.
         _ = run.compare, run.resamples, run.limit
     except FileNotFoundError:
@@ -131,7 +134,7 @@ def read(run_dir: Path) -> Run:
     return run
 
 
-def _run(content: dict[str, Any]) -> Run:
+def _run(content: dict[str, Any], state: str) -> Run:
     recipe = content["recipe"]
     return Run(
         name=_text(recipe["name"]),
@@ -141,6 +144,7 @@ def _run(content: dict[str, Any]) -> Run:
         cells=tuple(_planned(entry) for entry in content["cells"]),
         backbones={name: _backbone(name, facts) for name, facts in content["backbones"].items()},
         remarks=tuple(map(_text, content.get("remarks", ()))),
+        state=state,
     )
 
 
@@ -156,6 +160,11 @@ def _reference(ref: Mapping[str, str]) -> StageRef:
         if not PLAIN_NAME.fullmatch(_text(name)):
             raise ValueError(f"{shown(name)} names no stage")
     return StageRef(ref["kind"], ref["slug"], ref["id"])
+
+
+def state_of(text: bytes) -> str:
+    """A name for the content of a run.json."""
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def _planned(entry: Mapping[str, Any]) -> PlannedCell:

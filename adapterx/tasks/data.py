@@ -33,6 +33,7 @@ __all__ = [
     "origin",
     "sizes",
     "stream",
+    "texts",
 ]
 
 _READ = 1
@@ -165,6 +166,17 @@ def sizes(spec: TaskSpec, source: str, language: str, split: str) -> int | None:
     if isinstance(chosen, Local) and "drop" in (chosen.missing, chosen.misplaced):
         return 0 if chosen.files(language, known) is None else counted(spec, source, language, split).examples
     return hub.size(chosen, language, known) if isinstance(chosen, Hub) else local.size(chosen, language, known)
+
+
+def texts(spec: TaskSpec, source: str, language: str, split: str) -> int | None:
+    """How many texts a search reads, queries and candidates together; None where only reading them would tell."""
+    chosen = _source(spec, source)
+    if isinstance(chosen, Search):
+        return search.texts(chosen, language, _split(split))
+    if isinstance(chosen, Sentences):
+        return None  # how many sentences a passage has is known once it is cut
+    queries = sizes(spec, source, language, split)
+    return None if queries is None else 2 * queries
 
 
 def known_size(spec: TaskSpec, source: str, language: str, split: str) -> int | None:

@@ -13,7 +13,9 @@ import pytest
 from pyarrow import parquet
 from safetensors.torch import load_file
 
+from adapterx.backbones.packed import PackedEncoder
 from adapterx.cli import main
+from adapterx.engine.prefix import PrefixCache
 from tests.support.forge import forge
 
 NAMES = [f"{first}{second} {third}" for first in "bdfgk" for second in ("ar", "el", "on") for third in ("one", "two")]
@@ -162,6 +164,44 @@ def test_each_language_is_searched_with_its_own_adapter(
     shutil.rmtree(store / "stages" / "evaluation")
     after = nearest()
     assert after["de"] == before["de"] and after["sw"] != before["sw"]
+
+
+@pytest.mark.usefixtures("tasks")
+def test_targets_that_differ_in_what_is_read_of_a_text_read_it_once(
+    recipe: Callable[..., Path], checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids and results are those of each target by itself; one pass serves all, and nothing is kept for nobody."""
+    asked = {
+        "low": {"layer": 1, "pooling": "cls"},
+        "high": {"layer": 2, "special_tokens": False},
+        "near": {"layer": 2, "special_tokens": False, "similarity": "margin"},
+    }
+    targets = {name: {"task": "names", "retrieval": retrieval} for name, retrieval in asked.items()}
+    trunk, passes, kept = PackedEncoder.trunk, [], []
+
+    def counted(*args: Any, **more: Any) -> object:
+        passes.append(args)
+        return trunk(*args, **more)
+
+    def run(name: str, **some: object) -> dict[str, list[dict[str, Any]]]:
+        passes.clear()
+        settings = {"backbones": {"small": str(checkpoints["small"])}, "intermediates": {"none": None}}
+        assert main(["run", str(recipe(**sections(**settings, targets=some))), "--store", str(tmp_path / name)]) == 0
+        files = (tmp_path / name / "stages" / "evaluation").glob("*/predictions.parquet")
+        return {path.parent.name: parquet.read_table(path).to_pylist() for path in files}
+
+    monkeypatch.setattr(PackedEncoder, "trunk", counted)
+    monkeypatch.setattr(PrefixCache, "hidden", lambda *_: kept.append(1))
+    together = run("together", **targets)
+    assert len(passes) == 1 and not kept
+    alone: dict[str, list[dict[str, Any]]] = {}
+    for name, target in targets.items():
+        alone |= run(name, **{name: target})
+    assert together.keys() == alone.keys() and len(alone) == 3
+    for stage, rows in together.items():
+        for ours, theirs in zip(rows, alone[stage], strict=True):
+            assert (ours["language"], ours["id"], ours["gold"]) == (theirs["language"], theirs["id"], theirs["gold"])
+            assert ours["logits"] == pytest.approx(theirs["logits"], abs=1e-5)
 
 
 @pytest.mark.usefixtures("tasks")

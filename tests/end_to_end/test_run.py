@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
 
 from tests.support.command import adapterx, environment, start
 
@@ -88,7 +89,7 @@ def test_shared_stages_do_not_depend_on_names(recipe: Recipe, tmp_path: Path, ch
     assert [row["value"] for row in results(store, "renamed")] == [row["value"] for row in results(store)]
 
 
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_killed_and_resumed_gives_what_uninterrupted_gives(
     recipe: Recipe, tmp_path: Path, ending: signal.Signals
 ) -> None:
@@ -107,8 +108,16 @@ def test_killed_and_resumed_gives_what_uninterrupted_gives(
         output, _ = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode in (-signal.SIGKILL, 128 + signal.SIGTERM), output
+    assert process.returncode == (-ending if ending == signal.SIGKILL else 128 + ending), output
     assert not records(killed), "it was to be killed within its first training"
+    if ending != signal.SIGKILL:
+        (last,) = re.findall(
+            r"^(?:terminated|interrupted); saved at step (\d+) of 200; run again", output, re.MULTILINE
+        )
+        (checkpoint,) = killed.glob("checkpoints/*.safetensors")
+        with safe_open(checkpoint, framework="pt") as file:
+            (state,) = json.loads(file.metadata()["cells"]).values()
+        assert state["step"] == int(last) and "Traceback" not in output
 
     resumed = adapterx("run", path, "--store", killed)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load_file
 
 from adapterx.backbones.describe import describe
@@ -18,6 +19,7 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.predict import TrainedCell, predict
 from adapterx.executors.data import Data
 from adapterx.executors.device import choose
+from adapterx.executors.progress import RunProgress
 from adapterx.executors.work import ADAPTER, Worker
 from adapterx.limits import Limit
 from adapterx.methods.head import Head
@@ -70,7 +72,9 @@ def test_every_adapter_acts(run) -> None:
     path, root, _ = run
     plan = build(read(path), path.parent, describe, data)
     store = Store(root)
-    worker = Worker(plan, store, Data(path.parent, root / "cache" / "tokens"), choose(), 60.0, lambda progress: None)
+    worker = Worker(
+        plan, store, Data(path.parent, root / "cache" / "tokens"), choose(), 60.0, RunProgress(Console(), [])
+    )
     encoders: dict[str, tuple[PackedEncoder, Any]] = {}
     acted = 0
     for stages in plan.cell_stages.values():

@@ -92,13 +92,13 @@ def test_an_example_longer_than_a_pass_has_one_of_its_own(monkeypatch: pytest.Mo
     cells = trained(enc, "pair-classification")[:1]
     pool = encoded("pair-classification", examples=5)
     (wide,) = predict(enc, cells, [pool])
-    call, passes = PackedEncoder.__call__, []
+    states, passes = PackedEncoder.states, []
 
-    def counted(own: PackedEncoder, batch: PackedBatch, *more: object) -> torch.Tensor:
+    def counted(own: PackedEncoder, batch: PackedBatch, *more: object) -> list[torch.Tensor]:
         passes.append(len(batch.tokens))
-        return call(own, batch, *more)  # type: ignore[arg-type]
+        return states(own, batch, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(PackedEncoder, "__call__", counted)
+    monkeypatch.setattr(PackedEncoder, "states", counted)
     (narrow,) = predict(enc, cells, [pool], rows=1)
     assert sorted(passes) == sorted(pool.sequence_offsets[1:] - pool.sequence_offsets[:-1])
     for one, other in zip(narrow[0], wide[0], strict=True):
@@ -111,22 +111,22 @@ def test_passes_that_do_not_fit_memory_are_halved(kept: bool, monkeypatch: pytes
     cells = trained(enc, "multiple-choice")
     pools = [encoded("multiple-choice", examples=n, seed=n) for n in (9, 5)]
     expected = predict(enc, cells, pools)
-    call, passes = PackedEncoder.__call__, []
+    states, passes = PackedEncoder.states, []
 
-    def tight(own: PackedEncoder, batch: PackedBatch, *more: object) -> torch.Tensor:
+    def tight(own: PackedEncoder, batch: PackedBatch, *more: object) -> list[torch.Tensor]:
         passes.append(len(batch.tokens))
         if len(batch.tokens) > 60:
             raise torch.OutOfMemoryError("no room")
-        return call(own, batch, *more)  # type: ignore[arg-type]
+        return states(own, batch, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(PackedEncoder, "__call__", tight)
+    monkeypatch.setattr(PackedEncoder, "states", tight)
     found = predict(enc, cells, pools, PrefixCache(enc, 10**9) if kept else None)
     for one, other in zip(found, expected, strict=True):
         for pool, same in zip(one, other, strict=True):
             np.testing.assert_allclose(np.concatenate(pool), np.concatenate(same), atol=2e-6)
     failed = [rows for rows in passes if rows > 60]
     assert 2 <= len(failed) <= 6, "what fitted once is not exceeded again"
-    monkeypatch.setattr(PackedEncoder, "__call__", lambda *_: torch.empty(1 << 50))
+    monkeypatch.setattr(PackedEncoder, "states", lambda *_: torch.empty(1 << 50))
     with pytest.raises(RuntimeError, match="allocate memory"):
         predict(enc, cells, pools)
 

@@ -7,16 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from adapterx import reference
-from adapterx.backbones.packed import PackedEncoder
+from adapterx.backbones.packed import PackedEncoder, Walk
 from adapterx.engine.cell import Pool
 from adapterx.engine.predict import TrainedCell, embed
 from adapterx.engine.prefix import PrefixCache
-from adapterx.engine.retrieve import mined, rankings
+from adapterx.engine.retrieve import mined, rankings, sides
 from adapterx.engine.search import Similarity
 from adapterx.limits import Limit
-from adapterx.methods.config import HeadOnly, Lora
+from adapterx.methods.config import Bottleneck, HeadOnly, Lora
 from adapterx.methods.method import Slot
 from adapterx.methods.pooling import Pooling
 from adapterx.tasks.encoded import Encoded, offsets
@@ -45,6 +46,11 @@ def sought(labels: list[list[int]], ids: list[str] | None = None, seed: int = 0)
     )
 
 
+def asked(pooling: Pooling, *cells: TrainedCell) -> list[tuple[TrainedCell, tuple[Pooling, ...]]]:
+    """The same of every cell."""
+    return [(cell, (pooling,)) for cell in cells]
+
+
 @pytest.mark.parametrize("special_tokens", [True, False])
 @pytest.mark.parametrize("kind", ["mean", "cls"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -62,8 +68,8 @@ def test_any_layer_pooled_as_hugging_faces_model_has_it(architecture: str, kind:
     enc = PackedEncoder(encoder(architecture))
     for layer in range(4):
         pooling = Pooling(layer, kind, special_tokens)  # type: ignore[arg-type]
-        with_adapter, bare = (found[0] for found in embed(enc, [cell, BARE], pooling, [data], rows=60))
-        (cached,) = embed(enc, [BARE], pooling, [data], PrefixCache(enc, 10**8))[0]
+        with_adapter, bare = (found[0][0] for found in embed(enc, asked(pooling, cell, BARE), [data], rows=60))
+        (cached,) = embed(enc, asked(pooling, BARE), [data], PrefixCache(enc, 10**8))[0][0]
         np.testing.assert_allclose(cached, bare, atol=2e-6)
         assert (np.abs(with_adapter - bare).max() > 1e-4) == (layer > 1)
         for text, own in zip(texts, bare, strict=True):
@@ -79,9 +85,45 @@ def test_any_layer_pooled_as_hugging_faces_model_has_it(architecture: str, kind:
         np.testing.assert_allclose(of_reference, bare, atol=3e-6)
 
 
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_several_layers_of_a_cell_take_one_pass(architecture: str, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells with adapters at the embeddings, above the first layer, and none; vectors are those of one layer alone."""
+    enc, data = PackedEncoder(encoder(architecture)), sought([[-1]] * 20)
+    methods = (Lora(rank=2, layers=(1, 2)), Bottleneck(reduction_factor=4.0, invertible="nice"))
+    cells = [BARE, *(TrainedCell((Slot(method, slot(method, 1, enc)),), {}) for method in methods)]
+    readers = [(Pooling(3), Pooling(1, "cls")), (Pooling(2), Pooling(2, "cls"), Pooling(0)), (Pooling(0), Pooling(3))]
+    layer, computed = PackedEncoder.layer, []
+
+    def counted(own: PackedEncoder, index: int, hidden: Tensor, walk: Walk) -> Tensor:
+        computed.append(index)
+        return layer(own, index, hidden, walk)
+
+    for some in ([0], [1], [0, 1], [0, 1, 2]):
+        asked = [(cells[number], readers[number]) for number in some]
+        monkeypatch.setattr(PackedEncoder, "layer", counted)
+        computed.clear()
+        found = embed(enc, asked, [data], PrefixCache(enc, 10**8) if kept else None, rows=10**6)
+        deepest = [max(reader.layer for reader in of_cell) for _, of_cell in asked]
+        assert len(computed) <= sum(deepest), "no layer is computed twice for a cell"
+        monkeypatch.undo()
+        for (cell, poolings), of_cell in zip(asked, found, strict=True):
+            for pooling, (own,) in zip(poolings, of_cell, strict=True):
+                (alone,) = embed(enc, [(cell, (pooling,))], [data], rows=10**6)[0][0]
+                np.testing.assert_allclose(own, alone, atol=2e-6)
+
+
+def test_what_is_read_is_told() -> None:
+    enc, data = PackedEncoder(encoder("xlm-roberta")), [sought([[-1]] * 20), sought([[-1]] * 7)]
+    told: list[tuple[int, int]] = []
+    embed(enc, [(BARE, (Pooling(1), Pooling(2)))] * 2, data, rows=40, observe=lambda *more: told.append(more))
+    assert len(told) > 2
+    assert tuple(map(sum, zip(*told, strict=True))) == (2 * 27, 2 * sum(len(pool.tokens) for pool in data))
+
+
 def test_an_empty_pool_has_no_vectors() -> None:
     enc = PackedEncoder(encoder("xlm-roberta"))
-    assert embed(enc, [BARE], Pooling(1), [sought([])])[0][0].shape == (0, 32)
+    assert embed(enc, asked(Pooling(1), BARE), [sought([])])[0][0][0].shape == (0, 32)
 
 
 def language(
@@ -99,16 +141,16 @@ def test_each_pool_of_candidates() -> None:
     first = language("en", [[0], [2]], 4, ["a", "b"], 1)
     second = language("de", [[1], [0, 3]], 5, ["b", "a"], 2)
     pools, vectors = zip(first, second, strict=True)
-    own = rankings(pools, vectors, "own", Similarity(), CPU)
+    own = rankings(sides(pools, vectors, CPU), "own", Similarity())
     assert [list(one.ids) for one in own] == [["a", "b"], ["b", "a"]]
     assert [one.tolist() for one in own[0].prediction] == [[0, 1], [2, 1]]
     assert own[1].prediction[1][:2].tolist() == [0, 1] and own[1].gold[1].tolist() == [0, 3]
 
-    each = rankings(pools, vectors, "each", Similarity(), CPU)
+    each = rankings(sides(pools, vectors, CPU), "each", Similarity())
     assert list(each[0].ids) == ["a@de", "b@de"]
     assert [one.tolist() for one in each[0].gold] == [[0, 3], [1]], "those of the German query of the same id"
 
-    every = rankings(pools, vectors, "all", Similarity(), CPU)
+    every = rankings(sides(pools, vectors, CPU), "all", Similarity())
     assert [one.tolist() for one in every[0].gold] == [[0, 4, 7], [2, 5]], (
         "German candidates come after the four English"
     )
@@ -120,8 +162,8 @@ def test_a_limit_leaves_what_later_queries_tell() -> None:
     first, second = language("en", [[0], [2]], 4, ["a", "b"], 1), language("de", [[1], [0, 3]], 5, ["b", "a"], 2)
     pools, vectors = zip(first, second, strict=True)
     for among in ("each", "all"):
-        whole = rankings(pools, vectors, among, Similarity(), CPU)  # type: ignore[arg-type]
-        short = rankings(pools, vectors, among, Similarity(), CPU, limit=Limit(1, "first"))  # type: ignore[arg-type]
+        whole = rankings(sides(pools, vectors, CPU), among, Similarity())  # type: ignore[arg-type]
+        short = rankings(sides(pools, vectors, CPU), among, Similarity(), limit=Limit(1, "first"))  # type: ignore[arg-type]
         assert [list(one.ids) for one in short] == [list(one.ids)[:1] for one in whole]
         assert [one.gold[0].tolist() for one in short] == [one.gold[0].tolist() for one in whole], (
             "the German a is second"
@@ -130,17 +172,17 @@ def test_a_limit_leaves_what_later_queries_tell() -> None:
 
 def test_queries_without_a_translation_are_left_out_of_a_turn() -> None:
     pools, vectors = zip(language("en", [[0], [1]], 2, ["a", "b"], 1), language("de", [[0]], 2, ["b"], 2), strict=True)
-    each = rankings(pools, vectors, "each", Similarity(), CPU)
+    each = rankings(sides(pools, vectors, CPU), "each", Similarity())
     assert [list(one.ids) for one in each] == [["b@de"], ["b@en"]]
 
 
 def test_queries_past_the_limit_still_say_what_is_relevant() -> None:
     first, second = language("en", [[0], [1]], 2, ["a", "b"], 1), language("de", [[1], [0]], 2, ["b", "a"], 2)
     pools, vectors = zip(first, second, strict=True)
-    every = rankings(pools, vectors, "all", Similarity(), CPU, limit=Limit(1, "first"))
+    every = rankings(sides(pools, vectors, CPU), "all", Similarity(), limit=Limit(1, "first"))
     assert [list(one.ids) for one in every] == [["a"], ["b"]]
     assert [one.gold[0].tolist() for one in every] == [[0, 2], [1, 3]], "German a, and English b, are not asked"
-    each = rankings(pools, vectors, "each", Similarity(), CPU, limit=Limit(1, "first"))
+    each = rankings(sides(pools, vectors, CPU), "each", Similarity(), limit=Limit(1, "first"))
     assert [list(one.ids) for one in each] == [["a@de"], ["b@en"]]
     assert [one.gold[0].tolist() for one in each] == [[0], [1]]
 
@@ -148,7 +190,7 @@ def test_queries_past_the_limit_still_say_what_is_relevant() -> None:
 def test_the_threshold_of_dev_pairs_decides_in_the_test_set() -> None:
     relevant: list[list[int]] = [[n] if n < 6 else [] for n in range(12)]
     dev, test = (language("de", relevant, 30, [f"q{n}" for n in range(12)], seed) for seed in (3, 4))
-    found = mined((dev[0], test[0]), (dev[1], test[1]), Similarity(True, 4), CPU)
+    found = mined(*sides((dev[0], test[0]), (dev[1], test[1]), CPU), Similarity(True, 4))
     assert list(found.predictions.prediction[:6]) == [f"de{n}" for n in range(6)]
     assert found.predictions.gold[0] == ["de0"] and found.predictions.gold[7] == []
     assert found.dev_f1 > 0.9
@@ -157,5 +199,5 @@ def test_the_threshold_of_dev_pairs_decides_in_the_test_set() -> None:
         for score, said in zip(np.ravel(found.predictions.scores), found.predictions.prediction, strict=True)
     )
     unknown = replace(dev[0].data, labels=np.where(dev[0].data.labels >= 0, 29, -1))  # no pair of dev's is right
-    nothing = mined((replace(dev[0], data=unknown), test[0]), (dev[1], test[1]), Similarity(True, 4), CPU)
+    nothing = mined(*sides((replace(dev[0], data=unknown), test[0]), (dev[1], test[1]), CPU), Similarity(True, 4))
     assert set(nothing.predictions.prediction) == {""} and nothing.dev_f1 == 0

@@ -22,6 +22,7 @@ from adapterx.engine.bundle import Bundle
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.train import Outcome, train
 from adapterx.executors import local
+from adapterx.executors.apart import Fail
 from adapterx.executors.local import Tally
 from adapterx.executors.progress import RunProgress
 from adapterx.faults import UnusablePlace
@@ -63,7 +64,7 @@ class Worker:
         self.room = room
         self.used: list[weakref.ref[Memory]] = []
 
-    def do(self, stages: Sequence[Stage]) -> None:
+    def do(self, stages: Sequence[Stage], fail: Fail) -> None:
         assert not any(memory() for memory in self.used), "a failed bundle is still in memory"
         memory = Memory()
         self.used.append(weakref.ref(memory))
@@ -82,7 +83,8 @@ def test_a_bundle_too_large_for_memory_is_done_in_halves_once_its_memory_is_free
     store, tally = Store(tmp_path), Tally(set())
     stages = [stage for stage in plan.stages.values() if stage.kind == "target"]
     worker = Worker(store, room)
-    local._do(stages, worker, store, tally, RunProgress(Console(file=io.StringIO()), stages))  # type: ignore[arg-type]
+    progress = RunProgress(Console(file=io.StringIO()), stages)
+    local.Bundles(worker, store, tally, progress).do(stages)  # type: ignore[arg-type]
     assert tally.stored == ({stage.id for stage in stages} if room else set())
     assert set(tally.failed.values()) == (set() if room else {"out-of-memory: OutOfMemoryError: no room"})
 
@@ -104,7 +106,7 @@ class Trainer:
 
         monkeypatch.setattr(Bundle, "_differentiate", tight)
 
-    def do(self, stages: Sequence[Stage]) -> None:
+    def do(self, stages: Sequence[Stage], fail: Fail) -> None:
         self.bundles.append(len(stages))
         for stage, outcome in zip(stages, train(self.encoder, [cell_of(stage) for stage in stages]), strict=True):
             self.outcomes[stage.id] = outcome
@@ -126,7 +128,8 @@ def test_bundles_are_halved_only_when_their_cells_do_not_fit_at_one_example_each
     store, tally = Store(tmp_path), Tally(set())
     stages = [stage for stage in plan.stages.values() if stage.kind == "target"]
     worker = Trainer(store, room, monkeypatch)
-    local._do(stages, worker, store, tally, RunProgress(Console(file=io.StringIO()), stages))  # type: ignore[arg-type]
+    progress = RunProgress(Console(file=io.StringIO()), stages)
+    local.Bundles(worker, store, tally, progress).do(stages)  # type: ignore[arg-type]
     assert worker.bundles == bundles
     assert tally.stored == {stage.id for stage in stages} and not tally.failed
     monkeypatch.undo()
@@ -154,7 +157,7 @@ class Damaging:
         self.times = times
         self.did: list[str] = []
 
-    def do(self, stages: Sequence[Stage]) -> None:
+    def do(self, stages: Sequence[Stage], fail: Fail) -> None:
         for stage in stages:
             for id in stage.inputs if stage.kind == "evaluation" and self.times else ():
                 self.times -= 1
@@ -175,8 +178,9 @@ class Damaging:
 
 def finish(plan: Plan, worker: object, store: Store) -> Tally:
     tally, progress = Tally(set()), RunProgress(Console(file=io.StringIO()), list(plan.stages.values()))
+    together = local.Bundles(worker, store, tally, progress)  # type: ignore[arg-type]
     while bundle := local._next(plan, tally, worker, Capacity()):  # type: ignore[arg-type]
-        local._do(bundle, worker, store, tally, progress)  # type: ignore[arg-type]
+        together.do(bundle)
     return tally
 
 
@@ -201,7 +205,7 @@ class Refusing:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def do(self, stages: Sequence[Stage]) -> None:
+    def do(self, stages: Sequence[Stage], fail: Fail) -> None:
         raise self.error
 
     def holds(self, stage: Stage) -> bool:
@@ -234,3 +238,111 @@ def test_a_store_that_cannot_be_used_ends_the_run_at_once(plan: Plan, tmp_path: 
     (tmp_path / "locks").write_text("")  # nobody makes a directory in a file
     with pytest.raises(UnusablePlace, match="choose another place with --store or ADAPTERX_STORE"):
         finish(plan, Refusing(ValueError()), Store(tmp_path))
+
+
+class Failing:
+    """Meets errors: of stages, as they are told apart, and of any bundle that holds one of `poisoned`."""
+
+    def __init__(self, store: Store, own: dict[str, Exception], poisoned: dict[str, Exception]) -> None:
+        self.store = store
+        self.own = own
+        self.poisoned = poisoned
+        self.bundles: list[int] = []
+
+    def do(self, stages: Sequence[Stage], fail: Fail) -> None:
+        self.bundles.append(len(stages))
+        for stage in stages:
+            if stage.id in self.poisoned:
+                raise self.poisoned[stage.id]
+        for stage in stages:
+            if stage.id in self.own:
+                fail(stage, self.own[stage.id])
+                continue
+            names = {"settings": stage.settings, "inputs": stage.inputs}
+            self.store.commit(stage.kind, stage.slug, stage.id, **names, files={}, result={}, provenance={})
+
+
+@pytest.fixture
+def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where logs of defects go."""
+    monkeypatch.setenv("ADAPTERX_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "logs"
+
+
+def do(worker: object, store: Store, stages: Sequence[Stage], debug: bool = False) -> tuple[Tally, str]:
+    """How the stages of a bundle end, and what is shown."""
+    tally, output = Tally(set()), io.StringIO()
+    progress = RunProgress(Console(file=output, width=300), stages)
+    local.Bundles(worker, store, tally, progress, debug).do(stages)  # type: ignore[arg-type]
+    return tally, output.getvalue()
+
+
+def of(plan: Plan) -> list[Stage]:
+    return [stage for stage in plan.stages.values() if stage.kind == "target"]
+
+
+def test_an_error_of_what_all_share_is_met_once(
+    plan: Plan, tmp_path: Path, logs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stages, long = of(plan), "x.tsv:7: has\x1b[31m no\ncolumn " + 1000 * "y"
+    worker = Failing(Store(tmp_path), {}, {stages[2].id: DataError(long)})
+    tally, shown = do(worker, Store(tmp_path), stages)
+    assert worker.bundles == [4] and set(tally.failed) == {stage.id for stage in stages} and not tally.defects
+    assert len(set(tally.failed.values())) == 1 and shown.count("x.tsv:7: has") == 1
+    assert not caplog.records and not logs.exists()
+    failure = Store(tmp_path).failure(stages[0].kind, stages[0].slug, stages[0].id)
+    assert failure is not None and failure.message.startswith("x.tsv:7: has\\x1b[31m no column yyy")
+    assert len(failure.message) <= local.LONGEST_MESSAGE + 10
+
+
+def test_an_error_of_one_stage_leaves_the_others(plan: Plan, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stages = of(plan)
+    worker = Failing(Store(tmp_path), {stages[1].id: OSError(errno.EIO, "Input/output error", "adapter")}, {})
+    tally, _ = do(worker, Store(tmp_path), stages)
+    assert worker.bundles == [4] and set(tally.failed) == {stages[1].id} and len(tally.stored) == 3
+    assert "Input/output error" in tally.failed[stages[1].id] and tally.trained == 3 and not caplog.records
+
+
+def test_a_defect_is_looked_for_in_halves_and_logged_once(
+    plan: Plan, tmp_path: Path, logs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stages = of(plan)
+    worker = Failing(Store(tmp_path), {}, {stages[3].id: KeyError("surprise"), stages[0].id: KeyError("surprise")})
+    tally, shown = do(worker, Store(tmp_path), stages)
+    assert set(tally.failed) == {stages[0].id, stages[3].id} and tally.defects == 2 and len(tally.stored) == 2
+    assert len(caplog.records) == 1, "halves are told of once"
+    (log,) = logs.iterdir()
+    assert "Traceback" in log.read_text() and str(log) in tally.failed[stages[0].id]
+    assert "a defect of the program: KeyError: 'surprise'" in shown and "Traceback" not in shown + caplog.text
+
+
+def test_a_damaged_result_of_one_stage_does_not_fail_its_neighbours(plan: Plan, tmp_path: Path) -> None:
+    stages = of(plan)
+    worker = Failing(Store(tmp_path), {}, {stages[0].id: DamagedFile("has changed", "another")})
+    tally, _ = do(worker, Store(tmp_path), stages)
+    assert set(tally.failed) == {stages[0].id} and len(tally.stored) == 3
+
+
+def test_what_failed_by_itself_is_not_tried_again_with_a_half(plan: Plan, tmp_path: Path) -> None:
+    stages, store = of(plan), Store(tmp_path)
+
+    class Late(Failing):
+        def do(self, stages: Sequence[Stage], fail: Fail) -> None:
+            assert stages[0].id not in done or len(stages) == 4
+            if len(stages) == 4:
+                fail(stages[0], OSError("its own"))
+                done.add(stages[0].id)
+                raise torch.OutOfMemoryError("no room")
+            super().do(stages, fail)
+
+    done: set[str] = set()
+    worker = Late(store, {}, {})
+    tally, _ = do(worker, store, stages)
+    assert list(tally.failed) == [stages[0].id] and len(tally.stored) == 3 and worker.bundles == [1, 2]
+
+
+def test_tracebacks_are_for_debugging(plan: Plan, tmp_path: Path, logs: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stages = of(plan)[:1]
+    for error in (KeyError("surprise"), DataError("x.tsv:7")):
+        do(Failing(Store(tmp_path), {}, {stages[0].id: error}), Store(tmp_path), stages, debug=True)
+    assert [record.exc_info is not None for record in caplog.records] == [True, True]

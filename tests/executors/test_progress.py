@@ -54,3 +54,19 @@ def test_a_terminal_gets_a_bar() -> None:
         progress.begin(stages)
         progress.end(stages, "diverged: no")
     assert "100%" in output.getvalue() and "━━━━" in output.getvalue()
+
+
+def test_an_evaluation_is_shown_while_it_reads() -> None:
+    stages = targets(intermediates={"none": None}, backbones={"b": "e5@6"}, seeds=[1, 2])[:2]
+    output, now = io.StringIO(), [0.0]
+    with RunProgress(Console(file=output, width=80), stages, clock=lambda: now[0]) as progress:
+        progress.begin(stages)
+        passed = progress.passes(400, 1000, "items (5 languages × 2 cells)")
+        for _ in range(8):
+            now[0] += QUIET_SECONDS / 2
+            passed(50, 125)
+        progress.end(stages)
+    lines = output.getvalue().splitlines()
+    assert len(lines) == 1 + 4 + 1, "no rarer than promised, no oftener"
+    assert lines[2].startswith("[ 50%]") and "200 of 400 items (5 languages × 2 cells)" in lines[2]
+    assert "about 20 s left" in lines[2]

@@ -67,6 +67,9 @@ class FakeTasks:
             return None
         return {"train": 320, "dev": 64, "test": 100}[split]
 
+    def texts(self, spec: FakeTask, source: str, language: str, split: str) -> int | None:
+        return None if source == "local" else 5_100
+
 
 class FakeBackbones:
     """describe: every model is 12 layers of 384, `@6` cuts them, `missing` does not exist."""

@@ -129,3 +129,31 @@ def test_own_training_settings_come_before_those_of_the_phase(planned: Planner) 
     assert settings("target", "base.lora.none.numbers.seed1") == (8, None, 9, 1e-3, 128)
     assert settings("intermediate", "base.lora.en.seed1") == (32, 2, None, 1e-3, 64), "as a member too: there is one"
     assert settings("intermediate", "base.lora.nli.seed1") == (32, 2, None, 1e-3, 128)
+
+
+def test_layers_of_one_cell_are_read_in_one_bundle_unless_states_are_rounded(planned: Planner) -> None:
+    layers = {f"layer-{layer}": {"task": "names", "retrieval": {"layer": layer}} for layer in (2, 5)}
+    targets = {**layers, "margin": {"task": "names", "retrieval": {"layer": 2, "similarity": "margin"}}}
+    one: dict[str, object] = {"targets": targets, "transfers": ["continue"], "backbones": {"small": "e5@6"}}
+    plan = planned(**one, intermediates={"none": None, "en": {"tasks": "units"}}, methods={"full": {"kind": "full"}})
+    found = [
+        [plan.stages[id] for id in bundle]
+        for bundle in bundles(plan, [id for id, stage in plan.stages.items() if stage.kind == "evaluation"])
+    ]
+    assert sorted(len(bundle) for bundle in found) == [3, 3, 3], "of the bare backbone, and of each seed trained whole"
+    assert all(len({stage.inputs for stage in bundle}) == 1 for bundle in found)
+    rounded = planned(**one, prefix_cache={"precision": "float16"}, intermediates={"none": None})
+    together = bundles(rounded, [id for id, stage in rounded.stages.items() if stage.kind == "evaluation"])
+    assert sorted(map(len, together)) == [1, 1, 1]
+
+
+def test_vectors_of_candidates_count_in_memory(planned: Planner) -> None:
+    plan = planned(targets={**TARGETS, "units": "units"}, transfers=["continue"], seeds=[1])
+    names, pairs = (
+        next(stage for stage in plan.stages.values() if stage.slug == f"small.lora.none.{target}.seed1")
+        for target in ("names", "pairs")
+    )
+    # 5,100 texts a split and language, of three languages; pairs have a dev set too
+    vectors = 4 * 384 * 3 * 5_100
+    assert pairs.cost.shared_bytes - names.cost.shared_bytes == vectors
+    assert names.cost.seconds is not None and names.cost.seconds > 0

@@ -67,6 +67,15 @@ def size(spec: TaskSpec, source: Search, language: str, split: str) -> int:
     return sum(_count(path, *stamp(path)) for path in paths(sides.queries, code))
 
 
+def texts(source: Search, language: str, split: str) -> int:
+    """How many texts a split has, queries and candidates together; 0 where the task has no such split."""
+    sides = source.sides(language, split)
+    if sides is None:
+        return 0
+    code = source.codes.get(language, language)
+    return sum(_count(path, *stamp(path)) for side in (sides.queries, sides.candidates) for path in paths(side, code))
+
+
 def digest(source: Search, language: str, split: str) -> dict[str, JSON]:
     """What decides the texts of a split: of each side how it is read, and SHA-256 of its files in order."""
     sides = source.sides(language, split)

@@ -1,0 +1,237 @@
+"""Do evaluations: bundles of stages that read the same texts, to stored predictions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from adapterx import reference
+from adapterx.backbones.load import LoadedBackbone
+from adapterx.engine.cell import Pool
+from adapterx.engine.evaluate import LanguagePredictions, collapse, evaluate, summary, write_parquet
+from adapterx.engine.predict import Observe, TrainedCell, embed
+from adapterx.engine.prefix import PrefixCache
+from adapterx.engine.retrieve import Vectors
+from adapterx.executors import plain, search
+from adapterx.executors.apart import Fail, apart
+from adapterx.methods.head import Head
+from adapterx.methods.method import Slot
+from adapterx.methods.pooling import Pooling
+from adapterx.plan import Evaluation, Stage, TaskPart, Training
+from adapterx.plan.bundles import structure
+from adapterx.plan.stage import Search
+from adapterx.store import JSON
+from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.spec import TaskSpec
+
+if TYPE_CHECKING:
+    from adapterx.executors.work import Worker
+
+PREDICTIONS = "predictions.parquet"
+
+
+class Evaluations:
+    """Evaluates bundles with what a worker has loaded."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+
+    def do(self, stages: Sequence[Stage], fail: Fail) -> None:
+        """Evaluate the stages of one bundle; arguments as of `Worker.do`."""
+        assert isinstance(stages[0].work, Evaluation)
+        if stages[0].work.search is None:
+            self._evaluate(stages, fail)
+        else:
+            self._search(stages, fail)
+
+    def _evaluate(self, stages: Sequence[Stage], fail: Fail) -> None:
+        """Evaluate stages that have their texts in common."""
+        current, started = self.worker.backbone(stages[0]), time.monotonic()
+        cells: list[tuple[TrainedCell, Head]] = []
+        going: list[Stage] = []
+        for stage in stages:
+            with apart(stage, fail):
+                cells.append(self.worker.with_head(self.worker.plan.stages[stage.inputs[0]]))
+                going.append(stage)
+        if not going:
+            return
+        work, trained = stages[0].work, self.worker.plan.stages[stages[0].inputs[0]].work
+        assert isinstance(work, Evaluation) and isinstance(trained, Training)
+        tokenizer, key = current.loaded.tokenizer, current.loaded.tokenizer_key
+        pools = self.worker.data.pools(work.task, "test", work.limit, tokenizer, key, trained.train.max_length)
+        passed, prefix = self._passed(pools, len(going)), self._kept_for(stages)
+        predictions: list[list[LanguagePredictions]] = [[] for _ in going]
+        for part, read in self._as_read(going, [cell for cell, _ in cells], pools):
+            of_part = [(cell, head) for cell, (_, head) in zip(read, cells, strict=True)]
+            if work.lane == "reference":
+                found = [reference.evaluate(current.loaded.model, *of_part[0], part, trained.seed, passed)]
+            else:
+                found = evaluate(current.encoder, of_part, part, prefix, passed)
+            for of_stage, languages in zip(predictions, found, strict=True):
+                of_stage.extend(languages)
+        if prefix is not None:
+            prefix.flush()
+        seconds = (time.monotonic() - started) / len(going)
+        for stage, of_stage in zip(going, predictions, strict=True):
+            with apart(stage, fail):
+                why = collapse(of_stage, work.task.labels)
+                self._commit_evaluation(stage, work.task, of_stage, seconds, why, {})
+
+    def _passed(self, pools: Sequence[Pool], cells: int) -> Observe:
+        """What hears of the passes of so many cells over pools."""
+        items, rows = (sum(count(pool.data) for pool in pools) for count in (len, lambda data: len(data.tokens)))
+        languages = len({pool.language for pool in pools})
+        what = f"items ({languages} language{'s' * (languages > 1)} × {cells} cell{'s' * (cells > 1)})"
+        return self.worker.progress.passes(items * cells, rows * cells, what)
+
+    def _search(self, stages: Sequence[Stage], fail: Fail) -> None:
+        """Evaluate by retrieval, with the adapters of a training or none; stages that read the same texts."""
+        current, started = self.worker.backbone(stages[0]), time.monotonic()
+        cells: dict[tuple[str, ...], tuple[Stage, TrainedCell]] = {}
+        going: list[tuple[Stage, Search]] = []
+        for stage in stages:
+            with apart(stage, fail):
+                assert isinstance(stage.work, Evaluation) and stage.work.search is not None
+                if stage.inputs not in cells:
+                    tested = (
+                        self.worker.trained(self.worker.plan.stages[stage.inputs[0]]) if stage.inputs else _bare(stage)
+                    )
+                    cells[stage.inputs] = (stage, tested)
+                going.append((stage, stage.work.search))
+        if not going:
+            return
+        work = stages[0].work
+        assert isinstance(work, Evaluation)
+        spec = self.worker.data.spec(work.task.task)
+        pools = self._searched(work, spec, going[0][1].max_length, current.loaded)
+        texts = [pool for split in spec.scored for pool in pools[split]]
+        place = {inputs: number for number, inputs in enumerate(cells)}
+        searches = [(place[stage.inputs], asked) for stage, asked in going]
+        every = search.passes(searches, sum(len(pool.data) for pool in texts), current.encoder.hidden)
+        passed = self._passed(texts, sum(len(asked) for asked in every))
+        prefix = self._kept_for(stages, len(every))
+        embed = self._embedding(list(cells.values()), prefix, passed)
+        found = dict(search.search(searches, every, spec, pools, work.limit, embed, current.encoder.device))
+        if prefix is not None:
+            prefix.flush()
+        seconds = (time.monotonic() - started) / len(going)
+        for number, (stage, _) in enumerate(going):
+            with apart(stage, fail):
+                own = found[number]
+                why = search.collapse(own.predictions)
+                self._commit_evaluation(stage, work.task, own.predictions, seconds, why, own.result)
+
+    def _embedding(
+        self, cells: Sequence[tuple[Stage, TrainedCell]], prefix: PrefixCache | None, passed: Observe
+    ) -> search.Embed:
+        """What turns texts into vectors of these cells, each with a stage that it is read for."""
+        current = self.worker.current
+        assert current is not None
+
+        def read(wanted: Sequence[tuple[TrainedCell, Sequence[Pooling]]], texts: Sequence[Encoded]) -> search.Read:
+            if cells[0][0].work.lane == "fused":
+                return embed(current.encoder, wanted, texts, prefix, observe=passed)
+            seed = self._seed(cells[0][0])
+            return [
+                [reference.embed(current.loaded.model, cell, one, texts, seed, passed) for one in poolings]
+                for cell, poolings in wanted
+            ]
+
+        def vectors(asked: search.Asked, pools: Sequence[Pool]) -> search.Read:
+            made: dict[int, list[list[Vectors]]] = {}  # of each pool, by cell and pooling
+            stages, tested = zip(*(cells[number] for number, _ in asked), strict=True)
+            for part, swapped in self._as_read(stages, tested, pools):
+                wanted = [(cell, poolings) for cell, (_, poolings) in zip(swapped, asked, strict=True)]
+                found = read(wanted, [pool.data for pool in part])
+                for number, pool in enumerate(part):
+                    made[id(pool)] = [[of_pooling[number] for of_pooling in of_cell] for of_cell in found]
+            return [
+                [[made[id(pool)][cell][reader] for pool in pools] for reader in range(len(poolings))]
+                for cell, (_, poolings) in enumerate(asked)
+            ]
+
+        return vectors
+
+    def _seed(self, stage: Stage) -> int:
+        """That of the training that is evaluated; 0 for the backbone as it is."""
+        tested = self.worker.plan.stages[stage.inputs[0]].work if stage.inputs else None
+        return tested.seed if isinstance(tested, Training) else 0
+
+    def _searched(
+        self, work: Evaluation, spec: TaskSpec, max_length: int, loaded: LoadedBackbone
+    ) -> dict[str, Sequence[Pool]]:
+        """The texts of a search, by split."""
+        # Where languages are searched for each other's, the queries that do not ask still say what is relevant.
+        limit = work.limit if spec.pool == "own" else None
+        return {
+            split: self.worker.data.pools(
+                work.task,
+                split,
+                limit if split == "test" else None,
+                loaded.tokenizer,
+                loaded.tokenizer_key,
+                max_length,
+            )
+            for split in spec.scored
+        }
+
+    def _as_read(
+        self, stages: Sequence[Stage], cells: Sequence[TrainedCell], pools: Sequence[Pool]
+    ) -> Iterator[tuple[Sequence[Pool], Sequence[TrainedCell]]]:
+        """Languages with the cells as they are to read them: each with its own adapter below, where it has one."""
+        assert isinstance(stages[0].work, Evaluation)
+        if not stages[0].work.swapped:
+            yield pools, cells
+            return
+        for place, language in enumerate(stages[0].work.swapped, start=1):
+            own = [self.worker.slot(self.worker.plan.stages[stage.inputs[place]]) for stage in stages]
+            yield (
+                [pool for pool in pools if pool.language == language],
+                [replace(cell, slots=(slot, *cell.slots[1:])) for slot, cell in zip(own, cells, strict=True)],
+            )
+
+    def _commit_evaluation(
+        self,
+        stage: Stage,
+        part: TaskPart,
+        predictions: Sequence[LanguagePredictions],
+        seconds: float,
+        why: str | None,
+        more: Mapping[str, JSON],
+    ) -> None:
+        """Store an evaluation; `why` says in what way it is no result, if it is none."""
+        metrics = self.worker.data.metrics(part)
+        metadata: dict[str, object] = {
+            "task": part.task,
+            "labels": list(part.labels),
+            "metrics": [metric.name for metric in metrics],
+        }
+        metadata |= {"unanswerable": True} if self.worker.data.spec(part.task).unanswerable else {}
+        self.worker.store.commit(
+            stage.kind,
+            stage.slug,
+            stage.id,
+            settings=stage.settings,
+            inputs=stage.inputs,
+            files={PREDICTIONS: partial(write_parquet, cell=stage.slug, predictions=predictions, metadata=metadata)},
+            result={"languages": summary(predictions, metrics), "collapsed": why is not None, "why": why, **more},
+            provenance=self.worker.provenance(seconds, {"lane": stage.work.lane}),
+        )
+
+    def _kept_for(self, stages: Sequence[Stage], passes: int = 1) -> PrefixCache | None:
+        """The prefix cache, where an evaluation has use of it: what is read once in a run need not be kept."""
+        assert self.worker.current is not None
+        cache, work = self.worker.plan.recipe.prefix_cache, stages[0].work
+        if cache.where == "disk" or work.prefix != "exact" or passes > 1:
+            return self.worker.current.prefix
+        own, ids = structure(stages[0], self.worker.plan), {stage.id for stage in stages}
+        others = (one for one in self.worker.plan.stages.values() if one.kind == "evaluation" and one.id not in ids)
+        return self.worker.current.prefix if any(structure(one, self.worker.plan) == own for one in others) else None
+
+
+def _bare(stage: Stage) -> TrainedCell:
+    """The backbone as it is."""
+    return TrainedCell((Slot(plain.method(stage.method, stage.info.layers), {}),), {})
