@@ -140,7 +140,7 @@ def origin(spec: TaskSpec, source: str, language: str, split: str) -> str:
         sides = chosen.sides(language, known)
         if sides is None:
             return ""
-        found = search.paths(sides.queries, chosen.codes.get(language, language))
+        found = search.files(sides, chosen.codes.get(language, language))
     else:
         files = chosen.files(language, known)
         found = [] if files is None else local.paths(files, language)

@@ -52,8 +52,8 @@ def _check_once(one: Example, seen: set[str], place: str) -> None:
     seen.add(one.id)
 
 
-def _labelled(source: Local, chosen: Files, language: str) -> Iterator[tuple[str, Row, str | None]]:
-    """Every row with its place and, where labels stand in a file of their own, its label."""
+def _labelled(source: Local, chosen: Files, language: str) -> Iterator[tuple[str, Row, tuple[str, str] | None]]:
+    """Every row with its place and, where labels stand in a file of their own, its label's place and the label."""
     if chosen.labels is None:
         yield from ((place, row, None) for place, row in _rows(source, chosen, language))
         return
@@ -70,16 +70,19 @@ def _labelled(source: Local, chosen: Files, language: str) -> Iterator[tuple[str
         raise DataError(f"{path}: has {rows + left} labels for {rows} rows")
 
 
-def _given(path: Path) -> Iterator[str]:
-    """The lines of a file of labels. A blank line is a row without a label, unless none but blank lines follow."""
-    blank = 0
-    for line in lines(path):
+def _given(path: Path) -> Iterator[tuple[str, str]]:
+    """Place and text of each line of a file of labels.
+
+    A blank line is a row without a label, unless none but blank lines follow.
+    """
+    blank: list[tuple[str, str]] = []
+    for number, line in enumerate(lines(path), start=1):
         if not line.strip():
-            blank += 1
+            blank.append((f"{path}:{number}", ""))
             continue
-        yield from [""] * blank
-        blank = 0
-        yield line
+        yield from blank
+        blank = []
+        yield f"{path}:{number}", line
 
 
 def size(source: Local, language: str, split: str) -> int:
@@ -146,7 +149,8 @@ def _rows(source: Local, chosen: Files, language: str) -> Iterator[tuple[str, Ro
             raise DataError(f"{aligned}: has not as many rows as {', '.join(map(str, paths(chosen, language)))}")
         if lacking := [column for column in chosen.aligned.columns if column not in other[1]]:
             raise DataError(f"{other[0]}: has no column {lacking[0]!r}")
-        yield row[0], {**row[1], **{column: other[1][column] for column in chosen.aligned.columns}}
+        taken = {column: other[1][column] for column in chosen.aligned.columns}
+        yield f"{row[0]} (with {other[0]})", {**row[1], **taken}
 
 
 def _read_squad(path: Path) -> Iterator[tuple[str, Row]]:

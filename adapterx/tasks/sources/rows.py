@@ -50,19 +50,19 @@ class Reading:
         self.spec, self.source = spec, source
         self._meant = source.values.get("label", {})
 
-    def entry(self, name: str, place: str, row: Row, given: str | None = None) -> Entry:
+    def entry(self, name: str, place: str, row: Row, given: tuple[str, str] | None = None) -> Entry:
         """What a row says, or why it is left out.
 
         Args:
             name: identifies the item where no column does.
             place: where the row stands, for messages.
-            given: the label, where it stands apart from the row.
+            given: the label's place and the label, where it stands apart from the row.
 
         Raises DataError naming the place and the column.
         """
         return or_left_out(self.source.missing, lambda: self._example(name, _Row(self, place, row), given))
 
-    def _example(self, name: str, row: _Row, given: str | None) -> Entry:
+    def _example(self, name: str, row: _Row, given: tuple[str, str] | None) -> Entry:
         columns = self.source.columns
         identity = row.text(columns["id"]) if "id" in columns else name
         if self.spec.format == "tagging":
@@ -85,7 +85,7 @@ class Reading:
         labels = (self.label(tag, row.place_of(at), f" of {shown(words[at])}") for at, tag in enumerate(tags))
         return TaggingExample(identity, words, tuple(labels))
 
-    def _choice(self, identity: str, row: _Row, given: str | None) -> Example:
+    def _choice(self, identity: str, row: _Row, given: tuple[str, str] | None) -> Example:
         columns = self.source.columns
         label, choices = self._label(row, given), row.texts(columns["choices"])
         if not 2 <= len(choices) <= len(self.spec.labels):
@@ -107,8 +107,9 @@ class Reading:
         squad.check_answered(answers, self.spec.unanswerable, row.place)
         return squad.example(row.place, identity, question, context, answers, self.source.misplaced)
 
-    def _label(self, row: _Row, given: str | None) -> int:
-        return self.label(row.cell(self.source.columns["label"]) if given is None else given, row.place)
+    def _label(self, row: _Row, given: tuple[str, str] | None) -> int:
+        place, value = (row.place, row.cell(self.source.columns["label"])) if given is None else given
+        return self.label(value, place)
 
     def label(self, value: object, place: str, of: str = "") -> int:
         """The position of a label: of the one that reads as the value does, else, of a whole number, that position.

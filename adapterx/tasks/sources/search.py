@@ -90,6 +90,11 @@ def digest(source: Search, language: str, split: str) -> dict[str, JSON]:
     return found
 
 
+def files(sides: Sides, code: str) -> list[Path]:
+    """Those that say how many queries there are: of the queries, and of what is relevant to them."""
+    return [*paths(sides.queries, code), *([] if sides.relevant is None else [_judgements(sides.relevant, code)])]
+
+
 def _sha256(paths: Iterable[Path]) -> JSON:
     return [digest_of(path) for path in paths]
 
