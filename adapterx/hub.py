@@ -49,7 +49,7 @@ class Repository:
     """How the user names a commit of it."""
 
     def __str__(self) -> str:
-        return f"the dataset {plain(self.id)}" if self.kind == "dataset" else plain(self.id)
+        return f"the dataset {plain(self.id, 200)}" if self.kind == "dataset" else plain(self.id, 200)
 
     @property
     def folder(self) -> Path:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from adapterx.backbones.errors import BackboneError
+from adapterx.reading import LARGEST_CONFIG, MEGABYTE, UnreadableFile, read_json, regular
+from adapterx.wording import plain, shown
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 """Names the shards of weights that are kept in several files."""
+LARGEST_INDEX = 10 * MEGABYTE
+LARGEST_TOKENIZER = 100 * MEGABYTE
+"""Bytes; XLM-R's has 17 million, those of the largest vocabularies about thirty."""
 
 
 def check_names(names: Collection[str], model: str) -> None:
@@ -42,31 +46,58 @@ def read_config(path: Path, model: str) -> dict[str, Any]:
 
 def weight_files(directory: Path, model: str) -> list[Path]:
     """The weight files of a checkpoint, sorted; BackboneError if one is missing."""
-    if (directory / WEIGHTS).is_file():
+    if (directory / WEIGHTS).exists():
+        check_regular(directory / WEIGHTS, model)
         return [directory / WEIGHTS]
     shards = shard_names(directory / INDEX, model)
-    missing = [name for name in shards if not (directory / name).is_file()]
+    missing = [name for name in shards if not (directory / name).exists()]
     if missing:
         raise BackboneError(f"{model} lacks {missing[0]}, which its {INDEX} names; fetch or save the checkpoint again")
+    for name in shards:
+        check_regular(directory / name, model)
     return [directory / name for name in shards]
 
 
 def shard_names(index: Path, model: str) -> list[str]:
     """The file names in a shard index, sorted. A name that leads out of the directory is refused."""
     shards = _mapping(index, f"{INDEX} of {model}").get("weight_map")
-    names = set(shards.values()) if isinstance(shards, dict) else set()
-    if not names or not all(
-        isinstance(name, str) and name.endswith(".safetensors") and Path(name).name == name for name in names
-    ):
-        raise BackboneError(f"{INDEX} of {model} does not name safetensors files; save the checkpoint again")
-    return sorted(names)
+    named = list(shards.values()) if isinstance(shards, dict) else []
+    if wrong := [name for name in named if not _is_shard(name)]:
+        raise BackboneError(
+            f"{INDEX} of {plain(model, None)} does not name safetensors files ({shown(wrong[0])} is none); save the "
+            "checkpoint again"
+        )
+    if not named:
+        raise BackboneError(
+            f"{INDEX} of {plain(model, None)} does not name safetensors files; save the checkpoint again"
+        )
+    return sorted(set(named))
+
+
+def _is_shard(name: object) -> bool:
+    """Whether this is the name of a safetensors file beside the index."""
+    if not isinstance(name, str) or not name.isprintable() or len(name.encode()) > 255:
+        return False
+    return name.endswith(".safetensors") and Path(name).name == name
+
+
+def check_regular(path: Path, model: str, largest: int | None = None) -> None:
+    """Raise BackboneError for a pipe, a device or a directory in a file's place, and for one of more bytes."""
+    try:
+        regular(path, largest)
+    except FileNotFoundError:
+        raise BackboneError(f"{plain(model, None)} lacks {path.name}; fetch or save the checkpoint again") from None
+    except UnreadableFile as error:
+        raise BackboneError(f"{path.name} of {plain(model, None)} {error}") from None
 
 
 def _mapping(path: Path, what: str) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BackboneError(f"{what} is not JSON: {error}") from error
+        content = read_json(path, LARGEST_INDEX if path.name == INDEX else LARGEST_CONFIG)
+    except FileNotFoundError:
+        raise BackboneError(f"{what} is missing; fetch or save the checkpoint again") from None
+    except UnreadableFile as error:
+        raise BackboneError(f"{what} {error}") from None
     if not isinstance(content, dict):
         raise BackboneError(f"{what} is not a JSON object")
     return content

@@ -5,35 +5,39 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from adapterx import places
-from adapterx.backbones import embedded, hub
-from adapterx.backbones.checkpoint import CONFIG, TOKENIZER, check_names, file_hash, read_config, weight_files
+from adapterx.backbones import embedded, hub, sizes
+from adapterx.backbones.checkpoint import (
+    CONFIG,
+    LARGEST_TOKENIZER,
+    TOKENIZER,
+    check_names,
+    check_regular,
+    file_hash,
+    read_config,
+    weight_files,
+)
 from adapterx.backbones.errors import BackboneError
 from adapterx.plan.stage import BackboneInfo
 from adapterx.recipe import Backbone
+from adapterx.wording import shown
 
 ARCHITECTURES = ("xlm-roberta", "xlm-roberta-xl")
 """The architectures adapterx builds itself. A configuration that names any other is refused, whatever it contains."""
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+|[A-Za-z0-9][\w.-]*")
-_SIZES = (
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "vocab_size",
-    "max_position_embeddings",
-)
 
 
 def describe(backbone: Backbone) -> BackboneInfo:
     """Sizes and content key of a backbone.
 
     Reads the header of the embedded file, a local `config.json`, or the Hub's. Two recipes that mean the same weights
-    get the same key, whatever they call them. Raises BackboneError.
+    get the same key, whatever they call them. Sizes of a local checkpoint are compared with the headers of its weights.
+    Raises BackboneError, and HubError for what the Hub does not give.
     """
     model = backbone.model
     is_embedded = model.startswith(embedded.PREFIX)
@@ -46,22 +50,35 @@ def describe(backbone: Backbone) -> BackboneInfo:
         return _describe_embedded(model)
     if local:
         check_names({path.name for path in local.iterdir()}, model)
-        return info(read_config(local / CONFIG, model), f"local:{_content_key(local, model)}", model)
+        return _describe_local(local, model)
     commit, config = hub.resolve(model, backbone.revision)
     return info(read_config(config, model), f"hub:{model}@{commit}", model)
+
+
+def _describe_local(directory: Path, model: str) -> BackboneInfo:
+    for path in (directory / CONFIG, directory / TOKENIZER):
+        check_regular(path, model, LARGEST_TOKENIZER)
+    config = read_config(directory / CONFIG, model)
+    known = info(config, "", model)
+    sizes.check_weights(config, weight_files(directory, model), model)
+    return replace(known, key=f"local:{_content_key(directory, model)}")
 
 
 def local_directory(model: str) -> Path | None:
     """The directory that a recipe's `model` names, if it names one; BackboneError if it can name nothing else."""
     path = places.expanded(model)
-    if path.is_dir():
+    try:
+        is_directory, is_there = path.is_dir(), path.exists()
+    except OSError:  # a name that no file system holds
+        is_directory = is_there = False
+    if is_directory:
         return path
-    if path.exists():
+    if is_there:
         raise BackboneError(f"{model} is a file; give the directory of a checkpoint")
     if not _HUB_ID.fullmatch(model):
         raise BackboneError(
-            f"there is no directory {model!r}: give the directory of a checkpoint, a Hub id such as 'name/model', or "
-            f"{embedded.PREFIX}{embedded.NAME}"
+            f"there is no directory {shown(model)}: give the directory of a checkpoint, a Hub id such as 'name/model', "
+            f"or {embedded.PREFIX}{embedded.NAME}"
         )
     return None
 
@@ -71,18 +88,11 @@ def info(config: Mapping[str, Any], key: str, name: str) -> BackboneInfo:
     architecture = config.get("model_type")
     if architecture not in ARCHITECTURES:
         raise BackboneError(
-            f"{name} is of architecture {architecture!r}; adapterx runs {' and '.join(ARCHITECTURES)} encoders"
+            f"{name} is of architecture {shown(architecture)}; adapterx runs {' and '.join(ARCHITECTURES)} encoders "
+            f"(model_type in {CONFIG})"
         )
-    wrong = [size for size in _SIZES if not _is_count(config.get(size))]
-    if wrong:
-        raise BackboneError(f"{CONFIG} of {name} gives no positive whole number for {', '.join(wrong)}")
-    if config["hidden_size"] % config["num_attention_heads"]:
-        raise BackboneError(f"{CONFIG} of {name}: hidden_size is not a multiple of num_attention_heads")
-    if config.get("position_embedding_type", "absolute") != "absolute":
-        raise BackboneError(f"{name} has {config['position_embedding_type']!r} positions; adapterx runs absolute ones")
+    sizes.check(config, name)
     padding = config.get("pad_token_id", 1)
-    if type(padding) is not int:
-        raise BackboneError(f"{CONFIG} of {name} gives no whole number for pad_token_id")
     return BackboneInfo(
         key=key,
         architecture=cast(Literal["xlm-roberta", "xlm-roberta-xl"], architecture),
@@ -96,16 +106,12 @@ def info(config: Mapping[str, Any], key: str, name: str) -> BackboneInfo:
     )
 
 
-def _is_count(value: object) -> bool:
-    return type(value) is int and value > 0
-
-
 def _describe_embedded(model: str) -> BackboneInfo:
     name = f"{embedded.PREFIX}{embedded.NAME}"
     match = re.fullmatch(rf"{re.escape(name)}(?:@(\d+))?", model)
     if match is None:
         raise BackboneError(
-            f"there is no embedded backbone {model!r}: give {name}, or {name}@6 for its first six layers"
+            f"there is no embedded backbone {shown(model)}: give {name}, or {name}@6 for its first six layers"
         )
     header = embedded.read_header()
     kept = header.layers if match[1] is None else int(match[1])

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import (
     PretrainedConfig,
@@ -26,13 +25,14 @@ from transformers import (
 from transformers.utils import logging
 
 from adapterx import places
-from adapterx.backbones import embedded, hub
+from adapterx.backbones import embedded, hub, sizes, tokens
 from adapterx.backbones.checkpoint import CONFIG, TOKENIZER, read_config, weight_files
 from adapterx.backbones.describe import describe, info, local_directory
 from adapterx.backbones.errors import BackboneError
 from adapterx.faults import is_out_of_memory
 from adapterx.plan.stage import BackboneInfo
 from adapterx.recipe import Backbone
+from adapterx.wording import plain
 
 CLASSES: dict[str, tuple[type[Any], type[Any]]] = {
     "xlm-roberta": (XLMRobertaConfig, XLMRobertaModel),
@@ -55,17 +55,6 @@ _SETTINGS = (
     "eos_token_id",
 )
 """What is taken from a `config.json`. The library acts on other keys: some make it fetch and run code."""
-
-_SPECIAL_TOKENS = {
-    "bos_token": "<s>",
-    "cls_token": "<s>",
-    "eos_token": "</s>",
-    "sep_token": "</s>",
-    "unk_token": "<unk>",
-    "pad_token": "<pad>",
-}
-"""XLM-R's, the same in every size."""
-
 
 _MASKED_LM = {
     "lm_head.dense.weight": "dense.weight",
@@ -101,7 +90,7 @@ def load(
     directory = _directory(backbone, described)
     config = _configuration(directory, described, backbone.model)
     model = _encoder(directory, config, getattr(torch, backbone.load), backbone.model).to(device)
-    tokenizer = _tokenizer(directory / TOKENIZER, described.vocabulary, backbone.model)
+    tokenizer = tokens.load(directory / TOKENIZER, described.vocabulary, backbone.model)
     return LoadedBackbone(
         info=described,
         model=model,
@@ -118,7 +107,7 @@ def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerFast:
         path = _directory(backbone, described, [TOKENIZER]) / TOKENIZER
     else:
         path = hub.tokenizer(backbone.model, described.key.rsplit("@", 1)[1])
-    return _tokenizer(path, described.vocabulary, backbone.model)
+    return tokens.load(path, described.vocabulary, backbone.model)
 
 
 def _directory(backbone: Backbone, described: BackboneInfo, wanted: Collection[str] = embedded.FILES) -> Path:
@@ -145,8 +134,11 @@ def _configuration(directory: Path, described: BackboneInfo, name: str) -> Pretr
 def _encoder(directory: Path, config: PretrainedConfig, dtype: torch.dtype, name: str) -> Any:
     """The frozen encoder. The library is handed tensors, never the directory, in which it would follow other files."""
     _, model_class = CLASSES[config.model_type]
+    files = weight_files(directory, name)
+    # Before anything of the configuration's sizes is allocated.
+    sizes.check_weights(config.to_dict(), files, name)
     try:
-        weights = _weights(weight_files(directory, name), config.num_hidden_layers)
+        weights = _weights(files, config.num_hidden_layers)
         with _quiet():
             model, loading = model_class.from_pretrained(
                 None,
@@ -156,15 +148,18 @@ def _encoder(directory: Path, config: PretrainedConfig, dtype: torch.dtype, name
                 dtype=dtype,
                 output_loading_info=True,
             )
-    except (SafetensorError, OSError, RuntimeError, KeyError) as error:
+    except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         if is_out_of_memory(error):
             raise
         if isinstance(error, SafetensorError | OSError):
             raise BackboneError(f"the weights of {name} cannot be read: {error}") from error
-        raise BackboneError(f"the weights of {name} do not fit its {CONFIG}: {error}") from error
+        raise BackboneError(f"the weights of {name} do not fit its {CONFIG}: {plain(str(error), 300)}") from error
     if loading["missing_keys"]:
         names = sorted(loading["missing_keys"])
         raise BackboneError(f"{name} lacks {len(names)} of the encoder's tensors, {names[0]} for one")
+    for key, parameter in model.named_parameters():
+        if not bool(parameter.isfinite().all()):
+            raise BackboneError(f"the weights of {name} hold numbers that are not finite: {key} for one")
     return model.eval().requires_grad_(False)
 
 
@@ -192,25 +187,6 @@ def _masked_lm(paths: list[Path], described: BackboneInfo) -> Mapping[str, Tenso
                 tensors[_MASKED_LM[key]] = file.get_tensor(key).float()
     whole = all(name in tensors and tensors[name].shape == shapes.get(name, (wide,)) for name in _MASKED_LM.values())
     return tensors if whole else {}
-
-
-def _tokenizer(path: Path, vocabulary: int, name: str) -> PreTrainedTokenizerFast:
-    """The tokenizer that `tokenizer.json` describes, whatever class other files name for it."""
-    try:
-        backend = Tokenizer.from_file(str(path))
-    # The Rust side raises bare Exceptions.
-    except Exception as error:
-        raise BackboneError(f"{TOKENIZER} of {name} is not a tokenizer: {error}") from error
-    missing = sorted({token for token in _SPECIAL_TOKENS.values() if backend.token_to_id(token) is None})
-    if missing:
-        raise BackboneError(f"{TOKENIZER} of {name} lacks {', '.join(missing)}, so it is not an XLM-R tokenizer")
-    if backend.get_vocab_size() > vocabulary:
-        raise BackboneError(
-            f"{TOKENIZER} of {name} has {backend.get_vocab_size()} tokens, the encoder only {vocabulary}"
-        )
-    wrap: Any = PreTrainedTokenizerFast
-    tokenizer: PreTrainedTokenizerFast = wrap(tokenizer_object=backend, **_SPECIAL_TOKENS)
-    return tokenizer
 
 
 @contextmanager

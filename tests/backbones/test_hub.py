@@ -117,7 +117,7 @@ def test_loading_fetches_what_it_needs_and_a_pinned_commit_only_once(tmp_path: P
     assert told_lines == [f"HF_HUB_OFFLINE is set: {words}"]
     unknown = client(hub, DESCRIBE, revision="v1")
     assert unknown.startswith(
-        f"HubError: there is no directory '{MODEL}' here, which commit 'v1' of {MODEL} means is not"
+        f"UnavailableError: there is no directory '{MODEL}' here, which commit 'v1' of {MODEL} means is not"
     )
     assert "the Hub cannot be reached: name a commit that is in the cache with `revision: COMMIT`" in unknown
     assert unknown.endswith(commit)
@@ -129,7 +129,7 @@ def test_a_plan_without_its_weights_says_so_when_the_hub_is_gone(tmp_path: Path,
         key = client(hub, DESCRIBE, revision=commit)
     assert client(hub, DESCRIBE, revision=commit) == key
     assert client(hub, LOAD, revision=commit) == (
-        f"HubError: {MODEL} at {commit[:12]} is not whole in the local Hub cache, and the Hub cannot be reached"
+        f"UnavailableError: {MODEL} at {commit[:12]} is not whole in the local Hub cache, and the Hub cannot be reached"
     )
 
 

@@ -173,13 +173,10 @@ def test_code_beside_the_weights_never_runs(tmp_path: Path, capfd: pytest.Captur
     bait = f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\nclass Bait: ...\n"
     for name in ("bait.py", "modeling_bait.py", "tokenization_bait.py", "__init__.py"):
         (directory / name).write_text(bait)
-    classes = dict.fromkeys(("AutoConfig", "AutoModel", "AutoModelForMaskedLM"), "modeling_bait.Bait")
     edit_config(
         directory,
-        auto_map={**classes, "AutoTokenizer": ["tokenization_bait.Bait", "tokenization_bait.Bait"]},
         trust_remote_code=True,
         tokenizer_class="Bait",
-        quantization_config={"quant_method": "bitsandbytes", "load_in_8bit": True},
         # With the package `kernels` installed, this would fetch compiled code.
         _attn_implementation="nobody/bait",
         attn_implementation="nobody/bait",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -38,11 +39,11 @@ for name, revision in zip(sys.argv[1::2], sys.argv[2::2]):
 def client(hub: Hub, *arguments: str) -> list[str]:
     """What a fresh process prints of adapters by name and revision."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
-    environment |= hub.environment(hub.root.parent / "home")
+    environment |= hub.environment(hub.root.parent / "a home")
     command = [sys.executable, "-c", PROGRAM, *arguments]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    return [*done.stdout.splitlines(), *done.stderr.splitlines()]
 
 
 def written(directory: Path, rank: int, head: bool = True) -> dict[str, Path]:
@@ -53,46 +54,70 @@ def written(directory: Path, rank: int, head: bool = True) -> dict[str, Path]:
     return {path.name: path for path in directory.iterdir()}
 
 
+def composed(kind: str, *names: str) -> bytes:
+    """An adapter_setup.json of single adapters, with no head."""
+    singles = [{"type": "single", "children": [name]} for name in names]
+    return json.dumps({"adapter_setup": {"type": kind, "children": singles}, "head_setup": None}).encode()
+
+
 def test_a_revision_pins_what_is_fetched(tmp_path: Path) -> None:
     files = written(tmp_path / "first", 2)
+    pickled = {"adapter_config.json": files["adapter_config.json"], "adapter_model.bin": b""}
     company = dict.fromkeys(("adapter_model.bin", "code.py", "README.md", "model.safetensors"), b"not wanted")
+    company |= dict.fromkeys(("checkpoint-500/adapter_model.bin", "checkpoint-500/adapter_config.json"), b"not wanted")
+    fusion = dict.fromkeys(("adapter_fusion_config.json", "model_adapter_fusion.safetensors"), b"read by others")
+    members = {f"{part}/{name}": path for part in ("a", "b,c") for name, path in files.items()}
     with serve(tmp_path / "hub") as hub:
         first = hub.commit(NAME, {**files, **company})
-        hub.commit(NAME, written(tmp_path / "second", 3, head=False))
-        hub.commit("someone/stack", {f"{part}/{name}": path for part in "ab" for name, path in files.items()})
-        fusion = dict.fromkeys(("adapter_fusion_config.json", "model_adapter_fusion.safetensors"), b"read by others")
-        members = {f"{part}/{name}": path for part in "ab" for name, path in files.items()}
-        hub.commit("someone/fused", {**members, **{f"a,b/{name}": content for name, content in fusion.items()}})
-        hub.commit("someone/pickled", {"adapter_config.json": files["adapter_config.json"], "adapter_model.bin": b""})
+        second = hub.commit(NAME, written(tmp_path / "second", 3, head=False))
+        hub.commit("someone/stack", {**members, **pickled, "adapter_setup.json": composed("Stack", "a", "b,c")})
+        whole = {**members, **{f"a,b,c/{name}": content for name, content in fusion.items()}}
+        hub.commit("someone/fused", {**whole, "adapter_setup.json": composed("Fuse", "a", "b,c"), "x/y.bin": b""})
+        hub.commit("someone/pieces", whole)
+        hub.commit("someone/folders", members)
+        hub.commit("someone/pickled", pickled)
         hub.commit("someone/else", {"config.json": b"{}"})
+        names = ("stack", "fused", "pieces", "folders", "pickled", "else")
         lines = client(
-            hub,
-            NAME,
-            first,
-            NAME,
-            "",
-            "someone/stack",
-            "",
-            "someone/fused",
-            "",
-            "someone/pickled",
-            "",
-            "someone/else",
-            "",
-            "no/one",
-            "",
+            hub, NAME, first, NAME, "", *(one for name in names for one in (f"someone/{name}", "")), "no/one", ""
         )
         fetched = hub.fetched()
-    assert [line.rsplit(" ", 1)[0] for line in lines[:4]] == [". 2 True", ". 3 False", "a 2 True", "b 2 True"]
-    del lines[4:6]
-    assert "FormatError" in lines[4] and "only adapter_model.bin; pickled weights are never loaded" in lines[4]
-    assert lines[5].startswith("FormatError: someone/else on the Hub has no adapter_config.json")
-    assert lines[6].startswith("BackboneError: there is neither a directory 'no/one' here nor a model of that name")
-    assert {name.rpartition("/")[2] for name in fetched} == {*files, *fusion}
+    kept = [line.rsplit(" ", 1)[0] for line in lines[:6]]
+    assert kept == [". 2 True", ". 3 False", "a 2 True", "b,c 2 True", "a 2 True", "b,c 2 True"]
+    assert lines[6].startswith("FormatError: someone/pieces on the Hub has a fusion but no adapter_setup.json")
+    assert "has no adapter_config.json" in lines[7] and lines[7].endswith(
+        "there are adapters in its directories a, b,c"
+    )
+    assert "FormatError" in lines[8] and "only adapter_model.bin; pickled weights are never loaded" in lines[8]
+    assert lines[9].startswith("FormatError: someone/else on the Hub has no adapter_config.json")
+    assert lines[10].startswith("HubError: there is neither a directory 'no/one' here nor a model of that name")
+    assert {name.rpartition("/")[2] for name in fetched} == {*files, *fusion, "adapter_setup.json"}
+    assert not [name for name in fetched if name.startswith(("checkpoint", "x/"))]
     # The server is down now.
-    again = client(hub, NAME, first, NAME, "")
-    assert again[0] == lines[0]
-    assert "the Hub cannot be reached" in again[1]
+    again = client(hub, NAME, first, NAME, "", "someone/fused", "", "no/one", "")
+    assert again[:4] == [*lines[:2], *lines[4:6]]
+    assert "and the Hub cannot be reached: once it is downloaded, a commit that is pinned with --revision" in again[4]
+    assert len(again) == 7
+    assert again[5] == (
+        f"the Hub cannot be reached: {NAME} is read from the local Hub cache, at commit {second}, which 'main' meant when"
+        " it was last asked for"
+    )
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_hub_is_answered_for_by_the_cache(tmp_path: Path, status: int) -> None:
+    with serve(tmp_path / "hub") as hub:
+        commit = hub.commit(NAME, written(tmp_path / "first", 2))
+        hub.commit("someone/else", written(tmp_path / "second", 3))
+        first = client(hub, NAME, "")
+        hub.fail(status, "/")
+        again = client(hub, NAME, "", NAME, commit, "someone/else", "", NAME, "v1")
+    assert again[:2] == [*first, *first]
+    assert f"the Hub gives no answer now (HTTP status {status}" in again[2] and "once it is downloaded" in again[2]
+    assert again[3].endswith(
+        f"name a commit that is in the cache with --revision COMMIT (ID@COMMIT for `fuse`): {commit}"
+    )
+    assert len(again) == 5 and f"HTTP status {status}" in again[4] and f"at commit {commit}" in again[4]
 
 
 def test_a_directory_here_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -62,8 +62,8 @@ def task(source: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
     }
 
 
-def ask(hub: Hub, *questions: Sequence[Any], token: str | None = None) -> list[Any]:
-    """The answers of a fresh process that knows no hub but this one."""
+def ask(hub: Hub, *questions: Sequence[Any], token: str | None = None, told: str = "") -> list[Any]:
+    """The answers of a fresh process that knows no hub but this one, and says nothing but `told` on stderr."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
     environment |= hub.environment(hub.root.parent / "home", token)
     done = subprocess.run(
@@ -76,7 +76,8 @@ def ask(hub: Hub, *questions: Sequence[Any], token: str | None = None) -> list[A
         timeout=120,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert told in done.stderr and len(done.stderr.splitlines()) == bool(told), done.stderr
     assert token is None or token not in done.stdout
     return [json.loads(line) for line in done.stdout.splitlines()]
 
