@@ -99,8 +99,8 @@ def test_a_revision_pins_what_is_fetched(tmp_path: Path) -> None:
     assert "and the Hub cannot be reached: once it is downloaded, a commit that is pinned with --revision" in again[4]
     assert len(again) == 7
     assert again[5] == (
-        f"the Hub cannot be reached: {NAME} is read from the local Hub cache, at commit {second}, which 'main' meant when"
-        " it was last asked for"
+        f"the Hub cannot be reached: {NAME} is read from the local Hub cache, at commit {second}, which 'main' meant"
+        " when it was last asked for"
     )
 
 
