@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from adapterx.executors.fuse_bench import Asked, Scores
     from adapterx.methods.merge_weights import Trial
     from adapterx.methods.merging import Arithmetic, Merging
+    from adapterx.store import JSON
 
 FUSION = "fusion"
 _MERGERS = ("linear", "ties", "dare_linear", "dare_ties", "svd", "cat", "average")
@@ -110,13 +111,14 @@ def run(args: argparse.Namespace, console: Console) -> None:
     Everything is checked before anything is trained. Raises what the rooms below raise, worded for the user.
     """
     from adapterx.executors import fuse
-    from adapterx.executors.fuse_bench import Bench
+    from adapterx.executors.fuse_bench import DEV_ITEMS, Bench
 
     parts = fuse.read(args.adapters, args.backbone)
     task = args.task or args.train
     bench = Bench(parts, Path.cwd()) if task else None
     asked = _asked(args, parts) if args.train else None
-    remarks = bench.check(asked, task) if bench is not None else ()
+    tuned_in: tuple[str, ...] = (args.dev_languages or ("en",)) if args.weights == "tuned" else ()
+    remarks = bench.check(asked, task, tuned_in) if bench is not None else ()
     result, name = _start(parts, args)
     layout = args.format or ("adapterhub" if args.method == FUSION else parts.parts[0].layout)
     fuse.check_writable(parts, result, layout, args.out)
@@ -124,17 +126,19 @@ def run(args: argparse.Namespace, console: Console) -> None:
         remarks = (*remarks, *fuse.remarks(parts, result))
     for remark in remarks:
         sys.stderr.write(f"{remark}\n")
+    tuning: dict[str, JSON] | None = None
     if bench is not None:
-        if args.weights == "tuned":
-            languages = args.dev_languages or ("en",)
-            merging, tried = bench.tuned(_merging(args, parts), task, languages, args.seed, args.sample)
+        if tuned_in:
+            merging, tried = bench.tuned(_merging(args, parts), task, tuned_in, args.seed, args.sample)
             console.print(_trials(tried))
             result = fuse.merged(parts, merging, args.seed)
+            weights = list(merging.weights or ())
+            tuning = {"task": task, "languages": list(tuned_in), "items": DEV_ITEMS, "weights": weights}
         if asked is not None:
             result = bench.trained(result, asked, _teller(sys.stderr.write))
-    fuse.write(parts, result, layout, args.out)
+    fuse.write(parts, result, layout, args.out, tuning)
     if bench is not None:
-        _tell(bench.scores(result, name, task, Limit.of(args.limit, args.sample)), console)
+        _tell(bench.scores(result, name, task, Limit.of(args.limit, args.sample)), console, tuned_in)
     sys.stdout.write(f"{args.out}\n")
 
 
@@ -195,23 +199,34 @@ def _trials(tried: Sequence[Trial]) -> Grid:
     return Grid((Column("weights", folds=True, names=True), Column("dev", right=True)), rows)
 
 
-def _tell(found: Scores, console: Console) -> None:
+def _tell(found: Scores, console: Console, tuned_in: Sequence[str]) -> None:
     if found.by_language:
-        console.print(_table(found))
+        console.print(_table(found, tuned_in))
     for name, why in found.left_out.items():
         sys.stderr.write(f"{name} is not scored: {why}\n")
 
 
-def _table(found: Scores) -> Grid:
-    """A row per language after their mean, a column per adapter."""
+def _table(found: Scores, tuned_in: Sequence[str]) -> Grid:
+    """A row per language after their mean, a column per adapter.
+
+    Args:
+        tuned_in: languages whose dev items have chosen weights, which is said of their scores.
+    """
     from rich.text import Text
 
     scores = found.by_language
     languages = list(next(iter(scores.values())))
     means = [f"{sum(one.values()) / len(one):.1f}" for one in scores.values()]
-    rows = [["mean", *means], *([name, *(f"{one[name]:.1f}" for one in scores.values())] for name in languages)]
+    rows = [
+        ["mean", *means],
+        *([_named(name, tuned_in), *(f"{one[name]:.1f}" for one in scores.values())] for name in languages),
+    ]
     columns = (Column("language", names=True), *(Column(name, right=True) for name in scores))
     return Grid(columns, [[Text(text) for text in row] for row in rows])
+
+
+def _named(language: str, tuned_in: Sequence[str]) -> str:
+    return f"{language} (tuned)" if language in tuned_in else language
 
 
 def _weights(text: str) -> tuple[float, ...] | Literal["tuned"]:

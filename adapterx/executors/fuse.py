@@ -30,6 +30,7 @@ from adapterx.places import expanded
 from adapterx.plan import BackboneInfo
 from adapterx.recipe import Backbone
 from adapterx.recipe.training import Train
+from adapterx.store import JSON
 
 Whole: TypeAlias = PortableAdapter | PortableFusion
 """What several adapters become: one by arithmetic, or themselves under a fusion."""
@@ -232,29 +233,35 @@ def check_writable(parts: Parts, whole: Whole, layout: formats.Layout, out: Path
             formats.write(Path(scratch), layout, adapter, parts.encoder, f"adapter{place}")
 
 
-def write(parts: Parts, whole: Whole, layout: formats.Layout, out: Path) -> None:
-    """Write the result into a new directory, whole or not at all: an adapter, or a composed setup of a fusion."""
+def write(
+    parts: Parts, whole: Whole, layout: formats.Layout, out: Path, tuning: Mapping[str, JSON] | None = None
+) -> None:
+    """Write the result into a new directory, whole or not at all: an adapter, or a composed setup of a fusion.
+
+    Args:
+        tuning: by what its weights were chosen, for `Metadata.tuning`; None where they were given.
+    """
     check_empty(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".fuse-") as scratch:
         new = Path(scratch) / "new"
         new.mkdir()
-        _fill(new, parts, whole, layout)
+        _fill(new, parts, whole, layout, tuning or {})
         if out.is_dir():
             out.rmdir()
         shutil.move(new, out)
 
 
-def _fill(new: Path, parts: Parts, whole: Whole, layout: formats.Layout) -> None:
+def _fill(new: Path, parts: Parts, whole: Whole, layout: formats.Layout, tuning: Mapping[str, JSON]) -> None:
     if isinstance(whole, PortableFusion):
         fused.write(new, whole, parts.encoder)
     else:
         formats.write(new, layout, whole, parts.encoder, "merged")
     if whole.head is not None:
-        metadata.write(new, _metadata(parts, whole, whole.head))
+        metadata.write(new, _metadata(parts, whole, whole.head, tuning))
 
 
-def _metadata(parts: Parts, whole: Whole, head: PortableHead) -> Metadata:
+def _metadata(parts: Parts, whole: Whole, head: PortableHead, tuning: Mapping[str, JSON]) -> Metadata:
     info, backbone = parts.info, parts.backbone
     return Metadata(
         recipe="fuse",
@@ -272,4 +279,5 @@ def _metadata(parts: Parts, whole: Whole, head: PortableHead) -> Metadata:
         labels=head.labels,
         max_length=parts.max_length,
         adapters=whole.names if isinstance(whole, PortableFusion) else (".",),
+        tuning=tuning,
     )

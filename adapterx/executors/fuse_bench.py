@@ -30,7 +30,7 @@ from adapterx.methods import merge_weights
 from adapterx.methods.head import Head
 from adapterx.methods.merge_weights import Trial, Vector
 from adapterx.methods.merging import Merging
-from adapterx.plan import TaskPart
+from adapterx.plan import Relation, TaskPart
 from adapterx.plan.facts import Facts, Refusal
 from adapterx.recipe import ALL_LANGUAGES, TrainSettings
 from adapterx.tasks import data as catalog
@@ -40,6 +40,8 @@ from adapterx.tasks.sampling import pool_probabilities
 from adapterx.tasks.spec import TaskSpec
 from adapterx.wording import shown
 
+SOURCE = "en"
+"""The language that adapters are taken to be trained in, where nothing says otherwise."""
 DEV_ITEMS = 200
 """Per language, by which weights are tuned."""
 _PREFIX_BYTES = 8e9
@@ -94,33 +96,43 @@ class Bench:
     def _prefix(self) -> PrefixCache:
         return PrefixCache(self._encoder, min(int(_PREFIX_BYTES), free_memory("cpu") // 2))
 
-    def check(self, asked: Asked | None, scored: str) -> tuple[str, ...]:
-        """What to know of a training and a scoring, in a plan's words; nothing is loaded for it.
+    def check(self, asked: Asked | None, scored: str, tuned_in: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """What to know of a training, a choice of weights and a scoring, in a plan's words; nothing is loaded for it.
 
-        Raises FuseError for one that has no data, for a trained head that could not score, and for training on items
-        that are scored.
+        Args:
+            tuned_in: the languages whose dev items choose the weights, if they do.
+
+        Raises FuseError for what has no data, for a trained head that could not score, and for learning from, or
+        choosing by, items that are scored.
         """
         test = self._to_score(scored)
+        chosen = self._chosen_by(scored, tuned_in, test) if tuned_in else ()
         if asked is None:
-            return self._left_out()
+            return (*chosen, *self._left_out())
         part = self._to_train(asked)
         if (part.format, part.labels) != (test.format, test.labels):
             raise FuseError(
                 f"the result is trained on '{part.task}' ({part.format}: {', '.join(part.labels)}) and cannot be scored"
                 f" on '{test.task}' ({test.format}: {', '.join(test.labels)})"
             )
-        return (*self._compared(part, test), *self._left_out())
+        return (*chosen, *self._compared(part, test), *self._left_out())
+
+    def _chosen_by(self, task: str, languages: tuple[str, ...], test: TaskPart) -> tuple[str, ...]:
+        """What to know of weights that dev items choose."""
+        relation = self._related(self._dev(task, languages), test, "dev")
+        remarks = [f"shared items: {remark}" for remark in relation.remarks]
+        if foreign := [code for code in languages if code != SOURCE]:
+            remarks.append(
+                f"tuned on {', '.join(foreign)}: the weights are chosen by dev items of {task} in"
+                f" {'this language' if len(foreign) == 1 else 'these languages'}, where the scores are not zero-shot"
+            )
+        return tuple(remarks)
 
     def _left_out(self) -> tuple[str, ...]:
         return tuple(f"left out: {remark}" for remark in self.facts.remarks)
 
     def _compared(self, trained: TaskPart, scored: TaskPart) -> tuple[str, ...]:
-        try:
-            relation = self._compare(trained, scored, "train")
-        except (ValueError, LookupError, OSError) as error:
-            raise FuseError(str(error)) from None
-        if relation.leak is not None:
-            raise FuseError(relation.leak)
+        relation = self._related(trained, scored, "train")
         remarks = [f"shared items: {remark}" for remark in relation.remarks]
         learnt = [part.adapter.head.task for part in self.parts.parts if part.adapter.head is not None]
         if own := sorted(
@@ -130,6 +142,22 @@ class Bench:
                 f"target training: {', '.join(own)} → {scored.task}: an adapter has learnt the target's own task"
             )
         return tuple(remarks)
+
+    def _related(self, used: TaskPart, scored: TaskPart, split: str) -> Relation:
+        """What two parts have in common; FuseError for too much of it."""
+        try:
+            relation = self._compare(used, scored, split)
+        except (ValueError, LookupError, OSError) as error:
+            raise FuseError(str(error)) from None
+        if relation.leak is not None:
+            raise FuseError(relation.leak)
+        return relation
+
+    def _dev(self, task: str, languages: tuple[str, ...]) -> TaskPart:
+        try:
+            return self.facts.part(task, None, languages, ("dev",))
+        except Refusal as refusal:
+            raise FuseError(str(refusal)) from None
 
     def _to_train(self, asked: Asked) -> TaskPart:
         try:
@@ -159,10 +187,7 @@ class Bench:
         if first is None:
             raise FuseError("tuned weights are judged by the answers of a head, and these adapters have none in common")
         head, _ = for_task(first, task, self.beside).named(task)
-        try:
-            asked = self.facts.part(task, None, languages, ("dev",))
-        except Refusal as refusal:
-            raise FuseError(str(refusal)) from None
+        asked = self._dev(task, languages)
         judged = TaskData(head, self.data.metrics(asked)[0], (), self._pools(asked, "dev", Limit(DEV_ITEMS, sample)))
 
         def scored(vector: Vector) -> tuple[float, ...]:

@@ -47,6 +47,9 @@ class Metadata:
     """Directories of the active adapters, the lowest first; the head lies in the last."""
     languages: Mapping[str, str] = field(default_factory=dict)
     """Directory of the lowest adapter for each language that has its own; empty where one serves all."""
+    tuning: Mapping[str, Any] = field(default_factory=dict)
+    """By what the weights of a merged adapter were chosen: `task`, `languages` and `items` of the dev data, and the
+    `weights`; empty where they were given."""
 
 
 def write(directory: Path, metadata: Metadata) -> None:
@@ -103,5 +106,6 @@ _RIGHT: dict[str, Callable[[object], bool]] = {
     "labels": lambda value: (names := texts(value)) is not None and len(set(names)) == len(names),
     "adapters": lambda value: isinstance(value, list) and value != [] and all(map(_is_inside, value)),
     "languages": lambda value: isinstance(value, dict) and all(map(_is_inside, value.values())),
+    "tuning": lambda value: isinstance(value, dict),
 }
 """Whether a value may stand under each key."""

@@ -78,6 +78,24 @@ def test_the_exact_sum_is_scored_beside_its_parts(
     assert json.loads(capsys.readouterr().out)["id"] == "a"
 
 
+def test_languages_whose_dev_items_choose_weights_are_told(
+    adapters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = [str(adapters / name) for name in CELLS]
+    out = tmp_path / "merged"
+    command = ["fuse", *parts, "--weights", "tuned", "--task", "time-order", "--dev-languages", "en,sw,th"]
+    assert main([*command, "--limit", "2", "--format", "peft", "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert "tuned on sw, th: the weights are chosen by dev items of time-order in these languages" in said.err
+    marked = {line.split()[0] for line in said.out.splitlines() if "(tuned)" in line}
+    assert marked == {"en", "sw", "th"}
+    tuning = json.loads((out / "adapterx.json").read_text())["tuning"]
+    assert (tuning["task"], tuning["languages"], tuning["items"]) == ("time-order", ["en", "sw", "th"], 200)
+    assert len(tuning["weights"]) == 2
+    assert main(["fuse", *parts, "--weights", "1,1", "--format", "peft", "--out", str(tmp_path / "given")]) == 0
+    assert json.loads((tmp_path / "given" / "adapterx.json").read_text())["tuning"] == {}
+
+
 def test_weights_are_tuned_on_dev_items(adapters: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parts = [str(adapters / name) for name in CELLS]
     command = [
