@@ -157,7 +157,7 @@ def test_rows_that_lack_something_are_refused_left_out_or_kept(hub: Hub) -> None
     assert "en/validation/0002.parquet, row 0: the column 'a' holds no text but null; mend the row, or leave" in refused
     assert [one["id"] for one in dropped] == ["test-0", "test-1"] and size is None
     assert "0002.parquet, row 0: the column 'a' holds no text but null" in kept
-    assert counted == {"examples": 2, "left_out": {"a missing value": 3}}
+    assert counted == {"examples": 2, "left_out": {"a missing value": 3}, "only_label": None}
 
 
 def test_a_file_whose_body_is_damaged_is_named(hub: Hub) -> None:

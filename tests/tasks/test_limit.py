@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from adapterx import places
 from adapterx.limits import Limit
 from adapterx.tasks import data
 from adapterx.tasks.examples import Example, RetrievalExample
-from adapterx.tasks.sources import local
 from adapterx.tasks.spec import TaskSpec
 from tests.support.hub import Hub, serve
 from tests.tasks import hub_tasks
@@ -21,7 +21,7 @@ CODES = ("en", "de", "sw")
 
 @pytest.fixture(autouse=True)
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(local.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(places.DATA, str(tmp_path))
     return tmp_path
 
 
