@@ -139,7 +139,8 @@ def check_weights(config: Mapping[str, Any], paths: Sequence[Path], name: str) -
     if lacking:
         files = ", ".join(path.name for path in paths[:2]) + (", …" if len(paths) > 2 else "")
         raise BackboneError(
-            f"{plain(name, None)} lacks {lacking} of the encoder's tensors, {missing} for one ({files})"
+            f"{plain(name, None)} lacks {lacking} of the encoder's tensors, {missing} for one: {files} and {CONFIG} do "
+            "not fit"
         )
 
 

@@ -11,6 +11,7 @@ from adapterx.recipe.problems import did_you_mean
 from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, QAExample, TaggingExample
 from adapterx.wording import shown
 
+_LONGEST_KEY = 40  # characters that are compared with the names of fields
 LONGEST = MEGABYTE
 """Characters of a line: some hundred pages. The tokenizer takes hundreds of bytes for each of them."""
 
@@ -82,7 +83,7 @@ class _Line:
         allowed = ("id", *known)
         for key in self.row:
             if key not in allowed and key not in _IGNORED:
-                hint = did_you_mean(key, allowed)
+                hint = did_you_mean(key[:_LONGEST_KEY], allowed)
                 raise ItemError(f"{self.place}: unknown field {shown(key)}" + (f" ({hint})" if hint else ""))
 
     def identity(self, default: str) -> str:

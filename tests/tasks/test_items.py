@@ -42,6 +42,33 @@ MISTAKES: dict[str, tuple[Format, str, str]] = {
 }
 
 
+STRANGE: dict[str, tuple[Format, str, str]] = {
+    "long": ("pair-classification", json.dumps({"text": "x" * 1_000_001}), "has more than 1,000,000 characters"),
+    "deep": ("pair-classification", '{"text": ' + "[" * 100_000, "is (nested too deeply|not JSON)"),
+    "half": ("pair-classification", '{"text": "\\ud800"}', "holds half of a surrogate pair"),
+    "nan": ("pair-classification", '{"text": NaN}', "holds NaN, which is no JSON number"),
+    "digits": ("pair-classification", '{"text": ' + "9" * 5000 + "}", "is not JSON"),
+    "escape": ("pair-classification", '{"\\u001b[31mtext": "a"}', r"unknown field '\\x1b\[31mtext'"),
+    "long-key": ("pair-classification", json.dumps({"k" * 100_000: 1}), "unknown field 'k{60,80}…"),
+    "long-value": (
+        "tagging",
+        json.dumps({"words": "w" * 100_000}),
+        "words: should be a list of texts, not 'w{60,80}…$",
+    ),
+    "true": ("tagging", '{"words": true}', "words: should be a list of texts, not True"),
+    "nested": ("multiple-choice", '{"context": "", "choices": [["a"]]}', "choices: should be a list of texts"),
+    "null": ("multiple-choice", '{"context": "", "choices": ["a", null]}', "choices: should be a list of texts"),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_what_strangers_send_is_refused_within_bounds(name: str) -> None:
+    format_, line, message = STRANGE[name]
+    with pytest.raises(ItemError, match=f"^items.jsonl:1: {message}") as refused:
+        read([line], "items.jsonl", format_, LABELS)
+    assert len(str(refused.value)) < 300 and str(refused.value).isprintable()
+
+
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_told_with_its_line_and_field(name: str) -> None:
     format_, line, message = MISTAKES[name]
