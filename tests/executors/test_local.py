@@ -177,7 +177,7 @@ class Damaging:
 
 
 def finish(plan: Plan, worker: object, store: Store) -> Tally:
-    tally, progress = Tally(set()), RunProgress(Console(file=io.StringIO()), list(plan.stages.values()))
+    tally, progress = Tally(set()), RunProgress(Console(file=io.StringIO()), [])  # nothing planned: all is made anew
     together = local.Bundles(worker, store, tally, progress)  # type: ignore[arg-type]
     while bundle := local._next(plan, tally, worker, Capacity()):  # type: ignore[arg-type]
         together.do(bundle)
