@@ -210,7 +210,6 @@ class Bundles:
         """Note a stored stage that was found damaged: it is missing now. Each is made anew once."""
         if not isinstance(error, DamagedFile) or error.stage not in self.tally.stored - self.tally.lost:
             return False
-        logger.warning("%s", error)
         self.tally.stored.remove(error.stage)
         self.tally.lost.add(error.stage)
         return True

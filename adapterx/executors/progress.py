@@ -46,6 +46,7 @@ class RunProgress:
 
     def begin(self, stages: Sequence[Stage]) -> None:
         """A bundle starts."""
+        self._expect(stages)
         self.bundle = tuple(stages)
         verb = "training" if isinstance(stages[0].work, Training) else "evaluating"
         self._show(f"{verb} {_names(stages)}", lasting=self.done == 0)
@@ -84,14 +85,21 @@ class RunProgress:
 
     def end(self, stages: Sequence[Stage], failed: str = "") -> None:
         """Stages of the bundle are over, or have failed for a reason."""
+        self._expect(stages)
         self.done += sum(self.weights[stage.id] for stage in stages)
         verb = "trained" if isinstance(stages[0].work, Training) else "evaluated"
         self._show(f"{_names(stages)} {failed}" if failed else f"{verb} {_names(stages)}", lasting=True)
 
+    def _expect(self, stages: Sequence[Stage]) -> None:
+        """Add what was not planned to the work: an input that was stored, and found damaged."""
+        more = {stage.id: stage.cost.seconds or 1.0 for stage in stages if stage.id not in self.weights}
+        self.weights |= more
+        self.total += sum(more.values())
+
     def _show(self, text: str, within: float = 0.0, brief: bool = False, lasting: bool = False) -> None:
         share = min(1.0, (self.done + within) / self.total) if self.total else 1.0
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=share * self.total, description=text)
+            self._bar.update(self._task, completed=share * self.total, total=self.total, description=text)
             return
         now = self.clock()
         if (brief and now - self._spoken < QUIET_SECONDS) or not (brief or lasting):

@@ -34,6 +34,20 @@ def test_lines_come_at_stage_ends_and_never_rarer_than_promised() -> None:
     assert "[ 50%]" in lines[5] and "step 50 of 100, loss 0.500" in lines[5] and "about 50 s left" in lines[5]
 
 
+def test_a_stage_that_was_not_planned_adds_to_the_work() -> None:
+    """An input that was stored, found damaged, and is made anew."""
+    planned, more = targets(intermediates={"none": None}, backbones={"b": "e5@6"}, seeds=[1, 2])[:2]
+    output, now = io.StringIO(), [0.0]
+    with RunProgress(Console(file=output, width=80), [planned], clock=lambda: now[0]) as progress:
+        for stage in (more, planned):
+            progress.begin([stage])
+            now[0] += 20.0
+            progress.steps(Progress(((stage.slug, 100, 100, 0.5),)))
+            progress.end([stage])
+    ends = [line[:6] for line in output.getvalue().splitlines() if "] trained" in line]
+    assert ends == ["[ 50%]", "[100%]"]
+
+
 def test_candidates_that_have_left_are_done() -> None:
     prune = {"learning_rates": [1e-4, 1e-3, 1e-2, 1e-1]}
     stages = targets(intermediates={"none": None}, backbones={"b": "e5@6"}, seeds=[1], train={"prune": prune})[:1]
