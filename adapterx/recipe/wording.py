@@ -141,7 +141,7 @@ def _advice(kind: str, location: Location, value: object) -> str:
     if kind in ("dict_type", "model_type") and location == ("targets",):
         return "or a list of task names"
     if kind == "tuple_type" and isinstance(value, int | float | str):
-        return f"write [{value}]"
+        return f"write [{plain(str(value))}]"
     if kind in ("int_type", "float_type") and isinstance(value, str):
         return _numeric(value)
     return ""

@@ -60,6 +60,10 @@ FORMATS = {
     },
 }
 WORDS = ("cat", "sleeps", "the", "das", "Haus", "北京", "القاهرة", "sings")
+TAGS = dict(zip(WORDS, ("NOUN", "VERB", "SCONJ", "SCONJ", "NOUN", "NOUN", "NOUN", "VERB"), strict=True))
+LEARNT = "udpos"
+"""The task whose training data hold the words of its test data: any encoder learns it, the others may answer alike."""
+STEPS = {LEARNT: 40}
 
 
 def lay_out(root: Path) -> None:
@@ -73,7 +77,8 @@ def lay_out(root: Path) -> None:
         data.mkdir(parents=True)
         labels.mkdir(parents=True)
         for split, words in (("train", "one two three four five six"), ("dev", "seven eight nine ten eleven twelve")):
-            (data / f"{split}.{kind['suffix']}").write_text(items(name, split, random, words.split())[0])
+            chosen = WORDS if name == LEARNT else words.split()
+            (data / f"{split}.{kind['suffix']}").write_text(items(name, split, random, chosen)[0], encoding="utf-8")
         for code in task.languages:
             content, gold = items(name, code, random, WORDS)
             (data / f"test-{code}.{kind['suffix']}").write_text(content, encoding="utf-8")
@@ -94,7 +99,7 @@ def items(name: str, code: str, random: np.random.Generator, choice: Sequence[st
         content = json.dumps({"data": [{"paragraphs": asked}]})
         return content, json.dumps(json.loads(content)["data"])
     if name == "udpos":
-        tags = [[str(tag) for tag in random.choice(("NOUN", "SCONJ", "VERB"), 4)] for _ in sentences]
+        tags = [[TAGS[word] for word in words] for words in sentences]
         both = [
             "".join(f"{word}\t{tag}\n" for word, tag in zip(*one, strict=True))
             for one in zip(sentences, tags, strict=True)
@@ -120,8 +125,8 @@ def root(tmp_path_factory: pytest.TempPathFactory, checkpoints: dict[str, Path])
         "methods": {"lora": {"kind": "lora", "rank": 4}},
         "intermediates": {"none": None},
         "transfers": ["continue"],
-        "targets": {f"my-{name}": {"task": name} for name in FORMATS},
-        "train": {"learning_rate": 1e-2, "batch_size": 4, "steps": 3, "max_length": 32},
+        "targets": {f"my-{name}": {"task": name, "train": {"steps": STEPS.get(name, 3)}} for name in FORMATS},
+        "train": {"learning_rate": 1e-2, "batch_size": 4, "max_length": 32},
         "evaluate": {"bootstrap": 100},
     }
     (root / "xtreme.yaml").write_text(json.dumps(content))
@@ -156,7 +161,7 @@ def test_the_benchmarks_evaluator_finds_what_the_report_says(
         if {status for status, *_ in values} == {"done"}:  # what answers alike everywhere has no part in means
             done.append(name)
             assert 100 * row["tasks"][name]["score"]["value"] == found
-    assert done, "every cell answers alike everywhere"
+    assert LEARNT in done, "the others may answer alike everywhere"
     assert row["overall"] == {"missing": f"{len(done)} of 9 tasks"}
 
 
@@ -177,7 +182,8 @@ def test_metrics_by_themselves_compute_what_the_run_did(root: Path) -> None:
         if name == "udpos":
             names = json.loads(table.schema.metadata[b"labels"])
             said, right = ([[names[label] for label in item] for item in side] for side in (said, right))
-        found = load(row["metric"]).compute(predictions=said, references=right, language=row["language"])
+        asked = {"language": row["language"], "task": name}
+        found = load(row["metric"]).compute(predictions=said, references=right, **asked)
         assert found[row["metric"]] == pytest.approx(float(row["value"]), abs=1e-6)
 
 

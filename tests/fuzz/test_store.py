@@ -101,7 +101,7 @@ def _changed() -> tuple[list[Any], list[str]]:
     return cases, [f"{name} {part}" for name, part in cases]
 
 
-@pytest.mark.parametrize(("name", "part"), sampled(*_changed(), everyday=1))
+@pytest.mark.parametrize(("name", "part"), sampled(*_changed(), everyday=0))
 def test_a_record_of_other_types(name: str, part: int, tmp_path: Path, run: Path, adapterx: Adapterx) -> None:
     path = _file(name, tmp_path / "store")
     failed = []
