@@ -190,7 +190,7 @@ class Evaluate(Model):
     limit: PositiveInt | None = None
     """Test items per language, the same items in every language; all of them when null."""
     bootstrap: Annotated[int, Field(ge=100)] = 2000
-    """Resamples behind each interval of the report."""
+    """Without effect: intervals were resampled once, and are computed now. Recipes that have it can still be read."""
 
 
 class PrefixCache(Model):

@@ -77,10 +77,15 @@ def test_a_cell_with_other_items_is_no_result(store: Store) -> None:
     assert "other items" in victim.message
 
 
-def test_an_item_that_occurs_twice_is_refused(store: Store) -> None:
-    fake = replace(Fake(), languages=("en", "en"))
-    with pytest.raises(ValueError, match="holds an item of en twice"):
-        collect(store, write(store, fake))
+def test_an_item_that_occurs_twice_fails_its_cell_alone(store: Store) -> None:
+    fake = Fake()
+    run = write(store, fake)
+    _replace_predictions(store, replace(fake, languages=("en", "en")), VICTIM)
+    by_cell = {result.cell: result for result in collect(store, run).cells}
+    victim = by_cell.pop(VICTIM)
+    assert (victim.status, victim.scores) == ("failed", None)
+    assert "holds an item of en twice" in victim.message
+    assert {result.status for result in by_cell.values()} == {"done"}
 
 
 def test_a_directory_that_is_no_run_is_named(store: Store) -> None:
