@@ -219,7 +219,7 @@ def _claims(said: Overall, change: Count) -> bool:
     for one in said.contrasts:
         if one.change is not None:
             change.add(one.change, 0.0)
-    return bool({"up", "down", "bends"} & {*said.verdicts, said.mean_verdict})
+    return bool({"up", "down", "bends"} & {*said.verdicts, *said.mean_verdicts})
 
 
 HEAD = """\

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapterx.plan.cells import Cell
-from adapterx.report import Analysis, analyse, answer, wording
+from adapterx.report import Analysis, analyse, answer, tables, wording
 from adapterx.report.contrasts import Contrast, Verdict, verdicts
 from adapterx.report.gap_figure import gap_figure
 from adapterx.report.levels import Level
@@ -116,7 +116,7 @@ def test_opposite_targets_are_not_averaged(ask: Ask) -> None:
     said = answer.answer(analysis)
     assert said.startswith("As the backbone grows, the gap rises in 1 of 2 contrasts (choice: +")
     assert "and falls in 1 (names: −" in said
-    assert said.endswith("Targets point in opposite ways, so that their mean would say nothing.")
+    assert said.endswith(" points). Targets point in opposite ways.")
 
 
 def test_contrasts_are_counted_and_averaged(ask: Ask) -> None:
@@ -132,10 +132,22 @@ def test_contrasts_are_counted_and_averaged(ask: Ask) -> None:
 
 def test_different_metrics_are_counted_but_not_averaged(ask: Ask) -> None:
     analysis = ask({"small": 0.4, "large": 0.1}, targets=("choice", "names"), tagging=("names",))
-    assert analysis.overall is not None and analysis.overall.mean is None
+    assert analysis.overall is not None and analysis.overall.means == ()
     assert answer.answer(analysis).startswith("As the backbone grows, the gap falls in 2 of 2 contrasts (choice: −")
     assert "On average" not in answer.answer(analysis)
-    assert "no mean over them, for targets are scored with accuracy and span F1" in wording.scope(analysis)
+    assert "Different metrics, accuracy and span F1, are not averaged." in wording.scope(analysis)
+
+
+def test_each_metric_has_a_mean_of_its_own(ask: Ask) -> None:
+    gains = {"small": 0.4, "large": 0.1}
+    analysis = ask(gains, targets=("choice", "inference", "names"), tagging=("names",))
+    said = answer.answer(analysis)
+    assert said.startswith("As the backbone grows, the gap falls in 3 of 3 contrasts (choice, inference and names: −")
+    assert said.count("On average") == 1
+    assert "On average over the contrasts in accuracy the gap is +" in said
+    changes = tables.changes(analysis)
+    assert changes is not None
+    assert [row[0].text for row in changes.rows] == ["choice", "inference", "names", "mean, accuracy"]
 
 
 def test_undecided_contrasts_have_an_undecided_mean(ask: Ask) -> None:
@@ -257,16 +269,17 @@ UP, DOWN, FLAT = Estimate(0.03, 0.01, 0.05), Estimate(-0.03, -0.05, -0.01), Esti
     ],
 )
 def test_claims_allow_for_their_number(doubts: tuple[float, ...], expected: tuple[Verdict, ...]) -> None:
-    assert verdicts([contrast(UP, doubt) for doubt in doubts], None) == (expected, None)
+    assert verdicts([contrast(UP, doubt) for doubt in doubts]) == (expected, ())
 
 
 def test_half_of_the_level_is_the_means() -> None:
     singles = [contrast(UP, 0.2), contrast(DOWN, 0.2)]
-    assert verdicts(singles, contrast(UP, 0.024)) == (("open", "open"), "up")
-    assert verdicts(singles, contrast(UP, 0.026))[1] == "open"
-    assert verdicts([contrast(FLAT, 0.7), contrast(UP, 0.2, bends=True)], None)[0] == ("flat", "bends")
+    assert verdicts(singles, [contrast(UP, 0.024)]) == (("open", "open"), ("up",))
+    assert verdicts(singles, [contrast(UP, 0.026)])[1] == ("open",)
+    assert verdicts(singles, [contrast(UP, 0.013), contrast(UP, 0.2)])[1] == ("open", "open")
+    assert verdicts([contrast(FLAT, 0.7), contrast(UP, 0.2, bends=True)])[0] == ("flat", "bends")
 
 
 def test_ranks_are_no_points(ask: Ask) -> None:
     """A change of 0.6 ranks is no change of less than a point, and fewer ranks are better."""
-    assert verdicts([contrast(FLAT, 0.7, metric="rank_distance")], None)[0] == ("open",)
+    assert verdicts([contrast(FLAT, 0.7, metric="rank_distance")])[0] == ("open",)
