@@ -208,7 +208,7 @@ class Evaluate(Model):
     sample: Sample = "random"
     """Which items a limit keeps: a random sample, the same for all cells; or the first of the data."""
     bootstrap: Annotated[int, Field(ge=100, le=100_000)] = 2000
-    """Resamples behind each interval of the report."""
+    """Without effect: intervals were resampled once, and are computed now. Recipes that have it can still be read."""
 
     @property
     def scored(self) -> Limit | None:

@@ -130,17 +130,17 @@ def _several(overall: Overall, arm: str, baseline: str) -> str:
     if list(ways) == ["missing"]:
         return f"Not answered by this run, whose {number} contrasts all lack results: {_first_reason(ways)}."
     lead = "As the backbone grows, the gap" if sized else f"The gap of “{arm}” over “{baseline}”"
-    opposite = "up" in ways and "down" in ways
+    averaged = {one.metric for one in overall.means} - _contradictory(overall)
     parts = []
     for at, (verdict, ones) in enumerate(ways.items()):
         share = f"{len(ones)} of {number} contrasts" if at == 0 else f"{len(ones)}"
-        told = [_told(one, overall, effect=opposite or overall.mean is None) for one in ones]
+        told = [_told(one, overall, effect=one.metric not in averaged) for one in ones]
         names = "" if len(ones) > SPELT_OUT else f" ({listed(told)})"
         parts.append(f"{(_WAYS if sized else _SIDES)[verdict]} in {share}{names}")
     said = f"{lead} {listed(parts)}."
     if "missing" in ways:
         said += f" What is missing: {_first_reason(ways)}."
-    return said + (_opposite(ways) if opposite else _mean(overall))
+    return said + _opposite(ways) + _averaged(overall)
 
 
 _WAYS: dict[Verdict, str] = {
@@ -180,37 +180,43 @@ def _first_reason(ways: dict[Verdict, list[Contrast]]) -> str:
 
 
 def _opposite(ways: dict[Verdict, list[Contrast]]) -> str:
-    """Which targets, or contrasts, contradict each other."""
-    up, down = ({one.target for one in ways[verdict]} for verdict in ("up", "down"))
-    who = "Targets" if not up & down else "Contrasts"
-    return f" {who} point in opposite ways, so that their mean would say nothing."
-
-
-def _mean(overall: Overall) -> str:
-    """The mean over contrasts, and what is claimed of it."""
-    mean, verdict = overall.mean, overall.mean_verdict
-    if mean is None or verdict is None:
+    """Which targets, or contrasts, contradict each other; nothing where none do."""
+    if "up" not in ways or "down" not in ways:
         return ""
+    up, down = ({one.target for one in ways[verdict]} for verdict in ("up", "down"))
+    return f" {'Contrasts' if up & down else 'Targets'} point in opposite ways."
+
+
+def _contradictory(overall: Overall) -> set[str]:
+    """The metrics under which some contrasts rise and others fall, so that a mean would say nothing."""
+    ways = {(one.metric, said) for one, said in zip(overall.contrasts, overall.verdicts, strict=True)}
+    return {metric for metric, said in ways if said == "up" and (metric, "down") in ways}
+
+
+def _averaged(overall: Overall) -> str:
+    """The means over contrasts, and what is claimed of each."""
+    silent = _contradictory(overall)
+    pairs = zip(overall.means, overall.mean_verdicts, strict=True)
+    return "".join(f" {_mean(mean, verdict, overall)}" for mean, verdict in pairs if mean.metric not in silent)
+
+
+def _mean(mean: Contrast, verdict: Verdict, overall: Overall) -> str:
+    """A mean over the contrasts of one metric of, perhaps, several."""
     values, metric = _values(mean), mean.metric
+    several = len({one.metric for one in overall.contrasts}) > 1
+    over = f" over the contrasts in {metric_name(metric)}" if several else ""
+    unsettled = "does not settle a direction"
+    if isinstance(mean.effect, Estimate) and mean.effect.sign:
+        number = len(overall.contrasts) + len(overall.means)
+        unsettled = f"would exclude zero by itself, but is one of {number} that are compared"
+    within = {"open": unsettled, "flat": "is less than a point either way", "bends": "is not all: on the way it turns"}
     if mean.change is None:
-        return f" On average it is {values}{_INTERVALS.get(verdict, '')}."
+        return f"On average{over} it is {values}" + (f", which {within[verdict]}." if verdict in within else ".")
     fitted = " along the line fitted to all sizes" if len(mean.at) > 2 else ""
-    if verdict in ("up", "down"):
-        moved = f"it {_movement(mean)}, by {gap(mean.effect, metric)} {unit_of_gaps(metric)}{fitted}"
-    else:
-        moved = f"its change{fitted}, {gap(mean.effect, metric)}, {_UNRESOLVED[verdict]}"
-    return f" On average the gap is {values}; {moved}."
-
-
-_INTERVALS: dict[Verdict, str] = {
-    "open": ", which does not settle its sign",
-    "flat": ", less than a point either way",
-}
-_UNRESOLVED: dict[Verdict, str] = {
-    "open": "does not settle a direction",
-    "flat": "is less than a point either way",
-    "bends": "is not all, for it goes up and down on the way",
-}
+    change = gap(mean.effect, metric)
+    moved = f"its change{fitted}, {change}, {within[verdict]}" if verdict in within else ""
+    moved = moved or f"it {_movement(mean)}, by {change} {unit_of_gaps(metric)}{fitted}"
+    return f"On average{over} the gap is {values}; {moved}."
 
 
 def _uncompared(analysis: Analysis) -> str:

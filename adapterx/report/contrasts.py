@@ -9,7 +9,7 @@ the mean's.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -142,17 +142,19 @@ def _mean(found: Sequence[Gap]) -> Measured | Missing:
     return headline if len(found) == 1 and isinstance(headline, Missing) else Missing(len(known), len(found), "gap")
 
 
-def verdicts(singles: Sequence[Contrast], mean: Contrast | None) -> tuple[tuple[Verdict, ...], Verdict | None]:
-    """What can be said of each contrast, and of their mean, such that with probability `LEVEL` nothing said is false.
+def verdicts(
+    singles: Sequence[Contrast], means: Sequence[Contrast] = ()
+) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
+    """What can be said of each contrast, and of means, such that with probability `LEVEL` nothing said is false.
 
-    A single contrast has the whole level. Several share it with their mean, which has half of it: the surest claim
+    A single contrast has the whole level. Several share it with their means, which have half of it: the surest claim
     is held against its share of the level, and each that stands leaves its share to the others.
     """
-    everything = [*singles, *([mean] if mean else [])]
-    shares = [(0.5 if mean else 1.0) / len(singles)] * len(singles) + [0.5] * (mean is not None)
+    everything = [*singles, *means]
+    shares = [(0.5 if means else 1.0) / len(singles)] * len(singles) + [0.5 / len(means) for _ in means]
     claimed = _holm([one.doubt for one in everything], shares)
     said = tuple(_verdict(one, at in claimed) for at, one in enumerate(everything))
-    return said[: len(singles)], said[-1] if mean else None
+    return said[: len(singles)], said[len(singles) :]
 
 
 def _holm(doubts: Sequence[float], shares: Sequence[float]) -> set[int]:
@@ -175,8 +177,3 @@ def _verdict(one: Contrast, claimed: bool) -> Verdict:
         return "up" if effect.value > 0 else "down"
     small = one.share and max(-effect.low, effect.high) < MARGIN
     return "flat" if small and effect.sign == 0 and not one.alike else "open"
-
-
-def metrics(singles: Iterable[Contrast]) -> set[str]:
-    """The metrics that contrasts are measured with."""
-    return {one.metric for one in singles}

@@ -179,10 +179,9 @@ def _summary(summary: Summary) -> dict[str, JSON]:
 
 def _overall(overall: Overall) -> JSON:
     """What the answer says, contrast by contrast."""
-    mean = overall.mean
     return {
         "contrasts": [_contrast(one, said) for one, said in zip(overall.contrasts, overall.verdicts, strict=True)],
-        "mean": None if mean is None or overall.mean_verdict is None else _contrast(mean, overall.mean_verdict),
+        "means": [_contrast(one, said) for one, said in zip(overall.means, overall.mean_verdicts, strict=True)],
         "left_out": dict(overall.left_out),
     }
 

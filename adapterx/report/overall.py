@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from adapterx.report.collect import CellResult
-from adapterx.report.contrasts import Contrast, Verdict, contrasts, metrics, shown, trend, verdicts
+from adapterx.report.contrasts import Contrast, Verdict, contrasts, shown, trend, verdicts
 from adapterx.report.gaps import Gap, paired
 from adapterx.report.levels import Level
 from adapterx.report.run import Run
@@ -28,9 +28,9 @@ class Overall:
     contrasts: tuple[Contrast, ...]
     verdicts: tuple[Verdict, ...]
     """One per contrast."""
-    mean: Contrast | None
-    """Over all contrasts; None for a single one, where one is missing, or where metrics or seeds differ."""
-    mean_verdict: Verdict | None
+    means: tuple[Contrast, ...]
+    """Over the contrasts of each metric; none over a single one, or where one is missing or has other seeds."""
+    mean_verdicts: tuple[Verdict, ...]
     left_out: Mapping[str, str]
     """Targets that do not bear on the answer, and why."""
 
@@ -47,9 +47,9 @@ def overall(grid: Grid, found: Sequence[Gap], levels: Sequence[Level]) -> Overal
     left_out = _left_out(grid, found)
     kept = [gap for gap in found if gap.arm.target not in left_out] or list(found)
     singles = contrasts(kept, levels)
-    mean = _mean(grid, kept, singles, levels)
-    said, of_mean = verdicts(singles, mean)
-    return Overall(singles, said, mean, of_mean, left_out)
+    means = _means(grid, kept, singles, levels)
+    said, of_means = verdicts(singles, means)
+    return Overall(singles, said, means, of_means, left_out)
 
 
 def learnt(run: Run, target: str) -> list[str]:
@@ -70,18 +70,31 @@ def _left_out(grid: Grid, found: Sequence[Gap]) -> dict[str, str]:
     return reasons
 
 
-def _mean(grid: Grid, kept: Sequence[Gap], singles: Sequence[Contrast], levels: Sequence[Level]) -> Contrast | None:
-    """The mean over contrasts, computed from each side's mean with each seed, since contrasts may share trainings."""
-    sizes = {tuple(level.parameters for level, _ in one.at) for one in singles}
-    comparable = all(len(of) == 1 for of in (sizes, metrics(singles), {gap.seeds for gap in kept}))
-    if len(singles) < 2 or not comparable or any(one.reason for one in singles):
-        return None
-    sides = _Sides(grid, kept)
+def _means(
+    grid: Grid, kept: Sequence[Gap], singles: Sequence[Contrast], levels: Sequence[Level]
+) -> tuple[Contrast, ...]:
+    """The mean over contrasts of each metric, where there are several and all are whole.
+
+    They are computed from each side's mean with each seed, since contrasts may share trainings.
+    """
+    known = {name for level in levels for name in level.backbones}
+    found = []
+    for metric in dict.fromkeys(one.metric for one in singles):
+        of = [one for one in singles if one.metric == metric]
+        gaps = [gap for gap in kept if gap.metric == metric and gap.arm.backbone in known]
+        sizes = {tuple(level.parameters for level, _ in one.at) for one in of}
+        alike = len(sizes) == 1 and len({gap.seeds for gap in gaps}) == 1
+        if len(of) > 1 and alike and not any(one.reason for one in of):
+            found.append(_mean(of[0], _Sides(grid, gaps), levels))
+    return tuple(found)
+
+
+def _mean(like: Contrast, sides: _Sides, levels: Sequence[Level]) -> Contrast:
     at = [(level, sides.gap(level.backbones)) for level in levels]
     known = [(level, gap) for level, gap in at if gap is not None]
     change, bends, doubt = trend(known, 1)
     return replace(
-        singles[0],
+        like,
         method="",
         transfer="",
         target="",

@@ -97,17 +97,16 @@ def changes(analysis: Analysis) -> Table | None:
         labels = [one.method, one.transfer, _contrasted(one.target, analysis)]
         rows.append([*_texts(labels), *_over_sizes(one, levels)])
     kept, entries, constant = fold(columns, rows)
-    if overall.mean is not None:
-        labels = ["mean"] + [""] * (sum(column.label for column in kept) - 1)
-        entries += ((*_texts(labels), *_over_sizes(overall.mean, levels)),)
+    for mean in overall.means:
+        name = f"mean, {metric_name(mean.metric)}" if len({one.metric for one in overall.contrasts}) > 1 else "mean"
+        labels = [name] + [""] * (sum(column.label for column in kept) - 1)
+        entries += ((*_texts(labels), *_over_sizes(mean, levels)),)
     units = _units(one.metric for one in overall.contrasts)
     caption = f"The gap by backbone size, in {units}, with 95% intervals{constant}."
     notes = ["Means over languages other than the source. Bold: the interval excludes zero."]
     if len(levels) > 2:
         notes.append("Change: of a line fitted to the logarithm of the size, from the smallest to the largest.")
-    return Table(
-        "changes", caption, kept, entries, (*notes, *_target_training(analysis)), int(overall.mean is not None)
-    )
+    return Table("changes", caption, kept, entries, (*notes, *_target_training(analysis)), len(overall.means))
 
 
 def _over_sizes(one: Contrast, levels: Sequence[Level]) -> list[Entry]:

@@ -91,16 +91,15 @@ def _unsized(analysis: Analysis) -> list[str]:
 
 
 def _several(overall: Overall) -> str:
-    """How claims allow for their number, and why there is no mean."""
+    """How claims allow for their number, and which contrasts have no mean together."""
     number = len(overall.contrasts)
     if number < 2:
         return ""
-    text = (
-        f"Claims allow for the {number} contrasts" + (" and their mean" if overall.mean else "") + " (Holm’s method)."
-    )
+    shared = {0: "", 1: " and their mean"}.get(len(overall.means), " and their means")
+    text = f"Claims allow for the {number} contrasts{shared} (Holm’s method)."
     metrics = sorted({one.metric for one in overall.contrasts if one.metric})
     if len(metrics) > 1:
-        text += f" There is no mean over them, for targets are scored with {listed([*map(metric_name, metrics)])}."
+        text += f" Different metrics, {listed([*map(metric_name, metrics)])}, are not averaged."
     return text
 
 

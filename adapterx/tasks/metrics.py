@@ -1,4 +1,4 @@
-"""Metrics as functions of summed per-item statistics, so that a bootstrap over items is one matrix product."""
+"""Metrics as functions of summed per-item statistics, so that a score on other items is another sum."""
 
 from __future__ import annotations
 

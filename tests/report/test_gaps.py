@@ -48,7 +48,7 @@ def test_a_gap_is_the_mean_difference_over_seeds_and_languages(tmp_path: Path) -
     assert summary.mean.value == pytest.approx(np.mean(list(by_language.values())))
     assert summary.others.value == pytest.approx((by_language["de"] + by_language["sw"]) / 2)
     assert summary.sources.value == pytest.approx(by_language["en"])
-    assert (gap.seeds, gap.items) == (3, 50)
+    assert (gap.seeds, gap.items, gap.missing) == ((1, 2, 3), 50, "")
 
 
 @pytest.mark.parametrize("seeds", [(1,), (1, 2, 3)])
@@ -61,7 +61,8 @@ def test_identical_arms_have_no_gap_and_no_doubt_about_it(
     for gap in analysis.gaps:
         assert set(gap.summary.languages.values()) == {zero}
         assert (gap.summary.mean, gap.summary.others) == (zero, zero)
-    assert [change.change for change in analysis.changes] == [zero]
+    assert analysis.overall is not None
+    assert [one.change for one in analysis.overall.contrasts] == [zero]
 
 
 def test_pairing_by_item_is_narrower_than_two_separate_intervals(tmp_path: Path) -> None:
@@ -83,14 +84,14 @@ def test_a_gap_that_shrinks_with_size_is_found(tmp_path: Path) -> None:
         return 0.6 + (cell.intermediate == "multi") * (0.2 if cell.backbone == "small" else 0.02)
 
     analysis = analysed(tmp_path, Fake(accuracy=closing, items=400, seeds=(1, 2), transfers=("continue", "stack")))
-    assert analysis.ends == ("small", "large")
+    assert [level.backbones for level in analysis.levels] == [("small",), ("large",)]
     assert analysis.overall is not None
-    assert analysis.overall.contrasts == 2
-    change = analysis.overall.change
-    assert change is not None
-    assert isinstance(change.change, Estimate)
-    assert change.change.low <= -0.18 <= change.change.high
-    assert change.change.sign == -1
+    assert analysis.overall.verdicts == ("down", "down")
+    (mean,) = analysis.overall.means
+    assert isinstance(mean.change, Estimate)
+    assert mean.change.value == pytest.approx(-0.18, abs=0.06)
+    assert mean.change.sign == -1
+    assert mean.change.value == pytest.approx(np.mean([one.effect.value for one in analysis.overall.contrasts]))  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("status", ["failed", "collapsed", "refused"])
@@ -103,10 +104,13 @@ def test_nothing_is_averaged_over_fewer_seeds(tmp_path: Path, status: str) -> No
     assert str(hit[0].summary.mean) == f"2 of 3 seeds (1 {status})"
     assert dict(hit[0].statuses) == {"done": 2, status: 1}
     gap = next(gap for gap in analysis.gaps if gap.arm == hit[0].setting)
-    assert {str(value) for value in gap.summary.languages.values()} == {"2 of 3 seeds"}
+    assert {str(value) for value in gap.summary.languages.values()} == {f"2 of 3 seeds (multi: 1 {status})"}
+    assert gap.missing.startswith(f"{victim.slug} ")
     assert analysis.overall is not None
-    assert analysis.overall.change is not None
-    assert str(analysis.overall.change.change) == "3 of 4 gaps"
+    assert analysis.overall.means == ()
+    hit_contrast = analysis.overall.contrasts[0]
+    assert str(hit_contrast.change) == "1 of 2 gaps"
+    assert (hit_contrast.reason, analysis.overall.verdicts[0]) == (gap.missing, "missing")
     scored = {score.result.cell for score in analysis.cells}
     assert (victim in scored) == (status == "collapsed")
 
@@ -127,8 +131,11 @@ def test_a_baseline_without_intermediate_meets_every_transfer(tmp_path: Path) ->
 
 def test_without_compare_or_results_there_are_no_gaps(tmp_path: Path) -> None:
     nothing = analysed(tmp_path / "a", Fake(compare=False))
-    assert (nothing.gaps, nothing.changes, nothing.overall) == ((), (), None)
+    assert (nothing.gaps, nothing.levels, nothing.overall) == ((), (), None)
     fake = Fake()
     failed = analysed(tmp_path / "b", replace(fake, statuses=dict.fromkeys(fake.cells(), "failed")))
-    assert {str(gap.summary.mean) for gap in failed.gaps} == {"0 of 1 seed"}
+    assert {str(gap.summary.mean) for gap in failed.gaps} == {"0 of 1 seed (multi: 1 failed; en: 1 failed)"}
+    assert {gap.missing.split(" (")[0] for gap in failed.gaps} == {
+        f"{size}.lora.multi.continue.choice.seed1 failed" for size in ("small", "large")
+    }
     assert failed.cells == ()

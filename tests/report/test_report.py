@@ -169,6 +169,7 @@ def test_the_csv_is_tidy(built: Path) -> None:
     for row in scored:
         assert 0 <= float(row["low"]) <= float(row["value"]) <= float(row["high"]) <= 1
         assert row["n"] == "50"
+        assert row["interval"] == "t over items (jackknife)"
         assert row["trained_in"] == str(row["language"] == "en").lower()
 
 
@@ -177,7 +178,11 @@ def test_the_json_agrees_with_the_page(built: Path) -> None:
     page = Page((built / "index.html").read_text()).text
     assert content["answer"] in page
     assert content["question"] in page
-    assert content["bootstrap"] == {"resamples": 300, "seed": 1, "level": 0.95}
+    intervals = content["intervals"]
+    assert intervals["level"] == 0.95
+    assert "jackknife" in intervals["means"] and "pooled over settings" in intervals["means"]
+    assert "jackknife" in page and "pooled over all settings" in page
+    assert "jackknife" in (built / "report.md").read_text()
     missing = [gap for gap in content["gaps"] if "missing" in gap["mean"]]
     assert missing
     assert all(set(gap["others"]) in ({"missing"}, {"value", "low", "high"}) for gap in content["gaps"])
@@ -196,7 +201,9 @@ def test_the_summary_has_one_row_per_setting_and_ends_with_the_answer(tmp_path: 
     assert len(rows) == 2 * 3 * 2
     hit = next(row for row in rows if "out-of-memory," in row)
     assert " ".join(hit) == "small multi continue choice – – 1 of 2 seeds 1 out-of-memory, 1 done"
-    assert "Not answered by this run" in captured.get()
+    answered = " ".join(captured.get().split())
+    assert "is missing in 1 (choice)" in answered
+    assert f"{victim.slug} ran out of memory" in answered
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140, 200])

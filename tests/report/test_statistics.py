@@ -1,129 +1,261 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from adapterx.report.collect import TargetFacts
+from adapterx.plan.cells import Cell
+from adapterx.report.collect import CellResult, TargetFacts
+from adapterx.report.items import Items, scored
 from adapterx.report.predictions import LanguageItems, Predictions
-from adapterx.report.scores import summarise
-from adapterx.report.statistics import Drawn, Estimate, Missing, Resampler, generator, item_counts, seed_weights
-from adapterx.tasks.metrics import Accuracy, SpanF1
+from adapterx.report.scores import MEAN, OTHERS, Family, summarise
+from adapterx.report.statistics import (
+    ALIKE,
+    Estimate,
+    Measured,
+    Missing,
+    Sample,
+    Scored,
+    Training,
+    combined,
+    contrast,
+    joined,
+    measured,
+    pooled,
+    sample,
+)
+from adapterx.report.student import reach
+from adapterx.tasks.metrics import Accuracy, Metric, SpanF1
+from adapterx.tasks.metrics_retrieval import PairF1
 
 LANGUAGES = ("en", "de", "sw")
+Ids = dict[str, tuple[str, ...]]
 
 
-def facts(items: int, *, parallel: bool = True, name: str = "choice") -> TargetFacts:
-    ids = {
-        language: tuple(f"{'' if parallel else language}{item:04}" for item in range(items)) for language in LANGUAGES
+def ids(items: int, *, parallel: bool = True) -> Ids:
+    return {name: tuple(f"{'' if parallel else name}{item:04}" for item in range(items)) for name in LANGUAGES}
+
+
+def facts(of: Ids) -> TargetFacts:
+    return TargetFacts("choice", ("accuracy",), LANGUAGES, ("en",), of, {})
+
+
+def answers(of: Ids, right: dict[str, NDArray[np.bool_]]) -> Predictions:
+    languages = {
+        name: LanguageItems(of[name], {"accuracy": np.stack([right[name], np.ones_like(right[name])], -1).astype("f4")})
+        for name in right
     }
-    return TargetFacts(name, ("accuracy",), LANGUAGES, ("en",), ids, {})
+    return Predictions((Accuracy(),), languages)
 
 
-def answers(target: TargetFacts, right: NDArray[np.bool_]) -> Predictions:
-    """A cell that answers `right` (languages, items)."""
-    statistics = np.stack([right, np.ones_like(right)], axis=-1).astype(np.float32)
-    return Predictions(
-        (Accuracy(),),
-        {
-            language: LanguageItems(target.items[language], {"accuracy": statistics[at]})
-            for at, language in enumerate(LANGUAGES)
-        },
+def drawn(
+    of: Ids, random: np.random.Generator, chance: float = 0.7, shared: float = 0.8
+) -> dict[str, NDArray[np.bool_]]:
+    """Answers to items of which one that is hard in a language tends to be hard in all."""
+    place = {id: at for at, id in enumerate(sorted({id for one in of.values() for id in one}))}
+    hard = random.normal(size=len(place))
+    found = {}
+    for name, own in of.items():
+        noise = random.normal(size=len(own))
+        found[name] = shared * hard[[place[id] for id in own]] + np.sqrt(1 - shared**2) * noise < 0.5
+    return found
+
+
+def bootstrapped(of: Ids, statistics: dict[str, NDArray[np.float32]], metric: Metric, resamples: int = 4000) -> float:
+    """Variance of the mean over languages when ids, of all languages together, are resampled."""
+    union = sorted({id for one in of.values() for id in one})
+    place = {id: at for at, id in enumerate(union)}
+    random = np.random.default_rng(3)
+    counts = random.multinomial(len(union), np.full(len(union), 1 / len(union)), size=resamples).astype(float)
+    scores = [
+        metric.value(counts[:, [place[id] for id in of[name]]] @ statistics[name].astype(float)) for name in statistics
+    ]
+    return float(np.var(np.mean(scores, axis=0)))
+
+
+@pytest.mark.parametrize("overlap", ["parallel", "partly", "apart"])
+def test_influences_hold_the_variance_that_a_bootstrap_of_ids_finds(overlap: str) -> None:
+    of = ids(150, parallel=overlap != "apart")
+    if overlap == "partly":
+        of = {"en": of["en"], "de": of["de"][:140], "sw": (*of["sw"][20:], "extra1", "extra2")}
+    scores = answers(of, drawn(of, np.random.default_rng(1)))
+    mean = Items(facts(of)).mean(LANGUAGES, scored(scores, Accuracy()))
+    expected = bootstrapped(
+        of, {name: one.statistics["accuracy"] for name, one in scores.languages.items()}, Accuracy()
     )
+    assert float(np.sum(mean.influence**2)) == pytest.approx(expected, rel=0.1)
 
 
-def test_draws_are_the_metric_on_the_resampled_items() -> None:
-    """The matrix product against scoring the resampled items one by one, for a metric that is no mean."""
-    random = np.random.default_rng(5)
-    metric, items, resamples = SpanF1(["O", "B-A", "I-A"]), 30, 20
-    gold, guess = ([random.integers(0, 3, 7) for _ in range(items)] for _ in range(2))
-    statistics = metric.statistics(gold, guess).astype(np.float32)
-    target = facts(items)
-    scores = Predictions((metric,), {"en": LanguageItems(target.items["en"], {"span_f1": statistics})})
-    drawn = Resampler(target, resamples).score(scores, metric)["en"]
-    counts = item_counts(items, resamples, generator("items", "choice"))
-    for at in range(resamples):
-        chosen = np.repeat(np.arange(items), counts[at].astype(int))
-        sums = metric.statistics([gold[item] for item in chosen], [guess[item] for item in chosen]).sum(axis=0)
-        assert drawn.draws[at] == pytest.approx(float(metric.value(sums)))
-    assert drawn.points == pytest.approx(float(metric.value(statistics.sum(axis=0, dtype=np.float64))))
+@pytest.mark.parametrize("metric", [SpanF1(["O", "B-A", "I-A"]), PairF1()], ids=["spans", "pairs"])
+def test_influences_hold_for_scores_that_are_no_means(metric: Metric) -> None:
+    random, items = np.random.default_rng(5), 300
+    if isinstance(metric, PairF1):
+        gold = [[f"t{item}"] if random.random() < 0.7 else [] for item in range(items)]
+        said = [
+            "" if random.random() < 0.3 else f"t{item if random.random() < 0.7 else item + 1}" for item in range(items)
+        ]
+        statistics = metric.statistics(gold, said).astype(np.float32)
+    else:
+        tags = random.integers(0, 3, (items, 7))
+        guess = np.where(random.random(tags.shape) < 0.7, tags, random.integers(0, 3, tags.shape))
+        statistics = metric.statistics(list(tags), list(guess)).astype(np.float32)
+    names = tuple(f"{item}" for item in range(items))
+    one = scored(Predictions((metric,), {"en": LanguageItems(names, {metric.name: statistics})}), metric)["en"]
+    assert one.value == pytest.approx(float(metric.value(statistics.sum(axis=0, dtype=float))))
+    expected = bootstrapped({"en": names}, {"en": statistics}, metric)
+    assert float(np.sum(one.influence**2)) == pytest.approx(expected, rel=0.1)
 
 
-def test_counts_are_resamples_with_replacement() -> None:
-    counts = item_counts(40, 3000, generator("counts"))
-    assert (counts.sum(axis=1) == 40).all()
-    assert counts.mean(axis=0) == pytest.approx(np.ones(40), abs=0.1)
-    assert counts.var(axis=0).mean() == pytest.approx(1 - 1 / 40, rel=0.02)
+def test_one_item_less_in_one_language_changes_next_to_nothing() -> None:
+    """Languages that lack an id are no independent languages for it."""
+    of = ids(200)
+    right = drawn(of, np.random.default_rng(2), shared=0.95)
+
+    def width(of: Ids, right: dict[str, NDArray[np.bool_]]) -> float:
+        mean = Items(facts(of)).mean(LANGUAGES, scored(answers(of, right), Accuracy()))
+        return float(np.sqrt(np.sum(mean.influence**2)))
+
+    less = width({**of, "sw": of["sw"][:-1]}, {**right, "sw": right["sw"][:-1]})
+    assert less == pytest.approx(width(of, right), rel=0.02)
+    apart = ids(200, parallel=False)
+    assert width(apart, right) < 0.75 * less
 
 
-@pytest.mark.parametrize("parallel", [True, False])
-def test_intervals_cover_the_truth_as_often_as_they_say(parallel: bool) -> None:
-    """The mean over languages, where an item that is hard in one language is hard in all of a parallel task."""
-    items, trials, covered = 120, 300, 0
-    target = facts(items, parallel=parallel)
-    resampler = Resampler(target, 400)
-    random = np.random.default_rng(1)
-    for _ in range(trials):
-        difficulty = random.normal(size=(1 if parallel else len(LANGUAGES), items))
-        right = difficulty + 0.5 * random.normal(size=(len(LANGUAGES), items)) < 0.5
-        drawn = resampler.score(answers(target, right), Accuracy())
-        estimate = _mean(drawn.values()).estimate()
-        covered += estimate.low <= 0.6726 <= estimate.high  # the normal's mass below 0.5 / sqrt(1 + 0.25)
-    assert 0.915 <= covered / trials <= 0.98
+def test_the_mean_of_an_accuracy_has_the_textbook_error() -> None:
+    of = {"en": ids(80)["en"]}
+    right = np.arange(80) < 60
+    one = scored(answers(of, {"en": right}), Accuracy())["en"]
+    assert float(np.sum(one.influence**2)) == pytest.approx(0.75 * 0.25 / 79, rel=1e-4)
+    estimate = Measured(one.value, one.influence, 80, 0.0, 0.0, 0.0).estimate()
+    assert estimate.high - estimate.value == pytest.approx(reach(0.95, 79) * np.sqrt(0.75 * 0.25 / 79), rel=1e-4)
 
 
-def _mean(drawn: object) -> Drawn:
-    parts = list(drawn)  # type: ignore[call-overload]
-    return Drawn(np.mean([part.points for part in parts], axis=0), np.mean([part.draws for part in parts], axis=0))
+def scores(values: Sequence[float], items: int = 100, spread: float = 0.0) -> list[Scored]:
+    random = np.random.default_rng(8)
+    return [Scored(value, spread * random.normal(size=items)) for value in values]
 
 
-@pytest.mark.parametrize("seeds", [2, 3, 10])
-def test_resampled_seeds_vary_as_much_as_the_mean_of_seeds_does(seeds: int) -> None:
-    """Var = s² / S with the unbiased s², which plain resampling would understate by (S - 1) / S."""
-    values = np.random.default_rng(seeds).normal(size=seeds)
-    draws = seed_weights(seeds, 20_000, generator("test")) @ values
-    assert draws.mean() == pytest.approx(values.mean(), abs=0.03)
-    assert draws.var() == pytest.approx(values.var(ddof=1) / seeds, rel=0.05)
+def test_the_variance_of_training_is_pooled_by_degrees_of_freedom() -> None:
+    found = [sample(scores([0.1, 0.3]), 100), sample(scores([0.4, 0.5, 0.6]), 100), sample(scores([0.9]), 100)]
+    training = pooled(found)
+    assert training.variance == pytest.approx((0.02 + 0.02) / 3)  # sums of squares over 1 + 2 + 0 degrees of freedom
+    assert training.freedom == pytest.approx(ALIKE * 3)
+    assert pooled(found[:1]).freedom == 1  # a single setting has nothing to be unlike
+    assert pooled([]) == pooled(found[2:]) == Training(0.0, 0.0, 0.0)
+
+
+def test_the_interaction_of_items_and_training_is_counted_once() -> None:
+    """Seeds that differ by the choice of items alone: together both parts say what items and seeds say."""
+    seeds = scores([0.5, 0.5, 0.5, 0.5], items=2000, spread=0.01)
+    one = sample(seeds, 2000)
+    assert one.interaction == pytest.approx(2000 * 0.01**2, rel=0.1)  # of one seed, the variance of its own influences
+    found = measured(one, Training(one.interaction, one.interaction, 3))
+    assert found.training == pytest.approx(found.interaction)
+    assert found.reach() == pytest.approx(reach(0.95, 3) * np.sqrt(one.interaction / 4), rel=0.1)
+
+
+def test_a_contrast_has_the_variance_of_its_settings_together() -> None:
+    training = Training(0.04, 0.0, 8)
+    arm, baseline = (sample(scores([level, level + 0.1]), 100) for level in (0.5, 0.3))
+    gap = contrast(arm, baseline, training)
+    assert (gap.value, gap.training) == pytest.approx((0.2, 2 * 0.04 / 2))
+    change = combined([(1.0, gap), (-1.0, gap)])
+    assert change.training == pytest.approx(4 * 0.04 / 2)
+    assert gap.reach() == pytest.approx(reach(0.95, 8) * 0.2)
+
+
+def test_arms_that_answer_alike_differ_by_no_chance() -> None:
+    one = sample(scores([0.4, 0.6], spread=0.01), 100)
+    assert contrast(one, one, Training(0.02, 0.0, 4)).estimate() == Estimate(0.0, 0.0, 0.0)
+    other = replace(one, values=(0.6, 0.4))  # the same mean, by other trainings
+    assert contrast(one, other, Training(0.02, 0.0, 4)).reach() > 0.1
 
 
 def test_one_seed_leaves_the_items_alone() -> None:
-    assert (seed_weights(1, 5, generator("test")) == 1).all()
+    one = sample(scores([0.5], spread=0.01), 100)
+    found = measured(one, pooled([one]))
+    assert (found.training, found.freedom) == (0.0, 0.0)
+    assert found.reach() == pytest.approx(reach(0.95, 99) * float(np.sqrt(np.sum(one.influence**2))))
 
 
-def test_seed_effects_widen_the_interval() -> None:
-    target, random = facts(200), np.random.default_rng(2)
-    resampler, weights = Resampler(target, 1000), seed_weights(4, 1000, generator("test"))
+def test_a_backbone_as_it_is_has_no_chance_of_training() -> None:
+    still = sample(scores([0.5, 0.5]), 100, untrained=True)
+    trained = sample(scores([0.4, 0.6]), 100)
+    training = pooled([still, trained])
+    assert training == pooled([trained])
+    assert measured(still, training).training == 0.0
+    assert contrast(trained, still, training).training == pytest.approx(training.variance / 2)
 
-    def width(spread: float) -> float:
-        chances = 0.7 + spread * np.array([-1, -1, 1, 1])
-        parts = [resampler.score(answers(target, random.random((3, 200)) < one), Accuracy()) for one in chances]
-        mean = summarise(target, parts, weights).mean
-        assert isinstance(mean, Estimate)
-        return mean.high - mean.low
 
-    assert width(0.15) > 2 * width(0.0)
+def test_a_single_item_says_nothing_of_others() -> None:
+    alone = Measured(0.2, np.zeros(1), 1, 0.0, 0.0, 0.0)
+    assert alone.estimate() == Estimate(0.2, -0.8, 1.2)
+    assert alone.estimate(share=True) == Estimate(0.2, 0.0, 1.0)
+
+
+def test_doubt_is_the_level_at_which_zero_is_just_left_out() -> None:
+    for value in (0.01, 0.02, 0.03):
+        one = Measured(value, np.full(100, 0.001), 100, 1e-5, 0.0, 4)
+        assert one.reach(1 - 1.001 * one.doubt()) < value < one.reach(1 - 0.998 * one.doubt())
+    assert Measured(0.0, np.zeros(100), 100, 0.0, 0.0, 0.0).doubt() == 1.0
+    assert Measured(0.5, np.zeros(100), 100, 0.0, 0.0, 0.0).doubt() < 1e-8
+
+
+def test_scores_of_different_items_are_averaged_end_to_end() -> None:
+    both = joined([Scored(0.2, np.array([0.1, -0.1])), Scored(0.4, np.array([0.3]))])
+    assert both.value == pytest.approx(0.3)
+    assert both.influence == pytest.approx([0.05, -0.05, 0.15])
+
+
+def family(right: Sequence[dict[str, NDArray[np.bool_]] | None]) -> tuple[Family, list[CellResult]]:
+    """One setting's cells, a failed one for None."""
+    of, cells, known = ids(20), [], {}
+    for seed, one in enumerate(right):
+        cell = Cell("small", "lora", "en", "continue", "choice", seed)
+        found = None if one is None else answers(of, one)
+        cells.append(CellResult(cell, "failed" if found is None else "done", "", found))
+        if found is not None:
+            known[cell] = scored(found, Accuracy())
+    made = Family(facts(of), "accuracy", known, frozenset())
+    made.learn([cells])
+    return made, cells
 
 
 def test_a_mean_needs_every_seed() -> None:
-    target = facts(20)
-    drawn = Resampler(target, 100).score(answers(target, np.ones((3, 20), bool)), Accuracy())
-    summary = summarise(target, [drawn, None, drawn], seed_weights(3, 100, generator("test")), "1 failed")
+    random = np.random.default_rng(1)
+    made, cells = family([drawn(ids(20), random), None, drawn(ids(20), random)])
+    summary = summarise(made, made.measured(cells), cells)
     missing = Missing(2, 3, "seed", "1 failed")
     assert summary.mean == summary.others == summary.sources == summary.languages["sw"] == missing
     assert str(missing) == "2 of 3 seeds (1 failed)"
+    assert made.samples([cells[0], cells[2]])[OTHERS].freedom == 1  # the seeds that are there still tell the variance
 
 
 def test_a_mean_needs_every_language() -> None:
-    target = facts(20)
-    drawn = dict(Resampler(target, 100).score(answers(target, np.ones((3, 20), bool)), Accuracy()))
-    del drawn["sw"]
-    summary = summarise(target, [drawn], seed_weights(1, 100, generator("test")))
+    everything = {name: np.ones(20, bool) for name in ("en", "de")}
+    made, cells = family([everything])
+    summary = summarise(made, made.measured(cells), cells, share=True)
     assert summary.mean == Missing(2, 3, "language")
     assert summary.others == Missing(1, 2, "language")
     assert summary.sources == Estimate(1.0, 1.0, 1.0)
     assert summary.languages["sw"] == Missing(0, 1, "seed", "")
 
 
-def test_draws_depend_on_their_key_alone() -> None:
-    assert (generator("a", "b").random(3) == generator("a", "b").random(3)).all()
-    assert (generator("a", "b").random(3) != generator("ab").random(3)).any()
+def test_seed_effects_widen_the_interval() -> None:
+    def width(chances: Sequence[float]) -> float:
+        random = np.random.default_rng(4)
+        of = ids(20)
+        made, cells = family([{name: random.random(20) < one for name in of} for one in chances])
+        return made.measured(cells)[MEAN].reach()
+
+    assert width([0.4, 0.4, 0.9, 0.9]) > 2 * width([0.65, 0.65, 0.65, 0.65])
+
+
+def test_a_sample_is_its_seeds() -> None:
+    found = sample([Scored(0.2, np.array([0.1, 0.3])), Scored(0.4, np.array([0.3, -0.1]))], 2)
+    assert found == Sample((0.2, 0.4), found.influence, found.interaction, 2)
+    assert found.influence == pytest.approx([0.2, 0.1])
+    assert found.interaction == pytest.approx(0.1**2 + 0.2**2 + 0.1**2 + 0.2**2)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from adapterx.plan.cells import Cell
 from adapterx.report import Analysis, analyse, tables
 from adapterx.report.colours import diverging
 from adapterx.report.document import document
@@ -107,11 +108,11 @@ def test_gaps_and_changes(tmp_path: Path) -> None:
         "| backbone | mean over languages others | mean over languages all | mean over languages source |",
         "| --- | ---: | ---: | ---: |",
         "| small | **+100.0** [+100.0, +100.0] | **+66.7** [+66.7, +66.7] | 0.0 [0.0, 0.0] |",
-        "| large | 0 of 1 seed | 0 of 1 seed | 0 of 1 seed |",
+        "| large | 0 of 1 seed (en: 1 failed) | 0 of 1 seed (en: 1 failed) | 0 of 1 seed (en: 1 failed) |",
         "",
         "Source: the language the target was trained in. Bold: the interval excludes zero.",
     ]
-    assert [entry.text for entry in changes.rows[0]] == ["lora", "+100.0", "0 of 1 seed", "1 of 2 gaps"]
+    assert [entry.text for entry in changes.rows[0]] == ["lora", "+100.0", "0 of 1 seed (en: 1 failed)", "1 of 2 gaps"]
     assert [entry.tone for entry in changes.rows[0]] == ["", "strong", "missing", "missing"]
 
 
@@ -122,6 +123,20 @@ def test_gaps_by_language_are_coloured_by_sign_and_bold_where_sure(tmp_path: Pat
     assert (label.text, source.text, source.tone) == ("small", "0.0", "")
     assert {(entry.text, entry.tone, entry.colours) for entry in others} == {("+100.0", "strong", diverging(1, 1))}
     assert others[0].note == "+100.0 [+100.0, +100.0]"
+
+
+def test_a_gap_that_may_be_chance_is_pale(tmp_path: Path) -> None:
+    def accuracy(cell: Cell, language: str) -> float:
+        return 0.9 if cell.intermediate == "multi" and language == "de" else 0.5
+
+    (table,) = tables.by_language(analysed(tmp_path, Fake(backbones=("small",), accuracy=accuracy, items=60)))
+    (row,) = table.rows
+    sure, unsure = (next(one for one in row[1:] if (one.tone == "strong") == strong) for strong in (True, False))
+    largest = max(abs(float(one.text.replace("−", "-"))) for one in row[1:])
+    value = float(unsure.text.replace("−", "-"))
+    assert sure.colours == diverging(1, 1)
+    assert value != 0 and unsure.colours != diverging(value, largest)
+    assert table.scale == (f"−{largest}", f"+{largest} points")
 
 
 def test_a_missing_language_is_a_dash_with_its_reason(tmp_path: Path) -> None:

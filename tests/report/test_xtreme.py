@@ -202,7 +202,7 @@ def test_what_is_not_whole_enters_no_average(tmp_path: Path) -> None:
     analysis = analyse(store, run)
     (row,) = analysis.xtreme
     udpos, xquad = row.tasks["udpos"], row.tasks["xquad"]
-    assert (udpos.languages, udpos.wanted, udpos.drawn) == (30, 33, None)
+    assert (udpos.languages, udpos.wanted, udpos.seeds) == (30, 33, ())
     assert list(row.groups) == ["sentence-pair classification"]
     assert row.overall == Missing(3, 9, "task")
     scores = {one.language: one.estimate.value for one in analysis.cells if one.metric == "squad_mean"}
