@@ -113,7 +113,12 @@ def test_a_file_of_labels_must_fit(data: Path) -> None:
         PairExample("test-0", "a", None, 1),
         PairExample("test-1", "b", None, 0),
     ]
-    for labels, message in (("yes\n", "has 1 labels, fewer than"), ("yes\nno\nno\n", "has 3 labels for 2 rows")):
+    for labels, message in (
+        ("yes\n", "has 1 labels, fewer than"),
+        ("yes\nno\nno\n", "has 3 labels for 2 rows"),
+        ("yes\nperhaps\n", r"labels\.txt:2: unknown label 'perhaps'"),
+        ("\nno\n", r"labels\.txt:1: the label is ''"),
+    ):
         (data / "labels.txt").write_text(labels)
         with pytest.raises(DataError, match=message):
             load(spec, "local", "en", "test")
@@ -144,6 +149,10 @@ def test_columns_from_an_aligned_file(data: Path) -> None:
     write_rows(data / "en.jsonl", [row, row])
     assert fingerprint(spec, "local", {"test": ["th"]}) != before
     with pytest.raises(DataError, match="has not as many rows as"):
+        load(spec, "local", "th", "test")
+    write_rows(data / "en.jsonl", [row | {"label": 5}])
+    spec = choices(aligned={"path": "en.jsonl", "columns": "label"})
+    with pytest.raises(DataError, match=r"th\.jsonl:1 \(with .*en\.jsonl:1\): unknown label '5'"):
         load(spec, "local", "th", "test")
 
 

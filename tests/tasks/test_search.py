@@ -95,6 +95,7 @@ def test_topics_a_corpus_in_parts_and_trecs_judgements(write: Callable[[str, str
         DataError, match=r"qrels\.tsv:2: should be two ids; BEIR's query, candidate and score; or TREC's"
     ):
         queries(spec)
+    assert data.origin(spec, "files", "de", "test").endswith("qrels.tsv"), "which may be the one that is empty"
     write("qrels.tsv", "7\tc#0\n")
     with pytest.raises(DataError, match=r"qrels\.tsv:1: 'c#0' is no candidate's id"):
         queries(spec)
