@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 
 from adapterx.wording import shown
 
+FEWEST = 20
+"""Answers in all languages together from which on it is no chance that they are alike: an adapter that gives one of two
+labels nine times in ten does so for ten items in one case of three, for twenty in one of eight."""
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -118,9 +122,14 @@ def single(items: int, split: str, languages: Sequence[str], label: str) -> str:
 
 
 def collapsed(answers: Mapping[str, Answers]) -> str | None:
-    """Why these answers are no result, by language, if they are none: constant in every language that can tell."""
+    """Why these answers are no result, by language, if they are none: constant in every language that can tell.
+
+    Fewer than FEWEST answers may be alike by chance: that is told, and is a result.
+    """
     judged = {language: one for language, one in answers.items() if one.varied}
     if not judged or not all(one.constant for one in judged.values()):
+        return None
+    if sum(one.items for one in judged.values()) < FEWEST:
         return None
     return told(judged, len(judged))
 

@@ -125,7 +125,12 @@ def test_configurations_that_make_no_sense_are_refused(checkpoint: Path, setting
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"{", "is not JSON"), (b"[1]", "is not a JSON object"), (b"\xff\xfe", "is not UTF-8 text"), (b"", "is not JSON")],
+    [
+        (b"{", "is not JSON"),
+        (b"[1]", "is not a JSON object"),
+        (b"\xff\xfe", "is UTF-16, not UTF-8 text"),
+        (b"", "is not JSON"),
+    ],
 )
 def test_config_that_is_no_json_object(checkpoint: Path, content: bytes, words: str) -> None:
     (checkpoint / "config.json").write_bytes(content)

@@ -81,7 +81,9 @@ def test_where_it_is_said() -> None:
 
 
 def test_a_cell_collapses_where_every_language_that_can_tell_is_constant() -> None:
-    alike, fine, single = labels("soso", "ssss"), labels("soso", "soss"), labels("ssss", "ssss")
+    alike, fine, single = (
+        labels(5 * gold, 5 * said) for gold, said in (("soso", "ssss"), ("soso", "soss"), ("ssss", "ssss"))
+    )
     assert collapsed({"en": alike, "de": alike}) == "answers 'same' to everything in en, de (2 of 2 languages)"
     assert collapsed({"en": alike, "de": fine}) is None
     assert collapsed({"en": alike, "de": single}) == "answers 'same' to everything in en (1 of 1 language)"
