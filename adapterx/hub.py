@@ -28,6 +28,8 @@ _LARGEST_LISTING = 100_000_000
 """Bytes of a list of a commit's files."""
 _SHOWN = 3
 Found = TypeVar("Found")
+_ANSWERING: set[Repository] = set()
+"""Of which the Hub has told this process something."""
 
 
 class HubError(AdapterxError, ValueError):
@@ -111,7 +113,9 @@ def looked_up(
         return found
     try:
         with in_words(repository, revision):
-            return ask()
+            found = ask()
+        _ANSWERING.add(repository)
+        return found
     except UnavailableError as error:
         commit = last_commit(repository, revision)
         found = cached(commit) if commit is not None else None
@@ -136,11 +140,15 @@ def cached(repository: Repository, commit: str, name: str) -> Path | None:
 
 def download(repository: Repository, commit: str, name: str) -> Path:
     """A file of a commit, fetched unless it is in the Hub's cache."""
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import HfApi, hf_hub_download
 
     if known := cached(repository, commit, name):
         return known
     with in_words(repository, commit):
+        if repository not in _ANSWERING:
+            # The client would ask for a file again and again, for half a minute and aloud.
+            HfApi().repo_info(repository.id, revision=commit, repo_type=repository.kind, timeout=patience())
+            _ANSWERING.add(repository)
         return Path(hf_hub_download(repository.id, name, revision=commit, repo_type=repository.kind))
 
 
