@@ -56,6 +56,8 @@ class _Request:
         self.lock = threading.RLock()
         """Held inside a shield, and while something is saved."""
         self.save: Callable[[], str] | None = None
+        self.terminals: list[int] = []
+        """Descriptors that write to one."""
         self.forget()
 
     def forget(self) -> None:
@@ -68,7 +70,16 @@ class _Request:
         """The handler. Of a second signal the thread takes care."""
         if self.number is None:
             self.number = number
+            self._let_go_of_terminals()
             self.stop()
+
+    def _let_go_of_terminals(self) -> None:
+        """Write to nowhere what would go to a terminal that has closed: an error there must not hide the request."""
+        for descriptor in self.terminals:
+            if not os.isatty(descriptor):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)
 
     def stop(self) -> None:
         """Raise what is due, unless a shield is up. An error that a destructor swallowed is raised again."""
@@ -127,6 +138,7 @@ def heeded(tell: Callable[[Stopped], str], last: bool) -> Iterator[None]:
         yield
         return
     _request.forget()
+    _request.terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
     before = {one: signal.getsignal(one) for one in SIGNALS}
     before = {one: handler for one, handler in before.items() if handler not in (signal.SIG_IGN, None)}
     ear, mouth = os.pipe()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeGuard, cast
+from typing import Any, TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,121 +18,10 @@ from torch.utils.checkpoint import checkpoint
 from adapterx.backbones.attention import attend, mix
 from adapterx.backbones.layout import Blocks, PackedBatch
 from adapterx.backbones.products import Product, Reordered, product, reordering_pays
+from adapterx.backbones.walk import QKV, Adapters, Module, Place, Unadapted, Walk
 
-Module = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
-"""A linear layer of an encoder layer, by the names LoRA targets."""
-Place = Literal["attention", "output"]
-"""A residual connection of an encoder layer: after attention, or after the feed-forward."""
-
-_QKV: tuple[Module, ...] = ("query", "key", "value")
 _READS_TO_MIX = 8
 """From this many rows to a read row on, the last layer's keys and values are not worth computing."""
-
-
-class Adapters(Protocol):
-    """What the encoder asks of a bundle's adapters. `rows` are the token rows of each cell, in order."""
-
-    def adapts(self, layer: int, places: Sequence[Module | Place]) -> bool:
-        """Whether any of these linear layers and residual connections of a layer is changed."""
-        ...
-
-    def linear(
-        self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
-    ) -> Tensor:
-        """Outputs (N, len(modules) * d_out) of frozen linear layers on the same inputs (N, d_in), adapted."""
-        ...
-
-    def residual(
-        self, layer: int, place: Place, update: Tensor, residual: Tensor, norm: nn.Module | None, rows: tuple[int, ...]
-    ) -> Tensor:
-        """norm(update + residual), both (N, d), with whatever adapter sits there. A pre-LN layer has no norm here."""
-        ...
-
-    @property
-    def embeds(self) -> bool:
-        """Whether what the embeddings give is changed."""
-        ...
-
-    def embedding(self, hidden: Tensor, rows: tuple[int, ...]) -> Tensor:
-        """Embeddings (N, d) as the layers are to see them."""
-        ...
-
-    def unembedding(self, hidden: Tensor, rows: tuple[int, ...]) -> Tensor:
-        """What `embedding` makes `hidden` (N, d) of."""
-        ...
-
-
-class Unadapted:
-    """The frozen backbone as it is."""
-
-    def adapts(self, layer: int, places: Sequence[Module | Place]) -> bool:
-        return False
-
-    def linear(
-        self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
-    ) -> Tensor:
-        return outputs
-
-    def residual(
-        self, layer: int, place: Place, update: Tensor, residual: Tensor, norm: nn.Module | None, rows: tuple[int, ...]
-    ) -> Tensor:
-        total = update + residual
-        return total if norm is None else cast(Tensor, norm(total))
-
-    @property
-    def embeds(self) -> bool:
-        return False
-
-    def embedding(self, hidden: Tensor, rows: tuple[int, ...]) -> Tensor:
-        return hidden
-
-    def unembedding(self, hidden: Tensor, rows: tuple[int, ...]) -> Tensor:
-        return hidden
-
-
-class Walk:
-    """One pass over a batch: on the trunk that cells share up to the first adapter, on rows of their own from there."""
-
-    def __init__(self, batch: PackedBatch, adapters: Adapters, projected: Tensor | None = None) -> None:
-        self.batch = batch
-        self.layout = batch.trunk
-        self.adapters = adapters
-        self._projected = projected
-
-    def projected(self) -> Tensor | None:
-        """What is known of the first layer's products, once: a copy, as adapters add to it in place."""
-        known, self._projected = self._projected, None
-        return None if known is None else known.clone()
-
-    def fork(
-        self, layer: int, places: Sequence[Module | Place], rows: Sequence[Tensor] = (), reads: Sequence[Tensor] = ()
-    ) -> tuple[Tensor, ...]:
-        """The tensors, with a line for every cell's rows from here on if an adapter sits at one of these places.
-
-        Args:
-            rows: tensors over all rows.
-            reads: tensors over the read rows.
-        """
-        if not self.adapters.adapts(layer, places):
-            return (*rows, *reads)
-        return self.leave_trunk(rows, reads)
-
-    def leave_trunk(self, rows: Sequence[Tensor] = (), reads: Sequence[Tensor] = ()) -> tuple[Tensor, ...]:
-        """The tensors with a line for every cell's rows."""
-        fork = self.batch.fork
-        if fork is None or self.layout is self.batch:
-            return (*rows, *reads)
-        self.layout = self.batch
-        return (
-            *(tensor.index_select(0, fork.rows) for tensor in rows),
-            *(tensor.index_select(0, fork.reads) for tensor in reads),
-        )
-
-    def read(self, hidden: Tensor) -> Tensor:
-        """(R, d) rows that are read, of (N, d) states as they stand; the walk goes on as if nobody had looked."""
-        if self.layout is not self.batch and self.batch.fork is not None:
-            hidden = hidden.index_select(0, self.batch.fork.rows)
-        return hidden.index_select(0, self.batch.reads)
 
 
 class PackedEncoder:
@@ -294,7 +183,7 @@ class PackedEncoder:
         """
         if depth == len(self.layers) - 1:
             return None
-        return self.products[depth][_QKV](self._attention_inputs(depth, hidden))
+        return self.products[depth][QKV](self._attention_inputs(depth, hidden))
 
     def embed(self, batch: PackedBatch) -> Tensor:
         """(N, d) embeddings; positions count from the padding index + 1 as RoBERTa's do."""
@@ -352,9 +241,9 @@ class PackedEncoder:
         """Context of every row, and the hidden states of the same rows."""
         projected = walk.projected()
         if projected is None:
-            projected = self.products[index][_QKV](inputs)
-        projected, inputs, hidden = walk.fork(index, _QKV, rows=[projected, inputs, hidden])
-        projected = walk.adapters.linear(index, _QKV, inputs, projected, walk.layout.rows)
+            projected = self.products[index][QKV](inputs)
+        projected, inputs, hidden = walk.fork(index, QKV, rows=[projected, inputs, hidden])
+        projected = walk.adapters.linear(index, QKV, inputs, projected, walk.layout.rows)
         query, key_value = torch.split(projected, [self.hidden, 2 * self.hidden], dim=1)
         return attend(query, key_value, walk.layout.attention, self.heads), hidden
 
@@ -364,12 +253,12 @@ class PackedEncoder:
         asking, hidden = (rows.index_select(0, walk.layout.reads) for rows in (inputs, hidden))
         query = products["query",](asking)
         if self._mixes(index, walk):
-            inputs, query, asking, hidden = walk.fork(index, _QKV, rows=[inputs], reads=[query, asking, hidden])
+            inputs, query, asking, hidden = walk.fork(index, QKV, rows=[inputs], reads=[query, asking, hidden])
             query = adapters.linear(index, ("query",), asking, query, walk.layout.read_rows)
             return self._mixed_context(index, query, inputs, walk), hidden
         key_value = products["key", "value"](inputs)
         key_value, inputs, query, asking, hidden = walk.fork(
-            index, _QKV, rows=[key_value, inputs], reads=[query, asking, hidden]
+            index, QKV, rows=[key_value, inputs], reads=[query, asking, hidden]
         )
         query = adapters.linear(index, ("query",), asking, query, walk.layout.read_rows)
         key_value = adapters.linear(index, ("key", "value"), inputs, key_value, walk.layout.rows)
@@ -430,7 +319,7 @@ def _products(layer: Any, reordered: bool, frozen: bool) -> dict[tuple[Module, .
         return product([module], own[0], own[1], reordered)
 
     return {
-        _QKV: part(0, 3),
+        QKV: part(0, 3),
         ("query",): part(0, 1),
         ("key", "value"): part(1, 3),
         ("attention_output",): single(layer.attention.output.dense),

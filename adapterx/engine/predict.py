@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adapterx.backbones.packed import Adapters, PackedEncoder, Unadapted, Walk
+from adapterx.backbones.packed import PackedEncoder
+from adapterx.backbones.walk import Adapters, Unadapted, Walk
 from adapterx.engine.batches import Batch, HeadRows, Selection, placed
 from adapterx.engine.collate import collate
 from adapterx.engine.options import ROWS

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from adapterx.backbones.packed import Place
+from adapterx.backbones.walk import Place
 from adapterx.formats.adapter import Encoder
 from adapterx.formats.adapterhub import check_model, facts
 from adapterx.formats.errors import FormatError

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from adapterx.backbones.packed import Module
+from adapterx.backbones.walk import Module
 from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead, expected, head_shapes, unnamed
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import (

@@ -16,7 +16,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from adapterx.backbones.packed import Module, Place, Unadapted
+from adapterx.backbones.walk import Module, Place, Unadapted
 from adapterx.methods import invertible
 from adapterx.methods.activations import ACTIVATIONS
 from adapterx.methods.config import Bottleneck, adapted_layers

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from adapterx.backbones.packed import Module
+from adapterx.backbones.walk import Module
 
 Placement: TypeAlias = Literal["sequential", "double", "parallel"]
 Activation: TypeAlias = Literal["relu", "gelu", "swish"]

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from adapterx.backbones.packed import Module, Place, Unadapted
+from adapterx.backbones.walk import Module, Place, Unadapted
 from adapterx.methods import bottleneck
 from adapterx.methods.config import Bottleneck, Fusion, adapted_layers
 from adapterx.methods.parameters import Parameter, normal, zeros

