@@ -12,6 +12,7 @@ import pytest
 
 from adapterx import __version__, cli
 from adapterx.plan.contamination import uncompared
+from adapterx.plan.looks import unseen
 from tests.plan.fakes import FakeBackbones, FakeTasks
 from tests.recipe.conftest import GOOD
 
@@ -24,6 +25,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(cli, "_catalog", FakeTasks)
     monkeypatch.setattr(cli, "_describe", FakeBackbones)
     monkeypatch.setattr(cli, "_compare", lambda *_: uncompared)
+    monkeypatch.setattr(cli, "_look", lambda _: unseen)
     monkeypatch.delenv("ADAPTERX_STORE", raising=False)
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "r.yaml"
