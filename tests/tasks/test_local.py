@@ -79,7 +79,7 @@ def test_a_limit_takes_the_first(data: Path) -> None:
     [
         ("a\tb\tno\na\tb\tmaybe\n", r"a-en\.tsv:2: unknown label 'maybe'; the task has no, yes"),
         ("a\tb\n", r"a-en\.tsv:1: has no column 2"),
-        (b"\xff\xfe", r"a-en\.tsv: is not UTF-8 text \(byte 0\)"),
+        (b"\xff\xfe", r"a-en\.tsv: is UTF-16, not UTF-8 text: save it as UTF-8"),
     ],
 )
 def test_wrong_files_are_named_with_the_row(data: Path, text: str | bytes, message: str) -> None:
@@ -300,7 +300,7 @@ def test_rows_are_read_when_their_turn_comes(data: Path, reader: str, text: str)
 def test_text_that_is_no_utf8_is_told_by_its_byte_in_the_file(data: Path) -> None:
     spec = task("pair-classification", "tsv", {"text": 0, "text_pair": 1, "label": 2}, {"train": {"paths": "a"}})
     (data / "a").write_bytes(b"a\tb\tno\n" * 5000 + b"\xff\tb\tno\n")
-    with pytest.raises(DataError, match=r"a: is not UTF-8 text \(byte 35000\)"):
+    with pytest.raises(DataError, match=r"a: is not UTF-8 text \(byte 0x[0-9a-f]{2} at offset 35000\)"):
         load(spec, "local", "en", "train")
 
 

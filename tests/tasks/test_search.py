@@ -128,7 +128,7 @@ def test_wrong_rows_are_named(write: Callable[[str, str], Path], name: str, cont
     sides = {**SIDES, "queries": {"paths": name, "text": column}}
     if message == "never":
         path.write_bytes(b"\xff\n")
-        message = r"deu\.src: is not UTF-8 text \(byte 0\)"
+        message = r"deu\.src: is not UTF-8 text \(byte 0xff at offset 0\)"
     with pytest.raises(DataError, match=message):
         data.load(task(sides), "files", "de", "test")
 

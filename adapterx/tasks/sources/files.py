@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adapterx import places
-from adapterx.reading import UnreadableFile, parse_json, regular
+from adapterx.reading import UnreadableFile, decoded, parse_json, regular
 from adapterx.tasks.sources.errors import DataError, EmptyFile, MissingData
 from adapterx.wording import shown
 
@@ -94,11 +94,8 @@ def lines(path: Path) -> Iterator[str]:
 def text(path: Path) -> str:
     """All of a file. Raises DataError for what is not UTF-8."""
     stamp(path)
-    try:
-        with readable(path):
-            return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    with readable(path):
+        return decoded(path.read_bytes())
 
 
 def parsed(content: str, place: str) -> Any:

@@ -11,12 +11,14 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any
 
+from adapterx.reading import not_utf8
 from adapterx.recipe.problems import did_you_mean
 from adapterx.store.identity import JSON
 from adapterx.tasks.examples import PairExample, RetrievalExample
 from adapterx.tasks.sources.entry import LeftOut
 from adapterx.tasks.sources.errors import DataError, MissingData
 from adapterx.tasks.sources.files import ENVIRONMENT, digest_of, evenly, json_object, readable, root, stamp
+from adapterx.tasks.sources.files import text as whole
 from adapterx.tasks.spec import Column, Search, Sides, TaskSpec, Texts
 from adapterx.wording import plain, shown
 
@@ -231,7 +233,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 for number, line in enumerate(stream, start=1):
                     yield number, line.removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError as error:
-            raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+            if path.suffix != ".gz":
+                whole(path)  # which tells the byte from the start of the file
+            raise DataError(f"{path}: {not_utf8(error)}") from None
         except (gzip.BadGzipFile, zlib.error, EOFError) as error:
             raise DataError(f"{path}: is not a whole gzip file ({error})") from None
 
