@@ -28,7 +28,8 @@ from adapterx.report.statistics import (
     sample,
 )
 from adapterx.report.student import reach
-from adapterx.tasks.metrics import Accuracy, Metric, SpanF1
+from adapterx.tasks.metrics import Accuracy, Metric
+from adapterx.tasks.metrics import metric as named
 from adapterx.tasks.metrics_retrieval import PairF1
 
 LANGUAGES = ("en", "de", "sw")
@@ -89,7 +90,7 @@ def test_influences_hold_the_variance_that_a_bootstrap_of_ids_finds(overlap: str
     assert float(np.sum(mean.influence**2)) == pytest.approx(expected, rel=0.1)
 
 
-@pytest.mark.parametrize("metric", [SpanF1(["O", "B-A", "I-A"]), PairF1()], ids=["spans", "pairs"])
+@pytest.mark.parametrize("metric", [named("span_f1", ["O", "B-A", "I-A"]), PairF1()], ids=["spans", "pairs"])
 def test_influences_hold_for_scores_that_are_no_means(metric: Metric) -> None:
     random, items = np.random.default_rng(5), 300
     if isinstance(metric, PairF1):
