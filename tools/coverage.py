@@ -252,7 +252,8 @@ def markdown(rows: Sequence[Row]) -> str:
     grids = {row.grids for row in rows}
     error = 100 * math.sqrt(0.95 * 0.05 / min(grids))
     count = f"{min(grids):,} grids a row, so that a share of 95 % is known to ± {error:.1f} (one standard error)"
-    told = f"{count}. {os.cpu_count()} cores, {processor()}: {seconds:,.0f} seconds of one core."
+    told = f"{len(rows)} of {len(list(worlds()))} rows so far. " if len(rows) < len(list(worlds())) else ""
+    told += f"{count}.\n{os.cpu_count()} cores, {processor()}: {seconds:,.0f} seconds of one core."
     heads = [
         "items",
         "seeds",
@@ -286,13 +287,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked.out.mkdir(parents=True, exist_ok=True)
     path = asked.out / "coverage.json"
     rows = [Row(World(**row.pop("world")), **row) for row in json.loads(path.read_text())] if path.exists() else []
-    for world in list(worlds())[first - 1 :: step]:
+    order = list(worlds())
+    for world in order[first - 1 :: step]:
         if world not in [row.world for row in rows]:
             rows.append(measure(world, asked.grids))
-            path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-            (asked.out / "coverage.md").write_text(markdown(rows))
             sys.stdout.write(f"{rows[-1]}\n")
             sys.stdout.flush()
+            rows.sort(key=lambda row: order.index(row.world))
+            path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+            (asked.out / "coverage.md").write_text(markdown(rows))
     return 0
 
 

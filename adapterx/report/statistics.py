@@ -19,6 +19,7 @@ seed nothing is known of training: intervals are about the trained models at han
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,8 @@ METHOD_OF_A_CELL = "t over items (jackknife)"
 """What intervals of a single trained model are called."""
 ALIKE = 0.85
 """Share of the degrees of freedom of a pooled variance that remains where settings differ in theirs."""
+DOUBTS = (1.0, *((1 - LEVEL) * 0.98**step for step in range(-148, 850)))
+"""p-values, from 1 down to below 1e-8. So few are asked for that their quantiles are found once."""
 NOTHING = 1e-12
 """What is smaller than this is zero that arithmetic has missed."""
 
@@ -187,19 +190,13 @@ class Measured:
     def doubt(self) -> float:
         """The p-value of a value of zero: one minus the highest level at which the interval leaves zero out.
 
-        In steps of a thousandth of itself; at least 1e-9.
+        Rounded up to the next of `DOUBTS`, among which is 1 - `LEVEL`, so that it agrees with `estimate`.
         """
         if abs(self.value) < NOTHING:
             return 1.0
-        steps = 20_720  # 0.999 ** 20,720 is just below 1e-9
-        low, high = 0, steps
-        while low < high:
-            middle = (low + high + 1) // 2
-            if abs(self.value) > self.reach(1 - 0.999**middle):
-                low = middle
-            else:
-                high = middle - 1
-        return float(0.999**low)
+        return DOUBTS[
+            bisect(range(1, len(DOUBTS)), False, key=lambda at: abs(self.value) <= self.reach(1 - DOUBTS[at]))
+        ]
 
 
 def measured(found: Sample, training: Training) -> Measured:

@@ -10,7 +10,7 @@ LARGE = 10_000
 """From so many degrees of freedom on, t is expanded around the normal quantile; the next term is below 1e-7."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def reach(level: float, freedom: float) -> float:
     """The t for which a variable with that many degrees of freedom lies in [-t, t] with probability `level`.
 

@@ -14,6 +14,7 @@ from adapterx.report.predictions import LanguageItems, Predictions
 from adapterx.report.scores import MEAN, OTHERS, Family, summarise
 from adapterx.report.statistics import (
     ALIKE,
+    LEVEL,
     Estimate,
     Measured,
     Missing,
@@ -28,7 +29,8 @@ from adapterx.report.statistics import (
     sample,
 )
 from adapterx.report.student import reach
-from adapterx.tasks.metrics import Accuracy, Metric, SpanF1
+from adapterx.tasks.metrics import Accuracy, Metric
+from adapterx.tasks.metrics import metric as named
 from adapterx.tasks.metrics_retrieval import PairF1
 
 LANGUAGES = ("en", "de", "sw")
@@ -89,7 +91,7 @@ def test_influences_hold_the_variance_that_a_bootstrap_of_ids_finds(overlap: str
     assert float(np.sum(mean.influence**2)) == pytest.approx(expected, rel=0.1)
 
 
-@pytest.mark.parametrize("metric", [SpanF1(["O", "B-A", "I-A"]), PairF1()], ids=["spans", "pairs"])
+@pytest.mark.parametrize("metric", [named("span_f1", ["O", "B-A", "I-A"]), PairF1()], ids=["spans", "pairs"])
 def test_influences_hold_for_scores_that_are_no_means(metric: Metric) -> None:
     random, items = np.random.default_rng(5), 300
     if isinstance(metric, PairF1):
@@ -199,9 +201,16 @@ def test_a_single_item_says_nothing_of_others() -> None:
 def test_doubt_is_the_level_at_which_zero_is_just_left_out() -> None:
     for value in (0.01, 0.02, 0.03):
         one = Measured(value, np.full(100, 0.001), 100, 1e-5, 0.0, 4)
-        assert one.reach(1 - 1.001 * one.doubt()) < value < one.reach(1 - 0.998 * one.doubt())
+        assert one.reach(1 - one.doubt()) < value < one.reach(1 - 0.97 * one.doubt())
     assert Measured(0.0, np.zeros(100), 100, 0.0, 0.0, 0.0).doubt() == 1.0
     assert Measured(0.5, np.zeros(100), 100, 0.0, 0.0, 0.0).doubt() < 1e-8
+
+
+def test_doubt_agrees_with_the_interval_beside_its_level() -> None:
+    reach_ = Measured(1.0, np.full(100, 0.001), 100, 1e-5, 0.0, 4).reach()
+    for factor in (1 - 1e-9, 1 + 1e-9):
+        one = Measured(factor * reach_, np.full(100, 0.001), 100, 1e-5, 0.0, 4)
+        assert (one.doubt() <= 1 - LEVEL) == (one.estimate().sign == 1) == (factor > 1)
 
 
 def test_scores_of_different_items_are_averaged_end_to_end() -> None:
