@@ -161,12 +161,21 @@ def _merging(args: argparse.Namespace, parts: Parts) -> Merging:
 
 
 def _asked(args: argparse.Namespace, parts: Parts) -> Asked:
+    from pydantic import ValidationError
+
+    from adapterx.executors.fuse import FuseError
     from adapterx.executors.fuse_bench import Asked
     from adapterx.recipe import Train
+    from adapterx.recipe.problems import dotted
+    from adapterx.recipe.wording import findings
 
     given = {name: getattr(args, name) for name in ("steps", "learning_rate", "batch_size")}
     given = {"limit": args.limit_train, "sample": args.sample, "max_length": parts.max_length, **given}
-    settings = Train.model_validate({name: value for name, value in given.items() if value is not None})
+    try:
+        settings = Train.model_validate({name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        told = [f"{dotted(one.location)}: {one.message}" for one in findings(error.errors(include_url=False), Train)]
+        raise FuseError("; ".join(told)) from None
     return Asked(args.train, args.train_languages or ("en",), settings.phase("target", "", ""), args.seed)
 
 

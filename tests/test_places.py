@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from adapterx import places
 from adapterx.errors import AdapterxError
-from adapterx.tasks.sources.search import _paths
+from adapterx.tasks.sources.search import paths
 from adapterx.tasks.spec import Files, Texts
 
 
@@ -48,4 +48,4 @@ def test_a_tilde_in_a_tasks_paths_is_the_home_directory(tmp_path, monkeypatch):
     for name in "ab":
         (tmp_path / f"{name}.tsv").write_text("1\tx\n")
     side = Texts(paths=("~/*.tsv",), text=1)
-    assert _paths(side, "en") == [tmp_path / "a.tsv", tmp_path / "b.tsv"]
+    assert paths(side, "en") == [tmp_path / "a.tsv", tmp_path / "b.tsv"]

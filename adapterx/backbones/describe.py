@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -21,7 +22,7 @@ from adapterx.backbones.checkpoint import (
     read_config,
     weight_files,
 )
-from adapterx.backbones.errors import BackboneError
+from adapterx.backbones.errors import BackboneError, NotSafetensors
 from adapterx.plan.stage import BackboneInfo
 from adapterx.recipe import Backbone
 from adapterx.wording import shown
@@ -60,7 +61,8 @@ def _describe_local(directory: Path, model: str) -> BackboneInfo:
         check_regular(path, model, LARGEST_TOKENIZER)
     config = read_config(directory / CONFIG, model)
     known = info(config, "", model)
-    sizes.check_weights(config, weight_files(directory, model), model)
+    with suppress(NotSafetensors):  # a plan needs the sizes alone; loading asks again, before it allocates anything
+        sizes.check_weights(config, weight_files(directory, model), model)
     return replace(known, key=f"local:{_content_key(directory, model)}")
 
 

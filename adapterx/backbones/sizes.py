@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adapterx.backbones.checkpoint import CONFIG
-from adapterx.backbones.errors import BackboneError
+from adapterx.backbones.errors import BackboneError, NotSafetensors
 from adapterx.reading import UnreadableFile, parse_json, regular
 from adapterx.wording import plain, shown
 
@@ -177,7 +177,7 @@ def _header(path: Path, name: str) -> Iterator[tuple[str, str, tuple[int, ...]]]
         with path.open("rb") as stream:
             length = int.from_bytes(stream.read(_LENGTH), "little")
             if not 2 <= length <= min(_LARGEST_HEADER, size - _LENGTH):
-                raise BackboneError(f"{refused} is not a whole safetensors file")
+                raise NotSafetensors(f"{refused} is not a whole safetensors file")
             entries = parse_json(stream.read(length))
     except UnreadableFile as error:
         raise BackboneError(f"{refused} {error}") from None

@@ -64,7 +64,7 @@ def _remarks(analysis: Analysis) -> list[str]:
     """What to know before trusting a score, as far as a screen has room for it."""
     lines = [plain(str(one), longest=None) for one in analysis.remarks[:REMARKS]]
     if (left := len(analysis.remarks) - REMARKS) > 0:
-        lines.append(f"… and {numbers.count(left, 'more remark')} in the report")
+        lines.append(f"and {numbers.count(left, 'more remark')} in the report")
     return lines
 
 

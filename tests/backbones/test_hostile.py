@@ -204,7 +204,21 @@ def refusal(directory: Path, call: Callable[[Backbone], object]) -> str:
     return message
 
 
-@pytest.mark.parametrize("name", DESCRIBED)
+NO_SAFETENSORS = ("empty", "short", "long-header")
+"""Weight files that are something else: a plan needs none of them, and loading refuses them before it allocates."""
+
+
+@pytest.mark.parametrize("name", NO_SAFETENSORS)
+def test_files_that_are_no_weights_are_refused_when_they_are_loaded(name: str, original: Path, tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(original, tmp_path / "model"))
+    harm, file = DESCRIBED[name]
+    harm(directory)
+    known = describe(Backbone(model=str(directory)))
+    assert known.layers == describe(Backbone(model=str(original))).layers
+    assert file in refusal(directory, loading.load)
+
+
+@pytest.mark.parametrize("name", [name for name in DESCRIBED if name not in NO_SAFETENSORS])
 def test_is_refused_without_loading_anything(name: str, original: Path, tmp_path: Path) -> None:
     directory = Path(shutil.copytree(original, tmp_path / "model"))
     harm, file = DESCRIBED[name]

@@ -171,7 +171,7 @@ def test_a_terminal_is_told_a_few_and_how_many_more(tmp_path: Path) -> None:
 
     analysis = analysed(replace(fake, answers=table), tmp_path)
     assert len(analysis.remarks) == 10
-    assert "… and 2 more remarks in the report" in terminal(analysis)
+    assert "and 2 more remarks in the report" in terminal(analysis)
 
 
 def test_the_final_loss_is_that_of_the_last_steps() -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from adapterx import places
 from adapterx.plan.stage import TaskPart
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find
 from adapterx.tasks.contamination import Relations
 from adapterx.tasks.examples import Example, PairExample, QAExample
-from adapterx.tasks.sources import local
 
 SUBJECTS = [
     "baker",
@@ -83,7 +83,7 @@ def hypothesis(number: int) -> str:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A benchmark, parallel in two languages, whose test set is in files of the data directory."""
-    monkeypatch.setenv(local.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(places.DATA, str(tmp_path))
     for language, translate in (("en", str), ("de", lambda text: text.translate(GERMAN))):
         lines = [f"{translate(premise(n))}\t{translate(hypothesis(n))}\tyes\n" for n in range(200)]
         (tmp_path / f"test-{language}.tsv").write_text("".join(lines))

@@ -182,7 +182,7 @@ def test_a_look_reads_every_row_once_in_a_store(data: Path, tmp_path: Path) -> N
     look = Looks(tmp_path, tmp_path / "store")
     assert look("t", "local", "en", "test").left_out == {"a missing value": 1}
     (kept,) = (tmp_path / "store" / "cache" / "looks").iterdir()
-    kept.write_text('{"examples": 1, "left_out": {"a missing value": 7}}')
+    kept.write_text('{"examples": 1, "left_out": {"a missing value": 7}, "only_label": null}')
     assert look("t", "local", "en", "test").left_out == {"a missing value": 7}, "what is known is not read again"
     kept.write_text("[]")
     assert look("t", "local", "en", "test").left_out == {"a missing value": 1}
