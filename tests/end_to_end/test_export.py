@@ -18,6 +18,7 @@ from pyarrow import parquet
 from safetensors.torch import load_file
 
 from adapterx.cli import main
+from adapterx.limits import Limit
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import load
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample
@@ -109,7 +110,7 @@ def test_an_exported_cell_answers_as_it_did_in_the_run(
     assert [path.name for path in out.parent.iterdir()] == ["out"]
 
     spec = find(task)
-    examples = load(spec, next(iter(spec.sources)), LANGUAGE, "test", 4)
+    examples = load(spec, next(iter(spec.sources)), LANGUAGE, "test", Limit(4))
     items = tmp_path / "items.jsonl"
     items.write_text("".join(json.dumps(line(example), ensure_ascii=False) + "\n" for example in examples))
     code, printed, complaints = command(capsys, "predict", out, items, "--task", task, "--language", LANGUAGE)
@@ -310,7 +311,7 @@ def test_what_cannot_be_answered(
     items.write_text('{"text": "heute"}\n{"text_pair": "morgen"}\n')
     assert "items.jsonl:2: lacks the field 'text'" in refused(out, items, "--task", "time-order")
     items.write_bytes(b"\xff\xfe")
-    assert "is not UTF-8 text" in refused(out, items, "--task", "time-order")
+    assert "not UTF-8 text" in refused(out, items, "--task", "time-order")
     other = save(tmp_path / "wide", "xlm-roberta-xl")
     assert "the backbone is xlm-roberta-xl with 3 layers" in refused(
         out, items, "--task", "time-order", "--backbone", other
