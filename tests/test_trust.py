@@ -112,10 +112,3 @@ def test_every_requirement_is_locked() -> None:
     names = {re.sub(r"[-_.]+", "-", re.split(r"[<>=!~ ;\[]", one)[0]).lower() for one in wanted}
     assert names - {name for name, _ in _pins("requirements.lock")} == {"torch"}
     assert "torch" in {name for name, _ in _pins("constraints.txt")}
-
-
-def test_the_readme_writes_out_what_make_does() -> None:
-    """The same installations, in the same order."""
-    written = re.findall(r"^\.venv/bin/python -m pip install (.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    made = re.findall(r"^\t\$\(PIP\) (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert written == made and len(made) == 4

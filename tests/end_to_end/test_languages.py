@@ -13,6 +13,7 @@ import torch
 from pyarrow import parquet
 from safetensors.torch import load_file
 
+from adapterx.limits import Limit
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import load
 from tests.backbones.checkpoints import tokenizer
@@ -87,7 +88,7 @@ def check_export(store: Path, directory: Path, expected: dict[str, list[list[flo
     wanted = {"en": "intermediate", "de": "intermediate-de", "ru": "intermediate-ru"}
     assert json.loads((out / "adapterx.json").read_text())["languages"] == wanted
     for code in ("de", "en"):
-        examples = load(find("time-latest"), "embedded", code, "test", len(expected[code]))
+        examples = load(find("time-latest"), "embedded", code, "test", Limit(len(expected[code])))
         items = directory / f"{code}.jsonl"
         items.write_text("".join(json.dumps({"context": "", "choices": one.choices}) + "\n" for one in examples))
         answered = adapterx("predict", out, "--task", "time-latest", "--language", code, items)
@@ -111,8 +112,8 @@ def check_library(out: Path, backbone: Path, expected: list[list[float]]) -> Non
     (code,) = [block for block in blocks if "# language adapters" in block]
     names: dict[str, Any] = {}
     exec(code.replace("FacebookAI/xlm-roberta-base", str(backbone)).replace("DIR", str(out)), names)  # noqa: S102
-    model, examples = names["model"].eval(), load(find("time-latest"), "embedded", "de", "test", 3)
-    for one, logits in zip(examples, expected, strict=False):
+    model, examples = names["model"].eval(), load(find("time-latest"), "embedded", "de", "test", Limit(len(expected)))
+    for one, logits in zip(examples, expected, strict=True):
         batch = tokenizer()(list(one.choices), padding=True, return_tensors="pt")
         with torch.no_grad():
             found = model(**{key: batch[key][None] for key in ("input_ids", "attention_mask")}).logits
