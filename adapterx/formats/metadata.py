@@ -97,7 +97,8 @@ def _is_inside(value: object) -> bool:
 
 
 _RIGHT: dict[str, Callable[[object], bool]] = {
-    **dict.fromkeys(("recipe", "cell", "stage", "backbone", "architecture", "task"), _is_text),
+    **dict.fromkeys(("recipe", "cell", "stage", "backbone", "task"), _is_text),
+    "architecture": lambda value: isinstance(value, str) and len(value) <= 80 and value.isprintable(),
     **dict.fromkeys(("layers", "hidden", "max_length"), _is_count),
     "model": _is_word,
     "revision": lambda value: value is None or _is_word(value),

@@ -11,7 +11,7 @@ from adapterx.errors import AdapterxError
 from adapterx.plan.looks import Look, Seen, unseen
 from adapterx.plan.stage import BackboneInfo, TaskPart
 from adapterx.recipe import ALL_LANGUAGES, Backbone, did_you_mean
-from adapterx.wording import shown
+from adapterx.wording import plain, shown
 
 
 class TaskLike(Protocol):
@@ -113,7 +113,7 @@ class Facts(Generic[Task]):
             hint = did_you_mean(source, sources)
             if source in ("train", "dev", "test"):
                 hint = f"that is a split; its sources are {', '.join(sources)}"
-            raise Refusal(f"the task '{name}' has no source '{source}'" + (f" ({hint})" if hint else ""))
+            raise Refusal(f"the task '{name}' has no source '{plain(source)}'" + (f" ({hint})" if hint else ""))
         return source
 
     def size(self, name: str, source: str, language: str, split: str) -> int | None:

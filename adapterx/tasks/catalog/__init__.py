@@ -70,7 +70,7 @@ def find(name: str, beside: Path | None = None) -> TaskSpec:
             return _labelled(_read(own, own.stat().st_mtime_ns))
     if name not in names():
         hint = did_you_mean(name, names())
-        place = f" or as {name}.yaml beside the recipe" if beside is not None else ""
+        place = f" or as {printable(name)}.yaml beside the recipe" if beside is not None else ""
         raise UnknownTask(f"no task '{printable(name)}' in the catalog{place}" + (f" ({hint})" if hint else ""))
     return _labelled(_read(_HERE / f"{name}.yaml", 0))
 
