@@ -12,7 +12,7 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' .venv-lock/bin/uv --config-file to
 TOGETHER := -n 2 --dist loadfile
 
 # Tests of numbers, again with the instructions of an older processor, whose sums differ in their last bits.
-NUMERIC := tests/backbones tests/methods tests/engine tests/executors tests/reference tests/formats tests/end_to_end
+NUMERIC := tests/backbones tests/methods tests/engine tests/reference tests/formats tests/end_to_end/test_retrieval.py
 AVX2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
 JITTER ?= $(shell date +%s)
 
