@@ -381,7 +381,11 @@ def _lines(file: str | None) -> Iterator[str]:
     from adapterx.tasks.items import LONGEST
 
     name = file or "standard input"
-    with contextlib.nullcontext(sys.stdin.buffer) if file is None else places.expanded(file).open("rb") as stream:
+    try:
+        source = contextlib.nullcontext(sys.stdin.buffer) if file is None else reading.items_file(places.expanded(file))
+    except reading.UnreadableFile as error:
+        raise CommandError(f"{name}: {error}; `< FILE` reads what is none") from None
+    with source as stream:
         # UTF-8 takes four bytes for a character at most, so that what comes cut is still too long for an item.
         for number, line in enumerate(iter(lambda: stream.readline(4 * LONGEST + 8), b""), start=1):
             cut = len(line) > 4 * LONGEST

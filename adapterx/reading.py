@@ -12,7 +12,7 @@ import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 MEGABYTE = 1_000_000
 LARGEST_CONFIG = MEGABYTE
@@ -35,6 +35,17 @@ def regular(path: Path, largest: int | None = None) -> int:
     if largest is not None and found.st_size > largest:
         raise UnreadableFile(f"has {found.st_size:,} bytes, more than the {largest:,} that are read of such a file")
     return found.st_size
+
+
+def items_file(path: Path) -> BinaryIO:
+    """A stream of a file that the user names, or of the descriptor of a pipe, as a shell's `<(…)` gives it.
+
+    Raises UnreadableFile for all else: a pipe with a name may have nobody who writes to it, and is waited for forever.
+    """
+    descriptor = path.parts[:2] == ("/", "dev") and stat.S_ISFIFO(path.stat().st_mode)
+    if not descriptor:
+        regular(path)
+    return path.open("rb")
 
 
 def read_text(path: Path, largest: int | None = LARGEST_CONFIG) -> str:

@@ -55,11 +55,12 @@ CASES = (
 
 def examples(case: Case) -> list[Any]:
     """A case's examples."""
+    from adapterx.limits import Limit
     from adapterx.tasks.catalog import find
     from adapterx.tasks.data import load
 
-    spec = find(case.task)
-    return [one for code in case.languages for one in load(spec, case.source, code, case.split, case.limit)]
+    spec, limit = find(case.task), Limit.of(case.limit, "first")
+    return [one for code in case.languages for one in load(spec, case.source, code, case.split, limit)]
 
 
 def ours(case: Case, given: list[Any], tokenizer: Any) -> int:

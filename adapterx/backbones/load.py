@@ -136,7 +136,7 @@ def _encoder(directory: Path, config: PretrainedConfig, dtype: torch.dtype, name
     _, model_class = CLASSES[config.model_type]
     files = weight_files(directory, name)
     # Before anything of the configuration's sizes is allocated.
-    sizes.check_weights(config.to_dict(), files, name)
+    sizes.check_weights(config.to_dict(), files, name, cut=name.startswith(embedded.PREFIX))
     try:
         weights = _weights(files, config.num_hidden_layers)
         with _quiet():

@@ -107,13 +107,14 @@ def _check_plain(config: Mapping[str, Any], where: str) -> None:
             raise BackboneError(f"{where}: {key} is {shown(config[key])}; adapterx runs whole encoders")
 
 
-def check_weights(config: Mapping[str, Any], paths: Sequence[Path], name: str) -> None:
+def check_weights(config: Mapping[str, Any], paths: Sequence[Path], name: str, cut: bool = False) -> None:
     """Raise BackboneError unless the weights hold every tensor of the encoder, in the shape the configuration gives.
 
     Args:
         config: one that `check` accepts.
         paths: the weight files.
         name: whose they are, for messages.
+        cut: whether the configuration is of the first layers only, and the weights may have more.
     """
     found: dict[str, tuple[Path, str, tuple[int, ...]]] = {}
     for path in paths:
@@ -136,12 +137,24 @@ def check_weights(config: Mapping[str, Any], paths: Sequence[Path], name: str) -
                 f"the weights of {plain(name, None)} are not floating-point numbers: {key} in {path.name} holds "
                 f"{plain(kind)}"
             )
+    further = next((key for key in found if _layer(key) >= config["num_hidden_layers"]), None)
+    if further and not cut:
+        raise BackboneError(
+            f"{CONFIG} of {plain(name, None)} gives {config['num_hidden_layers']} layers, and the weights have more, "
+            f"{plain(further)} for one: take the tensors out if the encoder is to be cut"
+        )
     if lacking:
         files = ", ".join(path.name for path in paths[:2]) + (", …" if len(paths) > 2 else "")
         raise BackboneError(
             f"{plain(name, None)} lacks {lacking} of the encoder's tensors, {missing} for one: {files} and {CONFIG} do "
             "not fit"
         )
+
+
+def _layer(key: str) -> int:
+    """The layer that a tensor's name gives it, -1 for none."""
+    number = key.removeprefix("encoder.layer.").partition(".")[0]
+    return int(number) if key.startswith("encoder.layer.") and number.isdecimal() and len(number) < 10 else -1
 
 
 def _encoder(config: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from adapterx.backbones.checkpoint import LARGEST_TOKENIZER, TOKENIZER
 from adapterx.backbones.errors import BackboneError
+from adapterx.errors import library_failures
 from adapterx.reading import UnreadableFile, parse_json, read_text
 from adapterx.wording import plain, shown
 
@@ -50,7 +51,7 @@ def load(path: Path, vocabulary: int, name: str) -> PreTrainedTokenizerFast:
     if backend.get_vocab_size() > vocabulary:
         raise BackboneError(f"{where} has {backend.get_vocab_size()} tokens, the encoder only {vocabulary}")
     wrap: Any = PreTrainedTokenizerFast
-    tokenizer: PreTrainedTokenizerFast = wrap(tokenizer_object=backend, **_SPECIAL_TOKENS)
+    tokenizer: PreTrainedTokenizerFast = wrap(tokenizer_object=backend, name_or_path=name, **_SPECIAL_TOKENS)
     return tokenizer
 
 
@@ -82,10 +83,10 @@ def _ids(content: Mapping[str, Any]) -> Iterator[object]:
 
 
 def _built(text: str, where: str) -> Tokenizer:
-    try:
-        return Tokenizer.from_str(text)
-    # The Rust side raises bare Exceptions; where it panics, an error of its own that is not even one of those.
-    except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        raise BackboneError(f"{where} is not a tokenizer: {plain(str(error), 200)}") from error
+    with library_failures(lambda why: BackboneError(f"{where} is not a tokenizer: {plain(why, 200)}")):
+        tokenizer = Tokenizer.from_str(text)
+        for texts, owners in ((("a",), [0]), (("a", "a"), [0, 1])):
+            found = [one for one in tokenizer.encode(*texts).sequence_ids if one is not None]
+            if list(dict.fromkeys(found)) != owners or found != sorted(found):
+                raise ValueError(f"its post_processor does not keep {len(owners)} text(s) in their order")
+    return tokenizer

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adapterx.errors import AdapterxError, library_failures
 from adapterx.tasks.encoded import Encoded, offsets
+from adapterx.wording import plain
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -79,7 +81,9 @@ def pieces(texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, characters:
     call = core.encode_batch if characters else core.encode_batch_fast
     tokens, lengths, places = array("i"), array("q"), array("i")
     for start in range(0, len(texts), CHUNK):
-        for found in call(texts[start : start + CHUNK], add_special_tokens=False):
+        with library_failures(lambda why: _failed(tokenizer, why)):
+            chunk = call(texts[start : start + CHUNK], add_special_tokens=False)
+        for found in chunk:
             tokens.extend(found.ids)
             lengths.append(len(found))
             if characters:
@@ -87,6 +91,15 @@ def pieces(texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, characters:
     bounds = offsets(np.asarray(lengths, np.int64))
     where = np.asarray(places, np.int32).reshape(-1, 2) if characters else None
     return Pieces(np.asarray(tokens, np.int32), bounds[:-1], np.diff(bounds), where)
+
+
+class TokenizerFailed(AdapterxError):
+    """A tokenizer that its library can load, and that fails on a text."""
+
+
+def _failed(tokenizer: PreTrainedTokenizerFast, why: str) -> TokenizerFailed:
+    whose = plain(str(tokenizer.name_or_path), None) or "the backbone"
+    return TokenizerFailed(f"the tokenizer.json of {whose} fails on a text: {plain(why, 200)}")
 
 
 def _core(tokenizer: PreTrainedTokenizerFast) -> Any:
