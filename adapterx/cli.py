@@ -414,7 +414,7 @@ def _planned(args: argparse.Namespace, fetch: bool = False) -> Plan:
         if not fetch:
             for why in without_effect(recipe.train, args.overrides):
                 sys.stderr.write(f"{why}\n")
-        compare, look = _compare(args, fetch), _look(args)
+        compare, look = _data(args, fetch)
         return build(recipe, args.recipe.parent, _describe(), _catalog(), _measure, compare, look)
     except SettingError as error:
         raise CommandError(str(locate(args.recipe, args.overrides, error.findings))) from error
@@ -432,16 +432,14 @@ def _catalog() -> TaskFacts[TaskSpec]:
     return data
 
 
-def _compare(args: argparse.Namespace, fetch: bool) -> Compare:
+def _data(args: argparse.Namespace, fetch: bool) -> tuple[Compare, Look]:
+    """What a plan asks of the data of a recipe; both questions are answered by one reading."""
     from adapterx.tasks.contamination import Relations
-
-    return Relations(args.recipe.parent, _store_root(args), fetch)
-
-
-def _look(args: argparse.Namespace) -> Look:
+    from adapterx.tasks.contents import Contents
     from adapterx.tasks.looks import Looks
 
-    return Looks(args.recipe.parent, _store_root(args))
+    contents = Contents(args.recipe.parent, _store_root(args))
+    return Relations(contents, fetch), Looks(contents)
 
 
 def _measure(method: Peft | Adapters, info: BackboneInfo) -> LibraryAdapter:

@@ -35,6 +35,7 @@ from adapterx.plan.facts import Facts, Refusal
 from adapterx.recipe import ALL_LANGUAGES, TrainSettings
 from adapterx.tasks import data as catalog
 from adapterx.tasks.contamination import Relations
+from adapterx.tasks.contents import Contents
 from adapterx.tasks.looks import Looks
 from adapterx.tasks.sampling import pool_probabilities
 from adapterx.tasks.spec import TaskSpec
@@ -80,8 +81,9 @@ class Bench:
         self.parts = parts
         self.beside = beside
         self.data = Data(beside)
-        self.facts: Facts[TaskSpec] = Facts(describe, catalog, beside, Looks(beside))
-        self._compare = Relations(beside, fetch=True)
+        contents = Contents(beside)
+        self.facts: Facts[TaskSpec] = Facts(describe, catalog, beside, Looks(contents))
+        self._compare = Relations(contents, fetch=True)
         self._machine = choose()
 
     @cached_property

@@ -7,30 +7,25 @@ docs/contamination.md says what is found so, and what cannot be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
-from typing import TypeAlias, TypeVar, get_args
+from typing import TypeAlias, get_args
 
 import numpy as np
 
 from adapterx.errors import AdapterxError
 from adapterx.plan.contamination import Relation
 from adapterx.plan.stage import TaskPart
-from adapterx.store import write_stream
 from adapterx.tasks import data
 from adapterx.tasks.catalog import UnknownTask, names
+from adapterx.tasks.contents import Contents
 from adapterx.tasks.examples import Split
-from adapterx.tasks.item_keys import LONG, Keys, id_keys, keys, texts
-from adapterx.tasks.seal import check_seal, seal
+from adapterx.tasks.item_keys import LONG, Keys
 from adapterx.tasks.shingles import LONG as RUN
-from adapterx.tasks.shingles import Flags, Items, Runs
+from adapterx.tasks.shingles import Flags, Runs
 from adapterx.tasks.spec import Embedded, Hub, HubRows, Local, Sentences, TaskSpec
-
-VERSION = 2
-"""Raised whenever what is kept of a split would come out otherwise."""
 
 OWN_SHARE = 0.01
 """Of a task's long test items, those that its own publisher's other splits may repeat."""
@@ -38,7 +33,6 @@ ANY_SHARE = 0.05
 """Of all test items, short ones included, those that may be repeated, in whole or in part."""
 
 Node: TypeAlias = tuple[str, Split]
-Made = TypeVar("Made")
 
 _DECLARED, _FILES = "derived_from", "the same files on the Hub"
 
@@ -47,20 +41,16 @@ class Relations:
     """Compares what is learnt from, or chosen by, with what is scored (`adapterx.plan.contamination.Compare`).
 
     Args:
-        beside: where tasks of the user's own are found.
-        store: the directory under which keys of items are kept, if it exists.
+        contents: of the splits that are compared.
         fetch: whether what is not downloaded yet is downloaded, so that it can be compared.
     """
 
-    def __init__(self, beside: Path | None, store: Path | None = None, fetch: bool = False) -> None:
-        self.spec = cache(lambda name: data.find(name, beside))
+    def __init__(self, contents: Contents, fetch: bool = False) -> None:
+        self._contents = contents
+        self.spec = contents.spec
         self.fetch = fetch
-        self._kept = store / "cache" / "items" if store is not None and store.is_dir() else None
-        self._keys = cache(self._found_keys)
         self._all_keys = cache(self._joined_keys)
-        self._runs = cache(self._found_runs)
         self._all_runs = cache(self._joined_runs)
-        self._items = cache(self._found_items)
 
     def __call__(self, used: TaskPart, scored: TaskPart, split: str = "train") -> Relation:
         known, which = self.spec(scored.task), _split(split)
@@ -145,7 +135,7 @@ class Relations:
         if not isinstance(source, Local | Hub) or "id" not in source.columns:
             return np.zeros(0, np.uint64)
         here = [code for code in part.languages if data.at_hand(spec, part.source, code, split)]
-        found = [self._keys(part.task, part.source, code, split, True) for code in here]
+        found = [self._contents.ids((part.task, part.source, code, split)) for code in here]
         return np.unique(np.concatenate([np.zeros(0, np.uint64), *found]))
 
     def _missing(self, pair: _Pair) -> str | None:
@@ -175,7 +165,7 @@ class Relations:
         codes = tuple(code for code in read if data.at_hand(spec, used.source, code, pair.split))
         repeated = tested = np.zeros(0, np.uint64)
         if used.format == scored.format:
-            tested = self._keys(scored.task, scored.source, language, "test")
+            tested = self._contents.keys((scored.task, scored.source, language, "test"))
             learnt = self._all_keys(used.task, used.source, codes, pair.split)
             repeated = np.intersect1d(learnt, tested, assume_unique=True)
         sources = (spec.sources[used.source], known.sources[scored.source])
@@ -186,7 +176,7 @@ class Relations:
     def _partly_repeated(self, pair: _Pair, codes: tuple[str, ...], language: str) -> Flags:
         """(items) which test items share a long run of words, or half of their words, with what is used."""
         used, scored = pair.used, pair.scored
-        items = self._items(scored.task, scored.source, language)
+        items = self._contents.items((scored.task, scored.source, language, "test"))
         hit = items.shared_with(self._all_runs(used.task, used.source, codes, pair.split))
         if pair.own or not hit.any():
             return hit
@@ -194,76 +184,15 @@ class Relations:
         spec = self.spec(scored.task)
         for split in ("train", "dev"):
             if _there(spec, replace(scored, languages=()), language, split):
-                hit &= ~items.shared_with(self._runs(scored.task, scored.source, language, split))
+                hit &= ~items.shared_with(self._contents.runs((scored.task, scored.source, language, split)))
         return hit
 
     def _joined_keys(self, task: str, source: str, languages: tuple[str, ...], split: str) -> Keys:
-        found = [self._keys(task, source, code, split) for code in languages]
+        found = [self._contents.keys((task, source, code, split)) for code in languages]
         return np.unique(np.concatenate([np.zeros(0, np.uint64), *found]))
 
     def _joined_runs(self, task: str, source: str, languages: tuple[str, ...], split: str) -> Runs:
-        return Runs.joined(self._runs(task, source, code, split) for code in languages)
-
-    def _found_keys(self, task: str, source: str, language: str, split: str, ids: bool = False) -> Keys:
-        """The keys of a split's items, or of their ids."""
-        made = id_keys if ids else keys
-        return self._kept_or_made(
-            (task, source, language, split),
-            ".ids.npy" if ids else ".npy",
-            lambda path: np.asarray(np.load(path, allow_pickle=False), dtype=np.uint64),
-            lambda: made(data.stream(self.spec(task), source, language, split)),
-            lambda found, path: _save(path, found),
-        )
-
-    def _found_runs(self, task: str, source: str, language: str, split: str) -> Runs:
-        """The runs of words in a split's texts."""
-        return self._kept_or_made(
-            (task, source, language, split),
-            ".runs.npy",
-            Runs.load,
-            lambda: Runs.of(
-                text for one in data.stream(self.spec(task), source, language, split) for text in texts(one)
-            ),
-            lambda found, path: found.save(path),
-        )
-
-    def _found_items(self, task: str, source: str, language: str) -> Items:
-        """The test items with their runs of words."""
-        return self._kept_or_made(
-            (task, source, language, "test"),
-            ".items.npz",
-            Items.load,
-            lambda: Items.of(map(texts, data.stream(self.spec(task), source, language, "test"))),
-            lambda found, path: found.save(path),
-        )
-
-    def _kept_or_made(
-        self,
-        part: tuple[str, str, str, str],
-        kind: str,
-        load: Callable[[Path], Made],
-        make: Callable[[], Made],
-        save: Callable[[Made, Path], None],
-    ) -> Made:
-        """What is known of a split, kept by the fingerprint of its content."""
-        if self._kept is None:
-            return make()
-        task, source, language, split = part
-        content = data.fingerprint(self.spec(task), source, {split: [language]})
-        path = self._kept / f"{content}.{VERSION}{kind}"
-        try:
-            check_seal(path)
-            return load(path)
-        except (OSError, ValueError, KeyError):
-            found = make()
-
-        def write(temporary: Path) -> None:
-            save(found, temporary)
-            seal(temporary)
-
-        with suppress(OSError):  # what cannot be kept is computed again next time
-            write_stream(path, write)
-        return found
+        return Runs.joined(self._contents.runs((task, source, code, split)) for code in languages)
 
 
 @dataclass(frozen=True)
@@ -389,8 +318,3 @@ def _part(pair: _Pair, found: _Overlap) -> str:
 def _others(overlaps: Sequence[_Overlap]) -> str:
     more = len(overlaps) - 1
     return f" (no more in {more} other language{'s' if more > 1 else ''})" if more else ""
-
-
-def _save(path: Path, found: Keys) -> None:
-    with path.open("wb") as stream:
-        np.save(stream, found, allow_pickle=False)

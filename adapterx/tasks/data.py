@@ -24,6 +24,7 @@ from adapterx.tasks.spec import Embedded, Hub, Local, Search, Sentences, Source,
 __all__ = [
     "at_hand",
     "counted",
+    "entries",
     "fetch",
     "find",
     "fingerprint",
@@ -50,6 +51,28 @@ class Counted:
     """Items that are left out, by reason."""
     only_label: int | None = None
     """Which of the task's labels all of several examples have; None where they differ or answers are no labels."""
+
+
+class Count:
+    """Counts the entries of a split."""
+
+    def __init__(self) -> None:
+        self._examples = 0
+        self._left_out = Counter[str]()
+        self._labels: set[int] = set()
+
+    def add(self, one: Entry) -> None:
+        """Count an example, or why a row makes none."""
+        if isinstance(one, LeftOut):
+            self._left_out[one.value] += 1
+        else:
+            self._examples += not (isinstance(one, RetrievalExample) and one.relevant is None)
+            self._labels.update(one.labels)
+
+    def found(self, spec: TaskSpec) -> Counted:
+        """What was counted."""
+        only = next(iter(self._labels)) if self._examples > 1 and len(self._labels) == 1 and spec.labels else None
+        return Counted(self._examples, dict(self._left_out), only)
 
 
 def load(spec: TaskSpec, source: str, language: str, split: str, limit: Limit | None = None) -> list[Example]:
@@ -80,8 +103,17 @@ def stream(spec: TaskSpec, source: str, language: str, split: str, limit: Limit 
     return smallest(examples, limit.items, lambda one: one.id)
 
 
+def entries(spec: TaskSpec, source: str, language: str, split: str) -> Iterator[Entry]:
+    """All examples of a split, and why others are left out.
+
+    None of files that hold nothing, not even the names of their columns, which `stream` refuses.
+    """
+    chosen = spec.sources[source]
+    empty = isinstance(chosen, Local) and not local.size(chosen, language, split)
+    return iter(()) if empty else _entries(spec, source, language, split)
+
+
 def _entries(spec: TaskSpec, source: str, language: str, split: str) -> Iterator[Entry]:
-    """All examples of a split, and why others are left out."""
     chosen, known = _source(spec, source), _split(split)
     if isinstance(chosen, Embedded):
         return iter(embedded.load(spec, chosen, language, known))
@@ -102,18 +134,10 @@ def counted(spec: TaskSpec, source: str, language: str, split: str) -> Counted:
     """
     key = content_key(spec, source, language, split)
     if key not in _COUNTED:
-        examples, left_out, labels = 0, Counter[str](), set[int]()
-        chosen = spec.sources[source]
-        # A file that lacks even the names of its columns is an error to who reads it, and holds nothing to count.
-        empty = isinstance(chosen, Local) and not local.size(chosen, language, split)
-        for one in () if empty else _entries(spec, source, language, split):
-            if isinstance(one, LeftOut):
-                left_out[one.value] += 1
-            else:
-                examples += not (isinstance(one, RetrievalExample) and one.relevant is None)
-                labels.update(one.labels)
-        only = labels.pop() if examples > 1 and len(labels) == 1 and spec.labels else None
-        _COUNTED[key] = Counted(examples, dict(left_out), only)
+        count = Count()
+        for one in entries(spec, source, language, split):
+            count.add(one)
+        _COUNTED[key] = count.found(spec)
     return _COUNTED[key]
 
 

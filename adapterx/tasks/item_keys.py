@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from array import array
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -23,20 +22,33 @@ Keys: TypeAlias = NDArray[np.uint64]
 """(items) distinct and sorted: a hash of the item's texts, whose lowest bit says whether they are long."""
 
 
-def keys(examples: Iterable[Example]) -> Keys:
-    """The keys of items: hashes of their texts, in any order, after NFKC, in lower case, runs of space as one."""
-    found = array("Q")
-    for one in examples:
-        text = "\x1f".join(sorted(" ".join(unicodedata.normalize("NFKC", t).lower().split()) for t in texts(one)))
-        content = text.encode(errors="surrogatepass")
-        found.append(_hashed(content) & ~1 | (len(content) >= LONG))
-    return np.unique(np.asarray(found, dtype=np.uint64))
+class Known:
+    """The keys of items that are added one after another."""
 
+    def __init__(self) -> None:
+        self._keys, self._ids = array("Q"), array("Q")
 
-def id_keys(examples: Iterable[Example]) -> Keys:
-    """Hashes of the ids that are long enough to name one question everywhere."""
-    found = array("Q", (_hashed(one.id.encode(errors="surrogatepass")) for one in examples if len(one.id) >= ID))
-    return np.unique(np.asarray(found, dtype=np.uint64))
+    def add(self, id: str, said: Iterable[str]) -> None:
+        """Hash an item's texts, in any order, runs of space as one; and an id that is long enough to name one question
+        everywhere.
+
+        Args:
+            said: its texts, `normalised`.
+        """
+        content = "\x1f".join(sorted([" ".join(text.split()) for text in said])).encode(errors="surrogatepass")
+        self._keys.append(_hashed(content) & ~1 | (len(content) >= LONG))
+        if len(id) >= ID:
+            self._ids.append(_hashed(id.encode(errors="surrogatepass")))
+
+    @property
+    def keys(self) -> Keys:
+        """The items' keys."""
+        return np.unique(np.asarray(self._keys, dtype=np.uint64))
+
+    @property
+    def ids(self) -> Keys:
+        """The hashes of ids that name one question."""
+        return np.unique(np.asarray(self._ids, dtype=np.uint64))
 
 
 def texts(one: Example) -> tuple[str, ...]:

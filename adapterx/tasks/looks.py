@@ -2,61 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-from functools import cache
-from pathlib import Path
-
 from adapterx.plan.looks import Seen
-from adapterx.store import JSON
-from adapterx.store.atomic import write_json
 from adapterx.tasks import data
-from adapterx.tasks.data import Counted
+from adapterx.tasks.contents import Contents
 from adapterx.tasks.spec import Embedded, Hub, Local, Sentences, TaskSpec
 
 
 class Looks:
-    """Reads every row of files here, each content once in a store (`adapterx.plan.looks.Look`).
+    """Reads every row of files here (`adapterx.plan.looks.Look`).
 
     Rows of the Hub are read only where their source leaves some out, and only if they are downloaded: a plan fetches
     nothing.
-
-    Args:
-        beside: where tasks of the user's own are found.
-        store: the directory under which counts are kept, if it exists.
     """
 
-    def __init__(self, beside: Path | None, store: Path | None = None) -> None:
-        self._spec = cache(lambda name: data.find(name, beside))
-        self._kept = store / "cache" / "looks" if store is not None and store.is_dir() else None
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
 
     def __call__(self, task: str, source: str, language: str, split: str) -> Seen:
         """Raises DataError naming file and row, or MissingData."""
-        spec: TaskSpec = self._spec(task)
+        spec = self._contents.spec(task)
         origin = data.origin(spec, source, language, split)
         if not origin or not _is_read(spec, source, language, split):
             return Seen(origin)
-        found = self._counted(spec, source, language, split)
+        found = self._contents.counted((task, source, language, split))
         return Seen(origin, found.left_out, "" if found.only_label is None else spec.labels[found.only_label])
-
-    def _counted(self, spec: TaskSpec, source: str, language: str, split: str) -> Counted:
-        if self._kept is None:
-            return data.counted(spec, source, language, split)
-        path = self._kept / f"{data.content_key(spec, source, language, split)}.json"
-        with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-            known = json.loads(path.read_text(encoding="utf-8"))
-            left_out = {str(why): int(count) for why, count in known["left_out"].items()}
-            only = None if known["only_label"] is None else range(len(spec.labels))[known["only_label"]]
-            return Counted(int(known["examples"]), left_out, only)
-        found = data.counted(spec, source, language, split)
-        with suppress(OSError):  # what cannot be kept is counted again next time
-            counts: JSON = {
-                "examples": found.examples,
-                "left_out": dict(found.left_out),
-                "only_label": found.only_label,
-            }
-            write_json(path, counts)
-        return found
 
 
 def _is_read(spec: TaskSpec, source: str, language: str, split: str) -> bool:

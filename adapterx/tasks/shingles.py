@@ -44,9 +44,18 @@ _CHARACTER = re.compile(rf"[{_UNSPACED}]")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
-def words(text: str) -> list[str]:
-    """The words of a text; each character of a script without spaces is one."""
-    return _WORD.findall(unicodedata.normalize("NFKC", text).lower())
+def normalised(text: str) -> str:
+    """A text after NFKC, in lower case."""
+    return (text if text.isascii() else unicodedata.normalize("NFKC", text)).lower()
+
+
+class _Hashes(dict[str, int]):
+    """64-bit hashes of words, each word hashed once."""
+
+    def __missing__(self, word: str) -> int:
+        digest = hashlib.blake2b(word.encode(errors="surrogatepass"), digest_size=8).digest()
+        self[word] = int.from_bytes(digest, "little")
+        return self[word]
 
 
 @dataclass(frozen=True)
@@ -67,14 +76,15 @@ class Texts:
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Texts:
-        """Hash the runs of every text."""
-        known: dict[str, int] = {}
+        """Hash the runs of every text, each `normalised`. A character of a script without spaces is a word."""
+        known = _Hashes()
         tokens, lengths, unspaced = array("Q"), array("q"), array("b")
         for text in texts:
-            found = words(text)
-            tokens.extend(_hashed(found, known))
+            found = _WORD.findall(text)
+            tokens.extend(map(known.__getitem__, found))
             lengths.append(len(found))
-            unspaced.append(2 * sum(map(bool, map(_CHARACTER.match, found))) > len(found))
+            single = 0 if text.isascii() else len(_CHARACTER.findall(text))
+            unspaced.append(2 * single > len(found))
         return _rolled(np.asarray(tokens, np.uint64), np.asarray(lengths, np.int64), np.asarray(unspaced, np.bool_))
 
     def shared_with(self, runs: Runs) -> tuple[Flags, Counts]:
@@ -114,7 +124,7 @@ class Items:
 
     @classmethod
     def of(cls, items: Iterable[Sequence[str]]) -> Items:
-        """Hash items, each a sequence of its texts."""
+        """Hash items, each a sequence of its texts, which are `normalised`."""
         place: dict[str, int] = {}
         members, bounds = array("q"), array("q", [0])
         for one in items:
@@ -156,7 +166,7 @@ class Runs:
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Runs:
-        """Hash the runs of every text; each text is looked at once, so a generator will do."""
+        """Hash the runs of every text, each `normalised` and looked at once, so that a generator will do."""
         full: list[Hashes] = []
         held = np.zeros(0, np.uint64)
         for part in _parts(texts):
@@ -206,15 +216,6 @@ def _parts(texts: Iterable[str], size: int = 20_000) -> Iterator[list[str]]:
     rest = iter(texts)
     while part := list(islice(rest, size)):
         yield part
-
-
-def _hashed(found: Sequence[str], known: dict[str, int]) -> list[int]:
-    """64-bit hashes of words, each word hashed once."""
-    for word in found:
-        if word not in known:
-            digest = hashlib.blake2b(word.encode(errors="surrogatepass"), digest_size=8).digest()
-            known[word] = int.from_bytes(digest, "little")
-    return [known[word] for word in found]
 
 
 def _rolled(tokens: Hashes, lengths: Counts, unspaced: Flags) -> Texts:

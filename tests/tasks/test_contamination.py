@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from adapterx.plan.stage import TaskPart
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find, names
 from adapterx.tasks.contamination import OWN_SHARE, Relations
-from adapterx.tasks.examples import ChoiceExample, PairExample
-from adapterx.tasks.item_keys import keys
+from adapterx.tasks.contents import Contents
+from adapterx.tasks.examples import ChoiceExample, Example, PairExample
+from adapterx.tasks.item_keys import Keys, Known, texts
+from adapterx.tasks.shingles import normalised
 from adapterx.tasks.spec import Embedded
 
 YAML = """\
@@ -34,6 +37,14 @@ licence: CC0-1.0
     columns: {{text: 0, text_pair: 1, label: 2}}
     splits: {{train: {{paths: "{train}"}}, test: {{paths: "{test}"}}}}
 """
+
+
+def keys(examples: Iterable[Example]) -> Keys:
+    """Of several items."""
+    known = Known()
+    for one in examples:
+        known.add(one.id, map(normalised, texts(one)))
+    return known.keys
 
 
 @pytest.fixture
@@ -79,7 +90,7 @@ def test_items_of_another_task_are_found(here: Path) -> None:
     rows(here / "train.tsv", 0, 50)
     rows(here / "test.tsv", 100, 50)
     rows(here / "one-test.tsv", 49, 50)
-    relations = Relations(here)
+    relations = Relations(Contents(here))
     trained, apart, shared = (part(name, "en", beside=here) for name in ("one", "one", "two"))
     assert relations(trained, apart).leak is None
     leak = relations(trained, shared).leak
@@ -92,12 +103,12 @@ def test_a_task_may_repeat_little_of_its_own(here: Path) -> None:
     rows(here / "train.tsv", 0, 300)
     rows(here / "test.tsv", 299, 200)
     own = part("one", "en", beside=here)
-    found = Relations(here)(own, own)
+    found = Relations(Contents(here))(own, own)
     assert found.leak is None
     assert found.same_task
     assert found.remarks and "1 of the 200 test items" in found.remarks[0]
     rows(here / "test.tsv", 290, 200)
-    assert "10 of the 200" in str(Relations(here)(own, own).leak)
+    assert "10 of the 200" in str(Relations(Contents(here))(own, own).leak)
 
 
 def test_short_texts_recur_by_chance(here: Path) -> None:
@@ -105,9 +116,9 @@ def test_short_texts_recur_by_chance(here: Path) -> None:
     describe(here, "two")
     rows(here / "train.tsv", 0, 100, "hm")
     rows(here / "test.tsv", 98, 100, "hm")
-    assert Relations(here)(part("one", "en", beside=here), part("two", "en", beside=here)).leak is None
+    assert Relations(Contents(here))(part("one", "en", beside=here), part("two", "en", beside=here)).leak is None
     rows(here / "test.tsv", 90, 100, "hm")
-    assert Relations(here)(part("one", "en", beside=here), part("two", "en", beside=here)).leak
+    assert Relations(Contents(here))(part("one", "en", beside=here), part("two", "en", beside=here)).leak
 
 
 def test_a_translation_gives_an_item_away(here: Path) -> None:
@@ -119,7 +130,7 @@ def test_a_translation_gives_an_item_away(here: Path) -> None:
     rows(here / "train.tsv", 0, 1)
     rows(here / "test-en.tsv", 10, 20)
     rows(here / "test-de.tsv", 500, 20, "ein anderer Text, der lang genug ist, um kein Zufall zu sein")
-    trained, relations = part("one", "en", beside=here), Relations(here)
+    trained, relations = part("one", "en", beside=here), Relations(Contents(here))
     assert relations(trained, part("parallel", "de", beside=here)).leak, "the same items are in English"
     leak = relations(trained, part("apart", "de", beside=here)).leak
     assert leak is not None and "10 of the 20 test items of 'apart' in en" in leak, "scored in German alone"
@@ -132,7 +143,7 @@ def test_the_language_compared_is_one_that_both_have(here: Path) -> None:
     rows(here / "train-de.tsv", 0, 20)
     rows(here / "test-de.tsv", 0, 20)
     rows(here / "test-en.tsv", 500, 20)
-    assert Relations(here)(part("one", "de", beside=here), part("two", "en", beside=here)).leak
+    assert Relations(Contents(here))(part("one", "de", beside=here), part("two", "en", beside=here)).leak
 
 
 def test_declared_relations_are_followed_to_a_common_source(here: Path) -> None:
@@ -140,7 +151,7 @@ def test_declared_relations_are_followed_to_a_common_source(here: Path) -> None:
     describe(here, "between", derived_from="{test: {nowhere: [dev]}}")
     describe(here, "two", derived_from="{test: {nowhere: dev}}", same_task="[one]")
     describe(here, "three", derived_from="{test: {nowhere: test}}")
-    relations = Relations(here)
+    relations = Relations(Contents(here))
     found = relations(part("one", "en", beside=here), part("two", "en", beside=here))
     assert found.leak == (
         "training on 'one' leaks into the test set of 'two': both hold items of nowhere's dev split (derived_from)"
@@ -157,26 +168,26 @@ def test_keys_are_kept_by_content(here: Path, monkeypatch: pytest.MonkeyPatch) -
     rows(here / "train.tsv", 0, 5)
     rows(here / "test.tsv", 10, 5)
     store, own = here / "store", part("one", "en", beside=here)
-    Relations(here, store)(own, own)
+    Relations(Contents(here, store))(own, own)
     assert not store.exists(), "a plan alone makes no store"
     store.mkdir()
-    Relations(here, store)(own, own)
+    Relations(Contents(here, store))(own, own)
     kinds = {path.name.partition(".")[2] for path in (store / "cache" / "items").iterdir()}
     assert kinds == {"2.npy", "2.runs.npy", "2.items.npz"}
     with monkeypatch.context() as patch:
         patch.setattr(data, "stream", None)
-        found = Relations(here, store)(own, own)
+        found = Relations(Contents(here, store))(own, own)
     assert found.leak is None
     for path in sorted((store / "cache" / "items").iterdir()):
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-        assert Relations(here, store)(own, own) == found, "a damaged file is made anew"
+        assert Relations(Contents(here, store))(own, own) == found, "a damaged file is made anew"
         assert path.read_bytes() != content
 
 
 def test_embedded_tasks_share_nothing() -> None:
-    relations = Relations(None)
+    relations = Relations(Contents(None))
     tasks = [name for name in names() if isinstance(next(iter(find(name).sources.values())), Embedded)]
     for learnt in tasks:
         for scored in tasks:
@@ -189,7 +200,7 @@ def test_embedded_tasks_share_nothing() -> None:
 
 @pytest.mark.usefixtures("benchmarks")
 def test_real_tasks_that_go_together() -> None:
-    relations = Relations(None)
+    relations = Relations(Contents(None))
     xnli, lingnli, udpos = part("xnli", "en", "de"), part("lingnli", "en"), part("udpos", "en", "de")
     assert (relations(lingnli, xnli).leak, relations(lingnli, xnli).same_task) == (None, True)
     found = relations(udpos, udpos)
@@ -223,7 +234,7 @@ sources:
 def test_balanced_copa_holds_the_validation_set_of_copa(here: Path, origin: str, language: str) -> None:
     """Nothing is downloaded: what the YAML says is enough, in any language."""
     (here / "copa-val.yaml").write_text(COPA_VAL.replace("ORIGIN", origin))
-    relations, trained = Relations(here), part("balanced-copa", "en", source="hub")
+    relations, trained = Relations(Contents(here)), part("balanced-copa", "en", source="hub")
     found = relations(trained, part("copa-val", language, beside=here))
     assert found.leak is not None and "'balanced-copa' leaks into the test set of 'copa-val'" in found.leak
     assert relations(part("copa", "en"), part("balanced-copa", "en", source="hub")).same_task
@@ -232,7 +243,7 @@ def test_balanced_copa_holds_the_validation_set_of_copa(here: Path, origin: str,
 @pytest.mark.parametrize("language", ["en", "de", "uk"])
 def test_translated_hellaswag_is_its_validation_set(here: Path, language: str) -> None:
     trained, scored = part("m-hellaswag", language, source="hub"), part("hellaswag", "en", source="hub")
-    found = Relations(here)(trained, scored)
+    found = Relations(Contents(here))(trained, scored)
     assert found.leak is not None and "both hold items of hellaswag's test split" in found.leak
 
 
@@ -259,7 +270,7 @@ def test_a_parallel_test_set_is_not_learnt_in_any_language(tmp_path: Path, name:
         f"    reader: tsv\n    columns: {columns}\n    values: {{label: {{'0': different, '1': paraphrase}}}}\n"
         f"    splits: {{train: {{{files}}}}}\n"
     )
-    found = Relations(tmp_path)(part("own", learnt, beside=tmp_path), part(name, scored))
+    found = Relations(Contents(tmp_path))(part("own", learnt, beside=tmp_path), part(name, scored))
     assert found.leak is not None and f"leaks into the test set of '{name}'" in found.leak
 
 
@@ -267,7 +278,7 @@ def test_a_parallel_test_set_is_not_learnt_in_any_language(tmp_path: Path, name:
     ("learnt", "scored"), [("mnli", "xnli"), ("lingnli", "xnli"), ("copa", "xcopa"), ("m-hellaswag", "m-hellaswag")]
 )
 def test_the_same_task_is_allowed_and_known(here: Path, learnt: str, scored: str) -> None:
-    found = Relations(here)(
+    found = Relations(Contents(here))(
         part(learnt, "en", source="hub"), part(scored, "de" if scored == "xnli" else "en", source="hub")
     )
     assert (found.leak, found.same_task) == (None, True)

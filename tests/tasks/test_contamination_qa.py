@@ -12,6 +12,7 @@ from adapterx import places
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find
 from adapterx.tasks.contamination import Relations
+from adapterx.tasks.contents import Contents
 from tests.tasks.hub_tasks import task
 from tests.tasks.test_contamination import part
 
@@ -53,7 +54,7 @@ READ: dict[str, tuple[str, str, dict[str, Any], str, str]] = {
 def test_files_of_the_hub_are_known_by_what_the_catalog_reads_of_them(read: str, here: Path) -> None:
     dataset, config, rows, scored, held = READ[read]
     describe(here, "mine", on_the_hub(dataset, config, **rows))
-    trained, relations = part("mine", "en", source="hub", beside=here), Relations(here)
+    trained, relations = part("mine", "en", source="hub", beside=here), Relations(Contents(here))
     leak = (
         f"training on 'mine' leaks into the test set of '{scored}': both hold items of {held} split"
         " (the same files on the Hub)"
@@ -72,13 +73,13 @@ def test_other_folds_of_the_same_files_share_nothing(here: Path) -> None:
         rows = {"split": "train", "fold": {"of": 10, "keep": [kept]}}
         describe(here, f"fold-{kept}", on_the_hub("rajpurkar/squad", "plain_text", **rows))
         trained = part(f"fold-{kept}", "en", source="hub", beside=here)
-        found[kept] = Relations(here)(trained, part("dev", "en", beside=here)).leak
+        found[kept] = Relations(Contents(here))(trained, part("dev", "en", beside=here)).leak
     assert found[8] is None
     assert found[9] is not None and "squad's dev split (the same files on the Hub)" in found[9]
 
 
 def test_what_may_be_trained_on_for_another_task_of_the_catalog() -> None:
-    relations = Relations(None)
+    relations = Relations(Contents(None))
     for learnt in ("squad", "squad-v2"):
         found = relations(part(learnt, "en", source="hub"), part("xquad", "de", source="hub"))
         assert (found.leak, found.same_task) == (None, True), learnt
@@ -102,22 +103,22 @@ def test_a_translation_is_known_by_the_ids_of_its_questions(here: Path) -> None:
     write(here / "translated.json", "12", "56beb4343aeaaa14008c925b", text="Absatz")
     describe(here, "mine", files(train="translated.json"), "de")
     trained, scored = part("mine", "de", beside=here), part("xquad", "en", beside=here)
-    assert Relations(here)(trained, scored).leak == (
+    assert Relations(Contents(here))(trained, scored).leak == (
         "training on 'mine' leaks into the test set of 'xquad': 1 of the 2 ids of its questions are those of training"
         " items"
     )
     write(here / "translated.json", "12", "56be4db0acb8001400a502ec", text="Absatz")
     store = here / "store"
     store.mkdir()
-    assert Relations(here, store)(trained, scored).leak is None
+    assert Relations(Contents(here, store))(trained, scored).leak is None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "stream", None)
-        assert Relations(here, store)(trained, scored).leak is None, "ids are kept by content"
+        assert Relations(Contents(here, store))(trained, scored).leak is None, "ids are kept by content"
 
 
 @pytest.mark.usefixtures("benchmarks")
 def test_real_questions_that_go_together_and_those_that_do_not(tmp_path: Path) -> None:
-    relations = Relations(tmp_path)
+    relations = Relations(Contents(tmp_path))
     for scored in ("xquad", "mlqa", "tydiqa"):
         found = relations(part("squad", "en"), part(scored, *find(scored).languages[:1]))
         assert (found.leak, found.same_task) == (None, scored != "tydiqa"), scored
@@ -138,10 +139,10 @@ def test_sentences_to_be_found_are_those_of_their_questions(here: Path) -> None:
         (here / name).write_text(json.dumps(content))
     copy = {"kind": "local", "reader": "squad", "columns": {"id": "id"}, "splits": {"train": {"paths": "copy.json"}}}
     describe(here, "mine", copy)
-    found = Relations(here)(part("mine", "en", beside=here), part("xquad-r", "en"))
+    found = Relations(Contents(here))(part("mine", "en", beside=here), part("xquad-r", "en"))
     assert found.leak is not None and "1 of the 1 ids of its questions are those of training items" in found.leak
 
 
 def test_miracl_asks_what_tydiqa_trains_on() -> None:
-    found = Relations(None)(part("tydiqa", "en"), part("miracl", "en"))
+    found = Relations(Contents(None))(part("tydiqa", "en"), part("miracl", "en"))
     assert found.leak is not None and "both hold items of tydiqa's train split" in found.leak

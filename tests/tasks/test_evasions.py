@@ -14,6 +14,7 @@ from adapterx.plan.stage import TaskPart
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find
 from adapterx.tasks.contamination import Relations
+from adapterx.tasks.contents import Contents
 from adapterx.tasks.examples import Example, PairExample, QAExample
 
 SUBJECTS = [
@@ -112,7 +113,7 @@ def part(name: str, *languages: str, beside: Path | None) -> TaskPart:
 
 def leak(here: Path, *languages: str, split: str = "train", scored: tuple[str, ...] = ("en", "de")) -> str:
     used, tested = part("mine", *languages, beside=here), part("benchmark", *scored, beside=here)
-    return Relations(here)(used, tested, split).leak or ""
+    return Relations(Contents(here))(used, tested, split).leak or ""
 
 
 def write(here: Path, lines: Iterable[str]) -> None:
@@ -121,7 +122,7 @@ def write(here: Path, lines: Iterable[str]) -> None:
 
 def test_the_benchmark_s_own_dev_split_is_let_pass(here: Path) -> None:
     own = part("benchmark", "en", beside=here)
-    assert Relations(here)(own, own, "dev").leak is None
+    assert Relations(Contents(here))(own, own, "dev").leak is None
 
 
 def test_a_translation_declared_to_be_english(here: Path) -> None:
@@ -191,7 +192,7 @@ def test_a_catalogue_s_name_over_another_task_s_files_on_the_hub(here: Path) -> 
     spec = find("xnli")
     scored = TaskPart("xnli", spec.format, spec.labels, "hub", ("de",), "", spec.tokens)
     used = TaskPart("sick", spec.format, spec.labels, "hub", ("en",), "", spec.tokens)
-    found = Relations(here)(used, scored, "train").leak
+    found = Relations(Contents(here))(used, scored, "train").leak
     assert found is not None and "both hold items of xnli's test split (the same files on the Hub)" in found
 
 
@@ -230,7 +231,7 @@ def rewritten(here: Path, name: str, examples: Iterable[Example], whole: bool = 
 @pytest.mark.usefixtures("benchmarks")
 def test_real_test_sets_in_disguise(tmp_path: Path) -> None:
     """SQuAD's dev set cut to the sentences of the answers; XQuAD and MLQA in a language not declared or not scored."""
-    relations = Relations(tmp_path)
+    relations = Relations(Contents(tmp_path))
     rewritten(tmp_path, "cut", data.stream(find("squad"), "local", "en", "test"), whole=False)
     cut = part("cut", "en", beside=tmp_path)
     assert "in en have half of their words, or 13 in a row" in str(
@@ -251,4 +252,4 @@ def test_real_pairs_as_one_text(tmp_path: Path) -> None:
         lines.append(f"{one.text.rstrip('.')} [SEP] {one.text_pair}\tyes")
     write(tmp_path, (line.replace("\n", " ") for line in lines))
     pairs(tmp_path, "mine", {"train": str(tmp_path / "mine.tsv")}, ["en"], columns={"text": 0, "label": 1})
-    assert Relations(tmp_path)(part("mine", "en", beside=tmp_path), part("xnli", "sw", beside=None)).leak
+    assert Relations(Contents(tmp_path))(part("mine", "en", beside=tmp_path), part("xnli", "sw", beside=None)).leak

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from adapterx import places
+from adapterx.plan.looks import Seen
+from adapterx.tasks.contents import Contents
 from adapterx.tasks.data import counted, fingerprint, load, origin, sizes
 from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample
 from adapterx.tasks.looks import Looks
@@ -179,7 +181,11 @@ def test_a_look_reads_every_row_once_in_a_store(data: Path, tmp_path: Path) -> N
     (tmp_path / "t.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json", exclude_unset=True)))
     (data / "a").write_text(json.dumps(PAIR) + "\n" + json.dumps({**PAIR, "a": None}) + "\n")
     (tmp_path / "store").mkdir()
-    look = Looks(tmp_path, tmp_path / "store")
+
+    def look(*part: str) -> Seen:
+        """As a plan of its own does."""
+        return Looks(Contents(tmp_path, tmp_path / "store"))(*part)
+
     assert look("t", "local", "en", "test").left_out == {"a missing value": 1}
     (kept,) = (tmp_path / "store" / "cache" / "looks").iterdir()
     kept.write_text('{"examples": 1, "left_out": {"a missing value": 7}, "only_label": null}')

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -29,19 +28,6 @@ _WORD_NUMBER, _NO_WORD = re.compile(r"\d+(?:[-.]\d+)?"), re.compile(r"\d+[-.]\d+
 """The first column of CoNLL-U: a word's number, or a range of them or that of an empty node, which are no words."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    number: int
-    text: str
-
-    @property
-    def cells(self) -> list[str]:
-        """Columns between tabs; between runs of spaces where the line has no tab. Other white space is text."""
-        if "\t" in self.text:
-            return self.text.split("\t")
-        return _SPACES.split(self.text.strip(" "))
-
-
 def sentences(path: Path, universal: bool = False) -> Iterator[tuple[str, Row]]:
     """Every sentence by column, words from the first to the last, with the place of its first word's line.
 
@@ -51,82 +37,107 @@ def sentences(path: Path, universal: bool = False) -> Iterator[tuple[str, Row]]:
     Raises DataError naming the line that has another number of columns than the first of its sentence.
     """
     width = _width(path)
-    for block in _blocks(path):
-        words = [line for at, line in enumerate(block) if not _is_comment(line, at == 0 or _opens(block[:at]), width)]
-        rows = [(line, line.cells) for line in words]
-        if universal or _is_universal(rows):
-            rows = [(line, cells) for line, cells in rows if not _NO_WORD.fullmatch(cells[0])]
+    for first, block in _blocks(path):
+        places, rows = _words(block, width, universal)
         if not rows:
             continue
-        _check_even(path, rows)
-        columns: dict[str | int, tuple[object, ...]] = dict(enumerate(zip(*(cells for _, cells in rows), strict=True)))
-        columns[LINES] = tuple(line.number for line, _ in rows)
-        yield f"{path}:{rows[0][0].number}", columns
+        even = len(rows[0])
+        for at, cells in zip(places, rows, strict=True):
+            if len(cells) != even:
+                raise DataError(
+                    f"{path}:{first + at}: has {len(cells)} columns, and the first line of its sentence {even}:"
+                    f" {shown(block[at])}"
+                )
+        columns: dict[str | int, tuple[object, ...]] = dict(enumerate(zip(*rows, strict=True)))
+        columns[LINES] = tuple([first + at for at in places])
+        yield f"{path}:{first + places[0]}", columns
 
 
 universal_sentences = partial(sentences, universal=True)
 """The same of files that are CoNLL-U, or CoNLL-U Plus, by their YAML's word."""
 
 
-def _blocks(path: Path) -> Iterator[list[_Line]]:
-    """Lines between blank ones and lines between documents. A line of spaces is blank."""
-    block: list[_Line] = []
+def count(path: Path, universal: bool = False) -> int:
+    """How many sentences `sentences` gives, without their columns, which are not checked either."""
+    width = _width(path)
+    return sum(
+        # Where the last line is a word, which it is nearly always, the others need no look.
+        not (block[-1].startswith("#") or _NO_WORD.match(block[-1])) or bool(_words(block, width, universal)[1])
+        for _, block in _blocks(path)
+    )
+
+
+def _words(block: list[str], width: int, universal: bool) -> tuple[list[int], list[list[str]]]:
+    """The words of a sentence, without comments, ranges and empty nodes: the places of their lines, their columns."""
+    plain = not any(text.startswith("#") for text in block)
+    places = [at for at, text in enumerate(block) if plain or not _is_comment(text, _opens(block[:at]), width)]
+    rows = [_cells(block[at]) for at in places]
+    if universal or _is_universal(rows):
+        words = [(at, cells) for at, cells in zip(places, rows, strict=True) if not _NO_WORD.fullmatch(cells[0])]
+        return [at for at, _ in words], [cells for _, cells in words]
+    return places, rows
+
+
+def _cells(text: str) -> list[str]:
+    """Columns between tabs; between runs of spaces where the line has no tab. Other white space is text."""
+    return text.split("\t") if "\t" in text else _SPACES.split(text.strip(" "))
+
+
+def _blocks(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Lines between blank ones and lines between documents, and the number of the first. A line of spaces is blank."""
+    block: list[str] = []
+    number = 0
     for number, text in enumerate(lines(path), start=1):
-        if _is_blank(text) or _BETWEEN_DOCUMENTS.match(text):
+        if _is_no_line(text):
             if block:
-                yield block
+                yield number - len(block), block
             block = []
         else:
-            block.append(_Line(number, text))
+            block.append(text)
     if block:
-        yield block
+        yield number + 1 - len(block), block
 
 
-def _is_blank(text: str) -> bool:
-    """White space of whatever kind is nothing where it stands alone; beside a tab it may be a word."""
-    return not text.strip(" \t") or ("\t" not in text and not text.strip())
+def _is_no_line(text: str) -> bool:
+    """Whether a line only parts sentences: it is blank, or stands between documents.
+
+    White space of whatever kind is nothing where it stands alone; beside a tab it may be a word.
+    """
+    if text.startswith("-"):
+        return _BETWEEN_DOCUMENTS.match(text) is not None
+    return not text.strip() and ("\t" not in text or not text.strip(" \t"))
 
 
 def _width(path: Path) -> int:
     """Columns of the first line that is a word without doubt; 0 where every line begins with '#'."""
-    for number, text in enumerate(lines(path), start=1):
-        if not (_is_blank(text) or text.startswith("#") or _BETWEEN_DOCUMENTS.match(text)):
-            return len(_Line(number, text).cells)
+    for text in lines(path):
+        if not (text.startswith("#") or _is_no_line(text)):
+            return len(_cells(text))
     return 0
 
 
-def _opens(before: list[_Line]) -> bool:
+def _opens(before: list[str]) -> bool:
     """Whether nothing but lines that begin with '#' stands before, so that no word has been seen yet."""
-    return all(line.text.startswith("#") for line in before)
+    return all(text.startswith("#") for text in before)
 
 
-def _is_comment(line: _Line, first: bool, width: int) -> bool:
+def _is_comment(text: str, first: bool, width: int) -> bool:
     """Whether a line says something about the sentence rather than being a word of it.
 
     Args:
         first: whether it stands at the sentence's beginning.
         width: columns of the file's words.
     """
-    text, cells = line.text, len(line.cells)
     if not text.startswith("#"):
         return False
     if first and _KEY_AND_VALUE.match(text):
         return True
+    cells = len(_cells(text))
     if not width:
         return "\t" not in text and (cells == 1 or text.startswith("# "))
     # A word that has a column too many is a mistake, not a comment.
     return cells < width or (cells > width and text.startswith("# ") and (first or "\t" not in text))
 
 
-def _is_universal(rows: list[tuple[_Line, list[str]]]) -> bool:
-    return all(len(cells) == _UNIVERSAL_COLUMNS and _WORD_NUMBER.fullmatch(cells[0]) for _, cells in rows)
-
-
-def _check_even(path: Path, rows: list[tuple[_Line, list[str]]]) -> None:
-    width = len(rows[0][1])
-    for line, cells in rows:
-        if len(cells) != width:
-            raise DataError(
-                f"{path}:{line.number}: has {len(cells)} columns, and the first line of its sentence {width}:"
-                f" {shown(line.text)}"
-            )
+def _is_universal(rows: list[list[str]]) -> bool:
+    return all(len(cells) == _UNIVERSAL_COLUMNS and _WORD_NUMBER.fullmatch(cells[0]) for cells in rows)

@@ -124,6 +124,8 @@ def _count(path: Path, reader: str, header: bool, _bytes: int, _modified: int) -
     """Rows of a file, 0 of one that lacks even the names of its columns."""
     if reader in ("jsonl", "tsv") and not header:
         return sum(1 for line in lines(path) if line.strip() or (line and reader == "tsv"))
+    if reader in ("conll", "conllu"):
+        return conll.count(path, universal=reader == "conllu")
     try:
         return sum(1 for _ in _reader(reader, header)(path))
     except EmptyFile:

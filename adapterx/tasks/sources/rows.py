@@ -49,6 +49,8 @@ class Reading:
     def __init__(self, spec: TaskSpec, source: Local | Hub) -> None:
         self.spec, self.source = spec, source
         self._meant = source.values.get("label", {})
+        self._read: dict[str, int] = {}
+        """Tags that have been read, and the positions of their labels: a file has millions of a few."""
 
     def entry(self, name: str, place: str, row: Row, given: tuple[str, str] | None = None) -> Entry:
         """What a row says, or why it is left out.
@@ -82,7 +84,11 @@ class Reading:
         words, tags = row.words(self.source.columns["words"]), row.tags(self.source.columns["tags"])
         if len(words) != len(tags) or not words:
             raise DataError(f"{row.place}: has {len(words)} words and {len(tags)} tags")
-        labels = (self.label(tag, row.place_of(at), f" of {shown(words[at])}") for at, tag in enumerate(tags))
+        try:
+            return TaggingExample(identity, words, tuple([self._read[tag] for tag in tags]))
+        except (KeyError, TypeError):  # a tag that was not read before, or that is no tag
+            labels = [self.label(tag, row.place_of(at), f" of {shown(words[at])}") for at, tag in enumerate(tags)]
+        self._read.update((tag, label) for tag, label in zip(tags, labels, strict=True) if isinstance(tag, str))
         return TaggingExample(identity, words, tuple(labels))
 
     def _choice(self, identity: str, row: _Row, given: tuple[str, str] | None) -> Example:
@@ -205,7 +211,10 @@ class _Row:
 
     def words(self, column: Columns) -> tuple[str, ...]:
         """The words of a list, or those that stand between the white space of a text."""
-        found = tuple(self._written(one, column, f", at {at}") for at, one in enumerate(self.tags(column)))
+        given = self.tags(column)
+        found = tuple(
+            one if isinstance(one, str) else self._written(one, column, f", at {at}") for at, one in enumerate(given)
+        )
         for at, word in enumerate(found):
             if not word.strip(_WHITE) and self.reading.source.missing != "keep":
                 raise MissingValue(f"{self.place_of(at)}: {_of_column(column)} lacks a word: {shown(found)}")

@@ -1,0 +1,184 @@
+"""What is known of the items of a split after one reading of all of them, kept in a store by their content.
+
+A plan asks for more than one thing of the same rows: how many are left out, which items recur elsewhere, and which runs
+of words. Reading the rows is what takes long, so all of it is made at the first question.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from adapterx.store import JSON, write_stream
+from adapterx.store.atomic import write_json
+from adapterx.tasks import data
+from adapterx.tasks.data import Count, Counted
+from adapterx.tasks.item_keys import Keys, Known, texts
+from adapterx.tasks.seal import check_seal, seal
+from adapterx.tasks.shingles import Items, Runs, normalised
+from adapterx.tasks.sources.entry import LeftOut
+from adapterx.tasks.spec import Embedded, TaskSpec
+
+VERSION = 2
+"""Raised whenever what is kept of a split would come out otherwise."""
+
+Part: TypeAlias = tuple[str, str, str, str]
+"""Task, source, language and split."""
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What one reading of a split came to."""
+
+    counted: Counted
+    keys: Keys
+    ids: Keys
+    runs: Runs
+    """Of training and dev items; none of generated ones, whose patterns recur."""
+    items: Items
+    """Of test items, likewise."""
+
+
+class Contents:
+    """Reads each split once, and each content once in a store.
+
+    Args:
+        beside: where tasks of the user's own are found.
+        store: the directory under which what was found is kept, if it exists.
+    """
+
+    def __init__(self, beside: Path | None, store: Path | None = None) -> None:
+        self.spec: Callable[[str], TaskSpec] = cache(lambda name: data.find(name, beside))
+        self._root = store / "cache" if store is not None and store.is_dir() else None
+        self._read: dict[Part, _Read] = {}
+        self._known: dict[tuple[Part, str], Any] = {}
+
+    def counted(self, part: Part) -> Counted:
+        """How many items there are, and how many are left out. Raises DataError naming file and row, or MissingData."""
+        spec, path = self.spec(part[0]), self._looks(part)
+        if path is not None and part not in self._read:
+            with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+                return _loaded_count(path, spec)
+        return self._pass(part).counted
+
+    def keys(self, part: Part) -> Keys:
+        """The keys of a split's items."""
+        return self._found(part, ".npy", _load_keys, lambda read: read.keys)
+
+    def ids(self, part: Part) -> Keys:
+        """Those of its items' ids that name one question everywhere."""
+        return self._found(part, ".ids.npy", _load_keys, lambda read: read.ids)
+
+    def runs(self, part: Part) -> Runs:
+        """The runs of words in the texts of training or dev items."""
+        return self._found(part, ".runs.npy", Runs.load, lambda read: read.runs)
+
+    def items(self, part: Part) -> Items:
+        """The test items of a split with their runs of words."""
+        return self._found(part, ".items.npz", Items.load, lambda read: read.items)
+
+    def _found(self, part: Part, kind: str, load: Callable[[Path], Made], of: Callable[[_Read], Made]) -> Made:
+        """What is in memory, else what is kept, else what a reading gives."""
+        if (part, kind) not in self._known:
+            made: Made | None = None
+            path = self._kept(part, kind) if part not in self._read else None
+            if path is not None:
+                with suppress(OSError, ValueError, KeyError):
+                    check_seal(path)
+                    made = load(path)
+            self._known[part, kind] = of(self._pass(part)) if made is None else made
+        found: Made = self._known[part, kind]
+        return found
+
+    def _pass(self, part: Part) -> _Read:
+        """Read a split, and keep what can be kept; what cannot is found again next time."""
+        if part not in self._read:
+            self._read[part] = found = _read(self.spec(part[0]), *part[1:])
+            if path := self._looks(part):
+                counts: JSON = {
+                    "examples": found.counted.examples,
+                    "left_out": dict(found.counted.left_out),
+                    "only_label": found.counted.only_label,
+                }
+                with suppress(OSError):
+                    write_json(path, counts)
+            self._keep(part, ".npy", lambda path: _save_keys(found.keys, path))
+            if self.spec(part[0]).format == "extractive-qa":
+                self._keep(part, ".ids.npy", lambda path: _save_keys(found.ids, path))
+            if part[3] == "test":
+                self._keep(part, ".items.npz", found.items.save)
+            else:
+                self._keep(part, ".runs.npy", found.runs.save)
+        return self._read[part]
+
+    def _keep(self, part: Part, kind: str, save: Callable[[Path], None]) -> None:
+        def write(temporary: Path) -> None:
+            save(temporary)
+            seal(temporary)
+
+        if path := self._kept(part, kind):
+            with suppress(OSError):
+                write_stream(path, write)
+
+    def _kept(self, part: Part, kind: str) -> Path | None:
+        """Where what is known of a split's items is kept: by the fingerprint of their content."""
+        if self._root is None:
+            return None
+        task, source, language, split = part
+        content = data.fingerprint(self.spec(task), source, {split: [language]})
+        return self._root / "items" / f"{content}.{VERSION}{kind}"
+
+    def _looks(self, part: Part) -> Path | None:
+        """Where the numbers of a split's items are kept."""
+        if self._root is None:
+            return None
+        task, *rest = part
+        return self._root / "looks" / f"{data.content_key(self.spec(task), *rest)}.json"
+
+
+def _read(spec: TaskSpec, source: str, language: str, split: str) -> _Read:
+    count, known = Count(), Known()
+
+    def said() -> Iterator[tuple[str, ...]]:
+        for one in data.entries(spec, source, language, split):
+            count.add(one)
+            if not isinstance(one, LeftOut):
+                found = tuple([normalised(text) for text in texts(one)])
+                known.add(one.id, found)
+                yield found
+
+    # The texts of generated items are of few patterns, so that runs of words would say nothing of them.
+    runs, items = Runs(()), Items.of(())
+    if isinstance(spec.sources[source], Embedded):
+        for _ in said():
+            pass
+    elif split == "test":
+        items = Items.of(said())
+    else:
+        runs = Runs.of(chain.from_iterable(said()))
+    return _Read(count.found(spec), known.keys, known.ids, runs, items)
+
+
+def _loaded_count(path: Path, spec: TaskSpec) -> Counted:
+    known = json.loads(path.read_text(encoding="utf-8"))
+    left_out = {str(why): int(count) for why, count in known["left_out"].items()}
+    only = None if known["only_label"] is None else range(len(spec.labels))[known["only_label"]]
+    return Counted(int(known["examples"]), left_out, only)
+
+
+def _load_keys(path: Path) -> Keys:
+    return np.asarray(np.load(path, allow_pickle=False), dtype=np.uint64)
+
+
+def _save_keys(found: Keys, path: Path) -> None:
+    with path.open("wb") as stream:
+        np.save(stream, found, allow_pickle=False)
