@@ -8,15 +8,15 @@ BIN := $(VENV)/bin
 BIN5 := $(VENV5)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' .venv-lock/bin/uv --config-file tools/lock.toml pip compile -q -c constraints.txt
-# Two processes, each with whole files of tests, whose fixtures are shared.
-TOGETHER := -n 2 --dist loadfile
+# Three processes for two cores, as some tests wait for others' processes, each with whole files of tests, whose fixtures are shared.
+TOGETHER := -n 3 --dist loadfile
 
 # Tests of numbers, again with the instructions of an older processor, whose sums differ in their last bits.
 NUMERIC := tests/backbones tests/methods tests/engine tests/reference tests/formats tests/end_to_end/test_retrieval.py
 AVX2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
 JITTER ?= $(shell date +%s)
 
-.PHONY: quickstart test test-avx2 test-jitter test-fuzz test-learning test-transformers5 check lock clean
+.PHONY: quickstart test test-avx2 test-jitter test-fuzz test-slow test-transformers5 check lock clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/adapterx run recipes/quickstart.yaml
@@ -35,9 +35,9 @@ test-jitter: $(VENV)/installed
 test-fuzz: $(VENV)/installed
 	$(BIN)/python -m pytest $(TOGETHER:loadfile=load) tests/fuzz -m 'slow or not slow'
 
-# Whole recipes, minutes each: every method and transfer learns what it is given.
-test-learning: $(VENV)/installed
-	$(BIN)/python -m pytest tests/learning -m slow
+# What takes minutes: whole recipes, in which every method and transfer learns what it is given, and the benchmarks.
+test-slow: $(VENV)/installed
+	$(BIN)/python -m pytest tests -m slow --ignore tests/fuzz
 
 # The fused lane with the newest transformers 5, and without `adapters`, whose pin must never become a cage.
 test-transformers5: $(VENV5)/installed

@@ -24,8 +24,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recipe over the fake catalog, in the working directory; the store is the default one."""
     monkeypatch.setattr(cli, "_catalog", FakeTasks)
     monkeypatch.setattr(cli, "_describe", FakeBackbones)
-    monkeypatch.setattr(cli, "_compare", lambda *_: uncompared)
-    monkeypatch.setattr(cli, "_look", lambda *_: unseen)
+    monkeypatch.setattr(cli, "_data", lambda *_: (uncompared, unseen))
     monkeypatch.delenv("ADAPTERX_STORE", raising=False)
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "r.yaml"

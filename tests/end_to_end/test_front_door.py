@@ -64,7 +64,7 @@ def test_make_does_what_the_readme_writes_out() -> None:
     written = [" ".join(command) for command in commands(README)]
     for target, command in {
         "quickstart": ".venv/bin/adapterx run recipes/quickstart.yaml",
-        "test": ".venv/bin/python -m pytest -n 2 --dist loadfile",
+        "test": ".venv/bin/python -m pytest -n 3 --dist loadfile",
     }.items():
         dry = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
         assert command in dry.stdout

@@ -9,6 +9,7 @@ import pytest
 
 from adapterx import cli
 from adapterx.plan.contamination import uncompared
+from adapterx.plan.looks import unseen
 from tests.fuzz.files import NEVER, PERHAPS, Break
 from tests.fuzz.outcome import command, sampled
 from tests.fuzz.schema import yaml
@@ -54,7 +55,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ADAPTERX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(cli, "_describe", FakeBackbones)
-    monkeypatch.setattr(cli, "_compare", lambda *_: uncompared)
+    monkeypatch.setattr(cli, "_data", lambda *_: (uncompared, unseen))
     path = tmp_path / "r.yaml"
     path.write_text(yaml({**RECIPE, "description": "häuser"}), encoding="utf-8")
     return path

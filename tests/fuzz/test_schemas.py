@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from adapterx import cli
 from adapterx.plan.contamination import uncompared
+from adapterx.plan.looks import unseen
 from adapterx.recipe.schema import Recipe
 from adapterx.tasks.spec import TaskSpec
 from tests.fuzz.outcome import Outcome, command, sampled
@@ -69,7 +70,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ADAPTERX_DATA", str(tmp_path))
     monkeypatch.setenv("ADAPTERX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(cli, "_describe", FakeBackbones)
-    monkeypatch.setattr(cli, "_compare", lambda *_: uncompared)
+    monkeypatch.setattr(cli, "_data", lambda *_: (uncompared, unseen))
     (tmp_path / "en.tsv").write_text("a text\tno\nanother\tyes\n")
     return tmp_path
 

@@ -25,6 +25,7 @@ def bench(*arguments: str, program: str | None = None) -> subprocess.CompletedPr
     return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_quick_look(tmp_path: Path) -> None:
     """Variants join what is there; losses and scores agree with the library's."""
     pytest.importorskip("peft")
@@ -48,6 +49,7 @@ def test_a_quick_look(tmp_path: Path) -> None:
     assert page.count("| adapterx, ") == 4 and "first epoch" in page
 
 
+@pytest.mark.slow
 def test_bottlenecks_agree_with_adapter_trainer(tmp_path: Path) -> None:
     pytest.importorskip("adapters")
     done = bench("--quick", "--shapes", "tiny", "--only", "seq_bn", "--out", str(tmp_path), "--machine", "m")
