@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from adapterx.plan import Cell, Plan
@@ -27,6 +28,8 @@ def write(directory: Path, plan: Plan, overrides: Sequence[str]) -> bool:
     path = directory / NAME
     if path.is_file() and path.read_bytes() == text.encode():
         return False
+    with suppress(OSError):
+        path.rmdir()  # an empty directory in its place, which a damaged file system may leave
     write_text(path, text)
     return True
 

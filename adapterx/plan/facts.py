@@ -199,6 +199,7 @@ class Facts(Generic[Task]):
 
     def _look_at(self, name: str, source: str, languages: tuple[str, ...], splits: tuple[str, ...]) -> None:
         """Look at all splits that are used, and remark upon items left out and labels that never vary."""
+        self._look.ahead(name, source, languages, splits)
         for split in splits:
             for code in languages:
                 found = self.seen(name, source, code, split)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,28 @@ class Seen:
     """The label that all of several items have, by which nothing can be learnt or told; empty where they differ."""
 
 
-Look = Callable[[str, str, str, str], Seen]
-"""(task, source, language, split) → what is there.
+class Look(Protocol):
+    """Tells what is there."""
 
-May raise ValueError, LookupError or OSError, worded for the user: above all for a row that cannot be read.
-"""
+    def __call__(self, task: str, source: str, language: str, split: str) -> Seen:
+        """A look at a split in a language.
+
+        May raise ValueError, LookupError or OSError, worded for the user: above all for a row that cannot be read.
+        """
+
+    def ahead(self, task: str, source: str, languages: Sequence[str], splits: Sequence[str]) -> None:
+        """Learn which looks follow, so that they can be taken together; fails at nothing."""
 
 
-def unseen(task: str, source: str, language: str, split: str) -> Seen:
-    """Nothing is known but what the task declares."""
-    return Seen()
+class Unseeing:
+    """Knows nothing but what tasks declare."""
+
+    def __call__(self, task: str, source: str, language: str, split: str) -> Seen:
+        """Nothing."""
+        return Seen()
+
+    def ahead(self, task: str, source: str, languages: Sequence[str], splits: Sequence[str]) -> None:
+        """Nothing."""
+
+
+unseen = Unseeing()

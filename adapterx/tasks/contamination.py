@@ -24,8 +24,9 @@ from adapterx.tasks.contents import Contents
 from adapterx.tasks.examples import Split
 from adapterx.tasks.item_keys import LONG, Keys
 from adapterx.tasks.shingles import LONG as RUN
-from adapterx.tasks.shingles import Flags, Runs
+from adapterx.tasks.shingles import Runs
 from adapterx.tasks.spec import Embedded, Hub, HubRows, Local, Sentences, TaskSpec
+from adapterx.tasks.words import Flags
 
 OWN_SHARE = 0.01
 """Of a task's long test items, those that its own publisher's other splits may repeat."""

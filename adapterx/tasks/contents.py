@@ -7,28 +7,40 @@ of words. Reading the rows is what takes long, so all of it is made at the first
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
+from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from adapterx.errors import AdapterxError
 from adapterx.store import JSON, write_stream
 from adapterx.store.atomic import write_json
 from adapterx.tasks import data
 from adapterx.tasks.data import Count, Counted
 from adapterx.tasks.item_keys import Keys, Known, texts
 from adapterx.tasks.seal import check_seal, seal
-from adapterx.tasks.shingles import Items, Runs, normalised
+from adapterx.tasks.shingles import Items, Runs
 from adapterx.tasks.sources.entry import LeftOut
 from adapterx.tasks.spec import Embedded, TaskSpec
+from adapterx.tasks.words import normalised
 
-VERSION = 2
+VERSION = 3
 """Raised whenever what is kept of a split would come out otherwise."""
+
+_MUCH = 4_000_000
+"""Bytes of files from which several processes are worth their start."""
 
 Part: TypeAlias = tuple[str, str, str, str]
 """Task, source, language and split."""
@@ -61,6 +73,21 @@ class Contents:
         self._root = store / "cache" if store is not None and store.is_dir() else None
         self._read: dict[Part, _Read] = {}
         self._known: dict[tuple[Part, str], Any] = {}
+
+    def ahead(self, parts: Sequence[Part]) -> None:
+        """Read what is not known yet of several splits in as many processes as there are cores.
+
+        Only where much is to be read; a split that cannot be read is told of when it is asked for.
+        """
+        left = [part for part in parts if part not in self._read and not self._is_kept(part)]
+        workers = min(len(left), _cores())
+        if workers < 2 or sum(map(self._bytes, left)) < _MUCH or not _may_fork():
+            return
+        with ProcessPoolExecutor(workers, get_context("fork"), initializer=_at_peace) as pool:
+            found = [(part, pool.submit(_read, self.spec(part[0]), *part[1:])) for part in left]
+            for part, one in found:
+                with suppress(AdapterxError, OSError, BrokenProcessPool):
+                    self._remember(part, one.result())
 
     def counted(self, part: Part) -> Counted:
         """How many items there are, and how many are left out. Raises DataError naming file and row, or MissingData."""
@@ -100,25 +127,44 @@ class Contents:
         return found
 
     def _pass(self, part: Part) -> _Read:
-        """Read a split, and keep what can be kept; what cannot is found again next time."""
+        """Read a split."""
         if part not in self._read:
-            self._read[part] = found = _read(self.spec(part[0]), *part[1:])
-            if path := self._looks(part):
-                counts: JSON = {
-                    "examples": found.counted.examples,
-                    "left_out": dict(found.counted.left_out),
-                    "only_label": found.counted.only_label,
-                }
-                with suppress(OSError):
-                    write_json(path, counts)
-            self._keep(part, ".npy", lambda path: _save_keys(found.keys, path))
-            if self.spec(part[0]).format == "extractive-qa":
-                self._keep(part, ".ids.npy", lambda path: _save_keys(found.ids, path))
-            if part[3] == "test":
-                self._keep(part, ".items.npz", found.items.save)
-            else:
-                self._keep(part, ".runs.npy", found.runs.save)
+            self._remember(part, _read(self.spec(part[0]), *part[1:]))
         return self._read[part]
+
+    def _remember(self, part: Part, found: _Read) -> None:
+        """Keep what can be kept; what cannot is found again next time."""
+        self._read[part] = found
+        if path := self._looks(part):
+            counts: JSON = {
+                "examples": found.counted.examples,
+                "left_out": dict(found.counted.left_out),
+                "only_label": found.counted.only_label,
+            }
+            with suppress(OSError):
+                write_json(path, counts)
+        self._keep(part, ".npy", lambda path: _save_keys(found.keys, path))
+        if self.spec(part[0]).format == "extractive-qa":
+            self._keep(part, ".ids.npy", lambda path: _save_keys(found.ids, path))
+        if part[3] == "test":
+            self._keep(part, ".items.npz", found.items.save)
+        else:
+            self._keep(part, ".runs.npy", found.runs.save)
+
+    def _is_kept(self, part: Part) -> bool:
+        try:
+            path = self._looks(part)
+        except (AdapterxError, OSError):  # files that are not there
+            return True
+        return path is not None and path.is_file()
+
+    def _bytes(self, part: Part) -> int:
+        """Of the files that are read; 0 where that is not known."""
+        spec, (_, source, language, split) = self.spec(part[0]), part
+        try:
+            return sum(path.stat().st_size for path in data.paths(spec, source, language, split))
+        except OSError:
+            return 0
 
     def _keep(self, part: Part, kind: str, save: Callable[[Path], None]) -> None:
         def write(temporary: Path) -> None:
@@ -143,6 +189,21 @@ class Contents:
             return None
         task, *rest = part
         return self._root / "looks" / f"{data.content_key(self.spec(task), *rest)}.json"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _may_fork() -> bool:
+    """Whether a copy of this process may go on by itself: threads, of torch above all, are not copied with it."""
+    return "fork" in get_all_start_methods() and threading.active_count() == 1 and "torch" not in sys.modules
+
+
+def _at_peace() -> None:
+    """End a worker by the signals that end its parent, without what the parent does then."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _read(spec: TaskSpec, source: str, language: str, split: str) -> _Read:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import cast, get_args
 
 from adapterx.limits import Limit, Smallest, smallest
@@ -32,6 +33,7 @@ __all__ = [
     "load",
     "names",
     "origin",
+    "paths",
     "sizes",
     "stream",
     "texts",
@@ -153,22 +155,24 @@ def content_key(spec: TaskSpec, source: str, language: str, split: str) -> str:
 
 def origin(spec: TaskSpec, source: str, language: str, split: str) -> str:
     """The files, or the dataset, that a split comes from, for messages; empty where the task has no such split."""
+    chosen = _source(spec, source)
+    if isinstance(chosen, Hub) and language in spec.languages:
+        return "" if chosen.rows(language, _split(split)) is None else f"{chosen.dataset} on the Hub"
+    return ", ".join(map(str, paths(spec, source, language, split)))
+
+
+def paths(spec: TaskSpec, source: str, language: str, split: str) -> list[Path]:
+    """The files under the data directory that a split is read from; none of other sources, or without such a split."""
     chosen, known = _source(spec, source), _split(split)
-    if language not in spec.languages or isinstance(chosen, Embedded):
-        return ""
+    if language not in spec.languages or isinstance(chosen, Embedded | Hub):
+        return []
     if isinstance(chosen, Sentences):
-        return origin(*_asked(chosen), language, split)
-    if isinstance(chosen, Hub):
-        return "" if chosen.rows(language, known) is None else f"{chosen.dataset} on the Hub"
+        return paths(*_asked(chosen), language, split)
     if isinstance(chosen, Search):
         sides = chosen.sides(language, known)
-        if sides is None:
-            return ""
-        found = search.files(sides, chosen.codes.get(language, language))
-    else:
-        files = chosen.files(language, known)
-        found = [] if files is None else local.paths(files, language)
-    return ", ".join(map(str, found))
+        return [] if sides is None else search.files(sides, chosen.codes.get(language, language))
+    files = chosen.files(language, known)
+    return [] if files is None else local.paths(files, language)
 
 
 def sizes(spec: TaskSpec, source: str, language: str, split: str) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from adapterx.plan.looks import Seen
 from adapterx.tasks import data
 from adapterx.tasks.contents import Contents
@@ -26,6 +28,12 @@ class Looks:
             return Seen(origin)
         found = self._contents.counted((task, source, language, split))
         return Seen(origin, found.left_out, "" if found.only_label is None else spec.labels[found.only_label])
+
+    def ahead(self, task: str, source: str, languages: Sequence[str], splits: Sequence[str]) -> None:
+        """Read what is asked next in several processes, where that is worth their start."""
+        spec = self._contents.spec(task)
+        asked = [(task, source, code, split) for split in splits for code in languages]
+        self._contents.ahead([part for part in asked if _is_read(spec, *part[1:])])
 
 
 def _is_read(spec: TaskSpec, source: str, language: str, split: str) -> bool:

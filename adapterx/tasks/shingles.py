@@ -8,18 +8,15 @@ one array of hashes answers for runs of any length.
 
 from __future__ import annotations
 
-import hashlib
-import re
-import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+
+from adapterx.tasks.words import Counts, Flags, Hashes, hashed
 
 SHORT = 6
 """Words of one hashed run."""
@@ -33,29 +30,7 @@ CHARACTERS = 2
 CHUNK = 1 << 23
 """Hashes of one sorted array, at least, before another is begun: 64 MB."""
 
-Hashes: TypeAlias = NDArray[np.uint64]
-Flags: TypeAlias = NDArray[np.bool_]
-Counts: TypeAlias = NDArray[np.int64]
-
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-"""Thai, Lao, Burmese, Khmer, Kana and Han."""
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
-_CHARACTER = re.compile(rf"[{_UNSPACED}]")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-
-
-def normalised(text: str) -> str:
-    """A text after NFKC, in lower case."""
-    return (text if text.isascii() else unicodedata.normalize("NFKC", text)).lower()
-
-
-class _Hashes(dict[str, int]):
-    """64-bit hashes of words, each word hashed once."""
-
-    def __missing__(self, word: str) -> int:
-        digest = hashlib.blake2b(word.encode(errors="surrogatepass"), digest_size=8).digest()
-        self[word] = int.from_bytes(digest, "little")
-        return self[word]
 
 
 @dataclass(frozen=True)
@@ -77,15 +52,8 @@ class Texts:
     @classmethod
     def of(cls, texts: Iterable[str]) -> Texts:
         """Hash the runs of every text, each `normalised`. A character of a script without spaces is a word."""
-        known = _Hashes()
-        tokens, lengths, unspaced = array("Q"), array("q"), array("b")
-        for text in texts:
-            found = _WORD.findall(text)
-            tokens.extend(map(known.__getitem__, found))
-            lengths.append(len(found))
-            single = 0 if text.isascii() else len(_CHARACTER.findall(text))
-            unspaced.append(2 * single > len(found))
-        return _rolled(np.asarray(tokens, np.uint64), np.asarray(lengths, np.int64), np.asarray(unspaced, np.bool_))
+        found = hashed(texts)
+        return _rolled(found.hashes, found.lengths, 2 * found.singles > found.lengths)
 
     def shared_with(self, runs: Runs) -> tuple[Flags, Counts]:
         """(texts) whether a text has a long run in common, and (texts) how many of its words lie in shared runs."""

@@ -17,8 +17,8 @@ from adapterx.tasks.contamination import OWN_SHARE, Relations
 from adapterx.tasks.contents import Contents
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample
 from adapterx.tasks.item_keys import Keys, Known, texts
-from adapterx.tasks.shingles import normalised
 from adapterx.tasks.spec import Embedded
+from adapterx.tasks.words import normalised
 
 YAML = """\
 adapterx: 1
@@ -173,7 +173,7 @@ def test_keys_are_kept_by_content(here: Path, monkeypatch: pytest.MonkeyPatch) -
     store.mkdir()
     Relations(Contents(here, store))(own, own)
     kinds = {path.name.partition(".")[2] for path in (store / "cache" / "items").iterdir()}
-    assert kinds == {"2.npy", "2.runs.npy", "2.items.npz"}
+    assert kinds == {"3.npy", "3.runs.npy", "3.items.npz"}
     with monkeypatch.context() as patch:
         patch.setattr(data, "stream", None)
         found = Relations(Contents(here, store))(own, own)
