@@ -54,8 +54,8 @@ def test_the_readmes_adapterx_commands_run_as_written(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
         outputs.append(done.stdout)
     assert "to train" in outputs[0]
-    assert "trained 28 stages, evaluated 20" in outputs[1]
-    assert "trained 14 stages, evaluated 10" in outputs[2]
+    assert "trained 30 stages, evaluated 18" in outputs[1]
+    assert "trained 10 stages, evaluated 6" in outputs[2]
     page = Path(outputs[3].strip())
     assert page.is_file() and page.parent.parent == tmp_path / "runs" / "quickstart"
 

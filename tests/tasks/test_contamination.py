@@ -175,7 +175,7 @@ def test_keys_are_kept_by_content(here: Path, monkeypatch: pytest.MonkeyPatch) -
     kinds = {path.name.partition(".")[2] for path in (store / "cache" / "items").iterdir()}
     assert kinds == {"3.npy", "3.runs.npy", "3.items.npz"}
     with monkeypatch.context() as patch:
-        patch.setattr(data, "stream", None)
+        patch.setattr(data, "entries", None)
         found = Relations(Contents(here, store))(own, own)
     assert found.leak is None
     for path in sorted((store / "cache" / "items").iterdir()):

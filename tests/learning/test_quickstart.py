@@ -1,0 +1,49 @@
+"""The quickstart draws one picture on every kind of processor: nothing in it rests on the last bits of sums."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import environment, process
+
+AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
+SSE = {"ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default"}
+MARGIN = 0.1
+"""Above chance, and of the multilingual intermediate's gain with six layers."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({"OMP_NUM_THREADS": "2"}, id="two-threads"),
+        pytest.param({}, id="one-thread", marks=pytest.mark.processors),
+        pytest.param(AVX2, id="avx2", marks=pytest.mark.processors),
+        pytest.param(SSE, id="sse", marks=pytest.mark.processors),
+    ],
+)
+def test_the_same_picture(settings: dict[str, str], tmp_path: Path) -> None:
+    run = process("run", "recipes/quickstart.yaml", "--store", tmp_path, env=environment(**settings), timeout=1700)
+    assert run.returncode == 0, run.stdout + run.stderr
+    report = tmp_path / "runs" / "quickstart" / "report"
+    found = json.loads((report / "report.json").read_text())
+    for cell in found["cells"]:
+        assert (cell["status"], cell["constant"], cell["verdict"]) == ("done", {}, None), cell
+    assert "learnt nothing" not in run.stdout, run.stdout
+    scores: dict[tuple[str, str, bool], list[float]] = {}
+    with (report / "results.csv").open() as file:
+        for row in csv.DictReader(file):
+            place = (row["backbone"], row["intermediate"], row["trained_in"] == "true")
+            scores.setdefault(place, []).append(float(row["value"]))
+    means = {place: sum(values) / len(values) for place, values in scores.items()}
+    assert len(means) == 2 * 3 * 2
+    assert all(mean > 0.25 + MARGIN for mean in means.values()), means
+    assert means["6-layers", "multi", False] > means["6-layers", "en", False] + MARGIN, means
+    # Each backbone knows English, the language that it was trained in, best.
+    for backbone, intermediate, _ in means:
+        assert means[backbone, intermediate, True] > means[backbone, intermediate, False] + MARGIN, means
