@@ -25,6 +25,7 @@ from adapterx.formats.fused import PortableFusion
 from adapterx.formats.metadata import Metadata
 from adapterx.methods.config import Full, HeadOnly, Library
 from adapterx.methods.shape import Shape
+from adapterx.plan import defaults
 from adapterx.plan.identity import with_defaults
 from adapterx.recipe import Method, did_you_mean
 from adapterx.report.run import BackboneSize, PlannedCell, Run, StageRef
@@ -181,7 +182,9 @@ def _fusion(
 def _training(store: Store, ref: StageRef, size: BackboneSize, labels: tuple[str, ...] | None) -> _Trained:
     record = _done(store, ref)
     tensors = _tensors(store, record)
-    chosen: Any = TypeAdapter(Method).validate_python(record.settings["method"])
+    chosen: Any = TypeAdapter(Method).validate_python(
+        defaults.whole_method(cast(dict[str, Any], record.settings["method"]))
+    )
     method = plain.method(chosen, size.layers)
     if isinstance(method, Full | HeadOnly):
         trains = "every weight" if isinstance(method, Full) else "a head alone"

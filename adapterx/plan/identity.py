@@ -1,8 +1,8 @@
 """What a stage is, as JSON: everything that can change its result, and nothing else.
 
 A setting at its default is left out, so a setting that a later version adds, with a default, leaves every id as it
-was. Names chosen in the recipe, bundles, device and paths are no part of it. The names of tasks are: heads are
-named after them, and initialised from their names.
+was; defaults are those of `plan.defaults`, which never change. Names chosen in the recipe, bundles, device and paths
+are no part of it. The names of tasks are: heads are named after them, and initialised from their names.
 """
 
 from __future__ import annotations
@@ -12,23 +12,9 @@ from dataclasses import asdict
 
 from adapterx import limits
 from adapterx.limits import Limit
+from adapterx.plan import defaults
 from adapterx.plan.stage import BackboneInfo, Evaluation, StageKind, TaskPart, Training
-from adapterx.recipe import (
-    Adapters,
-    Backbone,
-    Bottleneck,
-    Full,
-    Head,
-    Lora,
-    Merge,
-    Method,
-    Peft,
-    Prune,
-    Sampling,
-    Train,
-    TrainSettings,
-)
-from adapterx.recipe.libraries import LIBRARIES
+from adapterx.recipe import Adapters, Backbone, Merge, Method, Peft, TrainSettings
 from adapterx.store import JSON, fingerprint
 
 VERSIONS: Mapping[StageKind, int] = {"intermediate": 1, "target": 1, "evaluation": 1}
@@ -46,9 +32,9 @@ def training_settings(backbone: Backbone, info: BackboneInfo, method: Method, wo
     """The identity of a training, inputs apart."""
     settings: Settings = {
         "backbone": _backbone(backbone, info),
-        "method": _without(method.model_dump(mode="json"), _method_defaults(method), keep=("kind", "placement")),
+        "method": _method(method),
         "tasks": {part.task: _part(part) for part in work.tasks},
-        "train": _without(_train(work.train), _TRAIN_DEFAULTS),
+        "train": _without(_train(work.train), defaults.TRAIN),
         "seed": work.seed,
     }
     if work.lane == "reference" and not isinstance(method, Peft | Adapters):
@@ -64,7 +50,7 @@ def training_settings(backbone: Backbone, info: BackboneInfo, method: Method, wo
     if work.prefix != "exact":
         settings["prefix"] = work.prefix
     if sum(len(part.languages) for part in work.tasks) > 1:
-        settings["sampling"] = _without(work.sampling.model_dump(mode="json"), Sampling().model_dump(mode="json"))
+        settings["sampling"] = _without(work.sampling.model_dump(mode="json"), defaults.SAMPLING)
     return settings
 
 
@@ -91,27 +77,27 @@ def with_defaults(settings: Mapping[str, JSON]) -> Settings:
     keys = ("method", "train", "backbone", "sampling", "tuning")
     method, train, backbone, sampling, tuning = (settings.get(key) for key in keys)
     if isinstance(method, Mapping):
-        full["method"] = {**_defaults_of_kind(method.get("kind"), method.get("placement")), **method}
+        full["method"] = {**defaults.method(method.get("kind"), method.get("placement")), **method}
     if isinstance(train, Mapping):
         # A setting that another one stands in for has no default.
         implied = {"epochs" if "steps" in train else None, "learning_rate" if "prune" in train else None}
-        defaults = {key: value for key, value in _TRAIN_DEFAULTS.items() if key not in implied}
+        usual = {key: value for key, value in defaults.TRAIN.items() if key not in implied}
         prune, stopping = train.get("prune"), train.get("early_stopping")
         inner = {"early_stopping": _sampled(stopping)} if isinstance(stopping, Mapping) else {}
         if isinstance(prune, Mapping):
-            inner["prune"] = {"learning_rates": [], **_PRUNE_DEFAULTS, **_sampled(prune)}
-        full["train"] = {**defaults, **_sampled(train), **inner}
+            inner["prune"] = {"learning_rates": [], **defaults.PRUNE, **_sampled(prune)}
+        full["train"] = {**usual, **_sampled(train), **inner}
     if isinstance(tuning, Mapping):
         full["tuning"] = _sampled(tuning)
     if isinstance(backbone, Mapping):
-        full["backbone"] = {"load": Backbone.model_fields["load"].default, **backbone}
+        full["backbone"] = {"load": defaults.LOAD, **backbone}
     if isinstance(sampling, Mapping):
-        full["sampling"] = {**({} if "weights" in sampling else Sampling().model_dump(mode="json")), **sampling}
+        full["sampling"] = {**({} if "weights" in sampling else defaults.SAMPLING), **sampling}
     return full
 
 
 def _backbone(backbone: Backbone, info: BackboneInfo) -> Settings:
-    return {"key": info.key, **({} if backbone.load == "float32" else {"load": backbone.load})}
+    return {"key": info.key, **({} if backbone.load == defaults.LOAD else {"load": backbone.load})}
 
 
 def _part(part: TaskPart) -> Settings:
@@ -122,9 +108,10 @@ def _transfer(work: Training) -> JSON:
     """The kind alone, or with what is not at its default; a learning rate is the training's, a limit the tuning's."""
     if work.combination is None:
         return work.transfer
-    given = work.combination.model_dump(
-        mode="json", exclude={"kind", "learning_rate", "tuning_limit", "tuning_sample"}, exclude_defaults=True
+    written = work.combination.model_dump(
+        mode="json", exclude={"kind", "learning_rate", "tuning_limit", "tuning_sample"}
     )
+    given = _without(written, defaults.MERGE if isinstance(work.combination, Merge) else defaults.FUSE)
     if isinstance(work.combination, Merge):
         if given.get("method") in ("linear", "average"):  # what a method is merged by where none is named
             del given["method"]
@@ -137,10 +124,10 @@ def _train(train: TrainSettings) -> Settings:
     stopping, prune = train.early_stopping, train.prune
     settings: Settings = {**asdict(train), "limit": None, **_limited(train.limit)}
     if stopping is not None:
-        written = stopping.model_dump(mode="json", exclude={"limit", "sample"}, exclude_defaults=True)
+        written = stopping.model_dump(mode="json", exclude={"limit", "sample"})
         settings["early_stopping"] = {**written, **_limited(stopping.looked_at)}
     if prune is not None:
-        settings["prune"] = {**_without({**asdict(prune), "limit": None}, _PRUNE_DEFAULTS), **_limited(prune.limit)}
+        settings["prune"] = {**_without({**asdict(prune), "limit": None}, defaults.PRUNE), **_limited(prune.limit)}
     return settings
 
 
@@ -158,21 +145,10 @@ def _sampled(settings: Mapping[str, JSON]) -> Settings:
     return {**settings} if settings.get("limit") is None else {**settings, "sample": settings.get("sample", "first")}
 
 
-def _method_defaults(method: Method) -> Settings:
-    if isinstance(method, Peft | Adapters):
-        return {}
-    return _defaults_of_kind(method.kind, method.placement if isinstance(method, Bottleneck) else None)
-
-
-def _defaults_of_kind(kind: JSON, placement: JSON) -> Settings:
-    if kind in LIBRARIES:
-        return {}
-    default: Method
-    if kind == "bottleneck":
-        default = Bottleneck.model_validate({"placement": placement} if placement else {})
-    else:
-        default = {"full": Full, "head": Head}.get(str(kind), Lora)()
-    return default.model_dump(mode="json")
+def _method(method: Method) -> Settings:
+    settings = method.model_dump(mode="json")
+    usual = {} if isinstance(method, Peft | Adapters) else defaults.method(method.kind, settings.get("placement"))
+    return _without(settings, usual, keep=("kind", "placement"))
 
 
 def _without(settings: Mapping[str, JSON], defaults: Mapping[str, JSON], keep: Sequence[str] = ()) -> Settings:
@@ -182,7 +158,3 @@ def _without(settings: Mapping[str, JSON], defaults: Mapping[str, JSON], keep: S
         for key, value in settings.items()
         if key in keep or (value is not None and value != defaults.get(key))
     }
-
-
-_PRUNE_DEFAULTS: Settings = {name: Prune.model_fields[name].default for name in ("rungs", "keep")}
-_TRAIN_DEFAULTS = _train(Train().phase("target", "", "lora"))
