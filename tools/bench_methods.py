@@ -44,8 +44,9 @@ class Case:
 def cases(depth: int) -> list[Case]:
     """What the recipe calls a method, and transfers that have a forward of their own."""
     from adapterx.methods.config import Bottleneck, Full, Fusion, HeadOnly, Lora
+    from adapterx.recipe.methods import LoraModule
 
-    six = ("attention_output", "intermediate", "key", "output", "query", "value")
+    six: tuple[LoraModule, ...] = ("attention_output", "intermediate", "key", "output", "query", "value")
     one = Bottleneck()
     top = tuple(range(depth - 4, depth))
     return [
@@ -118,7 +119,11 @@ def measure(case: Case, model: Any, packed: Any, rounds: int, steps: int) -> dic
     for turn in range(rounds):
         for name in lanes if turn % 2 == 0 else reversed(lanes):
             times = [time.perf_counter()]
-            outcome = lanes[name](lambda progress, times=times: times.append(time.perf_counter()))
+
+            def tick(progress: object, times: list[float] = times) -> None:
+                times.append(time.perf_counter())
+
+            outcome = lanes[name](tick)
             found[name].append(median(np.diff(times)[skipped:]))
             losses[name] = [loss for loss, _ in outcome.state.losses]
     ratios = [theirs / ours for theirs, ours in zip(found["library"], found["fused"], strict=True)]

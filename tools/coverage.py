@@ -36,6 +36,7 @@ from adapterx.report.predictions import LanguageItems, Predictions
 from adapterx.report.run import BackboneSize, PlannedCell, Run, StageRef
 from adapterx.report.scores import Grid
 from adapterx.report.statistics import Estimate, Quantity
+from adapterx.store import JSON
 from adapterx.tasks.metrics import Accuracy
 
 LANGUAGES = tuple(f"l{number:02}" for number in range(15))
@@ -113,7 +114,7 @@ def grid(world: World, random: np.random.Generator) -> Results:
         name: BackboneSize(name, name, None, name, "", 6, 384 << at, 4 * 384 << at) for at, name in enumerate(names)
     }
     planned = [PlannedCell(one.cell, (StageRef("evaluation", one.cell.slug, one.cell.slug),), None) for one in cells]
-    recipe = {"name": "made up", "compare": {"arm": "multi", "baseline": "en", "by": "backbones"}}
+    recipe: dict[str, JSON] = {"name": "made up", "compare": {"arm": "multi", "baseline": "en", "by": "backbones"}}
     return Results(Run("made up", "", recipe, (), tuple(planned), backbones), tuple(cells), targets, {}, {})
 
 
@@ -210,8 +211,12 @@ def measure(world: World, grids: int, start: int = 0) -> Row:
                 language.add(found.summary.languages[code], GAP)
         said = overall(made, all_gaps, levels(made.results.run.backbones.values()))
         claims += said is not None and _claims(said, change)
-    shares = [one.held / one.asked for one in (score, gap, change, language)]
-    return Row(world, grids, *shares, claims / grids, 50 * gap.width / gap.asked, time.process_time() - began)
+    shares = {
+        name: one.held / one.asked
+        for name, one in (("score", score), ("gap", gap), ("change", change), ("language", language))
+    }
+    half, seconds = 50 * gap.width / gap.asked, time.process_time() - began
+    return Row(world, grids, **shares, claims=claims / grids, half=half, seconds=seconds)
 
 
 def _claims(said: Overall, change: Count) -> bool:

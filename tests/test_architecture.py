@@ -1,0 +1,49 @@
+"""Imports run downwards, as ARCHITECTURE.md lists what there is."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def listed() -> list[str]:
+    """Packages and modules from the top to the bottom."""
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```\n(cli .*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return [line.split()[0].rstrip("/") for line in block.splitlines()]
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and name of each part of adapterx that a file imports, within functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module == "adapterx":
+            names = [f"adapterx.{one.name}" for one in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            names = [node.module or ""]
+        elif isinstance(node, ast.Import):
+            names = [one.name for one in node.names]
+        for name in names:
+            if name.startswith("adapterx.") and name != "adapterx.__version__":
+                yield node.lineno, name.split(".")[1]
+
+
+def test_the_page_lists_everything_once() -> None:
+    there = {path.name.removesuffix(".py") for path in (ROOT / "adapterx").iterdir() if path.suffix in (".py", "")}
+    assert sorted(listed()) == sorted(there - {"__init__", "__main__", "__pycache__"})
+
+
+def test_imports_run_downwards() -> None:
+    height = {name: place for place, name in enumerate(reversed(listed()))}
+    upwards = []
+    for path in sorted((ROOT / "adapterx").rglob("*.py")):
+        own = path.relative_to(ROOT / "adapterx").parts[0].removesuffix(".py")
+        for line, name in imported(path):
+            if own in height and height[name] > height[own]:
+                upwards.append(f"{path.relative_to(ROOT)}:{line}: {own} imports {name}")
+    assert not upwards, "\n".join(upwards)
