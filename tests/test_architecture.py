@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 def listed() -> list[str]:
     """Packages and modules from the top to the bottom."""
     page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```\n(cli .*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (block,) = re.findall(r"^```\n(cli\b.*?)^```$", page, re.MULTILINE | re.DOTALL)
     return [line.split()[0].rstrip("/") for line in block.splitlines()]
 
 

@@ -21,9 +21,9 @@ RECIPE = GOOD.replace("cldr", "units").replace("[choice]", "[months, numbers]")
 @pytest.fixture
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recipe over the fake catalog, in the working directory; the store is the default one."""
-    monkeypatch.setattr(cli, "_catalog", FakeTasks)
-    monkeypatch.setattr(cli, "_describe", FakeBackbones)
-    monkeypatch.setattr(cli, "_data", lambda *_: (uncompared, unseen))
+    monkeypatch.setattr(cli.common, "catalog", FakeTasks)
+    monkeypatch.setattr(cli.common, "describer", FakeBackbones)
+    monkeypatch.setattr(cli.common, "questions", lambda *_: (uncompared, unseen))
     monkeypatch.delenv("ADAPTERX_STORE", raising=False)
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "r.yaml"
@@ -80,7 +80,7 @@ def test_a_defect_ends_with_one_line_and_a_log_file(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_canary1234567890")
     monkeypatch.setenv("ADAPTERX_CACHE", str(tmp_path))
-    monkeypatch.setitem(cli._COMMANDS, "report", _defect)
+    monkeypatch.setattr(cli.report, "run", _defect)
     assert cli.main(["report", "r"]) == 70
     (line,) = capsys.readouterr().err.splitlines()
     (log,) = (tmp_path / "logs").iterdir()
@@ -98,14 +98,14 @@ def test_a_defect_is_told_where_no_log_can_be_written(
     monkeypatch.setenv("ADAPTERX_CACHE", str(tmp_path / "file"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
     monkeypatch.setenv("HF_TOKEN", "x")
-    monkeypatch.setitem(cli._COMMANDS, "report", _defect)
+    monkeypatch.setattr(cli.report, "run", _defect)
     assert cli.main(["report", "r"]) == 70
     assert "its log could not be written" in capsys.readouterr().err
 
 
 def test_debug_lets_a_traceback_through(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "x")
-    monkeypatch.setitem(cli._COMMANDS, "report", _defect)
+    monkeypatch.setattr(cli.report, "run", _defect)
     for arguments in (["--debug", "report", "r"], ["report", "r", "--debug"]):
         with pytest.raises(ZeroDivisionError):
             cli.main(arguments)

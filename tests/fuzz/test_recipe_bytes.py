@@ -54,8 +54,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with a good recipe."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ADAPTERX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cli, "_describe", FakeBackbones)
-    monkeypatch.setattr(cli, "_data", lambda *_: (uncompared, unseen))
+    monkeypatch.setattr(cli.common, "describer", FakeBackbones)
+    monkeypatch.setattr(cli.common, "questions", lambda *_: (uncompared, unseen))
     path = tmp_path / "r.yaml"
     path.write_text(yaml({**RECIPE, "description": "häuser"}), encoding="utf-8")
     return path

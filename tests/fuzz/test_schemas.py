@@ -69,8 +69,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ADAPTERX_DATA", str(tmp_path))
     monkeypatch.setenv("ADAPTERX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cli, "_describe", FakeBackbones)
-    monkeypatch.setattr(cli, "_data", lambda *_: (uncompared, unseen))
+    monkeypatch.setattr(cli.common, "describer", FakeBackbones)
+    monkeypatch.setattr(cli.common, "questions", lambda *_: (uncompared, unseen))
     (tmp_path / "en.tsv").write_text("a text\tno\nanother\tyes\n")
     return tmp_path
 

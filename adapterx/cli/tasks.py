@@ -7,17 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapterx.cli import common
 from adapterx.terminal import Column, Grid
 from adapterx.wording import plain
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
     from rich.text import Text
 
     from adapterx.tasks.encoded import Encoded
     from adapterx.tasks.examples import Example
     from adapterx.tasks.spec import TaskSpec
 
+HELP = "list the tasks; `tasks show NAME` prints examples"
 SPLITS = ("train", "dev", "test")
 _READ = "bold cyan"
 _LABEL = "green"
@@ -44,13 +46,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--max-length", type=_positive, default=128, metavar="N", help="tokens per sequence")
 
 
-def run(args: argparse.Namespace, console: Console) -> None:
+def run(args: argparse.Namespace) -> int:
     """List the tasks, or show examples. Raises what the tasks and backbones raise, worded for the user."""
+    console = common.console()
     if args.action == "show":
         for line in _shown(args):
             console.print(line, soft_wrap=False)
     else:
         console.print(_listed(Path.cwd()))
+    return 0
 
 
 def _listed(here: Path) -> RenderableType:

@@ -1,4 +1,4 @@
-"""`adapterx fuse`: its options, and what it prints. Heavy imports wait until it runs."""
+"""`adapterx fuse`: adapters brought together. Heavy imports wait until it runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from adapterx.cli import common
 from adapterx.limits import Limit, Sample
 from adapterx.places import expanded
 from adapterx.terminal import Column, Grid
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from adapterx.methods.merging import Arithmetic, Merging
     from adapterx.store import JSON
 
+HELP = "bring adapters together, with or without training, and score them all"
 FUSION = "fusion"
 _MERGERS = ("linear", "ties", "dare_linear", "dare_ties", "svd", "cat", "average")
 _TRAINING = ("train_languages", "steps", "learning_rate", "batch_size", "limit_train")
@@ -105,7 +107,7 @@ def mistake(args: argparse.Namespace) -> str | None:
     return next((message for message, wrong in mistakes.items() if wrong), None)
 
 
-def run(args: argparse.Namespace, console: Console) -> None:
+def run(args: argparse.Namespace) -> int:
     """Bring the adapters together, train and score the result as asked, and write it.
 
     Everything is checked before anything is trained. Raises what the rooms below raise, worded for the user.
@@ -113,6 +115,9 @@ def run(args: argparse.Namespace, console: Console) -> None:
     from adapterx.executors import fuse
     from adapterx.executors.fuse_bench import DEV_ITEMS, Bench
 
+    if wrong := mistake(args):
+        raise common.CommandError(wrong)
+    console = common.console()
     parts = fuse.read(args.adapters, args.backbone)
     task = args.task or args.train
     bench = Bench(parts, Path.cwd()) if task else None
@@ -140,6 +145,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     if bench is not None:
         _tell(bench.scores(result, name, task, Limit.of(args.limit, args.sample)), console, tuned_in)
     sys.stdout.write(f"{args.out}\n")
+    return 0
 
 
 def _start(parts: Parts, args: argparse.Namespace) -> tuple[Whole, str]:

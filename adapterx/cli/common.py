@@ -1,0 +1,141 @@
+"""What several commands share: arguments, the plan of a recipe, the directory of a run, a console."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapterx import places
+from adapterx.errors import AdapterxError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from adapterx.plan import BackboneInfo, Compare, LibraryAdapter, Look, Plan, TaskFacts
+    from adapterx.recipe import Adapters, Backbone, Peft
+    from adapterx.tasks.spec import TaskSpec
+
+FAILED, MISTAKE = 1, 2
+"""Exit codes: some cells failed or are refused; something that a user can mend."""
+
+
+class CommandError(AdapterxError):
+    """A mistake on the command line, worded for the user."""
+
+
+def recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare a recipe with overrides, and the store."""
+    parser.add_argument("recipe", type=places.expanded, metavar="RECIPE", help="the recipe, a YAML file")
+    parser.add_argument(
+        "overrides", nargs="*", default=[], metavar="setting=value", help="train.epochs=2 'seeds=[1,2]'"
+    )
+    store_argument(parser)
+
+
+def store_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare the store."""
+    parser.add_argument(
+        "--store", type=places.expanded, metavar="DIR", help="finished stages ($ADAPTERX_STORE, or adapterx-store here)"
+    )
+
+
+def is_narrow() -> bool:
+    """Whether the output's encoding lacks characters: in data they are escaped then, never replaced."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+
+
+def planned(args: argparse.Namespace, fetch: bool = False) -> Plan:
+    """The plan of the recipe on the command line; CommandError with every mistake in it.
+
+    Args:
+        fetch: whether data that are not downloaded yet are, so that all of them can be compared.
+    """
+    from adapterx.plan import build
+    from adapterx.recipe import SettingError, locate, read
+    from adapterx.recipe.overrides import without_effect
+
+    try:
+        recipe = read(args.recipe, args.overrides)
+        if not fetch:
+            for why in without_effect(recipe.train, args.overrides):
+                sys.stderr.write(f"{why}\n")
+        compare, look = questions(args, fetch)
+        return build(recipe, args.recipe.parent, describer(), catalog(), measure, compare, look)
+    except SettingError as error:
+        raise CommandError(str(locate(args.recipe, args.overrides, error.findings))) from error
+
+
+def describer() -> Callable[[Backbone], BackboneInfo]:
+    """What tells a plan the sizes of a backbone."""
+    from adapterx.backbones.describe import describe
+
+    return describe
+
+
+def catalog() -> TaskFacts[TaskSpec]:
+    """What tells a plan about tasks."""
+    from adapterx.tasks import data
+
+    return data
+
+
+def questions(args: argparse.Namespace, fetch: bool) -> tuple[Compare, Look]:
+    """What a plan asks of the data of a recipe; both questions are answered by one reading."""
+    from adapterx.tasks.contamination import Relations
+    from adapterx.tasks.contents import Contents
+    from adapterx.tasks.looks import Looks
+
+    contents = Contents(args.recipe.parent, store_root(args))
+    return Relations(contents, fetch), Looks(contents)
+
+
+def measure(method: Peft | Adapters, info: BackboneInfo) -> LibraryAdapter:
+    """Asked only where a recipe has methods of libraries: they are slow to import, and torch with them."""
+    from adapterx.reference import measure as reference
+
+    return reference.measure(method, info)
+
+
+def run_directory(args: argparse.Namespace) -> Path:
+    """The directory of the run that RUN names."""
+    from adapterx.recipe import did_you_mean, read
+
+    given = places.expanded(args.run)
+    if (given / "run.json").is_file():
+        return given.resolve()
+    name: str = args.run
+    if given.suffix in (".yaml", ".yml"):
+        name = read(given).name
+    runs = store_root(args) / "runs"
+    if (runs / name / "run.json").is_file():
+        return (runs / name).resolve()
+    known = sorted(path.parent.name for path in runs.glob("*/run.json"))
+    hint = did_you_mean(name, known)
+    raise CommandError(f"no run '{name}' in {runs.parent}" + (f" ({hint})" if hint else ""))
+
+
+def only_run(args: argparse.Namespace) -> str:
+    """The name of the store's run, where there is one alone."""
+    runs = sorted(path.parent.name for path in (store_root(args) / "runs").glob("*/run.json"))
+    if len(runs) == 1:
+        return runs[0]
+    known = f"name one of {', '.join(runs)} with --run" if runs else "`adapterx run` a recipe first"
+    raise CommandError(f"{store_root(args)} has {len(runs) or 'no'} runs: {known}")
+
+
+def store_root(args: argparse.Namespace) -> Path:
+    """The store that the command line names, else the environment's, else the one here."""
+    given: Path | None = args.store
+    return given or places.store()
+
+
+def console() -> Console:
+    """Standard output,  100 columns wide where there is no terminal to fit."""
+    from rich.console import Console
+
+    fitted = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if fitted else 100, highlight=False)

@@ -1,0 +1,39 @@
+"""`adapterx plan`: what a recipe comes to."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from adapterx.cli import common
+
+HELP = "show what a recipe comes to: its stages, what is stored, what it costs"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    common.recipe_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print the plan as JSON")
+    parser.add_argument("--all", action="store_true", help="list every stage of a long plan")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show a plan; 1 if some of its cells are refused, 2 if all are."""
+    from adapterx.plan import states
+    from adapterx.store import Store
+
+    plan = common.planned(args)
+    current = states(plan, Store(common.store_root(args)))
+    if args.json:
+        import json
+
+        from adapterx.plan.export import to_json
+
+        sys.stdout.write(json.dumps(to_json(plan, current), indent=1, ensure_ascii=common.is_narrow()) + "\n")
+    else:
+        from adapterx.plan.render import render
+
+        common.console().print(render(plan, current, every=args.all))
+    if not plan.stages:
+        return common.MISTAKE
+    return common.FAILED if plan.refused else 0
