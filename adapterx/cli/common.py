@@ -134,7 +134,7 @@ def store_root(args: argparse.Namespace) -> Path:
 
 
 def console() -> Console:
-    """Standard output,  100 columns wide where there is no terminal to fit."""
+    """Standard output, 100 columns wide where there is no terminal to fit."""
     from rich.console import Console
 
     fitted = sys.stdout.isatty() or "COLUMNS" in os.environ
