@@ -18,15 +18,12 @@ MARGIN = 0.1
 
 
 @pytest.mark.slow
+@pytest.mark.processors
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     "settings",
-    [
-        pytest.param({"OMP_NUM_THREADS": "2"}, id="two-threads"),
-        pytest.param({}, id="one-thread", marks=pytest.mark.processors),
-        pytest.param(AVX2, id="avx2", marks=pytest.mark.processors),
-        pytest.param(PLAIN_LOOPS, id="plain-loops", marks=pytest.mark.processors),
-    ],
+    [{"OMP_NUM_THREADS": "2"}, {}, AVX2, PLAIN_LOOPS],
+    ids=["two-threads", "one-thread", "avx2", "plain-loops"],
 )
 def test_the_same_picture(settings: dict[str, str], tmp_path: Path) -> None:
     run = process("run", "recipes/quickstart.yaml", "--store", tmp_path, env=environment(**settings), timeout=1700)
