@@ -4,9 +4,10 @@ from adapterx.plan.bundles import Capacity, bundles, ready
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.contamination import Compare, Relation
 from adapterx.plan.facts import TaskFacts, TaskLike
-from adapterx.plan.graph import CellStages, Plan, build
+from adapterx.plan.graph import build
 from adapterx.plan.lane import LibraryAdapter, Measure
 from adapterx.plan.looks import Look, Seen
+from adapterx.plan.result import CellStages, Plan
 from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, Stage, StageKind, TaskPart, Training
 from adapterx.plan.states import Change, State, states
 

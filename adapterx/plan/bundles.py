@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass, replace
 
-from adapterx.plan.graph import Plan
+from adapterx.plan.result import Plan
 from adapterx.plan.stage import FROZEN_BELOW, Evaluation, Stage, Training
 from adapterx.recipe import Full, Fuse, Method, lowest_layer
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from adapterx.plan import cost
 from adapterx.plan.cells import Cell
-from adapterx.plan.graph import Plan
+from adapterx.plan.result import Plan
 from adapterx.plan.stage import Stage
 from adapterx.plan.states import State
 from adapterx.store import JSON

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar, cast
 
 from adapterx.errors import AdapterxError
+from adapterx.limits import Limit
 from adapterx.plan.looks import Look, Seen, unseen
 from adapterx.plan.stage import BackboneInfo, TaskPart
 from adapterx.recipe import ALL_LANGUAGES, Backbone, did_you_mean
@@ -122,6 +123,17 @@ class Facts(Generic[Task]):
         return self.once(
             ("size", name, source, language, split), lambda: self._tasks.sizes(spec, source, language, split)
         )
+
+    def count(self, parts: tuple[TaskPart, ...], split: str, limit: Limit | None) -> int | None:
+        """Examples over all tasks and languages, None where one is unknown and unlimited."""
+        total, most = 0, None if limit is None else limit.items
+        for part in parts:
+            for language in part.languages:
+                size = self.size(part.task, part.source, language, split)
+                if size is None and most is None:
+                    return None
+                total += min(number for number in (size, most) if number is not None)
+        return total
 
     def seen(self, name: str, source: str, language: str, split: str) -> Seen:
         """What a look at one split in one language tells; a row that cannot be read is a refusal."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Generic
 
-from adapterx.limits import Limit
 from adapterx.plan import checks, cost, lane, retrieval
 from adapterx.plan.capacity import sized
 from adapterx.plan.cells import Cell, expand
@@ -17,6 +16,7 @@ from adapterx.plan.facts import Facts, Refusal, Task, TaskFacts
 from adapterx.plan.identity import evaluation_settings, stage_id, training_settings
 from adapterx.plan.lane import Measure, unmeasured
 from adapterx.plan.looks import Look, unseen
+from adapterx.plan.result import CellStages, Plan
 from adapterx.plan.stage import (
     FROZEN_BELOW,
     BackboneInfo,
@@ -27,6 +27,7 @@ from adapterx.plan.stage import (
     TaskPart,
     Training,
 )
+from adapterx.plan.unknown import unknown_members, unknown_tasks
 from adapterx.recipe import (
     Adapters,
     Backbone,
@@ -45,56 +46,10 @@ from adapterx.recipe import (
     Target,
     TrainSettings,
     Transfer,
-    did_you_mean,
     lowest_layer,
 )
 from adapterx.recipe import Sampling as Proportions
 from adapterx.recipe.training import Phase
-
-
-@dataclass(frozen=True)
-class CellStages:
-    """The stages of one cell, by id."""
-
-    intermediate: str | None
-    """None where there is none, or several."""
-    target: str | None
-    """None where nothing is trained for it."""
-    evaluation: str
-    members: tuple[str, ...] = ()
-    """The intermediates of a fusion or merger; or adapters of other languages that are swapped in at evaluation."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a recipe comes to."""
-
-    recipe: Recipe
-    cells: tuple[Cell, ...]
-    stages: Mapping[str, Stage]
-    """By id; every stage after its inputs, kind after kind."""
-    cell_stages: Mapping[Cell, CellStages]
-    refused: Mapping[Cell, str]
-    """Cells that cannot be run, with the reason; they have no stages."""
-    backbones: Mapping[str, BackboneInfo]
-    target_training: frozenset[Cell] = frozenset()
-    """Cells whose intermediate learns the target's own task: training for it, not transfer to it."""
-    remarks: tuple[str, ...] = ()
-    """What training and test data have in common, as far as it is let pass or not known."""
-    left_out: tuple[str, ...] = ()
-    """Languages and items that are left out although a task has a place for them."""
-    unseen: bool = False
-    """Whether training and test data were not compared because some of them are not downloaded yet."""
-    single_labels: tuple[str, ...] = ()
-    """Splits whose items all have one label."""
-
-    @property
-    def naive_trainings(self) -> int:
-        """Trainings that a loop over the cells would run."""
-        return sum(
-            bool(stages.target) + bool(stages.intermediate) + len(stages.members)
-            for stages in self.cell_stages.values()
-        )
 
 
 def build(
@@ -122,7 +77,7 @@ def build(
     if not cells:
         raise SettingError([Finding(("skip",), "leaves no cell of the grid", at_key=True)])
     facts = Facts(describe, tasks, recipe_dir, look)
-    if findings := [*_unknown_members(recipe), *_unknown_tasks(recipe, facts)]:
+    if findings := [*unknown_members(recipe), *unknown_tasks(recipe, facts)]:
         raise SettingError(findings)
     builder = _Builder(recipe, facts, measure, compare)
     for cell in cells:
@@ -143,61 +98,6 @@ def build(
         builder.unseen,
         tuple(facts.single_labels),
     )
-
-
-def _unknown_members(recipe: Recipe) -> Iterator[Finding]:
-    """Members that are no intermediates, made of others themselves, several, or not of the cell's method."""
-    single = [
-        name
-        for name, one in recipe.intermediates.items()
-        if one is not None and one.members is None and not one.per_language and one.method is None
-    ]
-    for name, intermediate in recipe.intermediates.items():
-        for index, member in enumerate((intermediate and intermediate.members) or ()):
-            if member not in single:
-                known = member in recipe.intermediates
-                why = "is no single adapter of the cell's method" if known else "is not among the intermediates"
-                yield Finding(
-                    ("intermediates", name, "members", index), f"'{member}' {why}", did_you_mean(member, single)
-                )
-
-
-def _unknown_tasks(recipe: Recipe, facts: Facts[Task]) -> Iterator[Finding]:
-    """Tasks and sources that the recipe names and nobody has."""
-    for name, intermediate in recipe.intermediates.items():
-        if intermediate is not None:
-            for index, task in enumerate(intermediate.tasks):
-                yield from _unknown(
-                    facts, task, intermediate.source_of(task), ("intermediates", name), ("tasks", index)
-                )
-    for name, target in recipe.targets.items():
-        found = list(_unknown(facts, target.task, target.source, ("targets", name), ("task",)))
-        if target.train_task is not None:
-            learnt = _unknown(facts, target.train_task, target.source, ("targets", name), ("train_task",))
-            sourced = any(one.location[-1] == "source" for one in found)
-            found += [_of_both(one) for one in learnt if not (sourced and one.location[-1] == "source")]
-        yield from found
-
-
-def _of_both(one: Finding) -> Finding:
-    """What a source that only the task lacks which is trained on should be told as."""
-    if one.location[-1] != "source":
-        return one
-    return replace(one, message=f"{one.message}; `source` is that of `task` and of `train_task`")
-
-
-def _unknown(
-    facts: Facts[Task], task: str, source: str | None, entry: tuple[str, ...], key: tuple[str | int, ...]
-) -> Iterator[Finding]:
-    try:
-        facts.task(task)
-    except Refusal as refusal:
-        yield Finding((*entry, *key), str(refusal))
-        return
-    try:
-        facts.source(task, source)
-    except Refusal as refusal:
-        yield Finding((*entry, "source"), str(refusal))
 
 
 def _chosen_by(work: Training) -> Iterator[TaskPart]:
@@ -478,7 +378,7 @@ class _Builder(Generic[Task]):
         settings = evaluation_settings(work, None if tested else (backbone, info))
         inputs = tuple(stage.id for stage in (tested, *swapped.values()) if stage is not None)
         counted = self._counted(cell.coordinates, info)
-        items = self._count((work.task,), "test", limit)
+        items = self.facts.count((work.task,), "test", limit)
         texts = None if found is None else self.facts.texts(part)
         price = cost.evaluation(backbone, info, method, work, items, counted, texts)
         id = stage_id("evaluation", settings, inputs)
@@ -493,15 +393,4 @@ class _Builder(Generic[Task]):
         return next(stage for stage in self.intermediates.values() if stage.id == id)
 
     def _examples(self, work: Training) -> int | None:
-        return self._count(work.tasks, "train", work.train.limit)
-
-    def _count(self, parts: tuple[TaskPart, ...], split: str, limit: Limit | None) -> int | None:
-        """Examples over all tasks and languages, None where one is unknown and unlimited."""
-        total, most = 0, None if limit is None else limit.items
-        for part in parts:
-            for language in part.languages:
-                size = self.facts.size(part.task, part.source, language, split)
-                if size is None and most is None:
-                    return None
-                total += min(number for number in (size, most) if number is not None)
-        return total
+        return self.facts.count(work.tasks, "train", work.train.limit)

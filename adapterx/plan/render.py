@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from adapterx.plan import cost
-from adapterx.plan.graph import Plan, asked
+from adapterx.plan.graph import asked
+from adapterx.plan.result import Plan
 from adapterx.plan.stage import Coordinates, Stage, Training
 from adapterx.plan.states import State, StateName
 from adapterx.recipe import Bottleneck, Lora

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from adapterx.plan.graph import Plan
 from adapterx.plan.identity import with_defaults
+from adapterx.plan.result import Plan
 from adapterx.plan.stage import Stage
 from adapterx.reading import UnreadableFile, read_json
 from adapterx.store import JSON, Record, Store

@@ -1,0 +1,55 @@
+"""What a recipe comes to: a plan, and the stages of each of its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from adapterx.plan.cells import Cell
+from adapterx.plan.stage import BackboneInfo, Stage
+from adapterx.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class CellStages:
+    """The stages of one cell, by id."""
+
+    intermediate: str | None
+    """None where there is none, or several."""
+    target: str | None
+    """None where nothing is trained for it."""
+    evaluation: str
+    members: tuple[str, ...] = ()
+    """The intermediates of a fusion or merger; or adapters of other languages that are swapped in at evaluation."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recipe comes to."""
+
+    recipe: Recipe
+    cells: tuple[Cell, ...]
+    stages: Mapping[str, Stage]
+    """By id; every stage after its inputs, kind after kind."""
+    cell_stages: Mapping[Cell, CellStages]
+    refused: Mapping[Cell, str]
+    """Cells that cannot be run, with the reason; they have no stages."""
+    backbones: Mapping[str, BackboneInfo]
+    target_training: frozenset[Cell] = frozenset()
+    """Cells whose intermediate learns the target's own task: training for it, not transfer to it."""
+    remarks: tuple[str, ...] = ()
+    """What training and test data have in common, as far as it is let pass or not known."""
+    left_out: tuple[str, ...] = ()
+    """Languages and items that are left out although a task has a place for them."""
+    unseen: bool = False
+    """Whether training and test data were not compared because some of them are not downloaded yet."""
+    single_labels: tuple[str, ...] = ()
+    """Splits whose items all have one label."""
+
+    @property
+    def naive_trainings(self) -> int:
+        """Trainings that a loop over the cells would run."""
+        return sum(
+            bool(stages.target) + bool(stages.intermediate) + len(stages.members)
+            for stages in self.cell_stages.values()
+        )
