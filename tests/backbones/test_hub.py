@@ -133,6 +133,7 @@ def test_a_plan_without_its_weights_says_so_when_the_hub_is_gone(tmp_path: Path,
     )
 
 
+@pytest.mark.slow
 def test_a_download_cut_short_is_completed(hub: Hub, checkpoint: Path, tmp_path: Path) -> None:
     encoder("xlm-roberta").save_pretrained(tmp_path / "shards", max_shard_size="40KB")
     (tmp_path / "shards" / "tokenizer.json").write_bytes((checkpoint / "tokenizer.json").read_bytes())

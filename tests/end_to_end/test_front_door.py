@@ -16,6 +16,7 @@ from adapterx.recipe.schema import Backbone, Compare, Evaluate, Intermediate, Sa
 from adapterx.recipe.training import Train
 from adapterx.tasks.catalog import names
 from tests.support.command import ROOT, adapterx, environment
+from tests.support.marks import everyday
 
 ON_THE_HUB = ("xstilts", "xtreme-baselines")
 """Recipes that `test_xtreme_recipes.py` plans, with a hub."""
@@ -32,7 +33,9 @@ def commands(text: str) -> list[list[str]]:
     return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", everyday(RECIPES, [path for path in RECIPES if path.stem != "local-xtreme"]), ids=lambda path: path.stem
+)
 def test_every_shipped_recipe_can_be_planned(path: Path, tmp_path: Path) -> None:
     if path.stem == "local-xtreme" and not (DATA / "xnli").is_dir():
         pytest.skip(f"no benchmark files in {DATA}")

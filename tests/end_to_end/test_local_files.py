@@ -17,6 +17,7 @@ DATA = Path(os.environ.get("ADAPTERX_DATA") or ROOT.parent / "shared" / "data").
 pytestmark = pytest.mark.skipif(not (DATA / "xnli").is_dir(), reason=f"no benchmark files in {DATA}")
 
 
+@pytest.mark.slow
 def test_a_grid_over_xnli_udpos_and_xcopa(recipe: Callable[..., Path], tmp_path: Path) -> None:
     path = recipe(
         methods={"parallel": {"kind": "bottleneck", "placement": "parallel"}},

@@ -42,6 +42,7 @@ def test_a_file_system_without_locks_ends_a_run_with_one_line(recipe: Recipe, tm
     assert not records(store)
 
 
+@pytest.mark.slow
 def test_a_file_too_large_fails_its_stage_and_the_next_run_mends_it(recipe: Recipe, tmp_path: Path) -> None:
     store, path = tmp_path / "store", small(recipe, methods={"lora": {"kind": "lora", "rank": 64}})
 

@@ -14,6 +14,7 @@ import pytest
 from safetensors import safe_open
 
 from tests.support.command import adapterx, environment, start
+from tests.support.marks import everyday
 
 Recipe = Callable[..., Path]
 
@@ -87,9 +88,7 @@ def test_shared_stages_do_not_depend_on_names(recipe: Recipe, tmp_path: Path, ch
     assert [row["value"] for row in results(store, "renamed")] == [row["value"] for row in results(store)]
 
 
-@pytest.mark.parametrize(
-    "ending", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT]
-)
+@pytest.mark.parametrize("ending", everyday([signal.SIGKILL, signal.SIGTERM, signal.SIGINT], [signal.SIGKILL]))
 def test_killed_and_resumed_gives_what_uninterrupted_gives(
     recipe: Recipe, tmp_path: Path, ending: signal.Signals
 ) -> None:

@@ -84,7 +84,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("name", "cells", "said"),
     [
         ("xstilts", 594, "mnli → xnli"),
-        ("xtreme-baselines", 162, "budget: lora on large: 1% is rank"),
+        pytest.param("xtreme-baselines", 162, "budget: lora on large: 1% is rank", marks=pytest.mark.slow),
     ],
 )
 def test_the_real_thing_can_be_planned(

@@ -25,6 +25,7 @@ from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
 from tests.cells import METHODS, cell, encoded
 from tests.models import encoder
+from tests.support.marks import everyday
 
 
 def losses(outcome: Outcome) -> np.ndarray:
@@ -43,7 +44,7 @@ def assert_same_training(left: Outcome, right: Outcome, tolerance: float = 1e-4)
 
 
 @pytest.mark.parametrize("architecture", ["xlm-roberta", "xlm-roberta-xl"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", everyday(METHODS, ["lora-everywhere", "double", "parallel"]))
 def test_a_cell_in_a_bundle_equals_the_cell_alone(method: str, architecture: str) -> None:
     packed = PackedEncoder(encoder(architecture))
     cells = [
@@ -99,7 +100,7 @@ def test_the_backbone_does_not_move_and_the_adapter_does(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("format_", ["pair-classification", "tagging", "multiple-choice"])
+@pytest.mark.parametrize("format_", everyday(["pair-classification", "tagging", "multiple-choice"], ["tagging"]))
 def test_every_method_learns_every_format(method: str, format_) -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     one = cell(METHODS[method], format_=format_, steps=150, learning_rate=1e-2, batch_size=16)

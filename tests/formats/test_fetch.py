@@ -17,6 +17,7 @@ from adapterx.methods.config import Lora
 from tests.formats.worked import adapter, place
 from tests.support.command import ROOT
 from tests.support.hub import Hub, serve
+from tests.support.marks import everyday
 
 NAME = "someone/adapter"
 PROGRAM = """
@@ -104,7 +105,7 @@ def test_a_revision_pins_what_is_fetched(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", everyday([429, 500, 503], [429]))
 def test_a_busy_hub_is_answered_for_by_the_cache(tmp_path: Path, status: int) -> None:
     with serve(tmp_path / "hub") as hub:
         commit = hub.commit(NAME, written(tmp_path / "first", 2))

@@ -19,6 +19,7 @@ from adapterx.tasks.examples import ChoiceExample, Example, PairExample
 from adapterx.tasks.item_keys import Keys, Known, texts
 from adapterx.tasks.spec import Embedded
 from adapterx.tasks.words import normalised
+from tests.support.marks import everyday
 
 YAML = """\
 adapterx: 1
@@ -198,6 +199,7 @@ def test_embedded_tasks_share_nothing() -> None:
                 assert (found.leak, found.remarks) == (None, ())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("benchmarks")
 def test_real_tasks_that_go_together() -> None:
     relations = Relations(Contents(None))
@@ -259,7 +261,9 @@ PARALLEL = {
 
 @pytest.mark.usefixtures("benchmarks")
 @pytest.mark.parametrize("name", PARALLEL)
-@pytest.mark.parametrize(("learnt", "scored"), [("en", "en"), ("en", "de"), ("de", "fr"), ("zh", "en")])
+@pytest.mark.parametrize(
+    ("learnt", "scored"), everyday([("en", "en"), ("en", "de"), ("de", "fr"), ("zh", "en")], [("de", "fr")])
+)
 def test_a_parallel_test_set_is_not_learnt_in_any_language(tmp_path: Path, name: str, learnt: str, scored: str) -> None:
     """A user's own YAML, which declares nothing, over the files of the test set."""
     format_, columns, files = PARALLEL[name]
