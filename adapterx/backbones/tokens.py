@@ -51,7 +51,8 @@ def load(path: Path, vocabulary: int, name: str) -> PreTrainedTokenizerFast:
     if backend.get_vocab_size() > vocabulary:
         raise BackboneError(f"{where} has {backend.get_vocab_size()} tokens, the encoder only {vocabulary}")
     wrap: Any = PreTrainedTokenizerFast
-    tokenizer: PreTrainedTokenizerFast = wrap(tokenizer_object=backend, name_or_path=name, **_SPECIAL_TOKENS)
+    tokenizer: PreTrainedTokenizerFast = wrap(tokenizer_object=backend, **_SPECIAL_TOKENS)
+    tokenizer.name_or_path = name  # for messages; given to the class, it would be looked up on the Hub
     return tokenizer
 
 
