@@ -56,5 +56,5 @@ def test_no_clean_pair_is_refused(tmp_path: Path) -> None:
             leak = relations(used, scored, split).leak
             if leak is not None and "(derived_from)" not in leak:
                 refused.append(leak)
-    assert pairs > 500
+    assert pairs >= 400
     assert refused == []
