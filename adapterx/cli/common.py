@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -41,6 +42,26 @@ def store_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store", type=places.expanded, metavar="DIR", help="finished stages ($ADAPTERX_STORE, or adapterx-store here)"
     )
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A type of argument: whole numbers from this one on."""
+
+    def number(text: str) -> int:
+        found = int(text)
+        if found < least:
+            raise argparse.ArgumentTypeError(f"should be {least} or more, not {text}")
+        return found
+
+    return number
+
+
+def above_zero(text: str) -> float:
+    """A type of argument: a finite number above 0."""
+    found = float(text)
+    if not 0 < found < math.inf:
+        raise argparse.ArgumentTypeError(f"should be more than 0, not {text}")
+    return found
 
 
 def is_narrow() -> bool:

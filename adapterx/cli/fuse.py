@@ -67,19 +67,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("peft", "adapterhub"), help="whose files to write (default: the first adapter's)"
     )
     parser.add_argument("--out", required=True, type=expanded, metavar="DIR", help="a new directory")
-    parser.add_argument("--seed", type=_seed, default=0, help="of dare_* and of the training (default 0)")
+    parser.add_argument("--seed", type=common.at_least(0), default=0, help="of dare_* and of the training (default 0)")
     training = parser.add_argument_group("training, after merging or of a fusion")
     training.add_argument("--train", metavar="TASK", help="the task to train on")
     training.add_argument(
         "--train-languages", type=_languages, metavar="LANG,LANG", help="of the training examples, or all (default en)"
     )
-    training.add_argument("--steps", type=_positive, metavar="N", help="optimiser steps (default: 3 epochs)")
-    training.add_argument("--learning-rate", type=_rate, metavar="R", help="the peak (default 1e-4)")
-    training.add_argument("--batch-size", type=_positive, metavar="B", help="examples per step (default 32)")
-    training.add_argument("--limit-train", type=_positive, metavar="N", help="examples per language (default: all)")
+    training.add_argument("--steps", type=common.at_least(1), metavar="N", help="optimiser steps (default: 3 epochs)")
+    training.add_argument("--learning-rate", type=common.above_zero, metavar="R", help="the peak (default 1e-4)")
+    training.add_argument("--batch-size", type=common.at_least(1), metavar="B", help="examples per step (default 32)")
+    training.add_argument(
+        "--limit-train", type=common.at_least(1), metavar="N", help="examples per language (default: all)"
+    )
     scoring = parser.add_argument_group("scoring of the result beside each adapter that has a head")
     scoring.add_argument("--task", help="the task whose test items are scored (default: that of --train, if any)")
-    scoring.add_argument("--limit", type=_positive, metavar="N", help="test items per language (default: all)")
+    scoring.add_argument("--limit", type=common.at_least(1), metavar="N", help="test items per language (default: all)")
     parser.add_argument(
         "--sample",
         choices=get_args(Sample),
@@ -262,24 +264,3 @@ def _languages(text: str) -> tuple[str, ...]:
     if not all(codes):
         raise argparse.ArgumentTypeError(f"should be codes joined by commas, such as en,de, not {text!r}")
     return codes
-
-
-def _rate(text: str) -> float:
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"should be more than 0, not {text}")
-    return number
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"should be 1 or more, not {text}")
-    return number
-
-
-def _seed(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"should be 0 or more, not {text}")
-    return number

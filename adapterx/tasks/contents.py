@@ -7,7 +7,6 @@ of words. Reading the rows is what takes long, so all of it is made at the first
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import threading
@@ -25,6 +24,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from adapterx.errors import AdapterxError
+from adapterx.machine import cores
 from adapterx.store import JSON, write_stream
 from adapterx.store.atomic import write_json
 from adapterx.tasks import data
@@ -80,14 +80,20 @@ class Contents:
         Only where much is to be read; a split that cannot be read is told of when it is asked for.
         """
         left = [part for part in parts if part not in self._read and not self._is_kept(part)]
-        workers = min(len(left), _cores())
+        workers = min(len(left), cores())
         if workers < 2 or sum(map(self._bytes, left)) < _MUCH or not _may_fork():
             return
-        with ProcessPoolExecutor(workers, get_context("fork"), initializer=_at_peace) as pool:
+        pool = ProcessPoolExecutor(workers, get_context("fork"), initializer=_at_peace)
+        try:
             found = [(part, pool.submit(_read, self.spec(part[0]), *part[1:])) for part in left]
             for part, one in found:
-                with suppress(AdapterxError, OSError, BrokenProcessPool):
+                with suppress(AdapterxError, OSError):
                     self._remember(part, one.result())
+        except BrokenProcessPool:  # a worker was killed, for memory perhaps: what is left is read here
+            pass
+        finally:
+            # Whoever is asked to end must not wait for what is being read.
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def counted(self, part: Part) -> Counted:
         """How many items there are, and how many are left out. Raises DataError naming file and row, or MissingData."""
@@ -153,10 +159,10 @@ class Contents:
 
     def _is_kept(self, part: Part) -> bool:
         try:
-            path = self._looks(part)
+            kept = (self._looks(part), self._kept(part, ".npy"))
         except (AdapterxError, OSError):  # files that are not there
             return True
-        return path is not None and path.is_file()
+        return all(path is not None and path.is_file() for path in kept)
 
     def _bytes(self, part: Part) -> int:
         """Of the files that are read; 0 where that is not known."""
@@ -189,10 +195,6 @@ class Contents:
             return None
         task, *rest = part
         return self._root / "looks" / f"{data.content_key(self.spec(task), *rest)}.json"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _may_fork() -> bool:

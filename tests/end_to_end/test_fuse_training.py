@@ -141,7 +141,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "no-language": (["--train", "time-order", "--train-languages", "xx"], "has no language 'xx'"),
     "other-task": (["--train", "time-order", "--task", "time-mentions"], "cannot be scored on 'time-mentions'"),
     "peft": (["--method", "fusion", "--train", "time-order", "--format", "peft"], "peft has no AdapterFusion"),
-    "rate": (["--train", "time-order", "--learning-rate", "1e300"], "should be at most 1e+38, not 1e+300"),
+    "rate": (["--train", "time-order", "--learning-rate", "1e30"], "should be at most 1,000,000,000, not 1e+30"),
     "diverges": (
         ["--train", "time-order", "--learning-rate", "1e9", "--steps", "12", *SETTINGS[4:]],
         "try a smaller --learning-rate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from adapterx import places
 from adapterx.tasks.data import load, sizes
 from adapterx.tasks.examples import TaggingExample
+from adapterx.tasks.sources import conll
 from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.spec import TaskSpec
 
@@ -91,3 +93,33 @@ def test_what_is_wrong_is_told_at_its_line(data: Path, text: str, message: str) 
     with pytest.raises(DataError, match=message) as error:
         load(task(), "local", "en", "test")
     assert "\x1b" not in str(error.value)
+
+
+@pytest.mark.parametrize("universal", [False, True])
+def test_counting_is_reading(data: Path, universal: bool) -> None:
+    """Of random files with comments, ranges, empty nodes and lines between documents, but for those that are refused."""
+    draw = random.Random(1)
+    ten = "\t_" * 8
+    lines = [
+        "",
+        " ",
+        "-DOCSTART- O",
+        "# text = a",
+        "#\tO",
+        "# x",
+        "a\tO",
+        f"1\ta{ten}",
+        f"1-2\tab{ten}",
+        f"1.1\ta{ten}",
+        "2.5\tX",
+    ]
+    compared = 0
+    for _ in range(600):
+        data.write_text("\n".join(draw.choices(lines, k=draw.randrange(9))))
+        try:
+            read = len(list(conll.sentences(data, universal)))
+        except DataError:
+            continue
+        compared += 1
+        assert conll.count(data, universal) == read, data.read_text()
+    assert compared > 200

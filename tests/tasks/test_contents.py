@@ -51,7 +51,7 @@ def forking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Readings in processes, whatever there is to read and whatever threads a test runner has."""
     monkeypatch.setattr(contents, "_MUCH", 0)
     monkeypatch.setattr(contents, "_may_fork", lambda: True)
-    monkeypatch.setattr(contents, "_cores", lambda: 2)
+    monkeypatch.setattr(contents, "cores", lambda: 2)
 
 
 def told(found: Contents) -> list[object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from adapterx.machine import cores
 from tools.bench.flops import necessary
 from tools.bench.runner import ROOT, Measured
 from tools.bench.variants import Contender, Variant
@@ -29,7 +29,7 @@ def machine(device: str, rate: dict[str, Any]) -> dict[str, Any]:
     return {
         "device": device,
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "threads": rate["threads"],
         "gpu": rate["gpu"],
         "python": platform.python_version(),
