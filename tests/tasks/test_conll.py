@@ -97,7 +97,7 @@ def test_what_is_wrong_is_told_at_its_line(data: Path, text: str, message: str) 
 
 @pytest.mark.parametrize("universal", [False, True])
 def test_counting_is_reading(data: Path, universal: bool) -> None:
-    """Of random files with comments, ranges, empty nodes and lines between documents, but for those that are refused."""
+    """Of random files with comments, ranges, empty nodes and lines between documents, unless it is refused."""
     draw = random.Random(1)
     ten = "\t_" * 8
     lines = [
