@@ -25,6 +25,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 3.0
 """Seconds that the main thread has to come round before the process is ended without it."""
 
+_THREAD = "adapterx-signals"
 _SHOW_CURSOR = b"\x1b[?25h\r\n"
 _OVER = b"\0"
 _NOTHING = 0
@@ -143,7 +144,7 @@ def heeded(tell: Callable[[Stopped], str], last: bool) -> Iterator[None]:
     before = {one: handler for one, handler in before.items() if handler not in (signal.SIG_IGN, None)}
     ear, mouth = os.pipe()
     os.set_blocking(mouth, False)
-    watcher = threading.Thread(target=_watch, args=(ear, tell), name="adapterx-signals", daemon=True)
+    watcher = threading.Thread(target=_watch, args=(ear, tell), name=_THREAD, daemon=True)
     watcher.start()
     former = signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
     for one in before:
@@ -160,6 +161,22 @@ def heeded(tell: Callable[[Stopped], str], last: bool) -> Iterator[None]:
         os.close(ear)
         os.close(mouth)
         _request.forget()
+
+
+def may_fork() -> bool:
+    """Whether a copy of this process may go on by itself: threads are not copied, nor who holds a lock.
+
+    The thread that listens for signals holds none while it listens. Torch's threads are not Python's.
+    """
+    known = {threading.main_thread().name, _THREAD}
+    return "torch" not in sys.modules and all(thread.name in known for thread in threading.enumerate())
+
+
+def unheeded() -> None:
+    """Let a copy of the process end by the signals that end its parent, without what the parent does then."""
+    signal.set_wakeup_fd(-1)
+    for one in SIGNALS:
+        signal.signal(one, signal.SIG_DFL)
 
 
 def _watch(ear: int, tell: Callable[[Stopped], str]) -> None:

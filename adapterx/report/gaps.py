@@ -1,6 +1,6 @@
 """Gaps between two intermediates, arm minus baseline, of one backbone, method, transfer and target.
 
-A gap is paired by item: both sides are scored on the same items. Its seeds are independent trainings of either side.
+A gap is paired by item and by seed: both sides are scored on the same items, and trained with the same seeds.
 """
 
 from __future__ import annotations
@@ -39,32 +39,11 @@ class Gap:
 
 def gaps(grid: Grid) -> tuple[Gap, ...]:
     """Every gap the recipe's `compare` asks for; none without it."""
-    compare = grid.results.run.compare
-    if compare is None:
-        return ()
-    arm_name, baseline_name, _ = compare
-    found = []
-    for arm in grid.settings:
-        for baseline in grid.settings:
-            transfers = {arm.transfer, baseline.transfer} - {"none"}
-            same = (arm.backbone, arm.method, arm.target) == (baseline.backbone, baseline.method, baseline.target)
-            if same and (arm.intermediate, baseline.intermediate) == (arm_name, baseline_name) and len(transfers) <= 1:
-                sides = paired(grid.settings[arm], grid.settings[baseline])
-                if sides[0]:
-                    found.append(_gap(grid, arm, baseline, sides))
-    return tuple(found)
+    return tuple(_gap(grid, arm, baseline) for arm, baseline in grid.compared())
 
 
-def paired(
-    arm: Sequence[CellResult], baseline: Sequence[CellResult]
-) -> tuple[tuple[CellResult, ...], tuple[CellResult, ...]]:
-    """The cells of both sides that have a seed in common, by seed."""
-    both = {one.cell.seed for one in arm} & {one.cell.seed for one in baseline}
-    first, second = (tuple(one for one in side if one.cell.seed in both) for side in (arm, baseline))
-    return first, second
-
-
-def _gap(grid: Grid, arm: Setting, baseline: Setting, sides: tuple[tuple[CellResult, ...], ...]) -> Gap:
+def _gap(grid: Grid, arm: Setting, baseline: Setting) -> Gap:
+    sides = grid.pair(arm, baseline)
     metric = grid.metrics(arm.target)[0]
     family = grid.of(arm.target, metric)
     seeds = tuple(one.cell.seed for one in sides[0])

@@ -14,11 +14,11 @@ import numpy as np
 
 from adapterx.report.collect import CellResult
 from adapterx.report.contrasts import Contrast, Verdict, contrasts, shown, trend, verdicts
-from adapterx.report.gaps import Gap, paired
+from adapterx.report.gaps import Gap
 from adapterx.report.levels import Level
 from adapterx.report.run import Run
 from adapterx.report.scores import MEAN, Family, Grid, headline
-from adapterx.report.statistics import Measured, Sample, Scored, combined, measured, pooled, sample
+from adapterx.report.statistics import Measured, Sample, Scored, combined, differences, measured, pooled
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _means(
 ) -> tuple[Contrast, ...]:
     """The mean over contrasts of each metric, where there are several and all are whole.
 
-    They are computed from each side's mean with each seed, since contrasts may share trainings.
+    They are computed from the mean of their differences with each seed, since contrasts may share trainings.
     """
     known = {name for level in levels for name in level.backbones}
     found = []
@@ -85,12 +85,12 @@ def _means(
         sizes = {tuple(level.parameters for level, _ in one.at) for one in of}
         alike = len(sizes) == 1 and len({gap.seeds for gap in gaps}) == 1
         if len(of) > 1 and alike and not any(one.reason for one in of):
-            found.append(_mean(of[0], _Sides(grid, gaps), levels))
+            found.append(_mean(of[0], _Differences(grid, gaps), levels))
     return tuple(found)
 
 
-def _mean(like: Contrast, sides: _Sides, levels: Sequence[Level]) -> Contrast:
-    at = [(level, sides.gap(level.backbones)) for level in levels]
+def _mean(like: Contrast, differences: _Differences, levels: Sequence[Level]) -> Contrast:
+    at = [(level, differences.gap(level.backbones)) for level in levels]
     known = [(level, gap) for level, gap in at if gap is not None]
     change, bends, doubt = trend(known, 1)
     return replace(
@@ -106,8 +106,8 @@ def _mean(like: Contrast, sides: _Sides, levels: Sequence[Level]) -> Contrast:
     )
 
 
-class _Sides:
-    """Both sides of all contrasts, as means over transfers and targets with each seed.
+class _Differences:
+    """Arms minus baselines of all contrasts, as means over transfers and targets with each seed.
 
     Settings of one backbone and method share the trainings of their intermediates, those of two do not.
     """
@@ -118,27 +118,28 @@ class _Sides:
         self._groups: dict[tuple[str, str], list[Gap]] = {}
         for gap in kept:
             self._groups.setdefault((gap.arm.backbone, gap.arm.method), []).append(gap)
-        self._samples = {key: (self._sample(of, 0), self._sample(of, 1)) for key, of in self._groups.items()}
-        self._training = pooled(one for pair in self._samples.values() for one in pair)
+        self._samples = {key: self._sample(of) for key, of in self._groups.items()}
+        self._training = pooled(self._samples.values())
 
     def gap(self, backbones: Sequence[str]) -> Measured | None:
         """The mean gap with some of the backbones, every contrast weighing alike; None where they have none."""
         here = {key: of for key, of in self._groups.items() if key[0] in backbones}
         number = sum(map(len, here.values()))
-        parts = []
-        for key, of in here.items():
-            arm, baseline = (measured(one, self._training) for one in self._samples[key])
-            parts.append((len(of) / number, arm - baseline))
+        parts = [(len(of) / number, measured(self._samples[key], self._training)) for key, of in here.items()]
         return combined(parts) if parts else None
 
-    def _sample(self, of: Sequence[Gap], side: int) -> Sample:
-        """One side of the contrasts of a backbone and method."""
-        cells = [self._cells(gap)[side] for gap in of]
-        seeds = [self._scored(of, [one[at] for one in cells]) for at in range(len(cells[0]))]
+    def _sample(self, of: Sequence[Gap]) -> Sample:
+        """The contrasts of a backbone and method."""
+        pairs = [self._grid.pair(gap.arm, gap.baseline) for gap in of]
+        arm, baseline = (
+            [self._scored(of, [pair[side][at] for pair in pairs]) for at in range(len(of[0].seeds))] for side in (0, 1)
+        )
         known = [
-            self._families[gap.arm.target].samples(one)[self._name(gap)] for gap, one in zip(of, cells, strict=True)
+            self._families[gap.arm.target].differences(*pair)[self._name(gap)]
+            for gap, pair in zip(of, pairs, strict=True)
         ]
-        return sample(seeds, min(one.items for one in known), untrained=all(one.untrained for one in known))
+        items = min(one.items for one in known)
+        return differences(arm, baseline, items, untrained=all(one.untrained for one in known))
 
     def _scored(self, of: Sequence[Gap], cells: Sequence[CellResult]) -> Scored:
         """The mean of one seed's cells; influences of different targets' items are laid end to end."""
@@ -151,9 +152,6 @@ class _Sides:
             for name, family in self._families.items()
         ]
         return Scored(float(np.mean([one.value for _, one in parts])), np.concatenate(influence))
-
-    def _cells(self, gap: Gap) -> tuple[tuple[CellResult, ...], tuple[CellResult, ...]]:
-        return paired(self._grid.settings[gap.arm], self._grid.settings[gap.baseline])
 
     def _name(self, gap: Gap) -> str:
         return headline(self._families[gap.arm.target].facts)

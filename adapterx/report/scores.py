@@ -7,8 +7,9 @@ A collapsed cell (one that answers alike everywhere) has scores of its own but n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import CellResult, Results, TargetFacts
@@ -21,7 +22,7 @@ from adapterx.report.statistics import (
     Sample,
     Scored,
     Training,
-    contrast,
+    differences,
     measured,
     pooled,
     sample,
@@ -29,6 +30,8 @@ from adapterx.report.statistics import (
 from adapterx.tasks.metrics import unit
 
 ByLanguage = Mapping[str, Scored]
+Pair = tuple[Sequence[CellResult], Sequence[CellResult]]
+"""Cells of an arm and of its baseline, with the same seeds in the same order."""
 MEAN, SOURCES, OTHERS = " mean", " sources", " others"
 """Means over languages, beside the languages; a space begins no code."""
 
@@ -101,6 +104,7 @@ class Family:
         self._items = Items(facts)
         self._cells = {cell: self._with_means(scores) for cell, scores in cells.items()}
         self._training: dict[str, Training] = {}
+        self._training_of_gaps: dict[str, Training] = {}
         self._samples: dict[tuple[Cell, ...], Mapping[str, Sample]] = {}
 
     def seeds(self, cells: Sequence[CellResult], name: str) -> list[Scored]:
@@ -125,18 +129,32 @@ class Family:
         """Different items behind a language's score, or a mean's."""
         return self._items.count if name in _means(self.facts) else len(self.facts.items[name])
 
-    def learn(self, settings: Iterable[Sequence[CellResult]]) -> None:
-        """Estimate the variance of training from all settings, of each its seeds that are done."""
-        known = [self.samples([one for one in cells if one.status == "done"]) for cells in settings]
-        for name in self.names:
-            self._training[name] = pooled(samples[name] for samples in known if name in samples)
-
-    def contrast(self, arm: Sequence[CellResult], baseline: Sequence[CellResult]) -> dict[str, Measured]:
-        """One setting minus another, where both are whole."""
+    def differences(self, arm: Sequence[CellResult], baseline: Sequence[CellResult]) -> dict[str, Sample]:
+        """One setting minus another with the same seeds, by language and mean, where both have every score."""
         first, second = self.samples(arm), self.samples(baseline)
         return {
-            name: contrast(one, second[name], self._training[name]) for name, one in first.items() if name in second
+            name: differences(
+                self.seeds(arm, name),
+                self.seeds(baseline, name),
+                self.items(name),
+                untrained=first[name].untrained and second[name].untrained,
+            )
+            for name in first
+            if name in second
         }
+
+    def learn(self, settings: Iterable[Sequence[CellResult]], compared: Iterable[Pair] = ()) -> None:
+        """Estimate the variances of training, of what is done: from all settings, and from all gaps."""
+        known = [self.samples([one for one in cells if one.status == "done"]) for cells in settings]
+        gaps = [self.differences(*whole) for pair in compared if (whole := _done(pair))[0]]
+        for name in self.names:
+            self._training[name] = pooled(samples[name] for samples in known if name in samples)
+            self._training_of_gaps[name] = pooled(samples[name] for samples in gaps if name in samples)
+
+    def contrast(self, arm: Sequence[CellResult], baseline: Sequence[CellResult]) -> dict[str, Measured]:
+        """One setting minus another with the same seeds, where both are whole."""
+        found = self.differences(arm, baseline)
+        return {name: measured(one, self._training_of_gaps[name]) for name, one in found.items()}
 
     def measured(self, cells: Sequence[CellResult]) -> dict[str, Measured]:
         """A setting's means over seeds, where they are whole."""
@@ -182,8 +200,29 @@ class Grid:
     def family(self, facts: TargetFacts, metric: str) -> Family:
         """The settings of a target, over the languages of `facts`, which may be some of the target's."""
         found = Family(facts, metric, self._scored.get((facts.name, metric), {}), self._once)
-        found.learn(cells for place, cells in self.settings.items() if place.target == facts.name)
+        found.learn(
+            (cells for place, cells in self.settings.items() if place.target == facts.name),
+            (self.pair(*sides) for sides in self.compared() if sides[0].target == facts.name),
+        )
         return found
+
+    def compared(self) -> Iterator[tuple[Setting, Setting]]:
+        """Arm and baseline of every gap the recipe's `compare` asks for; none without it."""
+        compare = self.results.run.compare
+        if compare is None:
+            return
+        arms, baselines = ([one for one in self.settings if one.intermediate == name] for name in compare[:2])
+        for arm, baseline in product(arms, baselines):
+            same = (arm.backbone, arm.method, arm.target) == (baseline.backbone, baseline.method, baseline.target)
+            if same and len({arm.transfer, baseline.transfer} - {"none"}) <= 1 and self.pair(arm, baseline)[0]:
+                yield arm, baseline
+
+    def pair(self, arm: Setting, baseline: Setting) -> Pair:
+        """The cells of both sides that have a seed in common, by seed."""
+        sides = self.settings[arm], self.settings[baseline]
+        both = set.intersection(*({one.cell.seed for one in side} for side in sides))
+        first, second = (tuple(one for one in side if one.cell.seed in both) for side in sides)
+        return first, second
 
     def of(self, target: str, metric: str) -> Family | None:
         """The family of a target and metric; None where no cell was evaluated."""
@@ -287,6 +326,12 @@ def why(cells: Sequence[CellResult]) -> str:
     """Why seeds are missing from a mean: 1 failed."""
     statuses = Counter(result.status for result in cells)
     return ", ".join(f"{count} {status}" for status, count in statuses.items() if status != "done")
+
+
+def _done(pair: Pair) -> Pair:
+    """The seeds of which both cells are done."""
+    done = [sides for sides in zip(*pair, strict=True) if all(one.status == "done" for one in sides)]
+    return [one for one, _ in done], [other for _, other in done]
 
 
 def _means(facts: TargetFacts) -> dict[str, tuple[str, ...]]:

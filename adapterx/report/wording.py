@@ -126,10 +126,12 @@ def method(analysis: Analysis) -> tuple[str, ...]:
         " told apart by their ids in all languages together, so that whatever is compared is paired."
     )
     training = (
-        "The variance due to training is that between seeds, pooled over all settings of a target: a contrast of k"
-        f" settings with S seeds has k/S times that variance. Its t has {ALIKE:.0%} of the degrees of freedom that all"
-        " settings have together, for they do not vary alike. It holds the interaction of training and items, which is"
-        " taken out of the items’ part. An interval reaches √(t²·training + t′²·items) to each side."
+        "The variance due to training is that between seeds, pooled over all settings of a target; that of a gap is the"
+        " variance of the differences of trainings with the same seed, pooled over all gaps of the target. It has"
+        f" {ALIKE:.0%} of the degrees of freedom that all of them have together, and {1 - ALIKE:.0%} of what"
+        " Satterthwaite’s formula leaves of them where they do not vary alike. It holds the interaction of training and"
+        " items, which is taken out of the items’ part. An interval reaches the mean of √(t²·training + t′²·items) and"
+        " Welch’s t″·√(training + items) to each side."
     )
     if not _seeded(analysis):
         training = (
@@ -140,9 +142,8 @@ def method(analysis: Analysis) -> tuple[str, ...]:
         " corrected for the number of comparisons; claims of the answer are."
     )
     gaps = (
-        "Gaps are arm minus baseline on the target’s main metric, on the same items. The trainings of both sides are"
-        " taken as independent, which is on the safe side where they share the luck of a seed. With more than two"
-        " backbone sizes, the change of a gap is that of a line fitted to it against the logarithm of the size."
+        "Gaps are arm minus baseline on the target’s main metric, on the same items and with the same seeds. With more"
+        " than two backbone sizes, the change of a gap is that of a line fitted to it against the logarithm of size."
     )
     missing = (
         "A mean is given only if every seed and language it stands for has a result; otherwise the count of those"

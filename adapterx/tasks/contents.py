@@ -7,9 +7,6 @@ of words. Reading the rows is what takes long, so all of it is made at the first
 from __future__ import annotations
 
 import json
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -25,6 +22,7 @@ import numpy as np
 
 from adapterx.errors import AdapterxError
 from adapterx.machine import cores
+from adapterx.stopping import may_fork, unheeded
 from adapterx.store import JSON, write_stream
 from adapterx.store.atomic import write_json
 from adapterx.tasks import data
@@ -80,10 +78,10 @@ class Contents:
         Only where much is to be read; a split that cannot be read is told of when it is asked for.
         """
         left = [part for part in parts if part not in self._read and not self._is_kept(part)]
-        workers = min(len(left), cores())
-        if workers < 2 or sum(map(self._bytes, left)) < _MUCH or not _may_fork():
+        workers = min(len(left), cores()) if "fork" in get_all_start_methods() else 0
+        if workers < 2 or sum(map(self._bytes, left)) < _MUCH or not may_fork():
             return
-        pool = ProcessPoolExecutor(workers, get_context("fork"), initializer=_at_peace)
+        pool = ProcessPoolExecutor(workers, get_context("fork"), initializer=unheeded)
         try:
             found = [(part, pool.submit(_read, self.spec(part[0]), *part[1:])) for part in left]
             for part, one in found:
@@ -195,17 +193,6 @@ class Contents:
             return None
         task, *rest = part
         return self._root / "looks" / f"{data.content_key(self.spec(task), *rest)}.json"
-
-
-def _may_fork() -> bool:
-    """Whether a copy of this process may go on by itself: threads, of torch above all, are not copied with it."""
-    return "fork" in get_all_start_methods() and threading.active_count() == 1 and "torch" not in sys.modules
-
-
-def _at_peace() -> None:
-    """End a worker by the signals that end its parent, without what the parent does then."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def _read(spec: TaskSpec, source: str, language: str, split: str) -> _Read:

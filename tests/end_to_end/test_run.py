@@ -153,7 +153,7 @@ def test_a_failing_cell_does_not_stop_the_grid(recipe: Recipe, tmp_path: Path) -
     store = tmp_path / "store"
     path = recipe(
         methods={"good": {"kind": "lora", "rank": 4}, "wild": {"kind": "bottleneck"}},
-        train={"learning_rate": {"good": 1e-3, "wild": 1e9}, "batch_size": 8, "steps": 6},
+        train={"learning_rate": {"good": 1e-3, "wild": 1e9}, "batch_size": 8, "steps": 12, "weight_decay": 1.0},
         targets={
             "latest": {"task": "time-latest", "languages": ["en", "de"]},
             "nowhere": {"task": "time-latest", "languages": ["en", "xx"]},

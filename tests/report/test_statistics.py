@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ from adapterx.report.statistics import (
     Scored,
     Training,
     combined,
-    contrast,
+    differences,
     joined,
     measured,
     pooled,
@@ -144,7 +143,8 @@ def test_the_variance_of_training_is_pooled_by_degrees_of_freedom() -> None:
     found = [sample(scores([0.1, 0.3]), 100), sample(scores([0.4, 0.5, 0.6]), 100), sample(scores([0.9]), 100)]
     training = pooled(found)
     assert training.variance == pytest.approx((0.02 + 0.02) / 3)  # sums of squares over 1 + 2 + 0 degrees of freedom
-    assert training.freedom == pytest.approx(ALIKE * 3)
+    uneven = 0.04**2 / (0.02**2 / 1 + 0.02**2 / 2)  # Satterthwaite's, of the sums of squares
+    assert training.freedom == pytest.approx(ALIKE * 3 + (1 - ALIKE) * uneven)
     assert pooled(found[:1]).freedom == 1  # a single setting has nothing to be unlike
     assert pooled([]) == pooled(found[2:]) == Training(0.0, 0.0, 0.0)
 
@@ -159,21 +159,42 @@ def test_the_interaction_of_items_and_training_is_counted_once() -> None:
     assert found.reach() == pytest.approx(reach(0.95, 3) * np.sqrt(one.interaction / 4), rel=0.1)
 
 
-def test_a_contrast_has_the_variance_of_its_settings_together() -> None:
-    training = Training(0.04, 0.0, 8)
-    arm, baseline = (sample(scores([level, level + 0.1]), 100) for level in (0.5, 0.3))
-    gap = contrast(arm, baseline, training)
-    assert (gap.value, gap.training) == pytest.approx((0.2, 2 * 0.04 / 2))
-    change = combined([(1.0, gap), (-1.0, gap)])
-    assert change.training == pytest.approx(4 * 0.04 / 2)
-    assert gap.reach() == pytest.approx(reach(0.95, 8) * 0.2)
+def test_a_pooled_variance_that_one_setting_makes_is_hardly_surer_than_that_setting() -> None:
+    alike = pooled([sample(scores([0.1, 0.3]), 100)] * 4)
+    uneven = pooled([sample(scores(values), 100) for values in ([0.1, 0.9], [0.5, 0.5], [0.3, 0.3], [0.2, 0.2])])
+    assert alike.freedom == pytest.approx(4)
+    assert uneven.freedom == pytest.approx(4 * ALIKE + (1 - ALIKE))
+
+
+def test_a_gap_has_the_variance_of_its_differences() -> None:
+    """What both trainings of a seed share is no error of their difference."""
+    together = differences(scores([0.5, 0.7]), scores([0.3, 0.5]), 100)
+    against = differences(scores([0.5, 0.7]), scores([0.5, 0.3]), 100)
+    assert together.value == pytest.approx(0.2) == against.value
+    assert pooled([together]).variance == pytest.approx(0.0)
+    assert pooled([against]).variance == pytest.approx(0.08)  # of 0.0 and 0.4
+    gap = measured(against, Training(0.04, 0.0, 8))
+    assert gap.training == pytest.approx(0.04 / 2)
+    assert combined([(1.0, gap), (-1.0, gap)]).training == pytest.approx(2 * 0.04 / 2)
+
+
+def test_an_interval_reaches_the_mean_of_two_lengths() -> None:
+    items, training = 0.01**2, 0.02**2
+    one = Measured(0.2, np.full(100, 0.001), 100, training, 0.0, 4)
+    apart = np.sqrt(reach(0.95, 4) ** 2 * training + reach(0.95, 99) ** 2 * items)
+    welch = (training + items) ** 2 / (training**2 / 4 + items**2 / 99)
+    together = reach(0.95, welch) * np.sqrt(training + items)
+    assert one.reach() == pytest.approx((apart + together) / 2, rel=0.01)
+    assert one.reach() >= (apart + together) / 2, "rounded to the safe side"
 
 
 def test_arms_that_answer_alike_differ_by_no_chance() -> None:
-    one = sample(scores([0.4, 0.6], spread=0.01), 100)
-    assert contrast(one, one, Training(0.02, 0.0, 4)).estimate() == Estimate(0.0, 0.0, 0.0)
-    other = replace(one, values=(0.6, 0.4))  # the same mean, by other trainings
-    assert contrast(one, other, Training(0.02, 0.0, 4)).reach() > 0.1
+    seeds = scores([0.4, 0.6], spread=0.01)
+    alike = differences(seeds, seeds, 100)
+    assert alike.freedom == 0
+    assert measured(alike, Training(0.02, 0.0, 4)).estimate() == Estimate(0.0, 0.0, 0.0)
+    other = differences(seeds, seeds[::-1], 100)  # the same mean, by other trainings
+    assert measured(other, Training(0.02, 0.0, 4)).reach() > 0.1
 
 
 def test_one_seed_leaves_the_items_alone() -> None:
@@ -189,7 +210,8 @@ def test_a_backbone_as_it_is_has_no_chance_of_training() -> None:
     training = pooled([still, trained])
     assert training == pooled([trained])
     assert measured(still, training).training == 0.0
-    assert contrast(trained, still, training).training == pytest.approx(training.variance / 2)
+    assert differences(scores([0.4, 0.6]), scores([0.5, 0.5]), 100).freedom == 1
+    assert differences(scores([0.5, 0.6]), scores([0.5, 0.5]), 100, untrained=True).freedom == 0
 
 
 def test_a_single_item_says_nothing_of_others() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from adapterx import places
 from adapterx.tasks import contents, data
 from adapterx.tasks.contents import Contents
 from adapterx.tasks.sources.errors import DataError
+from tests.support.command import environment
 
 TASK = """\
 adapterx: 1
@@ -50,7 +53,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def forking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Readings in processes, whatever there is to read and whatever threads a test runner has."""
     monkeypatch.setattr(contents, "_MUCH", 0)
-    monkeypatch.setattr(contents, "_may_fork", lambda: True)
+    monkeypatch.setattr(contents, "may_fork", lambda: True)
     monkeypatch.setattr(contents, "cores", lambda: 2)
 
 
@@ -105,3 +108,47 @@ def test_what_cannot_be_read_is_told_when_it_is_asked_for(here: Path) -> None:
 def test_little_is_read_here(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contents, "ProcessPoolExecutor", None)
     Contents(here).ahead(PARTS)
+
+
+RECIPE = """\
+adapterx: 1
+name: grid
+backbones: {small: embedded/e5-small@3}
+methods: {lora: {kind: lora, rank: 4}}
+intermediates: {none: null}
+targets:
+  mine: {task: mine, source: local, languages: [en, de, fr]}
+seeds: [1]
+train: {learning_rate: 1e-3, batch_size: 8, steps: 6}
+"""
+SPY = """\
+import functools, os, sys
+from adapterx import cli
+from adapterx.tasks import contents
+
+read = contents._read
+
+@functools.wraps(read)
+def spied(*part):
+    with open("read-by", "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    return read(*part)
+
+contents._read, contents._MUCH, contents.cores = spied, 0, lambda: 2
+code = cli.main(["plan", "grid.yaml", "--store", "store"])
+print("planned by", os.getpid())
+sys.exit(code)
+"""
+
+
+def test_a_plan_reads_in_processes_of_its_own(here: Path) -> None:
+    """As the command runs it, with its thread that listens for signals, and without torch."""
+    (here / "mine.yaml").write_text(TASK)
+    (here / "grid.yaml").write_text(RECIPE)
+    (here / "test-ru.tsv").write_text("a text\tyes\nanother\tno\n")
+    command = [sys.executable, "-c", SPY]
+    done = subprocess.run(command, cwd=here, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    readers = set((here / "read-by").read_text().split())
+    planner = done.stdout.split("planned by ")[1].strip()
+    assert len(readers - {planner}) == 2
