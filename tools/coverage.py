@@ -254,9 +254,12 @@ def processor() -> str:
 def markdown(rows: Sequence[Row]) -> str:
     """The page."""
     seconds = sum(row.seconds for row in rows)
-    grids = {row.grids for row in rows}
-    error = 100 * math.sqrt(0.95 * 0.05 / min(grids))
-    count = f"{min(grids):,} grids a row, so that a share of 95 % is known to ± {error:.1f} (one standard error)"
+    usual = min(row.grids for row in rows)
+    error = 100 * math.sqrt(0.95 * 0.05 / usual)
+    count = f"{usual:,} grids a row, so that a share of 95 % is known to ± {error:.1f} (one standard error)"
+    for row in (row for row in rows if row.grids > usual):
+        of = f"{row.world.items:,} items, {row.world.seeds} seeds, sd {row.world.spread:g}"
+        count += f";\n{row.grids:,} of the row “{row.world.kind}, {of}”"
     told = f"{len(rows)} of {len(list(worlds()))} rows so far. " if len(rows) < len(list(worlds())) else ""
     told += f"{count}.\n{os.cpu_count()} cores, {processor()}: {seconds:,.0f} seconds of one core."
     heads = [

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar, cast
 
 from adapterx.errors import AdapterxError
 from adapterx.limits import Limit
-from adapterx.plan.looks import Look, Seen, unseen
+from adapterx.plan.looks import Look, Seen, Split, unseen
 from adapterx.plan.stage import BackboneInfo, TaskPart
 from adapterx.recipe import ALL_LANGUAGES, Backbone, did_you_mean
 from adapterx.wording import plain, shown
@@ -120,9 +120,16 @@ class Facts(Generic[Task]):
     def size(self, name: str, source: str, language: str, split: str) -> int | None:
         """Examples of one split in one language."""
         spec = self.task(name)
-        return self.once(
-            ("size", name, source, language, split), lambda: self._tasks.sizes(spec, source, language, split)
-        )
+
+        def size() -> int | None:
+            known = self._look.size((name, source, language, split))
+            return self._tasks.sizes(spec, source, language, split) if known is None else known
+
+        return self.once(("size", name, source, language, split), size)
+
+    def ahead(self, splits: Sequence[Split]) -> None:
+        """Have splits looked at that are asked for next."""
+        self._look.ahead(splits)
 
     def count(self, parts: tuple[TaskPart, ...], split: str, limit: Limit | None) -> int | None:
         """Examples over all tasks and languages, None where one is unknown and unlimited."""
@@ -211,7 +218,6 @@ class Facts(Generic[Task]):
 
     def _look_at(self, name: str, source: str, languages: tuple[str, ...], splits: tuple[str, ...]) -> None:
         """Look at all splits that are used, and remark upon items left out and labels that never vary."""
-        self._look.ahead(name, source, languages, splits)
         for split in splits:
             for code in languages:
                 found = self.seen(name, source, code, split)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Generic
 
 from adapterx.plan import checks, cost, lane, retrieval
+from adapterx.plan.ahead import look_ahead
 from adapterx.plan.capacity import sized
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.contamination import Compare, Relation, uncompared
@@ -79,6 +80,7 @@ def build(
     facts = Facts(describe, tasks, recipe_dir, look)
     if findings := [*unknown_members(recipe), *unknown_tasks(recipe, facts)]:
         raise SettingError(findings)
+    look_ahead(recipe, facts, cells)
     builder = _Builder(recipe, facts, measure, compare)
     for cell in cells:
         builder.add(cell)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+Split: TypeAlias = tuple[str, str, str, str]
+"""Task, source, language and split."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,11 @@ class Look(Protocol):
         May raise ValueError, LookupError or OSError, worded for the user: above all for a row that cannot be read.
         """
 
-    def ahead(self, task: str, source: str, languages: Sequence[str], splits: Sequence[str]) -> None:
+    def ahead(self, asked: Sequence[Split]) -> None:
         """Learn which looks follow, so that they can be taken together; fails at nothing."""
+
+    def size(self, asked: Split) -> int | None:
+        """How many examples a split has, where a look has told; else None."""
 
 
 class Unseeing:
@@ -39,8 +45,12 @@ class Unseeing:
         """Nothing."""
         return Seen()
 
-    def ahead(self, task: str, source: str, languages: Sequence[str], splits: Sequence[str]) -> None:
+    def ahead(self, asked: Sequence[Split]) -> None:
         """Nothing."""
+
+    def size(self, asked: Split) -> int | None:
+        """Nothing."""
+        return None
 
 
 unseen = Unseeing()

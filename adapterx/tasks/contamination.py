@@ -155,7 +155,20 @@ class Relations:
         spec = self.spec(part.task)
         if isinstance(spec.sources[part.source], Embedded):  # whose splits and languages are what they say
             return list(part.languages)
-        return [code for code in spec.languages if _there(spec, part, code, split)]
+        return [code for code in spec.languages if self._there(part, code, split)]
+
+    def _there(self, part: TaskPart, language: str, split: Split) -> bool:
+        """Whether the files of a split in a language lie here and hold something."""
+        spec = self.spec(part.task)
+        try:
+            if not data.at_hand(spec, part.source, language, split):
+                return False
+            if language in part.languages:
+                return True
+            size = self._contents.known_size((part.task, part.source, language, split))
+            return (data.known_size(spec, part.source, language, split) if size is None else size) != 0
+        except OSError:
+            return False
 
     def _overlap(self, pair: _Pair, language: str) -> _Overlap:
         """Compare the test items of one language with all that is used."""
@@ -182,9 +195,8 @@ class Relations:
         if pair.own or not hit.any():
             return hit
         # What the task's own training and dev splits say of a test item already is its publisher's affair.
-        spec = self.spec(scored.task)
         for split in ("train", "dev"):
-            if _there(spec, replace(scored, languages=()), language, split):
+            if self._there(replace(scored, languages=()), language, split):
                 hit &= ~items.shared_with(self._contents.runs((scored.task, scored.source, language, split)))
         return hit
 
@@ -249,15 +261,6 @@ def _fetched(spec: TaskSpec, source: str, language: str, split: Split) -> bool:
     with suppress(AdapterxError, OSError):
         data.fetch(spec, source, language, split)
     return data.at_hand(spec, source, language, split)
-
-
-def _there(spec: TaskSpec, part: TaskPart, language: str, split: Split) -> bool:
-    """Whether the files of a split in a language lie here and hold something."""
-    try:
-        here = data.at_hand(spec, part.source, language, split)
-        return here and (language in part.languages or data.known_size(spec, part.source, language, split) != 0)
-    except OSError:
-        return False
 
 
 def _hub_parts(spec: TaskSpec, split: Split) -> dict[tuple[str, str, str], HubRows]:

@@ -31,7 +31,7 @@ from adapterx.tasks.item_keys import Keys, Known, texts
 from adapterx.tasks.seal import check_seal, seal
 from adapterx.tasks.shingles import Items, Runs
 from adapterx.tasks.sources.entry import LeftOut
-from adapterx.tasks.spec import Embedded, TaskSpec
+from adapterx.tasks.spec import Embedded, Local, TaskSpec
 from adapterx.tasks.words import normalised
 
 VERSION = 3
@@ -78,6 +78,7 @@ class Contents:
         Only where much is to be read; a split that cannot be read is told of when it is asked for.
         """
         left = [part for part in parts if part not in self._read and not self._is_kept(part)]
+        left.sort(key=self._bytes, reverse=True)
         workers = min(len(left), cores()) if "fork" in get_all_start_methods() else 0
         if workers < 2 or sum(map(self._bytes, left)) < _MUCH or not may_fork():
             return
@@ -92,6 +93,18 @@ class Contents:
         finally:
             # Whoever is asked to end must not wait for what is being read.
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def known_size(self, part: Part) -> int | None:
+        """How many items a split of files here has, if that is known without reading it."""
+        spec = self.spec(part[0])
+        if not isinstance(spec.sources[part[1]], Local):
+            return None
+        if part in self._read:
+            return self._read[part].counted.examples
+        with suppress(AdapterxError, OSError, ValueError, LookupError, TypeError, AttributeError):
+            if (path := self._looks(part)) is not None:
+                return _loaded_count(path, spec).examples
+        return None
 
     def counted(self, part: Part) -> Counted:
         """How many items there are, and how many are left out. Raises DataError naming file and row, or MissingData."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adapterx.plan.looks import Seen
+from adapterx.plan.looks import Seen, Split
 from adapterx.tasks import data
 from adapterx.tasks.contents import Contents
 from adapterx.tasks.spec import Embedded, Hub, Local, Sentences, TaskSpec
@@ -29,11 +29,20 @@ class Looks:
         found = self._contents.counted((task, source, language, split))
         return Seen(origin, found.left_out, "" if found.only_label is None else spec.labels[found.only_label])
 
-    def ahead(self, task: str, source: str, languages: Sequence[str], splits: Sequence[str]) -> None:
-        """Read what is asked next in several processes, where that is worth their start."""
-        spec = self._contents.spec(task)
-        asked = [(task, source, code, split) for split in splits for code in languages]
-        self._contents.ahead([part for part in asked if _is_read(spec, *part[1:])])
+    def ahead(self, asked: Sequence[Split]) -> None:
+        """Read what is asked next in several processes, where that is worth their start.
+
+        Test items are compared with what is learnt in every language that is at hand (`adapterx.tasks.contamination`).
+        """
+        parts = dict.fromkeys(asked)
+        for task, source, _, split in asked:
+            if split == "test":
+                parts |= {(task, source, code, split): None for code in self._contents.spec(task).languages}
+        self._contents.ahead([part for part in parts if _is_read(self._contents.spec(part[0]), *part[1:])])
+
+    def size(self, asked: Split) -> int | None:
+        """How many examples a split has that has been read; of a file here, others are not counted for it."""
+        return self._contents.known_size(asked)
 
 
 def _is_read(spec: TaskSpec, source: str, language: str, split: str) -> bool:

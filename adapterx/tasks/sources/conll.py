@@ -8,7 +8,7 @@ it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -42,12 +42,12 @@ def sentences(path: Path, universal: bool = False) -> Iterator[tuple[str, Row]]:
         if not rows:
             continue
         even = len(rows[0])
-        for at, cells in zip(places, rows, strict=True):
-            if len(cells) != even:
-                raise DataError(
-                    f"{path}:{first + at}: has {len(cells)} columns, and the first line of its sentence {even}:"
-                    f" {shown(block[at])}"
-                )
+        if len(set(map(len, rows))) > 1:
+            at = next(at for at, cells in enumerate(rows) if len(cells) != even)
+            raise DataError(
+                f"{path}:{first + places[at]}: has {len(rows[at])} columns, and the first line of its sentence {even}:"
+                f" {shown(block[places[at]])}"
+            )
         columns: dict[str | int, tuple[object, ...]] = dict(enumerate(zip(*rows, strict=True)))
         columns[LINES] = tuple([first + at for at in places])
         yield f"{path}:{first + places[0]}", columns
@@ -67,11 +67,15 @@ def count(path: Path, universal: bool = False) -> int:
     )
 
 
-def _words(block: list[str], width: int, universal: bool) -> tuple[list[int], list[list[str]]]:
+def _words(block: list[str], width: int, universal: bool) -> tuple[Sequence[int], list[list[str]]]:
     """The words of a sentence, without comments, ranges and empty nodes: the places of their lines, their columns."""
-    plain = not any(text.startswith("#") for text in block)
-    places = [at for at, text in enumerate(block) if plain or not _is_comment(text, _opens(block[:at]), width)]
-    rows = [_cells(block[at]) for at in places]
+    places: Sequence[int] = range(len(block))
+    if "#" in [text[0] for text in block]:
+        places = [at for at in places if not _is_comment(block[at], _opens(block[:at]), width)]
+        block = [block[at] for at in places]
+    rows = [text.split("\t") for text in block]
+    if 1 in set(map(len, rows)):
+        rows = [_cells(text) for text in block]
     if universal or _is_universal(rows):
         words = [(at, cells) for at, cells in zip(places, rows, strict=True) if not _NO_WORD.fullmatch(cells[0])]
         return [at for at, _ in words], [cells for _, cells in words]
@@ -88,7 +92,9 @@ def _blocks(path: Path) -> Iterator[tuple[int, list[str]]]:
     block: list[str] = []
     number = 0
     for number, text in enumerate(lines(path), start=1):
-        if _is_no_line(text):
+        if text[:1].isalnum():  # as nearly every line: no look at the rest is needed
+            block.append(text)
+        elif _is_no_line(text):
             if block:
                 yield number - len(block), block
             block = []

@@ -79,13 +79,17 @@ def _digest(path: Path, _bytes: int, _modified: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+_LINES = 1 << 16
+"""Characters of lines that are read at once."""
+
+
 def lines(path: Path) -> Iterator[str]:
     """Lines without their ends. Only line feeds end a line: texts may hold other separators of Unicode."""
     stamp(path)
     try:
         with readable(path), path.open(encoding="utf-8-sig", newline="\n") as stream:
-            for line in stream:
-                yield line.removesuffix("\n").removesuffix("\r")
+            while some := stream.readlines(_LINES):
+                yield from [line.removesuffix("\n").removesuffix("\r") for line in some]
     except UnicodeDecodeError:
         text(path)  # which tells the byte from the start of the file
         raise

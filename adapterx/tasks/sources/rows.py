@@ -212,6 +212,8 @@ class _Row:
     def words(self, column: Columns) -> tuple[str, ...]:
         """The words of a list, or those that stand between the white space of a text."""
         given = self.tags(column)
+        if set(map(type, given)) == {str} and all(map(str.strip, given)):  # as nearly always
+            return tuple(given)
         found = tuple(
             one if isinstance(one, str) else self._written(one, column, f", at {at}") for at, one in enumerate(given)
         )
