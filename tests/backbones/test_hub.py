@@ -98,6 +98,7 @@ def test_a_branch_means_its_commit_of_the_moment(hub: Hub, checkpoint: Path) -> 
     assert hub.fetched() == {"config.json"}
 
 
+@pytest.mark.slow
 def test_loading_fetches_what_it_needs_and_a_pinned_commit_only_once(tmp_path: Path, checkpoint: Path) -> None:
     with serve(tmp_path / "hub") as hub:
         commit = hub.commit_directory(MODEL, checkpoint)

@@ -65,6 +65,7 @@ def test_a_file_too_large_fails_its_stage_and_the_next_run_mends_it(recipe: Reci
     assert len(records(store)) == 4
 
 
+@pytest.mark.slow
 def test_everything_works_in_the_c_locale_and_files_have_the_mode_of_umask(recipe: Recipe, tmp_path: Path) -> None:
     store = tmp_path / "store"
     path = small(recipe, description="Größe, 大小, размер — ≤ 3")

@@ -65,6 +65,7 @@ def test_an_absent_library_is_skipped_visibly(monkeypatch: pytest.MonkeyPatch) -
     assert runner._missing(PLAIN) is None
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_says_why() -> None:
     """Its row names the error, and the others go on."""
     broken = Contender("broken", "adapterx", cells=0)
