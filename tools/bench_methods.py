@@ -44,7 +44,7 @@ class Case:
 def cases(depth: int) -> list[Case]:
     """What the recipe calls a method, and transfers that have a forward of their own."""
     from adapterx.methods.config import Bottleneck, Full, Fusion, HeadOnly, Lora
-    from adapterx.recipe.methods import LoraModule
+    from adapterx.methods.spec import LoraModule
 
     six: tuple[LoraModule, ...] = ("attention_output", "intermediate", "key", "output", "query", "value")
     one = Bottleneck()

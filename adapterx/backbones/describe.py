@@ -23,8 +23,8 @@ from adapterx.backbones.checkpoint import (
     weight_files,
 )
 from adapterx.backbones.errors import BackboneError, NotSafetensors
-from adapterx.plan.stage import BackboneInfo
-from adapterx.recipe import Backbone
+from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.spec import Backbone
 from adapterx.wording import shown
 
 ARCHITECTURES = ("xlm-roberta", "xlm-roberta-xl")

@@ -29,9 +29,9 @@ from adapterx.backbones import embedded, hub, sizes, tokens
 from adapterx.backbones.checkpoint import CONFIG, TOKENIZER, read_config, weight_files
 from adapterx.backbones.describe import describe, info, local_directory
 from adapterx.backbones.errors import BackboneError
+from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.spec import Backbone
 from adapterx.faults import is_out_of_memory
-from adapterx.plan.stage import BackboneInfo
-from adapterx.recipe import Backbone
 from adapterx.wording import plain
 
 CLASSES: dict[str, tuple[type[Any], type[Any]]] = {

@@ -16,8 +16,10 @@ from adapterx.errors import AdapterxError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from adapterx.plan import BackboneInfo, Compare, LibraryAdapter, Look, Plan, TaskFacts
-    from adapterx.recipe import Adapters, Backbone, Peft
+    from adapterx.backbones.info import BackboneInfo
+    from adapterx.backbones.spec import Backbone
+    from adapterx.methods.libraries import Adapters, Peft
+    from adapterx.plan import Compare, LibraryAdapter, Look, Plan, TaskFacts
     from adapterx.tasks.spec import TaskSpec
 
 FAILED, MISTAKE = 1, 2
@@ -75,8 +77,9 @@ def planned(args: argparse.Namespace, fetch: bool = False) -> Plan:
     Args:
         fetch: whether data that are not downloaded yet are, so that all of them can be compared.
     """
+    from adapterx.config.problems import SettingError
     from adapterx.plan import build
-    from adapterx.recipe import SettingError, locate, read
+    from adapterx.recipe import locate, read
     from adapterx.recipe.overrides import without_effect
 
     try:
@@ -123,7 +126,8 @@ def measure(method: Peft | Adapters, info: BackboneInfo) -> LibraryAdapter:
 
 def run_directory(args: argparse.Namespace) -> Path:
     """The directory of the run that RUN names."""
-    from adapterx.recipe import did_you_mean, read
+    from adapterx.config.problems import did_you_mean
+    from adapterx.recipe import read
 
     given = places.expanded(args.run)
     if (given / "run.json").is_file():

@@ -171,11 +171,11 @@ def _merging(args: argparse.Namespace, parts: Parts) -> Merging:
 def _asked(args: argparse.Namespace, parts: Parts) -> Asked:
     from pydantic import ValidationError
 
+    from adapterx.config.problems import dotted
+    from adapterx.config.wording import findings
     from adapterx.executors.fuse import FuseError
     from adapterx.executors.fuse_bench import Asked
     from adapterx.recipe import Train
-    from adapterx.recipe.problems import dotted
-    from adapterx.recipe.wording import findings
 
     given = {name: getattr(args, name) for name in ("steps", "learning_rate", "batch_size")}
     given = {"limit": args.limit_train, "sample": args.sample, "max_length": parts.max_length, **given}

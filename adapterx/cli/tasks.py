@@ -135,7 +135,7 @@ def _shown(args: argparse.Namespace) -> Iterator[Text]:
 
     from rich.text import Text
 
-    from adapterx.recipe import Backbone
+    from adapterx.backbones.spec import Backbone
     from adapterx.tasks import data
 
     spec = data.find(args.name, Path.cwd())
@@ -188,7 +188,7 @@ def _queries(examples: Iterable[Example], count: int) -> list[Example]:
 
 def _chosen(spec: TaskSpec, args: argparse.Namespace) -> tuple[str, str, str]:
     """Source, language and split, by default the first of each that holds examples."""
-    from adapterx.recipe.problems import did_you_mean
+    from adapterx.config.problems import did_you_mean
     from adapterx.tasks import data
     from adapterx.tasks.catalog import UnknownTask
 

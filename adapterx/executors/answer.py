@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from adapterx.backbones.describe import describe
 from adapterx.backbones.embedded import NAME, PREFIX
+from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.spec import Backbone
 from adapterx.engine.cell import Pool
 from adapterx.errors import AdapterxError
 from adapterx.formats import adapterhub_head, fetch, fused, metadata, setup
@@ -25,8 +27,6 @@ from adapterx.formats.settings import listed
 from adapterx.methods.method import Slot
 from adapterx.methods.shape import Shape
 from adapterx.places import expanded
-from adapterx.plan import BackboneInfo
-from adapterx.recipe import Backbone
 from adapterx.recipe.training import Train
 from adapterx.tasks import catalog
 from adapterx.tasks.catalog import UnknownTask

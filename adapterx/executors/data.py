@@ -10,9 +10,9 @@ from typing import Any
 from adapterx.engine.cell import Pool
 from adapterx.errors import AdapterxError
 from adapterx.limits import Limit
-from adapterx.plan import TaskPart
 from adapterx.tasks import data as catalog
 from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.formats import encode_stream
 from adapterx.tasks.metrics import Metric, metric
 from adapterx.tasks.sources.errors import DataError

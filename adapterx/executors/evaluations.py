@@ -20,11 +20,12 @@ from adapterx.executors.apart import Fail, apart
 from adapterx.methods.head import Head
 from adapterx.methods.method import Slot
 from adapterx.methods.pooling import Pooling
-from adapterx.plan import Evaluation, Stage, TaskPart, Training
+from adapterx.plan import Evaluation, Stage, Training
 from adapterx.plan.bundles import structure
 from adapterx.plan.stage import Search
 from adapterx.store import JSON
 from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 from torch import Tensor
 
+from adapterx.config.problems import did_you_mean
 from adapterx.errors import AdapterxError
 from adapterx.executors import plain
 from adapterx.executors.evaluations import PREDICTIONS
@@ -25,9 +26,9 @@ from adapterx.formats.fused import PortableFusion
 from adapterx.formats.metadata import Metadata
 from adapterx.methods.config import Full, HeadOnly, Library
 from adapterx.methods.shape import Shape
+from adapterx.methods.spec import Method
 from adapterx.plan import defaults
 from adapterx.plan.identity import with_defaults
-from adapterx.recipe import Method, did_you_mean
 from adapterx.report.run import BackboneSize, PlannedCell, Run, StageRef
 from adapterx.store import Record, Store
 from adapterx.tasks.examples import Format

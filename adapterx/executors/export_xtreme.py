@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapterx.config.problems import did_you_mean
 from adapterx.executors.export import ExportError
 from adapterx.formats.files import check_empty
 from adapterx.plan.cells import Cell
-from adapterx.recipe import did_you_mean
 from adapterx.report.collect import PREDICTIONS
 from adapterx.report.run import PlannedCell, Run
 from adapterx.store import Store

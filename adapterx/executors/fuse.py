@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from adapterx.backbones.describe import describe
+from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.spec import Backbone
 from adapterx.errors import AdapterxError
 from adapterx.executors.answer import backbone_of, check, told
 from adapterx.formats import directory as formats
@@ -27,8 +29,6 @@ from adapterx.methods.config import Bottleneck, Lora
 from adapterx.methods.merging import Merging, member_weights, merge, merged_method
 from adapterx.methods.shape import Shape
 from adapterx.places import expanded
-from adapterx.plan import BackboneInfo
-from adapterx.recipe import Backbone
 from adapterx.recipe.training import Train
 from adapterx.store import JSON
 

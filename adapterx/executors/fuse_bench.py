@@ -12,6 +12,7 @@ import numpy as np
 from adapterx.backbones.describe import describe
 from adapterx.backbones.load import LoadedBackbone, load
 from adapterx.backbones.packed import PackedEncoder
+from adapterx.config.fields import ALL_LANGUAGES
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.evaluate import LanguagePredictions, evaluate, summary
 from adapterx.engine.predict import TrainedCell
@@ -30,12 +31,12 @@ from adapterx.methods import merge_weights
 from adapterx.methods.head import Head
 from adapterx.methods.merge_weights import Trial, Vector
 from adapterx.methods.merging import Merging
-from adapterx.plan import Relation, TaskPart
 from adapterx.plan.facts import Facts, Refusal
-from adapterx.recipe import ALL_LANGUAGES, TrainSettings
+from adapterx.recipe import TrainSettings
 from adapterx.tasks import data as catalog
 from adapterx.tasks.contamination import Relations
 from adapterx.tasks.contents import Contents
+from adapterx.tasks.facts import Relation, TaskPart
 from adapterx.tasks.looks import Looks
 from adapterx.tasks.sampling import pool_probabilities
 from adapterx.tasks.spec import TaskSpec

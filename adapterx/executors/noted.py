@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.engine.cell import TrainingCell
-from adapterx.plan import TaskPart
 from adapterx.store import JSON
 from adapterx.tasks import constancy
 from adapterx.tasks.examples import Format
+from adapterx.tasks.facts import TaskPart
 
 logger = logging.getLogger(__name__)
 _LABELLED: tuple[Format, ...] = ("pair-classification", "tagging", "multiple-choice")

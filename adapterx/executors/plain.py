@@ -9,9 +9,11 @@ from dataclasses import fields
 
 from adapterx.engine import settings as engine
 from adapterx.methods import config
+from adapterx.methods.libraries import Adapters, Peft
 from adapterx.methods.merging import Merging
 from adapterx.methods.method import Slot
-from adapterx.recipe import Adapters, Full, Fuse, Head, Lora, Merge, Method, Peft, TrainSettings, adapted_layers
+from adapterx.methods.spec import Full, Head, Lora, Method, adapted_layers
+from adapterx.recipe import Fuse, Merge, TrainSettings
 
 
 def method(chosen: Method, depth: int) -> config.Method:

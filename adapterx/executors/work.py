@@ -16,8 +16,10 @@ from torch import Tensor
 
 from adapterx import reference
 from adapterx.backbones.errors import BackboneError
+from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.load import LoadedBackbone, load
 from adapterx.backbones.packed import PackedEncoder
+from adapterx.backbones.spec import Backbone
 from adapterx.engine.bundle import shape_of
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
@@ -40,11 +42,12 @@ from adapterx.methods.config import Full
 from adapterx.methods.head import Head
 from adapterx.methods.merging import Merging, merge
 from adapterx.methods.method import Slot
-from adapterx.plan import BackboneInfo, Plan, Stage, TaskPart, Training
+from adapterx.plan import Plan, Stage, Training
 from adapterx.plan.stage import FROZEN_BELOW
-from adapterx.recipe import Backbone, Merge
+from adapterx.recipe import Merge
 from adapterx.stopping import shielded
 from adapterx.store import JSON, DamagedFile, Store
+from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.sampling import pool_probabilities, weighted_probabilities
 
 if TYPE_CHECKING:

@@ -2,17 +2,16 @@
 
 from adapterx.plan.bundles import Capacity, bundles, ready
 from adapterx.plan.cells import Cell, expand
-from adapterx.plan.contamination import Compare, Relation
+from adapterx.plan.contamination import Compare
 from adapterx.plan.facts import TaskFacts, TaskLike
 from adapterx.plan.graph import build
 from adapterx.plan.lane import LibraryAdapter, Measure
-from adapterx.plan.looks import Look, Seen
+from adapterx.plan.looks import Look
 from adapterx.plan.result import CellStages, Plan
-from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, Stage, StageKind, TaskPart, Training
+from adapterx.plan.stage import Cost, Evaluation, Stage, StageKind, Training
 from adapterx.plan.states import Change, State, states
 
 __all__ = [
-    "BackboneInfo",
     "Capacity",
     "Cell",
     "CellStages",
@@ -24,14 +23,11 @@ __all__ = [
     "Look",
     "Measure",
     "Plan",
-    "Relation",
-    "Seen",
     "Stage",
     "StageKind",
     "State",
     "TaskFacts",
     "TaskLike",
-    "TaskPart",
     "Training",
     "build",
     "bundles",

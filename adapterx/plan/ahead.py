@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
+from adapterx.config.fields import ALL_LANGUAGES
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
-from adapterx.plan.looks import Split
-from adapterx.recipe import ALL_LANGUAGES, Recipe, TrainSettings
+from adapterx.recipe import Recipe, TrainSettings
 from adapterx.recipe.training import Phase, PhaseTrain
+from adapterx.tasks.facts import Split
 
 
 def look_ahead(recipe: Recipe, facts: Facts[Task], cells: Iterable[Cell]) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass, replace
 
+from adapterx.methods.spec import Full, Method, lowest_layer
 from adapterx.plan.result import Plan
 from adapterx.plan.stage import FROZEN_BELOW, Evaluation, Stage, Training
-from adapterx.recipe import Full, Fuse, Method, lowest_layer
+from adapterx.recipe import Fuse
 
 
 @dataclass(frozen=True)

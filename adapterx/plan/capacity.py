@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from adapterx.backbones.info import BackboneInfo
+from adapterx.methods.spec import Bottleneck, Lora, Method
 from adapterx.plan.cost import adapter_parameters, encoder_parameters
-from adapterx.plan.stage import BackboneInfo
-from adapterx.recipe import Bottleneck, Lora, Method
 
 
 def sized(method: Method, info: BackboneInfo) -> Method:

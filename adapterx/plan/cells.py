@@ -7,8 +7,9 @@ from itertools import product
 from math import prod
 from typing import get_args
 
+from adapterx.config.problems import Finding, SettingError
 from adapterx.plan.stage import Coordinates
-from adapterx.recipe import Axis, Finding, Recipe, SettingError, Skip
+from adapterx.recipe import Axis, Recipe, Skip
 
 MOST_CELLS = 100_000
 """Cells of one recipe: far more than one run trains, few enough to plan in minutes."""

@@ -5,27 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from adapterx.backbones.info import BackboneInfo
+from adapterx.config.fields import ALL_LANGUAGES
+from adapterx.methods.spec import Bottleneck, Full, Head, Lora, Method, adapted_layers
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
-from adapterx.plan.stage import BackboneInfo, TaskPart
-from adapterx.recipe import (
-    ALL_LANGUAGES,
-    Bottleneck,
-    Continue,
-    Full,
-    Fuse,
-    Head,
-    Intermediate,
-    Lora,
-    Merge,
-    Method,
-    Recipe,
-    Stack,
-    Target,
-    TrainSettings,
-    Transfer,
-    adapted_layers,
-)
+from adapterx.recipe import Continue, Fuse, Intermediate, Merge, Recipe, Stack, Target, TrainSettings, Transfer
+from adapterx.tasks.facts import TaskPart
 
 
 def method(recipe: Recipe, cell: Cell, info: BackboneInfo) -> None:

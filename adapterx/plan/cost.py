@@ -8,20 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adapterx.plan.stage import BackboneInfo, Cost, Evaluation, TaskPart, Training
-from adapterx.recipe import (
-    Adapters,
-    Backbone,
-    Bottleneck,
-    Full,
-    Fuse,
-    Head,
-    Lora,
-    Method,
-    Peft,
-    adapted_layers,
-    lowest_layer,
-)
+from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.spec import Backbone
+from adapterx.methods.libraries import Adapters, Peft
+from adapterx.methods.spec import Bottleneck, Full, Head, Lora, Method, adapted_layers, lowest_layer
+from adapterx.plan.stage import Cost, Evaluation, Training
+from adapterx.recipe import Fuse
+from adapterx.tasks.facts import TaskPart
 
 FLOPS = 100e9
 """Floating-point operations per second behind the times: two laptop cores. Divide by 500 for a data-centre GPU."""

@@ -7,11 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar, cast
 
+from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.spec import Backbone
+from adapterx.config.fields import ALL_LANGUAGES
+from adapterx.config.problems import did_you_mean
 from adapterx.errors import AdapterxError
 from adapterx.limits import Limit
-from adapterx.plan.looks import Look, Seen, Split, unseen
-from adapterx.plan.stage import BackboneInfo, TaskPart
-from adapterx.recipe import ALL_LANGUAGES, Backbone, did_you_mean
+from adapterx.plan.looks import Look, unseen
+from adapterx.tasks.facts import Seen, Split, TaskPart
 from adapterx.wording import plain, shown
 
 

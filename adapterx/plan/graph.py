@@ -8,49 +8,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Generic
 
+from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.spec import Backbone
+from adapterx.config.problems import Finding, SettingError
+from adapterx.methods.libraries import Adapters, Peft
+from adapterx.methods.spec import Full, Head, Lora, Method, lowest_layer
 from adapterx.plan import checks, cost, lane, retrieval
 from adapterx.plan.ahead import look_ahead
 from adapterx.plan.capacity import sized
 from adapterx.plan.cells import Cell, expand
-from adapterx.plan.contamination import Compare, Relation, uncompared
+from adapterx.plan.contamination import Compare, uncompared
 from adapterx.plan.facts import Facts, Refusal, Task, TaskFacts
 from adapterx.plan.identity import evaluation_settings, stage_id, training_settings
 from adapterx.plan.lane import Measure, unmeasured
 from adapterx.plan.looks import Look, unseen
 from adapterx.plan.result import CellStages, Plan
-from adapterx.plan.stage import (
-    FROZEN_BELOW,
-    BackboneInfo,
-    Coordinates,
-    Evaluation,
-    Precision,
-    Stage,
-    TaskPart,
-    Training,
-)
+from adapterx.plan.stage import FROZEN_BELOW, Coordinates, Evaluation, Precision, Stage, Training
 from adapterx.plan.unknown import unknown_members, unknown_tasks
-from adapterx.recipe import (
-    Adapters,
-    Backbone,
-    Finding,
-    Full,
-    Fuse,
-    Head,
-    Intermediate,
-    Lane,
-    Lora,
-    Merge,
-    Method,
-    Peft,
-    Recipe,
-    SettingError,
-    Target,
-    TrainSettings,
-    Transfer,
-    lowest_layer,
-)
+from adapterx.recipe import Fuse, Intermediate, Lane, Merge, Recipe, Target, TrainSettings, Transfer
 from adapterx.recipe import Sampling as Proportions
 from adapterx.recipe.training import Phase
+from adapterx.tasks.facts import Relation, TaskPart
 
 
 def build(

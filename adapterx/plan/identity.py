@@ -11,11 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from adapterx import limits
+from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.spec import Backbone
 from adapterx.limits import Limit
+from adapterx.methods.libraries import Adapters, Peft
+from adapterx.methods.spec import Method
 from adapterx.plan import defaults
-from adapterx.plan.stage import BackboneInfo, Evaluation, StageKind, TaskPart, Training
-from adapterx.recipe import Adapters, Backbone, Merge, Method, Peft, TrainSettings
+from adapterx.plan.stage import Evaluation, StageKind, Training
+from adapterx.recipe import Merge, TrainSettings
 from adapterx.store import JSON, fingerprint
+from adapterx.tasks.facts import TaskPart
 
 VERSIONS: Mapping[StageKind, int] = {"intermediate": 1, "target": 1, "evaluation": 1}
 """Raised when the code behind a kind of stage changes its results."""

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TypeAlias
 
+from adapterx.backbones.info import BackboneInfo
+from adapterx.methods.libraries import Adapters, Peft
+from adapterx.methods.spec import Bottleneck, Full, Lora, Method
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Refusal
-from adapterx.plan.stage import BackboneInfo, Precision
-from adapterx.recipe import Adapters, Bottleneck, Full, Fuse, Lane, Lora, Merge, Method, Peft, Recipe, Stack
+from adapterx.plan.stage import Precision
+from adapterx.recipe import Fuse, Lane, Merge, Recipe, Stack
 
 Library: TypeAlias = Peft | Adapters
 

@@ -1,25 +1,11 @@
-"""What a look at the data of a split tells, beyond how many examples it has."""
+"""How a plan asks for looks at the data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from collections.abc import Sequence
+from typing import Protocol
 
-Split: TypeAlias = tuple[str, str, str, str]
-"""Task, source, language and split."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One split of a task in one language."""
-
-    origin: str = ""
-    """Its files, for messages; empty where the task has no such split in this language."""
-    left_out: Mapping[str, int] = field(default_factory=dict)
-    """Items that are left out, by reason."""
-    only_label: str = ""
-    """The label that all of several items have, by which nothing can be learnt or told; empty where they differ."""
+from adapterx.tasks.facts import Seen, Split
 
 
 class Look(Protocol):

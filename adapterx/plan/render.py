@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from adapterx.methods.spec import Bottleneck, Lora
 from adapterx.plan import cost
 from adapterx.plan.graph import asked
 from adapterx.plan.result import Plan
 from adapterx.plan.stage import Coordinates, Stage, Training
 from adapterx.plan.states import State, StateName
-from adapterx.recipe import Bottleneck, Lora
 from adapterx.terminal import Column, Grid
 
 MAX_ROWS = 60

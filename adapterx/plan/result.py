@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from adapterx.backbones.info import BackboneInfo
 from adapterx.plan.cells import Cell
-from adapterx.plan.stage import BackboneInfo, Stage
+from adapterx.plan.stage import Stage
 from adapterx.recipe import Recipe
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from adapterx.backbones.info import BackboneInfo
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
-from adapterx.plan.stage import BackboneInfo, Search
+from adapterx.plan.stage import Search
 from adapterx.recipe import Continue, Recipe, Retrieval, Target, default_layer
 
 FORMAT = "retrieval"

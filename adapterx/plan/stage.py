@@ -6,48 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.spec import Backbone
 from adapterx.limits import Limit
-from adapterx.recipe import Backbone, Fuse, Lane, Merge, Method, Sampling, TrainSettings
+from adapterx.methods.spec import Method
+from adapterx.recipe import Fuse, Lane, Merge, Sampling, TrainSettings
 from adapterx.store import JSON
+from adapterx.tasks.facts import TaskPart
 
 StageKind = Literal["intermediate", "target", "evaluation"]
 TransferKind = Literal["none", "continue", "stack", "fuse", "merge"]
 FROZEN_BELOW: tuple[TransferKind, ...] = ("stack", "fuse")
 """Transfers whose inputs stay frozen below what is trained."""
 Precision = Literal["exact", "float16", "bfloat16"]
-
-
-@dataclass(frozen=True)
-class BackboneInfo:
-    """What a plan knows of a backbone without loading it."""
-
-    key: str
-    """Names the content: equal keys, equal weights."""
-    architecture: Literal["xlm-roberta", "xlm-roberta-xl"]
-    hidden: int
-    layers: int
-    heads: int
-    intermediate: int
-    """Width of the feed-forward blocks."""
-    vocabulary: int
-    max_positions: int
-    """Longest sequence in tokens, special tokens included."""
-
-
-@dataclass(frozen=True)
-class TaskPart:
-    """The part of a task's data that a stage reads."""
-
-    task: str
-    format: str
-    labels: tuple[str, ...]
-    source: str
-    languages: tuple[str, ...]
-    """Sorted, since their order changes nothing."""
-    data: str
-    """Fingerprint of exactly this part."""
-    tokens: int
-    """Of a typical sequence, for estimates only."""
 
 
 @dataclass(frozen=True)

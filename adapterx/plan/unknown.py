@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from adapterx.config.problems import Finding, did_you_mean
 from adapterx.plan.facts import Facts, Refusal, Task
-from adapterx.recipe import Finding, Recipe, did_you_mean
+from adapterx.recipe import Recipe
 
 
 def unknown_members(recipe: Recipe) -> Iterator[Finding]:

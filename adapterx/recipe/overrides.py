@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence as Texts
 from dataclasses import replace
 
-from adapterx.recipe.document import (
+from adapterx.config.document import (
     DocumentError,
     Entry,
     Mapping,
@@ -23,7 +23,7 @@ from adapterx.recipe.document import (
     compose,
     resolve,
 )
-from adapterx.recipe.problems import Position, Problem, did_you_mean
+from adapterx.config.problems import Position, Problem, did_you_mean
 from adapterx.recipe.training import EXCLUSIVE, Train
 from adapterx.wording import plain
 

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
+from adapterx.config.fields import Model, PositiveFloat, PositiveInt, unique
 from adapterx.limits import Limit, Sample
-from adapterx.recipe.fields import Model, PositiveFloat, PositiveInt, unique
 
 
 def _several(rates: tuple[float, ...]) -> tuple[float, ...]:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from adapterx.config.document import DocumentError, Mapping, Scalar, compose, plain
+from adapterx.config.document import Sequence as Items
+from adapterx.config.places import placed, walk
+from adapterx.config.problems import Finding, Location, Position, Problem, RecipeError
+from adapterx.config.wording import findings
 from adapterx.reading import UnreadableFile, read_text
 from adapterx.recipe import overrides as override
-from adapterx.recipe.document import DocumentError, Mapping, Scalar, compose, plain
-from adapterx.recipe.document import Sequence as Items
-from adapterx.recipe.places import placed, walk
-from adapterx.recipe.problems import Finding, Location, Position, Problem, RecipeError
 from adapterx.recipe.references import unknown_names
 from adapterx.recipe.schema import Recipe
-from adapterx.recipe.wording import findings
 from adapterx.wording import shown
 
 MOST_ERRORS = 500

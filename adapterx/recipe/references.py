@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from adapterx.recipe.libraries import by_library
-from adapterx.recipe.problems import Finding, Location, did_you_mean
+from adapterx.config.problems import Finding, Location, did_you_mean
+from adapterx.methods.libraries import by_library
 from adapterx.wording import plain, shown
 
 NAMED_AXES = ("backbones", "methods", "intermediates", "targets")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from adapterx.recipe.fields import Model
+from adapterx.config.fields import Model
 
 
 class Retrieval(Model):

@@ -21,9 +21,10 @@ from pydantic import (
     model_validator,
 )
 
+from adapterx.backbones.spec import Backbone
+from adapterx.config.fields import Languages, Model, Name, PositiveFloat, PositiveInt, Seeds, Strings, shorthand, unique
 from adapterx.limits import Limit, Sample
-from adapterx.recipe.fields import Languages, Model, Name, PositiveFloat, PositiveInt, Seeds, Strings, shorthand, unique
-from adapterx.recipe.methods import Method
+from adapterx.methods.spec import Method
 from adapterx.recipe.retrieval import Retrieval
 from adapterx.recipe.training import PhaseTrain, Train
 from adapterx.recipe.transfers import Continue, Transfer
@@ -57,22 +58,6 @@ SourceNames = Annotated[
     Annotated[str, Tag("a name")] | Annotated[dict[str, str], Tag("by task")],
     Discriminator(lambda value: "by task" if isinstance(value, dict) else "a name"),
 ]
-
-
-class Backbone(Model):
-    """A pretrained encoder, frozen. A bare string is short for `{model: ...}`."""
-
-    model: Annotated[str, Field(min_length=1, max_length=4096)]
-    """`embedded/e5-small`, `embedded/e5-small@6` (its first six layers), a Hub id, or a local directory."""
-    revision: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    """Commit of the Hub repository."""
-    load: Literal["float32", "bfloat16"] = "float32"
-    """Number format of the frozen weights."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _bare_string(cls, data: object) -> object:
-        return shorthand(data, "model")
 
 
 class Sampling(Model):

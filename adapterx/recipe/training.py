@@ -14,8 +14,8 @@ from pydantic import (
     model_validator,
 )
 
+from adapterx.config.fields import Model, NonNegativeFloat, PositiveFloat, PositiveInt
 from adapterx.limits import Limit, Sample
-from adapterx.recipe.fields import Model, NonNegativeFloat, PositiveFloat, PositiveInt
 from adapterx.recipe.prune import Prune, PruneSettings
 
 Phase = Literal["intermediate", "target"]

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from adapterx.config.fields import Model, PositiveFloat, PositiveInt, Size
 from adapterx.limits import Limit, Sample
-from adapterx.recipe.fields import Model, PositiveFloat, PositiveInt, Size
 from adapterx.wording import shown
 
 _SPARSE = ("ties", "dare_linear", "dare_ties")

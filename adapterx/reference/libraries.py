@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from adapterx.config.problems import did_you_mean
 from adapterx.errors import AdapterxError
 from adapterx.formats.peft_lora import PLAIN_STARTS
-from adapterx.recipe import did_you_mean
 
 NAME = "adapterx_{}"
 """What a library is to call the adapter in a slot: nothing in an encoder is called so."""

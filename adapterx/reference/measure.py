@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 
+from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.load import CLASSES
 from adapterx.methods.config import Library
+from adapterx.methods.libraries import Adapters, Peft
 from adapterx.methods.method import Slot
-from adapterx.plan import BackboneInfo, LibraryAdapter
-from adapterx.recipe import Adapters, Peft
+from adapterx.plan import LibraryAdapter
 from adapterx.reference import adapterhub, peft_models
 from adapterx.reference.libraries import LibraryError, adapters_config, peft_config, refusals
 

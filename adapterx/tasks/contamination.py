@@ -16,12 +16,11 @@ from typing import TypeAlias, get_args
 import numpy as np
 
 from adapterx.errors import AdapterxError
-from adapterx.plan.contamination import Relation
-from adapterx.plan.stage import TaskPart
 from adapterx.tasks import data
 from adapterx.tasks.catalog import UnknownTask, names
 from adapterx.tasks.contents import Contents
 from adapterx.tasks.examples import Split
+from adapterx.tasks.facts import Relation, TaskPart
 from adapterx.tasks.item_keys import LONG, Keys
 from adapterx.tasks.shingles import LONG as RUN
 from adapterx.tasks.shingles import Runs

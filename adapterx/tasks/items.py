@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from adapterx.config.problems import did_you_mean
 from adapterx.errors import AdapterxError
 from adapterx.reading import MEGABYTE, UnreadableFile, parse_json
-from adapterx.recipe.problems import did_you_mean
 from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, QAExample, TaggingExample
 from adapterx.wording import shown
 

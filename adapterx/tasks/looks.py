@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adapterx.plan.looks import Seen, Split
 from adapterx.tasks import data
 from adapterx.tasks.contents import Contents
+from adapterx.tasks.facts import Seen, Split
 from adapterx.tasks.spec import Embedded, Hub, Local, Sentences, TaskSpec
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
 from adapterx import places
+from adapterx.config.fields import LanguageCode, Model, Name, Strings, listed
 from adapterx.errors import AdapterxError
-from adapterx.recipe.fields import LanguageCode, Model, Name, Strings, listed
 from adapterx.tasks.examples import Split
 
 Column = int | str

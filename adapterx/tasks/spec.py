@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
-from adapterx.recipe.fields import LanguageCode, Model, Name, Strings, listed
-from adapterx.recipe.problems import did_you_mean
+from adapterx.config.fields import LanguageCode, Model, Name, Strings, listed
+from adapterx.config.problems import did_you_mean
 from adapterx.tasks import metrics_qa, metrics_retrieval
 from adapterx.tasks.examples import Format, Split
 from adapterx.tasks.metrics import NAMES as METRICS

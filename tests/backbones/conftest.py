@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapterx.backbones.load import LoadedBackbone, load
-from adapterx.recipe import Backbone
+from adapterx.backbones.spec import Backbone
 
 
 @pytest.fixture(scope="session")

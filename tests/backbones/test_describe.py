@@ -15,8 +15,8 @@ from safetensors.numpy import save_file
 
 from adapterx.backbones.describe import describe
 from adapterx.backbones.errors import BackboneError
+from adapterx.backbones.spec import Backbone
 from adapterx.hub import HubError
-from adapterx.recipe import Backbone
 from tests.backbones.checkpoints import edit_config, save
 
 
@@ -182,7 +182,7 @@ def test_a_revision_of_what_is_not_on_the_hub_is_refused(checkpoint: Path) -> No
 
 def test_describing_imports_no_torch(checkpoint: Path) -> None:
     code = (
-        "import sys\nfrom adapterx.backbones.describe import describe\nfrom adapterx.recipe import Backbone\n"
+        "import sys\nfrom adapterx.backbones.describe import describe\nfrom adapterx.backbones.spec import Backbone\n"
         f"for model in ({str(checkpoint)!r}, 'embedded/e5-small@3', 'nobody/nothing'):\n"
         "    try:\n        print(describe(Backbone(model=model)).layers)\n"
         "    except ValueError as error:\n        print(type(error).__name__)\n"

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 from adapterx import places
 from adapterx.backbones import embedded
 from adapterx.backbones.load import LoadedBackbone, load
-from adapterx.recipe import Backbone
+from adapterx.backbones.spec import Backbone
 
 TEXTS = ["query: Hello world!", "query: 今日は天気がいいですね。", "query: Всё хорошо, что хорошо кончается."]
 

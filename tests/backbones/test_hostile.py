@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from adapterx.backbones import load as loading
 from adapterx.backbones.describe import describe
 from adapterx.backbones.errors import BackboneError
-from adapterx.recipe import Backbone
+from adapterx.backbones.spec import Backbone
 from tests.backbones.checkpoints import edit_config, save
 
 INDEX = "model.safetensors.index.json"

@@ -14,7 +14,7 @@ from urllib.error import HTTPError
 import pytest
 
 from adapterx.backbones.load import load
-from adapterx.recipe import Backbone
+from adapterx.backbones.spec import Backbone
 from tests.backbones.checkpoints import save
 from tests.models import encoder
 from tests.support.hub import Hub, serve
@@ -27,7 +27,7 @@ FETCHED = {"config.json", "tokenizer.json", "model.safetensors"}
 DESCRIBE = """
 import sys
 from adapterx.backbones.describe import describe
-from adapterx.recipe import Backbone
+from adapterx.backbones.spec import Backbone
 try:
     print(describe(Backbone(model=sys.argv[1], revision=sys.argv[2] or None)).key)
 except ValueError as error:
@@ -36,7 +36,7 @@ except ValueError as error:
 LOAD = """
 import sys
 from adapterx.backbones.load import load
-from adapterx.recipe import Backbone
+from adapterx.backbones.spec import Backbone
 try:
     loaded = load(Backbone(model=sys.argv[1], revision=sys.argv[2] or None))
     print(loaded.info.key, loaded.tokenizer_key, sum(p.double().sum().item() for p in loaded.model.parameters()))

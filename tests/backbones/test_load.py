@@ -18,7 +18,7 @@ from transformers import XLMRobertaForMaskedLM, XLMRobertaXLForMaskedLM
 from adapterx.backbones.describe import describe
 from adapterx.backbones.errors import BackboneError
 from adapterx.backbones.load import LoadedBackbone, load
-from adapterx.recipe import Backbone
+from adapterx.backbones.spec import Backbone
 from tests.backbones.checkpoints import edit_config, save, tokenizer
 from tests.models import config, encoder
 

@@ -13,9 +13,9 @@ from safetensors import safe_open
 
 from adapterx.backbones.describe import describe
 from adapterx.backbones.load import load
+from adapterx.backbones.spec import Backbone
 from adapterx.cli import main
 from adapterx.limits import Limit
-from adapterx.recipe import Backbone
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find
 from tests.end_to_end.fused import MODEL

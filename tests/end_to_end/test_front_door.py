@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from adapterx.recipe import Bottleneck, EarlyStopping, Lora, Recipe, read
-from adapterx.recipe.schema import Backbone, Compare, Evaluate, Intermediate, Sampling, Target
+from adapterx.backbones.spec import Backbone
+from adapterx.methods.spec import Bottleneck, Lora
+from adapterx.recipe import EarlyStopping, Recipe, read
+from adapterx.recipe.schema import Compare, Evaluate, Intermediate, Sampling, Target
 from adapterx.recipe.training import Train
 from adapterx.tasks.catalog import names
 from tests.support.command import ROOT, adapterx, environment

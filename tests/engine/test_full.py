@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import train as train_module
 from adapterx.engine.bundle import Bundle, shape_of
@@ -23,7 +24,6 @@ from adapterx.engine.train import train
 from adapterx.methods.config import Full, Lora
 from adapterx.methods.parameters import initial
 from adapterx.plan.cost import encoder_parameters
-from adapterx.plan.stage import BackboneInfo
 from tests.cells import cell
 from tests.models import encoder
 

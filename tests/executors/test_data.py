@@ -15,9 +15,9 @@ from adapterx.engine.batches import Selection
 from adapterx.engine.collate import collate
 from adapterx.executors.data import Data
 from adapterx.limits import Limit
-from adapterx.plan import TaskPart
 from adapterx.tasks import data as catalog
 from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.formats import encode
 from adapterx.tasks.stored import StoredTexts
 from tests.arrays import ARRAYS, mapped, same

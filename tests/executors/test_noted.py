@@ -11,8 +11,8 @@ import pytest
 
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.executors import noted
-from adapterx.plan import TaskPart
 from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.facts import TaskPart
 from tests.cells import METHODS, cell, encoded
 
 PART = TaskPart("mine", "pair-classification", ("no", "yes", "maybe"), "local", ("en",), "data", 16)

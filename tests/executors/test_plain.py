@@ -6,7 +6,7 @@ import pytest
 
 from adapterx.executors import plain
 from adapterx.methods import config
-from adapterx.recipe import Bottleneck, Head, Lora
+from adapterx.methods.spec import Bottleneck, Head, Lora
 
 
 def test_rslora_scales_by_the_root_of_the_rank() -> None:

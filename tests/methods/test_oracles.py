@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from adapterx import recipe
 from adapterx.backbones.layout import Sequences, pack
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.executors import plain
+from adapterx.methods import spec
 from adapterx.methods.config import Bottleneck, Lora, Method
 from adapterx.methods.method import Slot, adapters, parameters
 from adapterx.methods.parameters import initial
@@ -100,7 +100,7 @@ def test_lora_equals_peft(architecture: str, slots: int) -> None:
 def test_rank_stabilised_lora_equals_peft(architecture: str) -> None:
     peft = pytest.importorskip("peft")
     model = encoder(architecture)
-    method = plain.method(recipe.Lora(rank=9, alpha=6.0, use_rslora=True), SHAPE.layers)
+    method = plain.method(spec.Lora(rank=9, alpha=6.0, use_rslora=True), SHAPE.layers)
     settings = {"r": 9, "lora_alpha": 6, "use_rslora": True, "target_modules": ["query", "value"]}
     library = peft.get_peft_model(deepcopy(model), peft.LoraConfig(task_type="FEATURE_EXTRACTION", **settings))
     modules = dict(library.base_model.model.named_modules())

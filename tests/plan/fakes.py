@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapterx.plan import BackboneInfo
-from adapterx.recipe import Backbone, did_you_mean
+from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.spec import Backbone
+from adapterx.config.problems import did_you_mean
 
 
 @dataclass(frozen=True)

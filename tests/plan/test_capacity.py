@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.spec import Backbone
+from adapterx.methods.spec import Bottleneck, Lora, Method
 from adapterx.plan.capacity import sized
 from adapterx.plan.cost import adapter_parameters, encoder_parameters
 from adapterx.plan.identity import training_settings
-from adapterx.plan.stage import BackboneInfo, Training
-from adapterx.recipe import Backbone, Bottleneck, Lora, Method, Sampling, Train
+from adapterx.plan.stage import Training
+from adapterx.recipe import Sampling, Train
 from tests.plan.conftest import Planner
 
 BASE = BackboneInfo("base", "xlm-roberta", 768, 12, 12, 3072, 250_002, 512)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from adapterx.plan import Plan, Relation, TaskPart, build, states
+from adapterx.plan import Plan, build, states
 from adapterx.plan.export import to_json
+from adapterx.tasks.facts import Relation, TaskPart
 from tests.plan.conftest import Planner, recipe
 from tests.plan.fakes import FakeBackbones, FakeTasks
 from tests.plan.test_render import shown

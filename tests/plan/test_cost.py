@@ -6,15 +6,18 @@ from dataclasses import replace
 
 import pytest
 
+from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.spec import Backbone
 from adapterx.executors import plain
 from adapterx.methods.head import Head
 from adapterx.methods.method import parameters
 from adapterx.methods.shape import Shape
-from adapterx.plan import BackboneInfo, Training
+from adapterx.methods.spec import Bottleneck, Lora, Method
+from adapterx.methods.spec import Head as Probe
+from adapterx.plan import Training
 from adapterx.plan.cost import REORDERED_BYTES, adapter_parameters, head_parameters, training
-from adapterx.plan.stage import TaskPart
-from adapterx.recipe import Backbone, Bottleneck, Lora, Method, Sampling, TrainSettings
-from adapterx.recipe import Head as Probe
+from adapterx.recipe import Sampling, TrainSettings
+from adapterx.tasks.facts import TaskPart
 from tests.plan.conftest import Planner
 
 BASE = BackboneInfo("base", "xlm-roberta", 768, 12, 12, 3072, 250002, 512)

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
+from adapterx.backbones.spec import Backbone
+from adapterx.methods.spec import Bottleneck, Full, Head, Lora, Method
 from adapterx.plan import defaults
-from adapterx.recipe import Backbone, Bottleneck, Full, Head, Lora, Method, Sampling, Train
+from adapterx.recipe import Sampling, Train
 from adapterx.recipe.prune import Prune
 from adapterx.recipe.transfers import Fuse, Merge
 

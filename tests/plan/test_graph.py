@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from adapterx.config.problems import SettingError
 from adapterx.limits import Limit
 from adapterx.plan import Capacity, Evaluation, Training, build, bundles, ready
-from adapterx.recipe import SettingError
 from tests.plan.conftest import Planner, recipe
 from tests.plan.fakes import FakeBackbones, FakeTasks
 

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from adapterx.plan import BackboneInfo, LibraryAdapter, Plan, State, Training, build, bundles
+from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.spec import Backbone
+from adapterx.methods.libraries import Adapters, Peft
+from adapterx.plan import LibraryAdapter, Plan, State, Training, build, bundles
 from adapterx.plan import lane as lanes
 from adapterx.plan.export import to_json
 from adapterx.plan.render import render
-from adapterx.recipe import Adapters, Backbone, Peft
 from tests.plan.conftest import Planner, recipe
 from tests.plan.fakes import FakeBackbones, FakeTasks
 from tests.plan.test_transfers import INTERMEDIATES

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from adapterx.config.problems import SettingError
 from adapterx.plan import Evaluation, Plan, Training, bundles
-from adapterx.recipe import SettingError
 from tests.plan.conftest import Planner
 
 BELOW = {"kind": "bottleneck", "invertible": "nice", "width": 24}

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from adapterx.plan import BackboneInfo, LibraryAdapter, Plan, build
-from adapterx.recipe import Adapters, Peft
+from adapterx.backbones.info import BackboneInfo
+from adapterx.methods.libraries import Adapters, Peft
+from adapterx.plan import LibraryAdapter, Plan, build
 from tests.plan.conftest import recipe
 from tests.plan.fakes import FakeBackbones, FakeTasks
 

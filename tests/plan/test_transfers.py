@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from adapterx.methods.spec import Lora
 from adapterx.plan import Plan, Stage, bundles, states
-from adapterx.recipe import Lora
 from adapterx.store import Store
 from tests.plan.conftest import Planner
 from tests.plan.fakes import FakeTasks

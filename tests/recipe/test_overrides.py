@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from adapterx import cli
-from adapterx.recipe import RecipeError, read
+from adapterx.config.problems import RecipeError
+from adapterx.recipe import read
 from tests.recipe.conftest import GOOD, Write
 
 LITERAL = (

@@ -5,22 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from adapterx.config.document import Scalar, compose, plain, resolve
+from adapterx.config.problems import Finding, Position
 from adapterx.limits import Limit
-from adapterx.recipe import (
-    Bottleneck,
-    EarlyStopping,
-    Finding,
-    Lora,
-    PruneSettings,
-    Recipe,
-    Sampling,
-    Skip,
-    locate,
-    read,
-)
-from adapterx.recipe.document import Scalar, compose, plain, resolve
+from adapterx.methods.spec import Bottleneck, Lora
+from adapterx.recipe import EarlyStopping, PruneSettings, Recipe, Sampling, Skip, locate, read
 from adapterx.recipe.overrides import without_effect
-from adapterx.recipe.problems import Position
 from tests.recipe.conftest import GOOD, Write
 
 

@@ -15,15 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from adapterx.backbones.info import BackboneInfo
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.train import Outcome, Progress
 from adapterx.methods.config import Library, Lora, Method
+from adapterx.methods.libraries import Adapters, Peft
 from adapterx.methods.method import Slot
 from adapterx.methods.parameters import flatten
-from adapterx.plan import BackboneInfo
-from adapterx.recipe import Adapters, Peft
 from adapterx.reference.libraries import LibraryError
 from adapterx.reference.measure import measure
 from adapterx.reference.model import build
@@ -145,7 +145,7 @@ def test_adapters(config: str) -> None:
 def test_these_are_all() -> None:
     from typing import get_args
 
-    from adapterx.recipe.libraries import ADAPTERS, PeftType
+    from adapterx.methods.libraries import ADAPTERS, PeftType
 
     assert set(get_args(PeftType)) == set(PEFT)
     assert set(ADAPTERS) == {part.split("[")[0] for config in HUB for part in config.split("|")}

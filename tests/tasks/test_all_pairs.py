@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from adapterx.plan.stage import TaskPart
 from adapterx.tasks import data
 from adapterx.tasks.catalog import names
 from adapterx.tasks.contamination import Relations
 from adapterx.tasks.contents import Contents
 from adapterx.tasks.examples import Split
+from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.spec import Embedded, Hub
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from adapterx import places
-from adapterx.plan.stage import TaskPart
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find, names
 from adapterx.tasks.contamination import OWN_SHARE, Relations
 from adapterx.tasks.contents import Contents
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample
+from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.item_keys import Keys, Known, texts
 from adapterx.tasks.spec import Embedded
 from adapterx.tasks.words import normalised

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from adapterx import places
-from adapterx.plan.stage import TaskPart
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find
 from adapterx.tasks.contamination import Relations
 from adapterx.tasks.contents import Contents
 from adapterx.tasks.examples import Example, PairExample, QAExample
+from adapterx.tasks.facts import TaskPart
 
 SUBJECTS = [
     "baker",

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from adapterx import places
-from adapterx.plan.looks import Seen
 from adapterx.tasks.contents import Contents
 from adapterx.tasks.data import counted, fingerprint, load, origin, sizes
 from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample
+from adapterx.tasks.facts import Seen
 from adapterx.tasks.looks import Looks
 from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.spec import TaskSpec

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from adapterx.config.document import DocumentError, Mapping, compose, plain
+from adapterx.config.places import placed
+from adapterx.config.problems import MOST_TOLD, Finding, Position, did_you_mean
+from adapterx.config.wording import findings
 from adapterx.errors import AdapterxError
 from adapterx.reading import UnreadableFile, read_text
-from adapterx.recipe.document import DocumentError, Mapping, compose, plain
-from adapterx.recipe.places import placed
-from adapterx.recipe.problems import MOST_TOLD, Finding, Position, did_you_mean
-from adapterx.recipe.wording import findings
 from adapterx.tasks.sources import local
 from adapterx.tasks.sources.errors import MissingData
 from adapterx.tasks.sources.files import root as data_directory

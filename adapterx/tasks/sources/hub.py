@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from adapterx.recipe.problems import did_you_mean
+from adapterx.config.problems import did_you_mean
 from adapterx.store.identity import JSON
 from adapterx.tasks.sources import hub_files
 from adapterx.tasks.sources.entry import Entry, LeftOut

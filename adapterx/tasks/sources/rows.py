@@ -7,7 +7,7 @@ import re
 from functools import cached_property, lru_cache
 from typing import Any, NoReturn, TypeAlias
 
-from adapterx.recipe.problems import did_you_mean
+from adapterx.config.problems import did_you_mean
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample, TextExample
 from adapterx.tasks.sources import conll, squad
 from adapterx.tasks.sources.entry import Entry, or_left_out

@@ -11,8 +11,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any
 
+from adapterx.config.problems import did_you_mean
 from adapterx.reading import not_utf8
-from adapterx.recipe.problems import did_you_mean
 from adapterx.store.identity import JSON
 from adapterx.tasks.examples import PairExample, RetrievalExample
 from adapterx.tasks.sources.entry import LeftOut

@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
-from adapterx.recipe.fields import Model
-from adapterx.recipe.problems import did_you_mean
+from adapterx.config.fields import Model
+from adapterx.config.problems import did_you_mean
 from adapterx.wording import shown
 
 LIBRARIES = ("peft", "adapters")

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from adapterx.recipe import keys
-from adapterx.recipe.document import resolve
-from adapterx.recipe.libraries import LIBRARIES
-from adapterx.recipe.problems import Finding, Location, did_you_mean
+from adapterx.config import keys
+from adapterx.config.document import resolve
+from adapterx.config.problems import Finding, Location, did_you_mean
 from adapterx.wording import plain, shown
 
 if TYPE_CHECKING:
@@ -29,19 +28,11 @@ def findings(errors: Iterable[ErrorDetails], schema: type[BaseModel]) -> list[Fi
     found = [finding(error, schema) for error in errors if error["type"] != "too_short" or not error["input"]]
     mistyped = {one.hint for one in found if one.at_key and len(one.location) == 1}
     return [
-        replace(one, location=_untagged(one.location))
+        replace(one, location=keys.untagged(schema, one.location))
         for one in found
         # A section under a mistyped key is not missing too.
         if not (one.message == "is missing" and f"did you mean '{one.location[0]}'?" in mistyped)
     ]
-
-
-def _untagged(location: Location) -> Location:
-    """A location without the kind that pydantic names in it, where a key of the method's bears the same name."""
-    return (*location[:2], *location[3:]) if location[:1] == ("methods",) and location[2:3] in _TAGS else location
-
-
-_TAGS = tuple((name,) for name in LIBRARIES)
 
 
 def finding(error: ErrorDetails, schema: type[BaseModel]) -> Finding:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from adapterx.config.problems import Position, Problem
 from adapterx.errors import AdapterxError
-from adapterx.recipe.problems import Position, Problem
 from adapterx.wording import plain as printable
 from adapterx.wording import shown
 

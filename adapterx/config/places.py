@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from adapterx.recipe.document import Mapping, Node, Scalar
-from adapterx.recipe.document import Sequence as Items
-from adapterx.recipe.problems import Finding, Location, Problem, dotted
+from adapterx.config.document import Mapping, Node, Scalar
+from adapterx.config.document import Sequence as Items
+from adapterx.config.problems import Finding, Location, Problem, dotted
 
 
 def walk(root: Mapping, location: Location) -> tuple[Node, Location]:

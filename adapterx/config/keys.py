@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, Tag
 
-from adapterx.recipe.problems import Location, did_you_mean
+from adapterx.config.problems import Location, did_you_mean
 
 Pattern = tuple[str, ...]
 """A location as pydantic gives it, with `*` for names of the user's and places in a list."""
@@ -105,6 +105,22 @@ def kinds(schema: type[BaseModel], location: Location) -> list[str]:
     """The values of `kind` that tell the alternatives at a location apart."""
     found = [(pattern[-1], model) for pattern, model in _places(schema) if _matches(pattern[:-1], location)]
     return [tag for tag, model in found if "kind" in model.model_fields]
+
+
+def untagged(schema: type[BaseModel], location: Location) -> Location:
+    """A location without the tag that pydantic names in it, where the alternative has a key of the same name."""
+    for end in range(1, len(location) + 1):
+        tag = str(location[end - 1])
+        if any(_matches(pattern, location[:end]) and tag in model.model_fields for pattern, model in _tagged(schema)):
+            return (*location[: end - 1], *location[end:])
+    return location
+
+
+def _tagged(schema: type[BaseModel]) -> Iterator[tuple[Pattern, type[BaseModel]]]:
+    """The alternatives that bear a tag."""
+    places = _places(schema)
+    fields = {(*pattern, name) for pattern, model in places for name in model.model_fields}
+    return ((pattern, model) for pattern, model in places if pattern and pattern[-1] != "*" and pattern not in fields)
 
 
 def _matches(pattern: Pattern, location: Location) -> bool:

@@ -13,8 +13,8 @@ from pydantic import (
     model_validator,
 )
 
-from adapterx.recipe.fields import Model, PositiveFloat, Size, unique
-from adapterx.recipe.libraries import Adapters, Peft, by_library
+from adapterx.config.fields import Model, PositiveFloat, Size, unique
+from adapterx.methods.libraries import Adapters, Peft, by_library
 
 LoraModule = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
 """The linear layers of an encoder layer, by the names Hugging Face gives them (the two `output`s told apart)."""

@@ -1,0 +1,25 @@
+"""What a recipe says of a backbone; needs no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from adapterx.config.fields import Model, shorthand
+
+
+class Backbone(Model):
+    """A pretrained encoder, frozen. A bare string is short for `{model: ...}`."""
+
+    model: Annotated[str, Field(min_length=1, max_length=4096)]
+    """`embedded/e5-small`, `embedded/e5-small@6` (its first six layers), a Hub id, or a local directory."""
+    revision: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """Commit of the Hub repository."""
+    load: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the frozen weights."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_string(cls, data: object) -> object:
+        return shorthand(data, "model")
