@@ -83,7 +83,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("name", "cells", "said"),
     [
-        ("xstilts", 594, "mnli → xnli"),
+        pytest.param("xstilts", 594, "mnli → xnli", marks=pytest.mark.slow),
         pytest.param("xtreme-baselines", 162, "budget: lora on large: 1% is rank", marks=pytest.mark.slow),
     ],
 )

@@ -98,6 +98,7 @@ bench_grid.main(["--list", "--shapes", "tiny", "--only", "all"])
 """
 
 
+@pytest.mark.slow
 def test_a_bare_checkout_is_enough() -> None:
     done = bench(program=BARE)
     assert done.returncode == 0, done.stderr
