@@ -38,7 +38,7 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
         "bottleneck": Kind(("bottleneck",), ("Bottleneck",), ("methods/bottleneck.py", "methods/bottleneck")),
         "full": Kind(("full",), ("Full",), ("methods/full.py", "methods/full")),
         "head": Kind(("head",), ("HeadOnly", "Head"), ("methods/head_only", "methods/probe")),
-        "library": Kind(("peft", "adapters"), ("Peft", "Adapters", "Library"), ("reference", "methods/library")),
+        "library": Kind(("peft", "adapters"), ("Peft", "Adapters", "Library"), ("reference", "methods/libraries.py")),
     },
     "transfer": {
         "continue": Kind(("continue",), ("Continue",), ("transfers/continue_.py",)),

@@ -16,7 +16,7 @@ from functools import cache
 from itertools import chain
 from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from adapterx.store import JSON, write_stream
 from adapterx.store.atomic import write_json
 from adapterx.tasks import data
 from adapterx.tasks.data import Count, Counted
+from adapterx.tasks.facts import Split
 from adapterx.tasks.item_keys import Keys, Known, texts
 from adapterx.tasks.seal import check_seal, seal
 from adapterx.tasks.shingles import Items, Runs
@@ -40,8 +41,6 @@ VERSION = 3
 _MUCH = 4_000_000
 """Bytes of files from which several processes are worth their start."""
 
-Part: TypeAlias = tuple[str, str, str, str]
-"""Task, source, language and split."""
 Made = TypeVar("Made")
 
 
@@ -69,10 +68,10 @@ class Contents:
     def __init__(self, beside: Path | None, store: Path | None = None) -> None:
         self.spec: Callable[[str], TaskSpec] = cache(lambda name: data.find(name, beside))
         self._root = store / "cache" if store is not None and store.is_dir() else None
-        self._read: dict[Part, _Read] = {}
-        self._known: dict[tuple[Part, str], Any] = {}
+        self._read: dict[Split, _Read] = {}
+        self._known: dict[tuple[Split, str], Any] = {}
 
-    def ahead(self, parts: Sequence[Part]) -> None:
+    def ahead(self, parts: Sequence[Split]) -> None:
         """Read what is not known yet of several splits in as many processes as there are cores.
 
         Only where much is to be read; a split that cannot be read is told of when it is asked for.
@@ -94,7 +93,7 @@ class Contents:
             # Whoever is asked to end must not wait for what is being read.
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def known_size(self, part: Part) -> int | None:
+    def known_size(self, part: Split) -> int | None:
         """How many items a split of files here has, if that is known without reading it."""
         spec = self.spec(part[0])
         if not isinstance(spec.sources[part[1]], Local):
@@ -106,7 +105,7 @@ class Contents:
                 return _loaded_count(path, spec).examples
         return None
 
-    def counted(self, part: Part) -> Counted:
+    def counted(self, part: Split) -> Counted:
         """How many items there are, and how many are left out. Raises DataError naming file and row, or MissingData."""
         spec, path = self.spec(part[0]), self._looks(part)
         if path is not None and part not in self._read:
@@ -114,23 +113,23 @@ class Contents:
                 return _loaded_count(path, spec)
         return self._pass(part).counted
 
-    def keys(self, part: Part) -> Keys:
+    def keys(self, part: Split) -> Keys:
         """The keys of a split's items."""
         return self._found(part, ".npy", _load_keys, lambda read: read.keys)
 
-    def ids(self, part: Part) -> Keys:
+    def ids(self, part: Split) -> Keys:
         """Those of its items' ids that name one question everywhere."""
         return self._found(part, ".ids.npy", _load_keys, lambda read: read.ids)
 
-    def runs(self, part: Part) -> Runs:
+    def runs(self, part: Split) -> Runs:
         """The runs of words in the texts of training or dev items."""
         return self._found(part, ".runs.npy", Runs.load, lambda read: read.runs)
 
-    def items(self, part: Part) -> Items:
+    def items(self, part: Split) -> Items:
         """The test items of a split with their runs of words."""
         return self._found(part, ".items.npz", Items.load, lambda read: read.items)
 
-    def _found(self, part: Part, kind: str, load: Callable[[Path], Made], of: Callable[[_Read], Made]) -> Made:
+    def _found(self, part: Split, kind: str, load: Callable[[Path], Made], of: Callable[[_Read], Made]) -> Made:
         """What is in memory, else what is kept, else what a reading gives."""
         if (part, kind) not in self._known:
             made: Made | None = None
@@ -143,13 +142,13 @@ class Contents:
         found: Made = self._known[part, kind]
         return found
 
-    def _pass(self, part: Part) -> _Read:
+    def _pass(self, part: Split) -> _Read:
         """Read a split."""
         if part not in self._read:
             self._remember(part, _read(self.spec(part[0]), *part[1:]))
         return self._read[part]
 
-    def _remember(self, part: Part, found: _Read) -> None:
+    def _remember(self, part: Split, found: _Read) -> None:
         """Keep what can be kept; what cannot is found again next time."""
         self._read[part] = found
         if path := self._looks(part):
@@ -168,14 +167,14 @@ class Contents:
         else:
             self._keep(part, ".runs.npy", found.runs.save)
 
-    def _is_kept(self, part: Part) -> bool:
+    def _is_kept(self, part: Split) -> bool:
         try:
             kept = (self._looks(part), self._kept(part, ".npy"))
         except (AdapterxError, OSError):  # files that are not there
             return True
         return all(path is not None and path.is_file() for path in kept)
 
-    def _bytes(self, part: Part) -> int:
+    def _bytes(self, part: Split) -> int:
         """Of the files that are read; 0 where that is not known."""
         spec, (_, source, language, split) = self.spec(part[0]), part
         try:
@@ -183,7 +182,7 @@ class Contents:
         except OSError:
             return 0
 
-    def _keep(self, part: Part, kind: str, save: Callable[[Path], None]) -> None:
+    def _keep(self, part: Split, kind: str, save: Callable[[Path], None]) -> None:
         def write(temporary: Path) -> None:
             save(temporary)
             seal(temporary)
@@ -192,7 +191,7 @@ class Contents:
             with suppress(OSError):
                 write_stream(path, write)
 
-    def _kept(self, part: Part, kind: str) -> Path | None:
+    def _kept(self, part: Split, kind: str) -> Path | None:
         """Where what is known of a split's items is kept: by the fingerprint of their content."""
         if self._root is None:
             return None
@@ -200,7 +199,7 @@ class Contents:
         content = data.fingerprint(self.spec(task), source, {split: [language]})
         return self._root / "items" / f"{content}.{VERSION}{kind}"
 
-    def _looks(self, part: Part) -> Path | None:
+    def _looks(self, part: Split) -> Path | None:
         """Where the numbers of a split's items are kept."""
         if self._root is None:
             return None

@@ -152,3 +152,13 @@ def test_a_plan_reads_in_processes_of_its_own(here: Path) -> None:
     readers = set((here / "read-by").read_text().split())
     planner = done.stdout.split("planned by ")[1].strip()
     assert len(readers - {planner}) == 2
+
+
+def test_languages_that_a_task_has_not_got_are_refused_in_the_plans_words(here: Path) -> None:
+    """Although they are among what is read beforehand in other processes, which find nothing."""
+    (here / "mine.yaml").write_text(TASK.replace("-{language}", "-en"))  # files that any language would find
+    (here / "grid.yaml").write_text(RECIPE.replace("[en, de, fr]", "[en, xx]"))
+    command = [sys.executable, "-c", SPY]
+    done = subprocess.run(command, cwd=here, env=environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, ""), done.stdout + done.stderr
+    assert "the task 'mine' has no language 'xx'" in " ".join(done.stdout.split())
