@@ -6,14 +6,16 @@ import numpy as np
 
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.settings import EarlyStopping, TrainSettings
-from adapterx.methods.config import Bottleneck, Lora, Method
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.head import Head
+from adapterx.methods.lora.spec import Lora
 from adapterx.tasks.encoded import Encoded, offsets
 from adapterx.tasks.examples import Format
 from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
 
-METHODS: dict[str, Method] = {
+METHODS: dict[str, MethodSpec] = {
     "lora": Lora(rank=4, alpha=8.0),
     "lora-everywhere": Lora(
         rank=2, alpha=4.0, target_modules=("query", "key", "value", "attention_output", "intermediate", "output")
@@ -83,7 +85,7 @@ def settings(steps: int | None = 50, **changes: object) -> TrainSettings:
 
 
 def cell(
-    method: Method,
+    method: MethodSpec,
     seed: int = 1,
     format_: Format = "pair-classification",
     steps: int | None = 50,

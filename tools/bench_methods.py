@@ -12,7 +12,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -43,10 +43,14 @@ class Case:
 
 def cases(depth: int) -> list[Case]:
     """What the recipe calls a method, and transfers that have a forward of their own."""
-    from adapterx.methods.config import Bottleneck, Full, Fusion, HeadOnly, Lora
-    from adapterx.methods.spec import LoraModule
+    from adapterx.backbones.modules import Module
+    from adapterx.methods.bottleneck.spec import Bottleneck
+    from adapterx.methods.full.spec import Full
+    from adapterx.methods.fusion.spec import Fusion
+    from adapterx.methods.lora.spec import Lora
+    from adapterx.methods.probe.spec import Probe
 
-    six: tuple[LoraModule, ...] = ("attention_output", "intermediate", "key", "output", "query", "value")
+    six: tuple[Module, ...] = ("attention_output", "intermediate", "key", "output", "query", "value")
     one = Bottleneck()
     top = tuple(range(depth - 4, depth))
     return [
@@ -55,12 +59,12 @@ def cases(depth: int) -> list[Case]:
         Case("lora, top 4 layers, prefix kept", "peft", Lora(layers=top), prefix=True),
         Case("lora stacked on lora", "peft", Lora(), (Lora(),)),
         Case("sequential", "adapters", one),
-        Case("double", "adapters", Bottleneck("double", activation="swish")),
-        Case("parallel", "adapters", Bottleneck("parallel", 2.0, scaling=4.0)),
+        Case("double", "adapters", Bottleneck(placement="double")),
+        Case("parallel", "adapters", Bottleneck(placement="parallel")),
         Case("sequential stacked on sequential", "adapters", one, (one,)),
-        Case("AdapterFusion of two", "adapters", Fusion((one, one)), (one, one)),
-        Case("invertible, masked LM", "adapters", replace(one, invertible="nice"), text=True),
-        Case("head, prefix kept", "transformers", HeadOnly((depth - 1,)), prefix=True),
+        Case("AdapterFusion of two", "adapters", Fusion(members=(one, one)), (one, one)),
+        Case("invertible, masked LM", "adapters", Bottleneck(invertible="nice"), text=True),
+        Case("head, prefix kept", "transformers", Probe(), prefix=True),
         Case("full", "transformers", Full()),
     ]
 
@@ -143,7 +147,6 @@ def _cell(case: Case, packed: Any, steps: int) -> Any:
     from adapterx.engine.cell import Pool, TaskData, TrainingCell
     from adapterx.engine.masking import Vocabulary
     from adapterx.engine.settings import TrainSettings
-    from adapterx.methods.config import Full
     from adapterx.methods.head import Head
     from adapterx.methods.method import Slot, parameters
     from adapterx.methods.parameters import initial
@@ -163,7 +166,7 @@ def _cell(case: Case, packed: Any, steps: int) -> Any:
         settings=TrainSettings(1e-4, BATCH, steps=steps, warmup_ratio=0.0),
         tasks=(TaskData(head, None, (Pool("en", data),), vocabulary=vocabulary),),
         probabilities=np.ones(1),
-        initial=packed.weights() if isinstance(case.method, Full) else None,
+        initial=packed.weights() if case.method.trains_backbone else None,
         lower=tuple(Slot(one, initial(parameters(one, shape), 10 + at)) for at, one in enumerate(case.lower)),
     )
 

@@ -1,4 +1,4 @@
-"""How many files of adapterx name each method, transfer, kind of task and precision, outside a folder of its own.
+"""How many files of adapterx name each method, transfer, kind of task and precision, outside its own and the registry.
 
     python -m tools.touch_count [--out FILE]
 
@@ -34,11 +34,15 @@ class Kind:
 
 KINDS: Mapping[str, Mapping[str, Kind]] = {
     "method": {
-        "lora": Kind(("lora",), ("Lora", "LoraModule"), ("methods/lora.py", "methods/lora", "formats/peft_lora.py")),
-        "bottleneck": Kind(("bottleneck",), ("Bottleneck",), ("methods/bottleneck.py", "methods/bottleneck")),
-        "full": Kind(("full",), ("Full",), ("methods/full.py", "methods/full")),
-        "head": Kind(("head",), ("HeadOnly", "Head"), ("methods/head_only", "methods/probe")),
-        "library": Kind(("peft", "adapters"), ("Peft", "Adapters", "Library"), ("reference", "methods/libraries.py")),
+        "lora": Kind(("lora",), ("Lora", "LoraAdapters"), ("methods/lora",)),
+        # A fusion is attention over bottlenecks: what mixes them knows them.
+        "bottleneck": Kind(
+            ("bottleneck",), ("Bottleneck", "BottleneckAdapters"), ("methods/bottleneck", "methods/fusion")
+        ),
+        "full": Kind(("full",), ("Full",), ("methods/full",)),
+        # As texts `head`, `peft` and `adapters` name other things too: parts of a state, libraries, their packages.
+        "head": Kind((), ("Probe",), ("methods/probe",)),
+        "library": Kind((), ("PeftMethod", "AdaptersMethod", "LibraryMethod"), ("reference", "methods/library")),
     },
     "transfer": {
         "continue": Kind(("continue",), ("Continue",), ("transfers/continue_.py",)),
@@ -74,12 +78,18 @@ def named(tree: ast.AST, kind: Kind) -> bool:
     )
 
 
+REGISTRIES = ("methods/registry.py",)
+"""Where a new kind has a line of its own."""
+
+
 def outside(kind: Kind, trees: Mapping[str, ast.AST]) -> list[str]:
     """The files that name a kind and are not its own."""
     return [
         path
         for path, tree in trees.items()
-        if not any(path == own or path.startswith(f"{own}/") for own in kind.own) and named(tree, kind)
+        if path not in REGISTRIES
+        and not any(path == own or path.startswith(f"{own}/") for own in kind.own)
+        and named(tree, kind)
     ]
 
 

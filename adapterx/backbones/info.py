@@ -21,3 +21,19 @@ class BackboneInfo:
     vocabulary: int
     max_positions: int
     """Longest sequence in tokens, special tokens included."""
+
+    @property
+    def layer_parameters(self) -> int:
+        """Weights of the encoder layers, which every token passes."""
+        per_layer = 4 * self.hidden * (self.hidden + 1) + 2 * self.hidden * self.intermediate + self.intermediate
+        return self.layers * (per_layer + 5 * self.hidden)
+
+    @property
+    def embedding_parameters(self) -> int:
+        """Embeddings of tokens, positions (two more than it can read) and one type."""
+        return (self.vocabulary + self.max_positions + 3) * self.hidden
+
+    @property
+    def parameters(self) -> int:
+        """All of the encoder: embeddings, layers, a norm."""
+        return self.embedding_parameters + self.layer_parameters + 2 * self.hidden

@@ -17,8 +17,9 @@ from torch.utils.checkpoint import checkpoint
 
 from adapterx.backbones.attention import attend, mix
 from adapterx.backbones.layout import Blocks, PackedBatch
+from adapterx.backbones.modules import Module, Place
 from adapterx.backbones.products import Product, Reordered, product, reordering_pays
-from adapterx.backbones.walk import QKV, Adapters, Module, Place, Unadapted, Walk
+from adapterx.backbones.walk import QKV, Adapters, Unadapted, Walk
 
 _READS_TO_MIX = 8
 """From this many rows to a read row on, the last layer's keys and values are not worth computing."""

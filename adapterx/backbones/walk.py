@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 from torch import Tensor, nn
 
 from adapterx.backbones.layout import PackedBatch
-
-Module = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
-"""A linear layer of an encoder layer, by the names LoRA targets."""
-Place = Literal["attention", "output"]
-"""A residual connection of an encoder layer: after attention, or after the feed-forward."""
+from adapterx.backbones.modules import Module, Place
 
 QKV: tuple[Module, ...] = ("query", "key", "value")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from adapterx.backbones.info import BackboneInfo
     from adapterx.backbones.spec import Backbone
-    from adapterx.methods.libraries import Adapters, Peft
+    from adapterx.methods.base import MethodSpec
     from adapterx.plan import Compare, LibraryAdapter, Look, Plan, TaskFacts
     from adapterx.tasks.spec import TaskSpec
 
@@ -117,7 +117,7 @@ def questions(args: argparse.Namespace, fetch: bool) -> tuple[Compare, Look]:
     return Relations(contents, fetch), Looks(contents)
 
 
-def measure(method: Peft | Adapters, info: BackboneInfo) -> LibraryAdapter:
+def measure(method: MethodSpec, info: BackboneInfo) -> LibraryAdapter:
     """Asked only where a recipe has methods of libraries: they are slow to import, and torch with them."""
     from adapterx.reference import measure as reference
 

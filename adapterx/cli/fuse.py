@@ -6,7 +6,7 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -22,16 +22,28 @@ if TYPE_CHECKING:
     from adapterx.executors.fuse import Parts, Whole
     from adapterx.executors.fuse_bench import Asked, Scores
     from adapterx.methods.merge_weights import Trial
-    from adapterx.methods.merging import Arithmetic, Merging
+    from adapterx.methods.merging import Merging
     from adapterx.store import JSON
 
 HELP = "bring adapters together, with or without training, and score them all"
 FUSION = "fusion"
-_MERGERS = ("linear", "ties", "dare_linear", "dare_ties", "svd", "cat", "average")
 _TRAINING = ("train_languages", "steps", "learning_rate", "batch_size", "limit_train")
 """Options that mean nothing without --train."""
 _QUIET_SECONDS = 10.0
 """Between two lines about a training."""
+
+
+class _Methods(Iterable[str]):
+    """The ways of bringing adapters together; asked for only where a command names one, as it imports the methods."""
+
+    def __iter__(self) -> Iterator[str]:
+        from adapterx.methods.registry import ARITHMETIC
+
+        yield from (name for name, one in ARITHMETIC.items() if not one.from_start)
+        yield FUSION
+
+    def __contains__(self, name: object) -> bool:
+        return name in tuple(self)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +53,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--method",
-        choices=(*_MERGERS, FUSION),
+        choices=_Methods(),
+        metavar="METHOD",
         help="the arithmetic (default: linear for LoRA, average for bottlenecks), or fusion: AdapterFusion over "
-        "bottlenecks, which needs --train",
+        "bottlenecks, which needs --train; one of %(choices)s",
     )
     parser.add_argument(
         "--weights",
@@ -161,10 +174,9 @@ def _start(parts: Parts, args: argparse.Namespace) -> tuple[Whole, str]:
 
 def _merging(args: argparse.Namespace, parts: Parts) -> Merging:
     """The arithmetic; where its weights are to be tuned, with equal ones."""
-    from adapterx.methods.config import Lora
     from adapterx.methods.merging import Merging
 
-    usual: Arithmetic = "linear" if isinstance(parts.parts[0].adapter.method, Lora) else "average"
+    usual = parts.parts[0].adapter.method.merges[0].name
     return Merging(args.method or usual, None if args.weights == "tuned" else args.weights, args.density)
 
 

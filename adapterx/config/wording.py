@@ -84,7 +84,8 @@ def _unknown_kind(error: ErrorDetails, schema: type[BaseModel]) -> Finding:
     if isinstance(error["input"], Mapping) and error["input"].get("kind") is None:
         return _no_kind(error, schema)
     tag, known = str(error["ctx"]["tag"]), keys.kinds(schema, error["loc"])
-    hint = keys.method_hint(tag, known) if "lora" in known else did_you_mean(tag, known)
+    of_method = {"method", "methods"} & {str(part) for part in error["loc"]}
+    hint = keys.method_hint(tag, known) if of_method else did_you_mean(tag, known)
     return Finding((*error["loc"], "kind"), f"unknown kind '{plain(tag)}'", hint)
 
 

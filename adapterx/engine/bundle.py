@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from adapterx.backbones.packed import PackedEncoder
+from adapterx.backbones.shape import Shape
 from adapterx.engine import heads
 from adapterx.engine.batches import Batch, cut, placed, weighed
 from adapterx.engine.capture import CapturedSteps
@@ -28,11 +29,9 @@ from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import MOMENTS, CellState, Rows, head_parameters
 from adapterx.faults import is_out_of_memory
-from adapterx.methods.config import Bottleneck, Full, Lora
 from adapterx.methods.method import Slot, adapters, lowest_layer, parameters
 from adapterx.methods.parameters import Parameter, ParameterBank, unflatten
 from adapterx.methods.rows import CellDropout
-from adapterx.methods.shape import Shape
 from adapterx.stopping import shielded
 
 logger = logging.getLogger(__name__)
@@ -74,10 +73,11 @@ class Bundle:
         method = cells[0].method
         self.aligned = options.aligned_on(device.type)
         self.lag = options.lag_on(device.type)
-        eight_bit = isinstance(method, Full) and method.eight_bit
-        self.adapter = _optimiser(parameters(method, shape), [state.adapter for state in states], device, eight_bit)
+        self.adapter = _optimiser(
+            parameters(method, shape), [state.adapter for state in states], device, method.eight_bit
+        )
         self.backbone = encoder
-        self.encoder = _own(encoder, cells, self.adapter) if isinstance(method, Full) else encoder
+        self.encoder = _own(encoder, cells, self.adapter) if method.trains_backbone else encoder
         self.heads = [
             HeadGroup(
                 members,
@@ -92,17 +92,15 @@ class Bundle:
         # What is masked differs from step to step, so nothing below the adapters comes again.
         masks = any(task.vocabulary is not None for cell in cells for task in cell.tasks)
         self.prefix = prefix if self.depth and not masks else None
-        drop = method.adapter_drop if isinstance(method, Lora | Bottleneck) else 0
-        self.dropout = CellDropout(method.dropout, [cell.seed for cell in cells], drop)
+        self.dropout = CellDropout(method.drops, [cell.seed for cell in cells], method.dropped_layers)
         self.adapters = adapters(slots, self.dropout)
         self.alive = torch.ones(len(cells), dtype=torch.bool, device=device)
         self.rows: tuple[int, ...] = (0,) * len(cells)
         """Token rows of each cell in the steps that `book` last booked."""
         self._ahead: list[_Taken] = []
         # Masks are keyed by numbers of the host, which a recording would repeat.
-        replays = (
-            options.graphs and self.aligned and encoder.spans and method.dropout == 0.0 and drop == 0 and not eight_bit
-        )
+        random = method.drops > 0.0 or method.dropped_layers > 0
+        replays = options.graphs and self.aligned and encoder.spans and not random and not method.eight_bit
         self._captured = CapturedSteps(self._compute, self.alive) if replays else None
         self._drawing = threading.Lock()
         self._start_loader()
@@ -338,9 +336,8 @@ def as_trained(cell: TrainingCell, state: CellState, shape: Shape, best: bool = 
 def _own(encoder: PackedEncoder, cells: Sequence[TrainingCell], weights: RowAdamW) -> PackedEncoder:
     """The encoder of the one cell that trains all of it."""
     (cell,) = cells
-    assert isinstance(cell.method, Full)
     tensors = {name: view[0] for name, view in weights.bank.views.items()}
-    return encoder.with_weights(tensors, cell.method.gradient_checkpointing)
+    return encoder.with_weights(tensors, cell.method.checkpoints_layers)
 
 
 def _optimiser(

@@ -13,7 +13,7 @@ from torch import Tensor
 from adapterx.engine.batches import Selection
 from adapterx.engine.masking import Vocabulary, masked
 from adapterx.engine.settings import TrainSettings
-from adapterx.methods.config import Method
+from adapterx.methods.base import MethodSpec
 from adapterx.methods.head import Head
 from adapterx.methods.method import Slot
 from adapterx.methods.parameters import stream
@@ -57,7 +57,7 @@ class TrainingCell:
     key: str
     """Names the training in checkpoints: equal keys, equal trainings."""
     seed: int
-    method: Method
+    method: MethodSpec
     settings: TrainSettings
     tasks: tuple[TaskData, ...]
     probabilities: NDArray[np.float64]

@@ -17,7 +17,6 @@ from adapterx.engine.collate import collate
 from adapterx.engine.options import ROWS
 from adapterx.engine.prefix import PrefixCache
 from adapterx.faults import is_out_of_memory
-from adapterx.methods.config import Full
 from adapterx.methods.head import LINEAR, Head
 from adapterx.methods.method import Slot, adapters, lowest_layer
 from adapterx.methods.pooling import Pooling
@@ -75,7 +74,7 @@ def predict(
         rows: token rows per forward pass, halved whenever memory runs out; a single longer example gets a pass of its
             own.
     """
-    if any(isinstance(slot.method, Full) for cell, _ in cells for slot in cell.slots):
+    if any(slot.method.trains_backbone for cell, _ in cells for slot in cell.slots):
         return [_alone(encoder, cell, head, pools, prefix, rows, observe) for cell, head in cells]
     empty = np.zeros((0, 0), np.float32)
     found: list[Scores] = [[[empty] * len(pool) for pool in pools] for _ in cells]
@@ -101,7 +100,7 @@ def embed(
     Args:
         cells: with what is to be read of each, in one pass however much it is. Others as of `predict`.
     """
-    if any(isinstance(slot.method, Full) for cell, _ in cells for slot in cell.slots):
+    if any(slot.method.trains_backbone for cell, _ in cells for slot in cell.slots):
         alone = [(_own_encoder(encoder, cell, prefix), poolings) for cell, poolings in cells]
         return [
             _vectors(own, [(cell, poolings)], pools, kept, rows, observe)[0] for (own, cell, kept), poolings in alone
@@ -206,7 +205,7 @@ def _alone(
 def _own_encoder(
     encoder: PackedEncoder, cell: TrainedCell, prefix: PrefixCache | None
 ) -> tuple[PackedEncoder, TrainedCell, PrefixCache | None]:
-    if not cell.slots or not isinstance(cell.slots[-1].method, Full):
+    if not cell.slots or not cell.slots[-1].method.trains_backbone:
         return encoder, cell, prefix
     weights = {name: tensor.to(encoder.device) for name, tensor in cell.slots[-1].tensors.items()}
     return encoder.with_weights(weights), replace(cell, slots=()), None

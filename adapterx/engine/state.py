@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from adapterx.backbones.shape import Shape
 from adapterx.engine.cell import TrainingCell
 from adapterx.methods.method import parameters
 from adapterx.methods.parameters import Parameter, flatten, initial
-from adapterx.methods.shape import Shape
 
 MOMENTS = ("values", "first", "second")
 

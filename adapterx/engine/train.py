@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from adapterx.backbones.packed import PackedEncoder
+from adapterx.backbones.shape import Shape
 from adapterx.engine.answers import gold, predicted
 from adapterx.engine.bundle import Bundle, as_trained, shape_of
 from adapterx.engine.cell import TaskData, TrainingCell
@@ -20,7 +21,6 @@ from adapterx.engine.options import Options
 from adapterx.engine.predict import Scores, TrainedCell, predict
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import Best, CellState
-from adapterx.methods.shape import Shape
 from adapterx.stopping import saving, shielded
 
 LOST = "what was done since the last checkpoint is lost"

@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from adapterx.backbones.describe import describe
 from adapterx.backbones.embedded import NAME, PREFIX
 from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.shape import Encoder, Shape
 from adapterx.backbones.spec import Backbone
 from adapterx.engine.cell import Pool
 from adapterx.errors import AdapterxError
+from adapterx.files.adapter_files import METADATA, SETUP
+from adapterx.files.errors import FormatError
+from adapterx.files.settings import listed
 from adapterx.formats import adapterhub_head, fetch, fused, metadata, setup
 from adapterx.formats import directory as formats
-from adapterx.formats.adapter import Encoder, PortableHead, unnamed
-from adapterx.formats.errors import FormatError
-from adapterx.formats.files import METADATA, SETUP
+from adapterx.formats.adapter import PortableHead, unnamed
 from adapterx.formats.metadata import Metadata
-from adapterx.formats.settings import listed
 from adapterx.methods.method import Slot
-from adapterx.methods.shape import Shape
 from adapterx.places import expanded
 from adapterx.recipe.training import Train
 from adapterx.tasks import catalog

@@ -15,7 +15,7 @@ from adapterx.engine.evaluate import LanguagePredictions, collapse, evaluate, su
 from adapterx.engine.predict import Observe, TrainedCell, embed
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.retrieve import Vectors
-from adapterx.executors import plain, search
+from adapterx.executors import search
 from adapterx.executors.apart import Fail, apart
 from adapterx.methods.head import Head
 from adapterx.methods.method import Slot
@@ -235,4 +235,4 @@ class Evaluations:
 
 def _bare(stage: Stage) -> TrainedCell:
     """The backbone as it is."""
-    return TrainedCell((Slot(plain.method(stage.method, stage.info.layers), {}),), {})
+    return TrainedCell((Slot(stage.method, {}),), {})

@@ -13,20 +13,19 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 from torch import Tensor
 
+from adapterx.backbones.shape import Encoder, Shape
 from adapterx.config.problems import did_you_mean
 from adapterx.errors import AdapterxError
-from adapterx.executors import plain
 from adapterx.executors.evaluations import PREDICTIONS
 from adapterx.executors.work import ADAPTER
+from adapterx.files.adapter_files import check_empty
 from adapterx.formats import directory as formats
 from adapterx.formats import fused, metadata, setup
-from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead
-from adapterx.formats.files import check_empty
+from adapterx.formats.adapter import PortableAdapter, PortableHead
 from adapterx.formats.fused import PortableFusion
 from adapterx.formats.metadata import Metadata
-from adapterx.methods.config import Full, HeadOnly, Library
-from adapterx.methods.shape import Shape
-from adapterx.methods.spec import Method
+from adapterx.methods.base import Layout, MethodSpec
+from adapterx.methods.registry import Method
 from adapterx.plan import defaults
 from adapterx.plan.identity import with_defaults
 from adapterx.report.run import BackboneSize, PlannedCell, Run, StageRef
@@ -65,7 +64,7 @@ def find(run: Run, wanted: str) -> PlannedCell:
     raise ExportError(f"the run '{run.name}' has no cell '{wanted}'" + (f" ({hint})" if hint else ""))
 
 
-def export(store: Store, run: Run, wanted: str, layout: formats.Layout, out: Path) -> Metadata:
+def export(store: Store, run: Run, wanted: str, layout: Layout, out: Path) -> Metadata:
     """Write the adapters and the head of a cell into a new directory, whole or not at all.
 
     A `stack` gives two directories, `intermediate` and `target`, the head in the latter, and one more for every other
@@ -99,7 +98,7 @@ def export(store: Store, run: Run, wanted: str, layout: formats.Layout, out: Pat
     return made
 
 
-def _write(new: Path, layout: formats.Layout, trained: list[_Trained], made: Metadata, encoder: Encoder) -> None:
+def _write(new: Path, layout: Layout, trained: list[_Trained], made: Metadata, encoder: Encoder) -> None:
     """Everything but adapterx.json."""
     content = trained[-1].content
     if isinstance(content, PortableFusion):
@@ -183,18 +182,12 @@ def _fusion(
 def _training(store: Store, ref: StageRef, size: BackboneSize, labels: tuple[str, ...] | None) -> _Trained:
     record = _done(store, ref)
     tensors = _tensors(store, record)
-    chosen: Any = TypeAdapter(Method).validate_python(
+    method: MethodSpec = TypeAdapter(Method).validate_python(
         defaults.whole_method(cast(dict[str, Any], record.settings["method"]))
     )
-    method = plain.method(chosen, size.layers)
-    if isinstance(method, Full | HeadOnly):
-        trains = "every weight" if isinstance(method, Full) else "a head alone"
-        raise ExportError(f"the cell {ref.slug} trains {trains}, so there is no adapter to export")
-    if isinstance(method, Library):
-        raise ExportError(
-            f"the cell {ref.slug} is an adapter of the library `{method.library}`, whose files adapterx does not write;"
-            f" its tensors are in {store.read(record, ADAPTER)}"
-        )
+    if method.not_exported:
+        tensors_in = f"; its tensors are in {store.read(record, ADAPTER)}" if method.made_by_library else ""
+        raise ExportError(f"the cell {ref.slug} {method.not_exported}{tensors_in}")
     head = None if labels is None else _head(record, tensors, labels)
     return _Trained(_name(ref), record, PortableAdapter(method, _encoder_part(tensors), head))
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from adapterx.config.problems import did_you_mean
 from adapterx.executors.export import ExportError
-from adapterx.formats.files import check_empty
+from adapterx.files.adapter_files import check_empty
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import PREDICTIONS
 from adapterx.report.run import PlannedCell, Run

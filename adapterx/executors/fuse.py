@@ -14,23 +14,25 @@ from torch import Tensor
 
 from adapterx.backbones.describe import describe
 from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.shape import Encoder, Shape
 from adapterx.backbones.spec import Backbone
 from adapterx.errors import AdapterxError
 from adapterx.executors.answer import backbone_of, check, told
+from adapterx.files.adapter_files import METADATA, SETUP, check_empty
+from adapterx.files.errors import FormatError
+from adapterx.files.settings import LARGEST, listed
 from adapterx.formats import directory as formats
 from adapterx.formats import fetch, fused, metadata, setup
-from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead
-from adapterx.formats.errors import FormatError
-from adapterx.formats.files import METADATA, SETUP, check_empty
+from adapterx.formats.adapter import PortableAdapter, PortableHead
 from adapterx.formats.fused import PortableFusion
 from adapterx.formats.metadata import Metadata
-from adapterx.formats.settings import LARGEST, listed
-from adapterx.methods.config import Bottleneck, Lora
+from adapterx.methods.base import Layout, MethodSpec
 from adapterx.methods.merging import Merging, member_weights, merge, merged_method
-from adapterx.methods.shape import Shape
+from adapterx.methods.registry import ARITHMETIC, KINDS
 from adapterx.places import expanded
 from adapterx.recipe.training import Train
 from adapterx.store import JSON
+from adapterx.wording import shown
 
 Whole: TypeAlias = PortableAdapter | PortableFusion
 """What several adapters become: one by arithmetic, or themselves under a fusion."""
@@ -49,7 +51,7 @@ class Part:
     adapter: PortableAdapter
     """Its head knows its task, where head or adapterx.json says."""
     known: Metadata | None
-    layout: formats.Layout
+    layout: Layout
 
     @property
     def label(self) -> str:
@@ -140,10 +142,16 @@ def merged(parts: Parts, merging: Merging, seed: int) -> PortableAdapter:
     _check_alike(parts.parts)
     adapters = parts.adapters
     method = adapters[0].method
-    if merging.arithmetic == "task_arithmetic":
-        raise FormatError("task_arithmetic needs what the adapters started from, which a recipe knows: use average")
-    if isinstance(method, Bottleneck) and merging.arithmetic != "average":
-        raise FuseError(f"{merging.arithmetic} merges LoRA; bottlenecks merge by average, or are fused")
+    if ARITHMETIC[merging.arithmetic].from_start:
+        raise FormatError(
+            f"{merging.arithmetic} needs what the adapters started from, which a recipe knows: use"
+            f" {method.merges[0].name}"
+        )
+    ways = [one.name for one in method.merges if not one.from_start]
+    if merging.arithmetic not in ways:
+        others = next(spec.plural for spec in KINDS.values() if ARITHMETIC[merging.arithmetic] in spec.merges)
+        fused = "" if method.not_fused("") else ", or are fused"
+        raise FuseError(f"{merging.arithmetic} merges {others}; {method.plural} merge by {', '.join(ways)}{fused}")
     if merging.weights is not None and len(merging.weights) != len(adapters):
         raise FuseError(f"--weights: {len(merging.weights)} given for {len(adapters)} adapters")
     try:
@@ -158,13 +166,23 @@ def merged(parts: Parts, merging: Merging, seed: int) -> PortableAdapter:
 
 
 def _check_alike(parts: Sequence[Part]) -> None:
-    first = replace(parts[0].adapter.method, dropout=0.0)
+    first = parts[0]
     for part in parts[1:]:
-        if replace(part.adapter.method, dropout=0.0) != first:
-            raise FormatError(
-                f"{part.name} is {part.adapter.method}, {parts[0].name} is {parts[0].adapter.method}: only adapters of"
-                " one kind, size and place can be merged"
-            )
+        one, other = (_settings(of.adapter.method) for of in (part, first))
+        if differing := [key for key in one.keys() | other.keys() if one.get(key) != other.get(key)]:
+            told = [_told(part.name, one, differing), _told(first.name, other, differing)]
+            raise FormatError(f"{', '.join(told)}: only adapters of one kind, size and place can be merged")
+
+
+def _settings(method: MethodSpec) -> dict[str, JSON]:
+    """What must be alike to merge: everything but what acts in training alone."""
+    return method.model_dump(mode="json", exclude={"dropout"})
+
+
+def _told(name: str, settings: Mapping[str, JSON], differing: Sequence[str]) -> str:
+    """The settings in which an adapter differs, its kind alone where that does."""
+    keys = ["kind"] if "kind" in differing else [key for key in settings if key in differing]
+    return f"{name} has {' and '.join(f'{key} {shown(settings[key])}' for key in keys)}"
 
 
 def _mean_head(heads: Sequence[PortableHead | None], weights: Tensor) -> PortableHead | None:
@@ -214,16 +232,18 @@ def remarks(parts: Parts, whole: Whole) -> tuple[str, ...]:
 
 def under_fusion(parts: Parts) -> PortableFusion:
     """The parts under a fusion that has no tensors yet. FuseError or FormatError for adapters that cannot be fused."""
-    if lora := next((part.name for part in parts.parts if isinstance(part.adapter.method, Lora)), None):
-        raise FuseError(
-            f"{lora} is a LoRA, and a fusion mixes what bottleneck adapters add to a layer: merge LoRA instead, with "
-            "--method linear, say"
-        )
+    for part in parts.parts:
+        method = part.adapter.method
+        if method.not_fused("") and not method.embeds:
+            raise FuseError(
+                f"{part.name} is a {method.plural}, and a fusion mixes what bottleneck adapters add to a layer: merge"
+                f" {method.plural} instead, with --method {method.merges[0].name}, say"
+            )
     fused.check([adapter.method for adapter in parts.adapters], ", ".join(part.name for part in parts.parts))
     return PortableFusion(fused.distinct([part.label for part in parts.parts]), parts.adapters, {})
 
 
-def check_writable(parts: Parts, whole: Whole, layout: formats.Layout, out: Path) -> None:
+def check_writable(parts: Parts, whole: Whole, layout: Layout, out: Path) -> None:
     """Raise FormatError or FuseError now for what could not be written after an hour of training."""
     check_empty(out)
     if isinstance(whole, PortableFusion) and layout != "adapterhub":
@@ -233,9 +253,7 @@ def check_writable(parts: Parts, whole: Whole, layout: formats.Layout, out: Path
             formats.write(Path(scratch), layout, adapter, parts.encoder, f"adapter{place}")
 
 
-def write(
-    parts: Parts, whole: Whole, layout: formats.Layout, out: Path, tuning: Mapping[str, JSON] | None = None
-) -> None:
+def write(parts: Parts, whole: Whole, layout: Layout, out: Path, tuning: Mapping[str, JSON] | None = None) -> None:
     """Write the result into a new directory, whole or not at all: an adapter, or a composed setup of a fusion.
 
     Args:
@@ -252,7 +270,7 @@ def write(
         shutil.move(new, out)
 
 
-def _fill(new: Path, parts: Parts, whole: Whole, layout: formats.Layout, tuning: Mapping[str, JSON]) -> None:
+def _fill(new: Path, parts: Parts, whole: Whole, layout: Layout, tuning: Mapping[str, JSON]) -> None:
     if isinstance(whole, PortableFusion):
         fused.write(new, whole, parts.encoder)
     else:

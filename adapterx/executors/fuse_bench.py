@@ -23,8 +23,8 @@ from adapterx.executors.answer import for_task
 from adapterx.executors.data import Data
 from adapterx.executors.device import choose, free_memory
 from adapterx.executors.fuse import FuseError, Parts, Whole, merged
+from adapterx.files.errors import FormatError
 from adapterx.formats.adapter import PortableAdapter, PortableHead
-from adapterx.formats.errors import FormatError
 from adapterx.formats.fused import PortableFusion
 from adapterx.limits import Limit, Sample
 from adapterx.methods import merge_weights
@@ -199,7 +199,7 @@ class Bench:
             tensors = for_task(whole.head, task, self.beside).named(task)[1]
             return (100 * task_score(self._encoder, judged, TrainedCell(whole.slots, tensors), self._prefix),)
 
-        trials = merge_weights.search(len(self.parts.parts), merging.arithmetic, scored)
+        trials = merge_weights.search(len(self.parts.parts), merging.sums, scored)
         return replace(merging, weights=tuple(map(float, merge_weights.best(trials).weights))), trials
 
     def trained(self, start: Whole, asked: Asked, observe: Callable[[Progress], None]) -> Whole:

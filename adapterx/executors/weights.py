@@ -65,7 +65,7 @@ def choose(
         slot = Slot(merged_method(method, weighted, len(members)), merge(method, tensors, weighted, shape, seed))
         return tuple(_score(encoder, slot, member, prefix) for member in members)
 
-    trials = merge_weights.search(len(members), merging.arithmetic, scored)
+    trials = merge_weights.search(len(members), merging.sums, scored)
     return Weighed(_with(merging, merge_weights.best(trials).weights), trials, time.monotonic() - started)
 
 

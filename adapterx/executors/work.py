@@ -38,13 +38,13 @@ from adapterx.executors.progress import RunProgress
 from adapterx.executors.provenance import gpu, peak_memory, surroundings
 from adapterx.executors.tuning import Chosen
 from adapterx.limits import Limit
-from adapterx.methods.config import Full
+from adapterx.methods.base import MethodSpec
 from adapterx.methods.head import Head
 from adapterx.methods.merging import Merging, merge
 from adapterx.methods.method import Slot
 from adapterx.plan import Plan, Stage, Training
 from adapterx.plan.stage import FROZEN_BELOW
-from adapterx.recipe import Merge
+from adapterx.recipe import Fuse, Merge
 from adapterx.stopping import shielded
 from adapterx.store import JSON, DamagedFile, Store
 from adapterx.tasks.facts import TaskPart
@@ -193,20 +193,19 @@ class Worker:
         assert isinstance(work, Training)
         tasks = tuple(self._task(part, work, loaded) for part in work.tasks)
         below = [self.slot(self.plan.stages[id]) for id in stage.inputs]
-        method = plain.method(stage.method, stage.info.layers)
         initial: Mapping[str, Tensor] | None = None
         if work.transfer == "continue":
             initial = below[0].tensors
         elif isinstance(work.combination, Merge):
             initial = self._merged(stage, work.combination, below)
-        elif isinstance(method, Full):
+        elif stage.method.trains_backbone:
             assert self.current is not None
             initial = self.current.encoder.weights()
         return TrainingCell(
             name=stage.slug,
             key=f"{stage.kind} {stage.id}",
             seed=work.seed,
-            method=plain.combined(work.combination, below) or method,
+            method=_acting(work, stage.method, below),
             settings=plain.settings(work.train.candidates[0]),
             tasks=tasks,
             probabilities=_probabilities(tasks, work),
@@ -281,18 +280,18 @@ class Worker:
         assert isinstance(target.work, Training)
         tensors = self._tensors(target)
         below = [self.slot(self.plan.stages[id]) for id in target.inputs if target.work.transfer in FROZEN_BELOW]
-        method = plain.combined(target.work.combination, below) or plain.method(target.method, target.info.layers)
-        slots = (*below, Slot(method, _adapter_of(tensors)))
+        slots = (*below, Slot(_acting(target.work, target.method, below), _adapter_of(tensors)))
         return TrainedCell(slots, _under("head.", tensors))
 
     def slot(self, stage: Stage) -> Slot:
         """The adapter of a finished training."""
-        return Slot(plain.method(stage.method, stage.info.layers), _adapter_of(self._tensors(stage)))
+        return Slot(stage.method, _adapter_of(self._tensors(stage)))
 
     def _merged(self, stage: Stage, how: Merge, members: Sequence[Slot]) -> Mapping[str, Tensor]:
         assert self.current is not None and isinstance(stage.work, Training)
         method, shape = members[0].method, shape_of(self.current.encoder)
-        merging = plain.merging(how, method)
+        weights_given = how.weights if isinstance(how.weights, tuple) else None
+        merging = Merging(how.method or method.merges[0].name, weights_given, how.density)
         if how.weights == "tuned":
             merging = self._tuned(stage, how, members, merging).merging
         return merge(method, [slot.tensors for slot in members], merging, shape, stage.work.seed)
@@ -333,6 +332,13 @@ class Worker:
             "peak_memory_bytes": peak_memory(),
             **more,
         }
+
+
+def _acting(work: Training, method: MethodSpec, below: Sequence[Slot]) -> MethodSpec:
+    """What is trained, and acts above the adapters below: the stage's method, or a fusion over its adapters."""
+    if not isinstance(work.combination, Fuse):
+        return method
+    return method.fusion(tuple(slot.method for slot in below), work.combination.value_rank)
 
 
 def _probabilities(tasks: Sequence[TaskData], work: Training) -> NDArray[np.float64]:

@@ -9,11 +9,12 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from adapterx.methods.config import Method
+from adapterx.backbones.shape import Encoder, Shape
+from adapterx.files.errors import FormatError
+from adapterx.methods.base import MethodSpec
 from adapterx.methods.head import Head
 from adapterx.methods.method import Slot, parameters
 from adapterx.methods.parameters import Parameter
-from adapterx.methods.shape import Shape
 from adapterx.tasks.examples import Format
 
 DENSE, OUTPUT = "dense", "output"
@@ -22,18 +23,6 @@ DENSE, OUTPUT = "dense", "output"
 
 HEADED: tuple[Format, ...] = ("pair-classification", "tagging", "multiple-choice", "extractive-qa")
 """The formats of tasks whose heads travel with an adapter."""
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """The encoder that an adapter sits in."""
-
-    architecture: str
-    """`xlm-roberta` or `xlm-roberta-xl`."""
-    shape: Shape
-    model: str = ""
-    """Its name, as other libraries are told it."""
-    revision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +70,7 @@ class PortableHead:
 class PortableAdapter:
     """One trained adapter, as this package keeps it: tensors bear the encoder's own module names."""
 
-    method: Method
+    method: MethodSpec
     tensors: Mapping[str, Tensor]
     head: PortableHead | None = None
 
@@ -102,6 +91,13 @@ def unnamed(count: int) -> tuple[str, ...]:
     return tuple(f"LABEL_{place}" for place in range(count))
 
 
-def expected(method: Method, shape: Shape) -> list[Parameter]:
+def expected(method: MethodSpec, shape: Shape) -> list[Parameter]:
     """The tensors that an adapter of this method has in an encoder of this shape."""
     return parameters(method, shape)
+
+
+def check_tensors(adapter: PortableAdapter, encoder: Encoder) -> None:
+    """Refuse tensors that are not those of one adapter."""
+    known = {parameter.name for parameter in expected(adapter.method, encoder.shape)}
+    if wrong := sorted(known ^ adapter.tensors.keys()):
+        raise FormatError(f"the adapter is not a single {type(adapter.method).__name__}: {wrong[0]} is out of place")

@@ -13,11 +13,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from adapterx.backbones.walk import Place
-from adapterx.formats.adapter import Encoder
-from adapterx.formats.adapterhub import check_model, facts
-from adapterx.formats.errors import FormatError
-from adapterx.formats.files import (
+from adapterx.backbones.modules import Place
+from adapterx.backbones.shape import Encoder
+from adapterx.files.adapter_files import (
     FUSION_CONFIG,
     FUSION_WEIGHTS,
     read_config,
@@ -26,7 +24,9 @@ from adapterx.formats.files import (
     write_config,
     write_tensors,
 )
-from adapterx.formats.settings import listed, texts
+from adapterx.files.errors import FormatError
+from adapterx.files.settings import listed, texts
+from adapterx.formats.adapterhub import check_model, facts
 from adapterx.wording import plain, shown
 
 _PREFIX = "roberta."
@@ -51,7 +51,7 @@ _PLACES: dict[Place, str] = {"attention": "attention.output", "output": "output"
 
 
 @dataclass(frozen=True)
-class Fusion:
+class FusionLayers:
     """What combines several adapters."""
 
     adapters: tuple[str, ...]
@@ -75,7 +75,7 @@ def fusion_shapes(encoder: Encoder, places: Sequence[Place]) -> dict[str, tuple[
     return shapes
 
 
-def write(directory: Path, fusion: Fusion, encoder: Encoder, places: Sequence[Place]) -> None:
+def write(directory: Path, fusion: FusionLayers, encoder: Encoder, places: Sequence[Place]) -> None:
     """Write a fusion into an existing directory.
 
     Args:
@@ -104,7 +104,9 @@ def name_in_file(key: str, name: str) -> str:
     return key.replace(".fusion.", f".adapter_fusion_layer.{name}.")
 
 
-def read(directory: Path, encoder: Encoder, places: Sequence[Place], members: Sequence[str] | None = None) -> Fusion:
+def read(
+    directory: Path, encoder: Encoder, places: Sequence[Place], members: Sequence[str] | None = None
+) -> FusionLayers:
     """Read a fusion over adapters at these places; FormatError for whatever does not fit completely.
 
     Args:
@@ -137,4 +139,4 @@ def read(directory: Path, encoder: Encoder, places: Sequence[Place], members: Se
     shapes = fusion_shapes(encoder, places)
     names = {f"{prefix}{name_in_file(key, name)}": key for key in shapes}
     found = read_tensors(weights, {key: shapes[own] for key, own in names.items()}, "this fusion")
-    return Fusion(tuple(adapters), {names[key]: tensor for key, tensor in found.items()})
+    return FusionLayers(tuple(adapters), {names[key]: tensor for key, tensor in found.items()})

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adapterx.formats.adapter import Encoder, PortableHead, head_shapes, unnamed
-from adapterx.formats.errors import FormatError
-from adapterx.formats.files import HEAD_CONFIG, HUB_HEAD, read_config, read_tensors, write_config, write_tensors
-from adapterx.formats.settings import whole as whole_number
+from adapterx.backbones.shape import Encoder
+from adapterx.files.adapter_files import HEAD_CONFIG, HUB_HEAD, read_config, read_tensors, write_config, write_tensors
+from adapterx.files.errors import FormatError
+from adapterx.files.settings import whole as whole_number
+from adapterx.formats.adapter import PortableHead, head_shapes, unnamed
 from adapterx.methods.extractive_qa import OUTPUTS
 from adapterx.methods.head import LINEAR
 from adapterx.tasks.examples import Format

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
-from adapterx.formats import adapterhub, own_head, peft_lora
-from adapterx.formats.adapter import Encoder, PortableAdapter
-from adapterx.formats.errors import FormatError
-from adapterx.formats.files import CONFIG, OWN_HEAD, check_names, names_in, read_config
+from adapterx.backbones.shape import Encoder
+from adapterx.files.adapter_files import CONFIG, OWN_HEAD, check_names, names_in, read_config
+from adapterx.files.errors import FormatError
+from adapterx.formats import adapterhub, own_head, peft
+from adapterx.formats.adapter import PortableAdapter
+from adapterx.methods.base import Layout
 
-Layout: TypeAlias = Literal["peft", "adapterhub"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 
@@ -19,7 +20,7 @@ def write(directory: Path, layout: Layout, adapter: PortableAdapter, encoder: En
     if layout == "adapterhub":
         adapterhub.write(directory, adapter, encoder, name)
         return
-    peft_lora.write(directory, adapter, encoder)
+    peft.write(directory, adapter, encoder)
     if adapter.head is not None:
         own_head.write(directory, adapter.head)
 
@@ -33,7 +34,7 @@ def read(directory: Path, encoder: Encoder) -> PortableAdapter:
     check_names(names_in(directory), str(directory))
     if layout(directory) == "adapterhub":
         return adapterhub.read(directory, encoder)
-    adapter = peft_lora.read(directory, encoder)
+    adapter = peft.read(directory, encoder)
     if not (directory / OWN_HEAD).exists():
         return adapter
     return PortableAdapter(adapter.method, adapter.tensors, own_head.read(directory, encoder))

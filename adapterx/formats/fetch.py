@@ -6,9 +6,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from adapterx import hub
+from adapterx.files.adapter_files import FUSION_CONFIG, FUSION_WEIGHTS, METADATA, NAMES, SETUP, check_names
+from adapterx.files.errors import FormatError
 from adapterx.formats import metadata, setup
-from adapterx.formats.errors import FormatError
-from adapterx.formats.files import FUSION_CONFIG, FUSION_WEIGHTS, METADATA, NAMES, SETUP, check_names
 from adapterx.hub import Repository
 from adapterx.places import expanded
 

@@ -13,16 +13,17 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from adapterx.backbones.shape import Encoder
+from adapterx.files.adapter_files import SETUP
+from adapterx.files.errors import FormatError
 from adapterx.formats import adapterhub, adapterhub_fusion, adapterhub_head, setup
 from adapterx.formats import directory as formats
-from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead, expected
+from adapterx.formats.adapter import PortableAdapter, PortableHead, expected
 from adapterx.formats.adapterhub_fusion import fusion_shapes
-from adapterx.formats.errors import FormatError
-from adapterx.formats.files import SETUP
 from adapterx.formats.setup import Setup
-from adapterx.methods import bottleneck
-from adapterx.methods.config import Bottleneck, Fusion, Method
-from adapterx.methods.fusion import with_full_value
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.fusion.layers import with_full_value
+from adapterx.methods.fusion.spec import Fusion
 from adapterx.methods.method import Slot
 
 HEAD = "head"
@@ -52,20 +53,17 @@ class PortableFusion:
     @property
     def method(self) -> Fusion:
         """The fusion as a method."""
-        return Fusion(check([member.method for member in self.members], ", ".join(self.names)))
+        return check([member.method for member in self.members], ", ".join(self.names))
 
 
-def check(methods: Sequence[Method], where: str) -> tuple[Bottleneck, ...]:
-    """The members' methods, if they can be fused; FormatError where they cannot."""
-    found = tuple(method for method in methods if isinstance(method, Bottleneck))
-    if len(found) < len(methods):
-        other = next(type(method).__name__ for method in methods if not isinstance(method, Bottleneck))
-        raise FormatError(f"{where}: a fusion mixes what bottleneck adapters add, and one of them is {other}")
-    if any(method.invertible for method in found):
-        raise FormatError(f"{where}: an invertible adapter at the embeddings cannot be fused with others")
-    if len({(method.placement, method.layers) for method in found}) > 1:
-        raise FormatError(f"{where}: adapters at different places or in different layers cannot be fused")
-    return found
+def check(methods: Sequence[MethodSpec], where: str) -> Fusion:
+    """The fusion over members of these methods; FormatError where they cannot be fused."""
+    try:
+        fusion = methods[0].fusion(tuple(methods), None)
+    except ValueError as error:
+        raise FormatError(f"{where}: {error}") from None
+    assert isinstance(fusion, Fusion)
+    return fusion
 
 
 def distinct(wanted: Sequence[str]) -> tuple[str, ...]:
@@ -89,26 +87,25 @@ def write(directory: Path, fusion: PortableFusion, encoder: Encoder) -> None:
     A low-rank value is written as the matrix it stands for. The library has a fusion in every layer, so layers without
     adapters, where it never acts, get one of zeros.
     """
-    methods = check([member.method for member in fusion.members], str(directory))
-    sites = bottleneck.places(methods[0])
+    method = check([member.method for member in fusion.members], str(directory))
     for name, member in zip(fusion.names, fusion.members, strict=True):
         (directory / name).mkdir()
         adapterhub.write(directory / name, PortableAdapter(member.method, member.tensors), encoder, name)
     joined = directory / ",".join(fusion.names)
     joined.mkdir()
     tensors = with_full_value(fusion.tensors)
-    _check_tensors(tensors, methods, encoder)
-    shapes = fusion_shapes(encoder, sites)
+    _check_tensors(tensors, method, encoder)
+    shapes = fusion_shapes(encoder, method.sites)
     whole = {name: tensors[name] if name in tensors else torch.zeros(shape) for name, shape in shapes.items()}
-    adapterhub_fusion.write(joined, adapterhub_fusion.Fusion(fusion.names, whole), encoder, sites)
+    adapterhub_fusion.write(joined, adapterhub_fusion.FusionLayers(fusion.names, whole), encoder, method.sites)
     if fusion.head is not None:
         (directory / HEAD).mkdir()
         adapterhub_head.write(directory / HEAD, fusion.head, HEAD, adapterhub.facts(encoder, HEAD))
     setup.write(directory, Setup(fusion.names, HEAD if fusion.head is not None else None, "Fuse"))
 
 
-def _check_tensors(tensors: Mapping[str, Tensor], methods: tuple[Bottleneck, ...], encoder: Encoder) -> None:
-    known = {parameter.name for parameter in expected(Fusion(methods), encoder.shape)}
+def _check_tensors(tensors: Mapping[str, Tensor], method: Fusion, encoder: Encoder) -> None:
+    known = {parameter.name for parameter in expected(method, encoder.shape)}
     if wrong := sorted(known ^ tensors.keys()):
         raise FormatError(f"the fusion does not fit its members: {wrong[0]} is out of place")
 
@@ -120,10 +117,10 @@ def read(directory: Path, composed: Setup, encoder: Encoder) -> PortableFusion:
         if not part.is_dir():
             raise FormatError(f"{directory / SETUP} names {part.name}, but there is no directory {part}")
     members = tuple(formats.read(directory / name, encoder) for name in composed.adapters)
-    methods = check([member.method for member in members], str(directory))
+    method = check([member.method for member in members], str(directory))
     if len(members) < 2:
         raise FormatError(f"{directory / SETUP} fuses a single adapter: export or save it as it is, without a fusion")
-    fusion = adapterhub_fusion.read(joined, encoder, bottleneck.places(methods[0]), composed.adapters)
-    own = {parameter.name: fusion.tensors[parameter.name] for parameter in expected(Fusion(methods), encoder.shape)}
+    fusion = adapterhub_fusion.read(joined, encoder, method.sites, composed.adapters)
+    own = {parameter.name: fusion.tensors[parameter.name] for parameter in expected(method, encoder.shape)}
     head = adapterhub_head.read(directory / composed.head, encoder) if composed.head is not None else None
     return PortableFusion(composed.adapters, members, own, head)

@@ -7,10 +7,10 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from adapterx.files.adapter_files import METADATA, is_name, read_config, write_config
+from adapterx.files.errors import FormatError
+from adapterx.files.settings import LARGEST_COUNT, texts
 from adapterx.formats.adapter import HEADED
-from adapterx.formats.errors import FormatError
-from adapterx.formats.files import METADATA, is_name, read_config, write_config
-from adapterx.formats.settings import LARGEST_COUNT, texts
 from adapterx.tasks.examples import Format
 from adapterx.wording import plain, shown
 

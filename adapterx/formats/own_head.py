@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapterx.formats.adapter import HEADED, Encoder, PortableHead, head_shapes
-from adapterx.formats.errors import FormatError
-from adapterx.formats.files import HEAD_CONFIG, OWN_HEAD, read_config, read_tensors, write_config, write_tensors
-from adapterx.formats.settings import texts
+from adapterx.backbones.shape import Encoder
+from adapterx.files.adapter_files import HEAD_CONFIG, OWN_HEAD, read_config, read_tensors, write_config, write_tensors
+from adapterx.files.errors import FormatError
+from adapterx.files.settings import texts
+from adapterx.formats.adapter import HEADED, PortableHead, head_shapes
 from adapterx.tasks.examples import Format
 from adapterx.wording import shown
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
+from adapterx.files.adapter_files import SETUP, is_name, read_config, write_config
+from adapterx.files.errors import FormatError
+from adapterx.files.settings import listed
 from adapterx.formats.adapterhub import VERSION
-from adapterx.formats.errors import FormatError
-from adapterx.formats.files import SETUP, is_name, read_config, write_config
-from adapterx.formats.settings import listed
-from adapterx.methods.config import Bottleneck, Lora, Method
+from adapterx.formats.codec import adapterhub_codec
+from adapterx.methods.base import MethodSpec
 from adapterx.wording import shown
 
 Composition: TypeAlias = Literal["Stack", "Fuse"]
@@ -60,24 +61,15 @@ def read(directory: Path) -> Setup | None:
     return Setup(tuple(name for name in names if name is not None), head, kind)
 
 
-def check(methods: Sequence[Method], where: str) -> None:
+def check(methods: Sequence[MethodSpec], where: str) -> None:
     """Refuse stacks that the library computes in another way than this package."""
     if len(methods) < 2:
         return
     if len({type(method) for method in methods}) > 1:
         raise FormatError(f"{where}: adapters of different kinds cannot be stacked here")
-    if any(isinstance(method, Lora) for method in methods):
-        raise FormatError(
-            f"{where}: adapters 1.3.0 composes stacked LoRA instead of adding their deltas, which is another model; "
-            "several active adapters of peft add (--format peft)"
-        )
-    if any(isinstance(method, Bottleneck) and method.placement == "parallel" for method in methods):
-        raise FormatError(
-            f"{where}: of several parallel adapters adapters 1.3.0 lets only the last one act, here they add: "
-            "neither library's files hold such a stack"
-        )
-    if any(isinstance(method, Bottleneck) and method.invertible for method in methods[1:]):
-        raise FormatError(f"{where}: adapters 1.3.0 knows an invertible adapter in the lowest adapter of a stack only")
+    codec = adapterhub_codec(methods[0])
+    if codec is not None and (why := codec.check_stack(methods)):
+        raise FormatError(f"{where}: {why}")
 
 
 def _single(block: Any) -> str | None:

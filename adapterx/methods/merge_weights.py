@@ -12,8 +12,6 @@ from fractions import Fraction
 from itertools import product
 from typing import TypeAlias
 
-from adapterx.methods.merging import SUMS, Arithmetic
-
 Vector: TypeAlias = tuple[Fraction, ...]
 """One weight per member, none below 0."""
 GRID = 4
@@ -36,10 +34,10 @@ class Trial:
         return math.fsum(self.scores) / len(self.scores)
 
 
-def search(members: int, arithmetic: Arithmetic, scored: Callable[[Vector], tuple[float, ...]]) -> tuple[Trial, ...]:
+def search(members: int, sums: bool, scored: Callable[[Vector], tuple[float, ...]]) -> tuple[Trial, ...]:
     """Every vector tried, in order.
 
-    The arithmetic's default first, which is 1 for each member of those in SUMS, and the equal one that sums to 1. Then,
+    The arithmetic's default first, which is 1 for each member where it sums, and the equal one that sums to 1. Then,
     up to GRID_MEMBERS members, all that sum to 1 in steps of 1 / GRID: 5 in all for two members, 16 for three. Of more
     members, one pass of a coordinate search from equal weights: each member in turn counts not at all or twice, the
     others as they stand, in proportions that again sum to 1, and what `best` says stays; 1 + 2 · members in all.
@@ -51,7 +49,7 @@ def search(members: int, arithmetic: Arithmetic, scored: Callable[[Vector], tupl
             trials[vector] = Trial(vector, scored(vector))
         return trials[vector]
 
-    if arithmetic in SUMS:
+    if sums:
         tried((Fraction(1),) * members)
     tried(_shares((1,) * members))
     if members > GRID_MEMBERS:

@@ -4,36 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol, cast
 
 from torch import Tensor
 
+from adapterx.backbones.shape import Shape
 from adapterx.backbones.walk import Adapters, Unadapted
-from adapterx.methods import bottleneck, full, fusion, lora
-from adapterx.methods.config import Bottleneck, Full, Fusion, HeadOnly, Library, Lora, Method, lowest_adapted
+from adapterx.methods.base import MethodSpec
 from adapterx.methods.parameters import Parameter
 from adapterx.methods.rows import CellDropout
-from adapterx.methods.shape import Shape
 
 
 @dataclass(frozen=True)
 class Slot:
     """One active adapter: what it is, and its tensors; those of K cells are stacked (K, …)."""
 
-    method: Method
+    method: MethodSpec
     tensors: Mapping[str, Tensor]
 
 
-def parameters(method: Method, shape: Shape) -> list[Parameter]:
-    """The adapter tensors of one cell; of `full`, the encoder's own."""
-    if isinstance(method, Full):
-        return full.parameters(shape)
-    if isinstance(method, HeadOnly):
-        return []
-    if isinstance(method, Fusion):
-        return fusion.parameters(method, shape)
-    if isinstance(method, Library):
+class Layers(Protocol):
+    """What the module `layers_in` of a method has."""
+
+    def parameters(self, method: Any, shape: Shape) -> list[Parameter]:
+        """The adapter tensors of one cell, by the encoder's own names."""
+        ...
+
+    def adapters(self, slots: Sequence[Slot], dropout: CellDropout) -> Adapters:
+        """The adapters of K cells, all of this method but where it mixes others', the lowest first.
+
+        Args:
+            dropout: of the last slot, the one in training.
+
+        A method that leaves the encoder's layers as they are has no such function.
+        """
+        ...
+
+
+def layers_of(method: MethodSpec) -> Layers:
+    """The parameters and forward pass of a method; ValueError for one that a library alone has."""
+    if not method.layers_in:
         raise ValueError(f"what `{method.library}` makes is trained in the reference lane alone")
-    return lora.parameters(method, shape) if isinstance(method, Lora) else bottleneck.parameters(method, shape)
+    return cast(Layers, import_module(method.layers_in))
+
+
+def parameters(method: MethodSpec, shape: Shape) -> list[Parameter]:
+    """The adapter tensors of one cell; of `full`, the encoder's own."""
+    return layers_of(method).parameters(method, shape)
 
 
 def adapters(slots: Sequence[Slot], dropout: CellDropout) -> Adapters:
@@ -42,20 +60,16 @@ def adapters(slots: Sequence[Slot], dropout: CellDropout) -> Adapters:
     Args:
         dropout: of the last slot, the one in training.
     """
-    if not slots or isinstance(slots[-1].method, Full | HeadOnly):
+    if not slots or not hasattr(layers_of(slots[-1].method), "adapters"):
         return Unadapted()
-    loras = [(slot.method, slot.tensors) for slot in slots if isinstance(slot.method, Lora)]
-    bottlenecks = [(slot.method, slot.tensors) for slot in slots if isinstance(slot.method, Bottleneck)]
-    if len(loras) == len(slots):
-        return lora.LoraAdapters(loras, dropout)
-    if isinstance(slots[-1].method, Fusion) and not loras:
-        return fusion.FusedAdapters(bottlenecks, slots[-1].tensors)
-    if len(bottlenecks) == len(slots):
-        return bottleneck.BottleneckAdapters(bottlenecks, dropout)
-    kinds = " and ".join(sorted({type(slot.method).__name__ for slot in slots}))
-    raise ValueError(f"adapters of different kinds cannot be stacked: {kinds}")
+    last = slots[-1].method
+    alike = slots[:-1] if last.mixed else slots
+    if len({type(one) for one in (*last.mixed, *(slot.method for slot in alike))}) > 1:
+        names = " and ".join(sorted({type(slot.method).__name__ for slot in slots}))
+        raise ValueError(f"adapters of different kinds cannot be stacked: {names}")
+    return layers_of(last).adapters(slots, dropout)
 
 
 def lowest_layer(slots: Sequence[Slot], depth: int) -> int:
     """The lowest layer of an encoder `depth` deep that any of the adapters changes."""
-    return min((lowest_adapted(slot.method, depth) for slot in slots), default=0)
+    return min((slot.method.lowest_layer(depth) for slot in slots), default=0)

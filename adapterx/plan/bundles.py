@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass, replace
 
-from adapterx.methods.spec import Full, Method, lowest_layer
+from adapterx.methods.base import MethodSpec
 from adapterx.plan.result import Plan
 from adapterx.plan.stage import FROZEN_BELOW, Evaluation, Stage, Training
 from adapterx.recipe import Fuse
@@ -64,17 +64,17 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
         return ("reference", stage.id)  # a library's model holds the adapters of one training
     if isinstance(stage.work, Evaluation):
         texts = _texts(stage.work)
-        if isinstance(stage.method, Full):
+        if stage.method.trains_backbone:
             return ("evaluation", stage.inputs, texts)  # each training has an encoder of its own
-        methods: tuple[Method, ...] = (stage.method,)
+        methods: tuple[MethodSpec, ...] = (stage.method,)
         length = None
         if stage.inputs:
             target = plan.stages[stage.inputs[0]]
             assert isinstance(target.work, Training)
             methods, length = (stage.method, *_below(target, plan)), target.work.train.max_length
-        lowest = min(lowest_layer(method, stage.info.layers) for method in methods)
+        lowest = min(method.lowest_layer(stage.info.layers) for method in methods)
         return ("evaluation", weights, texts, length if stage.work.search is None else None, lowest)
-    if isinstance(stage.method, Full):
+    if stage.method.trains_backbone:
         return ("training", stage.id)
     # A cell that draws its heads as it goes has no fixed shape: it would keep its neighbours from batched products.
     several = len(stage.work.tasks) > 1 or stage.work.tasks[0].format in ("masked-lm", "extractive-qa")
@@ -94,7 +94,7 @@ def _texts(work: Evaluation) -> Hashable:
     return (replace(work, search=None), work.search.max_length)
 
 
-def _below(stage: Stage, plan: Plan) -> tuple[Method, ...]:
+def _below(stage: Stage, plan: Plan) -> tuple[MethodSpec, ...]:
     """The methods of the frozen adapters below a training's own."""
     assert isinstance(stage.work, Training)
     frozen = stage.inputs if stage.work.transfer in FROZEN_BELOW else ()

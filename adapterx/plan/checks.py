@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from adapterx.backbones.info import BackboneInfo
 from adapterx.config.fields import ALL_LANGUAGES
-from adapterx.methods.spec import Bottleneck, Full, Head, Lora, Method, adapted_layers
+from adapterx.methods.base import MethodSpec
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
 from adapterx.recipe import Continue, Fuse, Intermediate, Merge, Recipe, Stack, Target, TrainSettings, Transfer
@@ -21,7 +21,7 @@ def method(recipe: Recipe, cell: Cell, info: BackboneInfo) -> None:
     _whole(recipe, cell)
 
 
-def _named(recipe: Recipe, cell: Cell) -> list[tuple[str, Method]]:
+def _named(recipe: Recipe, cell: Cell) -> list[tuple[str, MethodSpec]]:
     """The cell's method, and that of an intermediate which has its own, as they are called."""
     learnt = recipe.intermediates[cell.intermediate]
     own = [(f"of '{cell.intermediate}'", learnt.method)] if learnt is not None and learnt.method is not None else []
@@ -32,7 +32,7 @@ def _layers(recipe: Recipe, cell: Cell, info: BackboneInfo) -> None:
     """Adapters need layers to sit in."""
     for named, method in _named(recipe, cell):
         try:
-            adapted_layers(method.layers, info.layers)
+            method.adapted(info.layers)
         except ValueError as error:
             raise Refusal(f"the method {named} {error}, the backbone '{cell.backbone}'") from None
 
@@ -40,37 +40,37 @@ def _layers(recipe: Recipe, cell: Cell, info: BackboneInfo) -> None:
 def _drop(recipe: Recipe, cell: Cell, info: BackboneInfo) -> None:
     """AdapterDrop leaves something to train, and something out."""
     for named, method in _named(recipe, cell):
-        if not isinstance(method, Lora | Bottleneck) or not method.adapter_drop:
+        if not method.dropped_layers:
             continue
-        layers = adapted_layers(method.layers, info.layers)
+        layers = method.adapted(info.layers)
         lowest, highest = layers[0], layers[-1]
-        if not lowest < method.adapter_drop <= highest:
-            end, layer = ("lowest", lowest) if method.adapter_drop <= lowest else ("highest", highest)
+        if not lowest < method.dropped_layers <= highest:
+            end, layer = ("lowest", lowest) if method.dropped_layers <= lowest else ("highest", highest)
             raise Refusal(
-                f"the method {named} leaves out the adapters of up to {method.adapter_drop} layers, and the"
+                f"the method {named} leaves out the adapters of up to {method.dropped_layers} layers, and the"
                 f" {end} on the backbone '{cell.backbone}' is in layer {layer} (counted from 0)"
             )
 
 
 def _whole(recipe: Recipe, cell: Cell) -> None:
     """A probe has nothing to hand on; full fine-tuning leaves nothing frozen, and steps in float32."""
-    if isinstance(recipe.methods[cell.method], Head) and cell.transfer != "none":
+    if not recipe.methods[cell.method].adapts and cell.transfer != "none":
         raise Refusal(
             f"the method '{cell.method}' trains a head alone, and heads are new for every target: no intermediate"
             " reaches it"
         )
     chosen = recipe.methods[cell.method]
-    if not isinstance(chosen, Full):
+    if not chosen.trains_backbone:
         return
     if cell.transfer != "none" and not isinstance(recipe.transfers[cell.transfer], Continue):
         raise Refusal(
             f"the method '{cell.method}' trains every weight, so there are no adapters to stack, fuse or merge;"
             " use continue"
         )
-    if chosen.optimizer == "adamw_8bit" and find_spec("bitsandbytes") is None:
+    if chosen.package is not None and find_spec(chosen.package) is None:
         raise Refusal(
-            f"the method '{cell.method}' keeps moments in 8 bits through `bitsandbytes`, which is not installed:"
-            " pip install 'adapterx[bitsandbytes]'"
+            f"the method '{cell.method}' keeps moments in 8 bits through `{chosen.package}`, which is not installed:"
+            f" pip install 'adapterx[{chosen.package}]'"
         )
     if (precision := recipe.backbones[cell.backbone].load) != "float32":
         raise Refusal(
@@ -102,21 +102,13 @@ def transfer(recipe: Recipe, cell: Cell) -> None:
         _merging(cell, way, method, len(learnt.members))
 
 
-def _fusion(cell: Cell, method: Method) -> None:
+def _fusion(cell: Cell, method: MethodSpec) -> None:
     """AdapterFusion mixes what bottlenecks add to a sublayer's output."""
-    if not isinstance(method, Bottleneck):
-        raise Refusal(
-            f"the transfer '{cell.transfer}' mixes what bottleneck adapters add to a layer, and the method"
-            f" '{cell.method}' is {method.kind}; merge its adapters instead"
-        )
-    if method.invertible is not None:
-        raise Refusal(
-            f"the transfer '{cell.transfer}' mixes what adapters add to a layer, and those of '{cell.method}' have an"
-            " invertible part at the embeddings; merge them instead"
-        )
+    if why := method.not_fused(cell.method):
+        raise Refusal(f"the transfer '{cell.transfer}' {why}")
 
 
-def _below(cell: Cell, learnt: Intermediate, way: Transfer, method: Method, target: Target) -> None:
+def _below(cell: Cell, learnt: Intermediate, way: Transfer, method: MethodSpec, target: Target) -> None:
     """Adapters of another method, or one per language, can only lie below; a stack has one place at the embeddings."""
     lower = learnt.method or method
     if not isinstance(way, Stack):
@@ -136,23 +128,23 @@ def _below(cell: Cell, learnt: Intermediate, way: Transfer, method: Method, targ
             f"'{cell.intermediate}' has an adapter for each language, and a training lies upon one of them, but the"
             f" target '{cell.target}' is trained in several languages"
         )
-    if learnt.method is not None and (lower.kind != method.kind or not isinstance(method, Lora | Bottleneck)):
+    if learnt.method is not None and (lower.kind != method.kind or not method.stackable):
         raise Refusal(
             f"the method '{cell.method}' is {method.kind} and that of '{cell.intermediate}' {lower.kind}: adapters of"
             " one kind can be stacked"
         )
-    if isinstance(method, Bottleneck) and method.invertible and isinstance(lower, Bottleneck) and lower.invertible:
-        raise Refusal(
-            f"both the method '{cell.method}' and the adapter below it have an invertible part, and there is one place"
-            f" for it; give '{cell.intermediate}' a method of its own"
-        )
+    if why := method.not_upon(lower, cell.method, cell.intermediate):
+        raise Refusal(why)
 
 
-def _merging(cell: Cell, way: Merge, method: Method, members: int) -> None:
+def _merging(cell: Cell, way: Merge, method: MethodSpec, members: int) -> None:
     """Which arithmetic is defined for what."""
-    defined = ("average", "task_arithmetic")
-    if isinstance(method, Lora):
-        defined = ("linear", "ties", "dare_linear", "dare_ties", "svd", "cat")  # type: ignore[assignment]
+    defined = [one.name for one in method.merges]
+    if not defined:
+        raise Refusal(
+            f"the transfer '{cell.transfer}' merges adapters, which is not defined for the {method.kind} adapters of"
+            f" '{cell.method}'; use continue or stack"
+        )
     if way.method is not None and way.method not in defined:
         raise Refusal(
             f"the transfer '{cell.transfer}' merges by {way.method}, which is not defined for the {method.kind}"

@@ -10,18 +10,13 @@ from collections.abc import Sequence
 
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
-from adapterx.methods.libraries import Adapters, Peft
-from adapterx.methods.spec import Bottleneck, Full, Head, Lora, Method, adapted_layers, lowest_layer
+from adapterx.methods.base import STATE_BYTES, MethodSpec
 from adapterx.plan.stage import Cost, Evaluation, Training
 from adapterx.recipe import Fuse
 from adapterx.tasks.facts import TaskPart
 
 FLOPS = 100e9
 """Floating-point operations per second behind the times: two laptop cores. Divide by 500 for a data-centre GPU."""
-STATE_BYTES = 16
-"""Per trainable parameter: value, gradient and AdamW's two moments, in float32."""
-FULL_BYTES = 32
-"""The same of full fine-tuning, measured at its peak: also the gradients as they come, and a copy for the result."""
 REORDERED_BYTES = 4 << 30
 """Frozen layers up to this size have copies in another order, one per direction (`backbones.products`)."""
 _GUESSED, _GUESSES = 0.15, 256
@@ -33,10 +28,10 @@ LINE_BYTES = 100
 def training(
     backbone: Backbone,
     info: BackboneInfo,
-    method: Method,
+    method: MethodSpec,
     work: Training,
     examples: int | None,
-    below: Sequence[Method] = (),
+    below: Sequence[MethodSpec] = (),
     library: int = 0,
 ) -> Cost:
     """Cost of a training.
@@ -47,10 +42,10 @@ def training(
         library: parameters of the adapter where a library makes it.
     """
     heads = sum(head_parameters(part, info) for part in work.tasks)
-    adapter = adapter_parameters(method, info, library)
-    lower = 4 * sum(adapter_parameters(one, info, library) for one in below)
-    if isinstance(work.combination, Fuse) and isinstance(method, Bottleneck):
-        adapter = fusion_parameters(method, work.combination.value_rank, info)
+    adapter = method.parameters(info, library)
+    lower = 4 * sum(one.parameters(info, library) for one in below)
+    if isinstance(work.combination, Fuse):
+        adapter = method.fusion_parameters(work.combination.value_rank, info)
     tokens = max(_tokens(part, work.train.max_length) for part in work.tasks)
     batch = work.train.batch_size * tokens
     steps: float | None = work.train.steps
@@ -61,16 +56,13 @@ def training(
         candidates, trainings = len(work.train.candidates), work.train.prune.trainings
     # Per token, forward and backward through the frozen layers (2 + 2), none backward below the lowest adapter, and
     # three passes over what is trained. What a prefix cache spares is not counted.
-    adapted = info.layers - min(lowest_layer(one, info.layers) for one in (method, *below))
-    through = 2 * _layer_parameters(info) * (info.layers + adapted) // info.layers
-    operations = 6 * _layer_parameters(info) if isinstance(method, Full) else through + 6 * adapter
+    adapted = info.layers - min(one.lowest_layer(info.layers) for one in (method, *below))
+    through = 2 * info.layer_parameters * (info.layers + adapted) // info.layers
+    operations = 6 * info.layer_parameters if method.trains_backbone else through + 6 * adapter
     activations = batch * _activations(info, backbone) * adapted
-    state = STATE_BYTES
-    if isinstance(method, Full):
-        state = FULL_BYTES - (6 if method.optimizer == "adamw_8bit" else 0)
-        if method.gradient_checkpointing:
-            # What enters each layer, and what one layer keeps.
-            activations = batch * (4 * info.hidden * info.layers + _activations(info, backbone))
+    if method.checkpoints_layers:
+        # What enters each layer, and what one layer keeps.
+        activations = batch * (4 * info.hidden * info.layers + _activations(info, backbone))
     if any(part.format == "masked-lm" for part in work.tasks):
         # Guesses are compared with every token of the vocabulary: there and back, a block of them at a time.
         operations += int(_GUESSED * 4 * info.hidden * info.vocabulary)
@@ -78,7 +70,7 @@ def training(
     return Cost(
         trainable_parameters=adapter + heads,
         shared_bytes=_weights(backbone, info),
-        own_bytes=candidates * (activations + state * adapter + STATE_BYTES * heads + lower),
+        own_bytes=candidates * (activations + method.state_bytes * adapter + STATE_BYTES * heads + lower),
         rows=candidates * batch,
         seconds=None if steps is None else trainings * steps * batch * operations / FLOPS,
         disk_bytes=4 * (adapter + heads) + int((steps or 0) * LINE_BYTES),
@@ -88,7 +80,7 @@ def training(
 def evaluation(
     backbone: Backbone,
     info: BackboneInfo,
-    method: Method,
+    method: MethodSpec,
     work: Evaluation,
     items: int | None,
     library: int = 0,
@@ -97,13 +89,12 @@ def evaluation(
     """Cost of evaluating `items` test items over all languages, None where their number is unknown.
 
     Args:
-        library: as of `adapter_parameters`.
+        library: parameters of the adapter where a library makes it.
         texts: queries and candidates that a search reads; None where they are not known, or nothing is searched.
     """
     tokens = work.task.tokens * _sequences(work.task)
-    adapter = adapter_parameters(method, info, library)
-    whole = isinstance(method, Full)
-    operations = 2 * _layer_parameters(info) + (0 if whole else 2 * adapter)
+    adapter = method.parameters(info, library)
+    operations = 2 * info.layer_parameters + (0 if method.trains_backbone else 2 * adapter)
     read = items if texts is None else texts
     # A search has the vectors of all its texts in memory; those of several cells only as far as they fit.
     vectors = 0 if work.search is None else 4 * (read or 0) * info.hidden
@@ -115,52 +106,6 @@ def evaluation(
         seconds=None if read is None else read * tokens * operations / FLOPS,
         disk_bytes=(items or 0) * LINE_BYTES,
     )
-
-
-def adapter_parameters(method: Method, info: BackboneInfo, library: int = 0) -> int:
-    """Trainable parameters of one adapter, exactly as `peft` and `adapters` count them; of `full`, of the encoder.
-
-    Args:
-        library: the answer where a library makes the adapter.
-    """
-    if isinstance(method, Peft | Adapters):
-        return library
-    if isinstance(method, Full):
-        return encoder_parameters(info)
-    if isinstance(method, Head):
-        return 0
-    hidden, layers = info.hidden, len(adapted_layers(method.layers, info.layers))
-    if isinstance(method, Lora):
-        wide = hidden + info.intermediate
-        sizes = {"intermediate": wide, "output": wide}
-        return layers * method.rank * sum(sizes.get(module, 2 * hidden) for module in method.target_modules)
-    inside = bottleneck_width(method, hidden)
-    places = 2 if method.placement == "double" else 1
-    own = layers * places * (2 * hidden * inside + inside + hidden)
-    return own + (0 if method.invertible is None else invertible_parameters(hidden))
-
-
-def fusion_parameters(method: Bottleneck, value_rank: int | None, info: BackboneInfo) -> int:
-    """Trainable parameters of an AdapterFusion: query and key with biases, and the value, at every place."""
-    d, places = info.hidden, 2 if method.placement == "double" else 1
-    value = d * d if value_rank is None else 2 * d * value_rank
-    return len(adapted_layers(method.layers, info.layers)) * places * (2 * d * (d + 1) + value)
-
-
-def invertible_parameters(hidden: int) -> int:
-    """Trainable parameters of an invertible adapter: a bottleneck of half its input's width for each half of a row."""
-    first, second = hidden // 2, hidden - hidden // 2
-    return sum(i // 2 * (i + 1) + o * (i // 2 + 1) for i, o in ((second, first), (first, second)))
-
-
-def encoder_parameters(info: BackboneInfo) -> int:
-    """All of the encoder: embeddings of tokens, positions (two more than it can read) and one type, layers, a norm."""
-    return (info.vocabulary + info.max_positions + 3) * info.hidden + _layer_parameters(info) + 2 * info.hidden
-
-
-def bottleneck_width(method: Bottleneck, hidden: int) -> int:
-    """Features inside the bottleneck, at least 1."""
-    return method.width or max(1, int(hidden // method.reduction_factor))
 
 
 def head_parameters(part: TaskPart, info: BackboneInfo) -> int:
@@ -190,15 +135,9 @@ def _sequences(part: TaskPart) -> int:
     return max(2, len(part.labels)) if part.format == "multiple-choice" else 1
 
 
-def _layer_parameters(info: BackboneInfo) -> int:
-    """Weights of the encoder layers, which every token passes."""
-    per_layer = 4 * info.hidden * (info.hidden + 1) + 2 * info.hidden * info.intermediate + info.intermediate
-    return info.layers * (per_layer + 5 * info.hidden)
-
-
 def _weights(backbone: Backbone, info: BackboneInfo) -> int:
     """Bytes of the frozen weights; in float32 with the reordered copies of the layers' that a CPU keeps."""
-    embeddings, layers = (info.vocabulary + info.max_positions + 3) * info.hidden, _layer_parameters(info)
+    embeddings, layers = info.embedding_parameters, info.layer_parameters
     if backbone.load == "bfloat16":
         return 2 * (embeddings + layers)
     copies = 2 if 4 * layers <= REORDERED_BYTES else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import Generic
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
 from adapterx.config.problems import Finding, SettingError
-from adapterx.methods.libraries import Adapters, Peft
-from adapterx.methods.spec import Full, Head, Lora, Method, lowest_layer
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.registry import UNTRAINED
 from adapterx.plan import checks, cost, lane, retrieval
 from adapterx.plan.ahead import look_ahead
-from adapterx.plan.capacity import sized
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.contamination import Compare, uncompared
 from adapterx.plan.facts import Facts, Refusal, Task, TaskFacts
@@ -88,12 +86,7 @@ def _chosen_by(work: Training) -> Iterator[TaskPart]:
         yield from parts
 
 
-def _grown_alpha(method: Lora, times: int) -> float:
-    """The alpha that leaves the scaling of a LoRA as it is when its rank grows so many times."""
-    return method.alpha * (math.sqrt(times) if method.use_rslora else times)
-
-
-def asked(recipe: Recipe, place: Coordinates) -> tuple[str, Method]:
+def asked(recipe: Recipe, place: Coordinates) -> tuple[str, MethodSpec]:
     """The method of a training as the recipe has it, and what it is called there."""
     learnt = recipe.intermediates[place.intermediate]
     if place.target is None and learnt is not None and learnt.method is not None:
@@ -101,9 +94,9 @@ def asked(recipe: Recipe, place: Coordinates) -> tuple[str, Method]:
     return f"'{place.method}'", recipe.methods[place.method]
 
 
-def _sized(method: Method, named: str, backbone: str, info: BackboneInfo) -> Method:
+def _sized(method: MethodSpec, named: str, backbone: str, info: BackboneInfo) -> MethodSpec:
     try:
-        return sized(method, info)
+        return method.sized(info)
     except ValueError as error:
         raise Refusal(f"the method {named} {error}, the backbone '{backbone}'") from None
 
@@ -183,7 +176,7 @@ class _Builder(Generic[Task]):
             if learnt.method is not None:
                 name, method = cell.intermediate, learnt.method
         settings = self.recipe.train.phase(phase, name, method.kind, own)
-        if isinstance(method, Full) and settings.prune is not None:
+        if method.trains_backbone and settings.prune is not None:
             raise Refusal(
                 f"the candidates of `prune` train side by side on frozen weights, and the method '{cell.method}' leaves"
                 " none frozen; give it a learning_rate"
@@ -200,7 +193,7 @@ class _Builder(Generic[Task]):
             )
         return settings
 
-    def _sized(self, backbone: str, method: str, info: BackboneInfo) -> Method:
+    def _sized(self, backbone: str, method: str, info: BackboneInfo) -> MethodSpec:
         """The method as it is on this backbone: its rank or width, where it has a budget."""
         return _sized(self.recipe.methods[method], f"'{method}'", backbone, info)
 
@@ -221,20 +214,20 @@ class _Builder(Generic[Task]):
     def _measured(self, backbone: str, name: str, info: BackboneInfo) -> lane.LibraryAdapter | None:
         """What a library makes of a method; None for methods of this package."""
         method = self.recipe.methods[name]
-        if not isinstance(method, Peft | Adapters):
+        if not method.made_by_library:
             return None
         try:
             return self.facts.once(("adapter", name, info), lambda: self.measure(method, info))
         except Refusal as refusal:
             raise Refusal(f"the method '{name}' on the backbone '{backbone}' {refusal}") from None
 
-    def _prefix(self, info: BackboneInfo, *methods: Method) -> Precision:
+    def _prefix(self, info: BackboneInfo, *methods: MethodSpec) -> Precision:
         """How hidden states below adapters of these methods are rounded, if any are kept."""
         cache = self.recipe.prefix_cache
-        lowest = min((lowest_layer(method, info.layers) for method in methods), default=info.layers)
+        lowest = min((method.lowest_layer(info.layers) for method in methods), default=info.layers)
         return "exact" if cache.where == "none" or lowest == 0 else cache.precision
 
-    def _methods(self, cell: Cell) -> list[Method]:
+    def _methods(self, cell: Cell) -> list[MethodSpec]:
         """Those of a cell's adapters: its own, and that of an intermediate which has another."""
         learnt = self.recipe.intermediates[cell.intermediate]
         return [self.recipe.methods[cell.method], *([learnt.method] if learnt and learnt.method else [])]
@@ -329,10 +322,8 @@ class _Builder(Generic[Task]):
         self, kind: Phase, place: Coordinates, info: BackboneInfo, work: Training, inputs: tuple[str, ...]
     ) -> Stage:
         backbone, method = self._trained(place, info)
-        if isinstance(method, Lora) and isinstance(work.combination, Merge) and work.combination.method == "cat":
-            # The ranks add up; so does alpha, which leaves the scaling as it is.
-            grown = {"rank": len(inputs) * method.rank, "alpha": _grown_alpha(method, len(inputs))}
-            method = method.model_copy(update=grown)
+        if isinstance(work.combination, Merge) and work.combination.method == "cat":
+            method = method.concatenated(len(inputs))
         settings = training_settings(backbone, info, method, work)
         counted = self._counted(place, info)
         below = [self._known(id).method for id in inputs] if work.transfer in FROZEN_BELOW else []
@@ -354,7 +345,7 @@ class _Builder(Generic[Task]):
         else:
             prefix = self._prefix(info, *self._methods(cell))
         work = Evaluation(part, limit, prefix, tuple(swapped), lane, found)
-        backbone, method = self.recipe.backbones[cell.backbone], Head() if tested is None else tested.method
+        backbone, method = self.recipe.backbones[cell.backbone], UNTRAINED if tested is None else tested.method
         settings = evaluation_settings(work, None if tested else (backbone, info))
         inputs = tuple(stage.id for stage in (tested, *swapped.values()) if stage is not None)
         counted = self._counted(cell.coordinates, info)
@@ -364,7 +355,7 @@ class _Builder(Generic[Task]):
         id = stage_id("evaluation", settings, inputs)
         return Stage("evaluation", id, settings, inputs, cell.coordinates, backbone, info, method, work, price)
 
-    def _trained(self, place: Coordinates, info: BackboneInfo) -> tuple[Backbone, Method]:
+    def _trained(self, place: Coordinates, info: BackboneInfo) -> tuple[Backbone, MethodSpec]:
         name, method = asked(self.recipe, place)
         return self.recipe.backbones[place.backbone], _sized(method, name, place.backbone, info)
 

@@ -14,8 +14,8 @@ from adapterx import limits
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
 from adapterx.limits import Limit
-from adapterx.methods.libraries import Adapters, Peft
-from adapterx.methods.spec import Method
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.registry import ARITHMETIC, PACKAGES
 from adapterx.plan import defaults
 from adapterx.plan.stage import Evaluation, StageKind, Training
 from adapterx.recipe import Merge, TrainSettings
@@ -33,7 +33,7 @@ def stage_id(kind: StageKind, settings: Mapping[str, JSON], inputs: Sequence[str
     return fingerprint({"kind": kind, "version": VERSIONS[kind], "settings": settings, "inputs": list(inputs)})
 
 
-def training_settings(backbone: Backbone, info: BackboneInfo, method: Method, work: Training) -> Settings:
+def training_settings(backbone: Backbone, info: BackboneInfo, method: MethodSpec, work: Training) -> Settings:
     """The identity of a training, inputs apart."""
     settings: Settings = {
         "backbone": _backbone(backbone, info),
@@ -42,12 +42,12 @@ def training_settings(backbone: Backbone, info: BackboneInfo, method: Method, wo
         "train": _without(_train(work.train), defaults.TRAIN),
         "seed": work.seed,
     }
-    if work.lane == "reference" and not isinstance(method, Peft | Adapters):
+    if work.lane == "reference" and not method.made_by_library:
         settings["lane"] = work.lane  # what a library makes has no other
-    elif method.dropout > 0:
+    elif method.drops > 0:
         settings["masks"] = "counted"  # results of masks that were drawn from a running generator are other ones
     if work.transfer != "none":
-        settings["transfer"] = _transfer(work)
+        settings["transfer"] = _transfer(work, method)
     if work.member_dev:
         assert isinstance(work.combination, Merge)
         dev = {str(place): {part.task: _part(part) for part in of} for place, of in enumerate(work.member_dev, start=1)}
@@ -82,7 +82,7 @@ def with_defaults(settings: Mapping[str, JSON]) -> Settings:
     keys = ("method", "train", "backbone", "sampling", "tuning")
     method, train, backbone, sampling, tuning = (settings.get(key) for key in keys)
     if isinstance(method, Mapping):
-        full["method"] = {**defaults.method(method.get("kind"), method.get("placement")), **method}
+        full["method"] = {**defaults.method(method), **method}
     if isinstance(train, Mapping):
         # A setting that another one stands in for has no default.
         implied = {"epochs" if "steps" in train else None, "learning_rate" if "prune" in train else None}
@@ -109,7 +109,7 @@ def _part(part: TaskPart) -> Settings:
     return {"languages": list(part.languages), "data": part.data}
 
 
-def _transfer(work: Training) -> JSON:
+def _transfer(work: Training, method: MethodSpec) -> JSON:
     """The kind alone, or with what is not at its default; a learning rate is the training's, a limit the tuning's."""
     if work.combination is None:
         return work.transfer
@@ -118,9 +118,9 @@ def _transfer(work: Training) -> JSON:
     )
     given = _without(written, defaults.MERGE if isinstance(work.combination, Merge) else defaults.FUSE)
     if isinstance(work.combination, Merge):
-        if given.get("method") in ("linear", "average"):  # what a method is merged by where none is named
+        if given.get("method") == method.merges[0].name:  # what it is merged by where none is named
             del given["method"]
-        if work.combination.method not in ("ties", "dare_linear", "dare_ties"):
+        if work.combination.method is None or not ARITHMETIC[work.combination.method].sparse:
             given.pop("density", None)
     return {"kind": work.transfer, **given}
 
@@ -150,10 +150,11 @@ def _sampled(settings: Mapping[str, JSON]) -> Settings:
     return {**settings} if settings.get("limit") is None else {**settings, "sample": settings.get("sample", "first")}
 
 
-def _method(method: Method) -> Settings:
+def _method(method: MethodSpec) -> Settings:
     settings = method.model_dump(mode="json")
-    usual = {} if isinstance(method, Peft | Adapters) else defaults.method(method.kind, settings.get("placement"))
-    return _without(settings, usual, keep=("kind", "placement"))
+    found = _without(settings, defaults.method(settings), keep=("kind", *method.always))
+    # What a package computes is no part of this package's versions.
+    return {**found, "package": PACKAGES[method.kind]} if method.kind in PACKAGES else found
 
 
 def _without(settings: Mapping[str, JSON], defaults: Mapping[str, JSON], keep: Sequence[str] = ()) -> Settings:

@@ -10,17 +10,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TypeAlias
 
 from adapterx.backbones.info import BackboneInfo
-from adapterx.methods.libraries import Adapters, Peft
-from adapterx.methods.spec import Bottleneck, Full, Lora, Method
+from adapterx.methods.base import MethodSpec
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Refusal
 from adapterx.plan.stage import Precision
 from adapterx.recipe import Fuse, Lane, Merge, Recipe, Stack
-
-Library: TypeAlias = Peft | Adapters
 
 
 @dataclass(frozen=True)
@@ -33,18 +29,18 @@ class LibraryAdapter:
     """Why no frozen one can lie below it; empty where one can."""
 
 
-Measure = Callable[[Library, BackboneInfo], LibraryAdapter]
+Measure = Callable[[MethodSpec, BackboneInfo], LibraryAdapter]
 """Builds an adapter without weights and looks at it. Raises ValueError, worded for the user, where it cannot be."""
 
 
-def unmeasured(method: Library, info: BackboneInfo) -> LibraryAdapter:
+def unmeasured(method: MethodSpec, info: BackboneInfo) -> LibraryAdapter:
     """For plans that nobody gave a way to look at libraries."""
     raise ValueError(f"needs the library `{method.kind}`, which this plan was not given")
 
 
-def lane_of(recipe: Recipe, method: Method) -> Lane:
+def lane_of(recipe: Recipe, method: MethodSpec) -> Lane:
     """Where trainings of a method run: what a library makes, nothing else can train."""
-    return "reference" if isinstance(method, Peft | Adapters) else recipe.lane
+    return "reference" if method.made_by_library else recipe.lane
 
 
 def check(cell: Cell, recipe: Recipe, info: BackboneInfo, precision: Precision) -> None:
@@ -56,18 +52,14 @@ def check(cell: Cell, recipe: Recipe, info: BackboneInfo, precision: Precision) 
     name, method = cell.method, recipe.methods[cell.method]
     learnt = recipe.intermediates[cell.intermediate]
     for named, one in ((f"'{name}'", method), (f"of '{cell.intermediate}'", learnt.method if learnt else None)):
-        if isinstance(one, Lora | Bottleneck) and one.adapter_drop:
-            raise Refusal(f"the method {named} has adapter_drop, which neither library has; use the fused lane")
-    if isinstance(method, Full) and method.optimizer != "adamw":
-        raise Refusal(
-            f"the method '{name}' has optimizer {method.optimizer}, and the reference lane torch's adamw alone"
-        )
+        if one is not None and one.not_by_library:
+            raise Refusal(f"the method {named} {one.not_by_library}")
     if precision != "exact":
         raise Refusal(
             "the reference lane computes every hidden state anew, so it cannot round those below the adapters to"
             f" {precision}; set prefix_cache.precision: exact, or use the fused lane"
         )
-    library = _library(method)
+    library = method.library
     if library == "adapters" and info.architecture != "xlm-roberta":
         raise Refusal(
             f"the method '{name}' needs `adapters` in the reference lane, whose version 1.3.0 has no"
@@ -86,13 +78,6 @@ def check(cell: Cell, recipe: Recipe, info: BackboneInfo, precision: Precision) 
         )
 
 
-def _library(method: Method) -> str | None:
-    """The library whose model trains a method; None where Hugging Face's own does."""
-    if isinstance(method, Peft | Adapters):
-        return method.kind
-    return {"lora": "peft", "bottleneck": "adapters"}.get(method.kind)
-
-
 def check_transfer(cell: Cell, recipe: Recipe, found: LibraryAdapter | None) -> None:
     """Refuse ways to a target that the libraries do not have.
 
@@ -101,7 +86,7 @@ def check_transfer(cell: Cell, recipe: Recipe, found: LibraryAdapter | None) -> 
     """
     name, transfer = cell.method, cell.transfer
     method, way = recipe.methods[name], recipe.transfers[transfer]
-    if isinstance(way, Fuse | Merge) and isinstance(method, Peft | Adapters):
+    if isinstance(way, Fuse | Merge) and method.made_by_library:
         what = "fuses bottleneck adapters" if isinstance(way, Fuse) else "merges lora and bottleneck adapters"
         raise Refusal(
             f"the transfer '{transfer}' {what}; the method '{name}' is of the library `{method.kind}`, of which one"
@@ -116,9 +101,5 @@ def check_transfer(cell: Cell, recipe: Recipe, found: LibraryAdapter | None) -> 
         why = found.alone if found is not None else ""
         below = recipe.intermediates[cell.intermediate]
         lower = below.method if below is not None and below.method is not None else method
-        if "parallel" in (getattr(method, "placement", None), getattr(lower, "placement", None)):
-            why = "in a stack with parallel bottlenecks `adapters` computes another network; the fused lane adds them"
-        if isinstance(method, Bottleneck) and method.invertible and not getattr(lower, "invertible", None):
-            why = "`adapters` knows an invertible adapter in the lowest adapter of a stack only"
-        if why:
+        if why := why or method.not_upon_in_library(lower):
             raise Refusal(f"the transfer '{transfer}' cannot stack adapters of the method '{name}': {why}")

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from adapterx.methods.spec import Bottleneck, Lora
 from adapterx.plan import cost
 from adapterx.plan.graph import asked
 from adapterx.plan.result import Plan
@@ -185,11 +184,10 @@ def _budgets(plan: Plan) -> Iterator[Text]:
     for stage in plan.stages.values():
         place, method = stage.coordinates, stage.method
         name, wanted = asked(plan.recipe, place)
-        if isinstance(wanted, Lora | Bottleneck) and wanted.budget is not None:
-            came = f"rank {method.rank}" if isinstance(method, Lora) else f"width {getattr(method, 'width', None)}"
-            trained = cost.adapter_parameters(method, stage.info)
+        if wanted.share is not None:
+            trained = method.parameters(stage.info)
             found[name[1:-1] if name[0] == "'" else name, place.backbone] = (
-                f"{100 * wanted.budget:g}% is {came}, {trained:,} parameters"
+                f"{100 * wanted.share:g}% is {method.size_in_words}, {trained:,} parameters"
             )
     for (name, backbone), text in found.items():
         yield Text.assemble(("budget: ", "yellow"), f"{name} on {backbone}: {text} and the head")

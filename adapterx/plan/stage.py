@@ -9,7 +9,7 @@ from typing import Literal
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
 from adapterx.limits import Limit
-from adapterx.methods.spec import Method
+from adapterx.methods.base import MethodSpec
 from adapterx.recipe import Fuse, Lane, Merge, Sampling, TrainSettings
 from adapterx.store import JSON
 from adapterx.tasks.facts import TaskPart
@@ -130,7 +130,7 @@ class Stage:
     coordinates: Coordinates
     backbone: Backbone
     info: BackboneInfo
-    method: Method
+    method: MethodSpec
     work: Training | Evaluation
     cost: Cost
 

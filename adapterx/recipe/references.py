@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adapterx.config.problems import Finding, Location, did_you_mean
-from adapterx.methods.libraries import by_library
+from adapterx.methods.registry import KINDS, by_kind
 from adapterx.wording import plain, shown
 
 NAMED_AXES = ("backbones", "methods", "intermediates", "targets")
@@ -68,8 +68,8 @@ def _rates(location: Location, rates: object, data: Mapping[str, Any]) -> Iterat
     for name, one in _mapping(data.get("intermediates")).items():
         if location[:2] != ("train", "target") and location[0] != "targets" and _mapping(one).get("method") is not None:
             named.setdefault(name, _mapping(one)["method"])
-    kinds = {name: str(by_library(_mapping(one)).get("kind")) for name, one in named.items()}
-    known = dict.fromkeys([*kinds, "lora", "bottleneck", "full", "head", "peft", "adapters"])
+    kinds = {name: str(by_kind(_mapping(one)).get("kind")) for name, one in named.items()}
+    known = dict.fromkeys([*kinds, *KINDS])
     for key in rates:
         if key not in known:
             message = f"no method is named '{plain(key)}', nor is it a kind of method"

@@ -24,7 +24,7 @@ from pydantic import (
 from adapterx.backbones.spec import Backbone
 from adapterx.config.fields import Languages, Model, Name, PositiveFloat, PositiveInt, Seeds, Strings, shorthand, unique
 from adapterx.limits import Limit, Sample
-from adapterx.methods.spec import Method
+from adapterx.methods.registry import Method
 from adapterx.recipe.retrieval import Retrieval
 from adapterx.recipe.training import PhaseTrain, Train
 from adapterx.recipe.transfers import Continue, Transfer

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from adapterx.config.fields import Model, PositiveFloat, PositiveInt, Size
 from adapterx.limits import Limit, Sample
+from adapterx.methods.registry import ARITHMETIC
 from adapterx.wording import shown
 
-_SPARSE = ("ties", "dare_linear", "dare_ties")
-Arithmetic = Literal["linear", "ties", "dare_linear", "dare_ties", "svd", "cat", "average", "task_arithmetic"]
+if TYPE_CHECKING:
+    ArithmeticName: TypeAlias = str
+else:
+    ArithmeticName = Literal[tuple(ARITHMETIC)]
+"""One of the ways in which some method merges."""
 
 
 def _tuned_or_numbers(value: object) -> object:
@@ -59,7 +63,7 @@ class Merge(Model):
     """Make one adapter of several by arithmetic on their weights, and go on training it with a new head."""
 
     kind: Literal["merge"] = "merge"
-    method: Arithmetic | None = None
+    method: ArithmeticName | None = None
     """LoRA: linear (the default), ties, dare_linear, dare_ties, svd, cat. Bottlenecks: average, task_arithmetic."""
     weights: MergeWeights | None = None
     """One per member, in their order; equal ones when null; `tuned` ones are chosen on dev data.
@@ -82,8 +86,9 @@ class Merge(Model):
 
     @model_validator(mode="after")
     def _limit_of_something(self) -> Self:
-        if self.density != type(self).model_fields["density"].default and self.method not in _SPARSE:
-            raise ValueError(f"gives density, which only {', '.join(_SPARSE)} read")
+        sparse = [name for name, one in ARITHMETIC.items() if one.sparse]
+        if self.density != type(self).model_fields["density"].default and self.method not in sparse:
+            raise ValueError(f"gives density, which only {', '.join(sparse)} read")
         for name in ("tuning_limit", "tuning_sample"):
             if getattr(self, name) != type(self).model_fields[name].default and self.weights != "tuned":
                 raise ValueError(f"gives {name}, which only `weights: tuned` reads")

@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from adapterx.formats import adapterhub, adapterhub_fusion
-from adapterx.formats.adapter import Encoder
-from adapterx.methods.config import Bottleneck, Fusion, Library, Method
+from adapterx.backbones.shape import Encoder, Shape
+from adapterx.formats import adapterhub_fusion
+from adapterx.formats.codec import adapterhub_codec
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.library.spec import LibraryMethod
 from adapterx.methods.method import Slot, parameters
 from adapterx.methods.parameters import stream
-from adapterx.methods.shape import Shape
 from adapterx.reference.libraries import NAME, LibraryError, adapters, adapters_config
 
 
@@ -28,7 +29,7 @@ def build(encoder: Any, slots: Sequence[Slot], seed: int) -> tuple[nn.Module, li
     form = Encoder(encoder.config.model_type, shape)
     library.init(encoder)
     *lower, last = slots
-    fused = isinstance(last.method, Fusion)
+    fused = bool(last.method.mixed)
     found = []
     for place, slot in enumerate(lower if fused else slots):
         name = NAME.format(place)
@@ -53,17 +54,19 @@ def build(encoder: Any, slots: Sequence[Slot], seed: int) -> tuple[nn.Module, li
     return encoder, found
 
 
-def _config(method: Method, form: Encoder) -> Any:
-    if isinstance(method, Library):
+def _config(method: MethodSpec, form: Encoder) -> Any:
+    if isinstance(method, LibraryMethod):
         return adapters_config(method.config)
-    return adapters().BnConfig(**adapterhub.bottleneck_config(method, form))
+    codec = adapterhub_codec(method)
+    assert codec is not None, "a plan trains what `adapters` has"
+    return adapters().AdapterConfig.load({"architecture": codec.READS, **codec.config(method, form)})
 
 
-def _stored(encoder: Any, method: Method, name: str, shape: Shape) -> dict[str, nn.Parameter]:
+def _stored(encoder: Any, method: MethodSpec, name: str, shape: Shape) -> dict[str, nn.Parameter]:
     """The trainable tensors of an adapter that was just made ready for training."""
     own = {key: one for key, one in encoder.named_parameters() if one.requires_grad}
     if foreign := [key for key in own if name not in key.split(".")]:
         raise LibraryError(f"would train {foreign[0]} of the backbone, which stays frozen")
-    if isinstance(method, Bottleneck):
-        return {one.name: own[adapterhub.name_in_file(one.name, name)] for one in parameters(method, shape)}
+    if (codec := adapterhub_codec(method)) is not None:
+        return {one.name: own[codec.name_in_file(one.name, name)] for one in parameters(method, shape)}
     return {".".join(part for part in key.split(".") if part != name): one for key, one in own.items()}

@@ -10,7 +10,7 @@ from typing import Any
 
 from adapterx.config.problems import did_you_mean
 from adapterx.errors import AdapterxError
-from adapterx.formats.peft_lora import PLAIN_STARTS
+from adapterx.methods.lora.peft_files import PLAIN_STARTS
 
 NAME = "adapterx_{}"
 """What a library is to call the adapter in a slot: nothing in an encoder is called so."""

@@ -12,8 +12,8 @@ import torch
 
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.load import CLASSES
-from adapterx.methods.config import Library
-from adapterx.methods.libraries import Adapters, Peft
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.library.spec import LibraryMethod
 from adapterx.methods.method import Slot
 from adapterx.plan import LibraryAdapter
 from adapterx.reference import adapterhub, peft_models
@@ -23,15 +23,14 @@ _ADDITIVE = {"LORA", "VERA", "LOHA", "LOKR", "FOURIERFT", "RANDLORA", "MISS", "D
 """Types of `peft` whose updates add when several are active; others multiply, rotate, or rescale one another."""
 
 
-def measure(method: Peft | Adapters, info: BackboneInfo) -> LibraryAdapter:
+def measure(method: MethodSpec, info: BackboneInfo) -> LibraryAdapter:
     """What a method comes to on a backbone. Raises LibraryError, a ValueError, for what the library refuses."""
-    if isinstance(method, Peft):
-        chosen = Library("peft", json.dumps(method.peft.model_dump(mode="json"), sort_keys=True))
-        peft_config(chosen.config)
-        alone, build = _peft_alone(method.peft.model_dump()), peft_models.build
+    assert isinstance(method, LibraryMethod)
+    if method.library == "peft":
+        peft_config(method.config)
+        alone, build = _peft_alone(json.loads(method.config)), peft_models.build
     else:
-        chosen = Library("adapters", method.adapters)
-        alone, build = _adapters_alone(adapters_config(chosen.config)), adapterhub.build
+        alone, build = _adapters_alone(adapters_config(method.config)), adapterhub.build
     config_class, model_class = CLASSES[info.architecture]
     config = config_class(
         vocab_size=info.vocabulary,
@@ -47,7 +46,7 @@ def measure(method: Peft | Adapters, info: BackboneInfo) -> LibraryAdapter:
         encoder = model_class(config, add_pooling_layer=False).requires_grad_(False)
         try:
             with refusals(method.kind):
-                _, (tensors,) = build(encoder, [Slot(chosen, {})], 0)
+                _, (tensors,) = build(encoder, [Slot(method, {})], 0)
         except LibraryError as error:
             raise error.__cause__ if isinstance(error.__cause__, LibraryError) else error from None
     if not tensors:

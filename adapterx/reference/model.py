@@ -10,10 +10,9 @@ from typing import Any, TypeAlias, cast
 import torch
 from torch import Tensor, nn
 
-from adapterx.methods.config import Bottleneck, Full, Fusion, HeadOnly, Library, Lora
+from adapterx.backbones.shape import Shape
 from adapterx.methods.method import Slot, parameters
 from adapterx.methods.parameters import Parameter, zeros
-from adapterx.methods.shape import Shape
 from adapterx.reference import adapterhub, peft_models
 from adapterx.reference.libraries import NAME
 
@@ -78,17 +77,17 @@ def build(encoder: nn.Module, slots: Sequence[Slot], seed: int) -> ReferenceMode
         seed: decides what the library draws, trained or not.
     """
     method, shape = slots[-1].method, shape_of(encoder)
-    if isinstance(method, HeadOnly):
+    if not method.adapts:
         return ReferenceModel(encoder, (), {})
-    if isinstance(method, Full):
+    if method.trains_backbone:
         own = copy.deepcopy(encoder).float().requires_grad_(True)
         return _loaded(ReferenceModel(own, parameters(method, shape), dict(own.named_parameters())), [slots[-1]], [{}])
     frozen = _marks(encoder)
     shared = copy.deepcopy(encoder, {id(parameter): parameter for parameter in encoder.parameters()})
     plain = {id(module) for module in shared.modules()}
-    of_peft = isinstance(method, Lora) or (isinstance(method, Library) and method.library == "peft")
-    make: Build = peft_models.build if of_peft else adapterhub.build
-    assert of_peft or isinstance(method, Bottleneck | Fusion | Library)
+    if method.library is None:
+        raise ValueError(f"no library has the method {method.kind}")
+    make: Build = peft_models.build if method.library == "peft" else adapterhub.build
     model, found = make(shared, slots, seed)
     if _marks(encoder) != frozen:
         raise RuntimeError(f"the library of {method} changed weights of the frozen backbone")
@@ -98,9 +97,9 @@ def build(encoder: nn.Module, slots: Sequence[Slot], seed: int) -> ReferenceMode
         parameter.requires_grad_(True)
     lower = {NAME.format(place) for place in range(len(slots) - 1)}
     new = [one for path, one in model.named_modules() if id(one) not in plain and lower.isdisjoint(path.split("."))]
-    if isinstance(method, Fusion):
+    if method.mixed:
         new = []  # the library drops scores of a fusion by the backbone's own probability; neither lane does
-    specs = _specs(found[-1]) if isinstance(method, Library) else parameters(method, shape)
+    specs = _specs(found[-1]) if method.made_by_library else parameters(method, shape)
     return _loaded(ReferenceModel(model.eval(), specs, found[-1], new), slots, found)
 
 

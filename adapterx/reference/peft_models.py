@@ -1,7 +1,8 @@
-"""Models of `peft` 0.21: LoRA with this package's settings, or any of its methods."""
+"""Models of `peft` 0.21: methods of this package that it has too, or any of its own."""
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -9,28 +10,29 @@ from typing import Any
 import torch
 from torch import nn
 
-from adapterx.formats.adapter import Encoder
-from adapterx.formats.peft_lora import PREFIX, lora_config
-from adapterx.methods.config import Library, Lora, Method
-from adapterx.methods.method import Slot
+from adapterx.backbones.shape import Encoder, Shape
+from adapterx.formats.codec import peft_codec
+from adapterx.formats.peft import PREFIX
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.library.spec import LibraryMethod
+from adapterx.methods.method import Slot, parameters
 from adapterx.methods.parameters import stream
-from adapterx.methods.shape import Shape
 from adapterx.reference.libraries import NAME, LibraryError, peft, peft_config
-
-_LORA = ("r", "lora_alpha", "lora_dropout", "target_modules", "layers_to_transform", "layers_pattern", "task_type")
 
 
 def build(encoder: Any, slots: Sequence[Slot], seed: int) -> tuple[nn.Module, list[dict[str, nn.Parameter]]]:
     """The library's model around an encoder, all slots active, and the trainable tensors of each by stored name.
 
-    `encoder` is changed. Stored names are the library's without its prefix and the adapter's name; of LoRA, those of
-    `methods.lora`.
+    `encoder` is changed. Stored names are the library's without its prefix and the adapter's name; of methods of this
+    package, those of `methods`.
     """
     library = peft()
+    shape = Shape(encoder.config.num_hidden_layers, encoder.config.hidden_size, encoder.config.intermediate_size)
+    form = Encoder(encoder.config.model_type, shape)
     model: Any = None
     found = []
     for place, slot in enumerate(slots):
-        name, config = NAME.format(place), _config(slot.method, encoder)
+        name, config = NAME.format(place), _config(slot.method, form)
         with torch.random.fork_rng(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about targets of other adapters, and settings at their defaults
             torch.manual_seed(stream("initialise", seed, place, "peft"))
@@ -42,17 +44,16 @@ def build(encoder: Any, slots: Sequence[Slot], seed: int) -> tuple[nn.Module, li
         found.append(_trainable(model, name))
     if len(slots) > 1:
         model.base_model.set_adapter([NAME.format(place) for place in range(len(slots))])
-    return model, [_stored(tensors, slot.method) for tensors, slot in zip(found, slots, strict=True)]
+    return model, [_stored(tensors, slot.method, shape) for tensors, slot in zip(found, slots, strict=True)]
 
 
-def _config(method: Method, encoder: Any) -> Any:
-    if isinstance(method, Library):
+def _config(method: MethodSpec, form: Encoder) -> Any:
+    if isinstance(method, LibraryMethod):
         return peft_config(method.config)
-    assert isinstance(method, Lora)
-    config = encoder.config if not hasattr(encoder, "get_base_model") else encoder.get_base_model().config
-    shape = Shape(config.num_hidden_layers, config.hidden_size, config.intermediate_size)
-    settings = lora_config(method, Encoder(config.model_type, shape))
-    return peft().LoraConfig(**{name: settings[name] for name in _LORA})
+    codec = peft_codec(method)
+    assert codec is not None, "a plan trains what `peft` has"
+    settings = codec.config(method, form)
+    return peft_config(json.dumps({name: settings[name] for name in codec.SETTINGS}))
 
 
 def _trainable(model: Any, name: str) -> dict[str, nn.Parameter]:
@@ -67,7 +68,10 @@ def _trainable(model: Any, name: str) -> dict[str, nn.Parameter]:
     return found
 
 
-def _stored(tensors: dict[str, nn.Parameter], method: Method) -> dict[str, nn.Parameter]:
-    if isinstance(method, Lora):
-        return {name.removesuffix(".weight"): tensor for name, tensor in tensors.items()}
-    return tensors
+def _stored(tensors: dict[str, nn.Parameter], method: MethodSpec, shape: Shape) -> dict[str, nn.Parameter]:
+    """The same by the names that are stored: the library's own where it makes the adapter."""
+    codec = peft_codec(method)
+    if codec is None:
+        return tensors
+    own = {codec.name_in_file(one.name): one.name for one in parameters(method, shape)}
+    return {own[name]: tensor for name, tensor in tensors.items()}

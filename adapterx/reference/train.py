@@ -23,7 +23,6 @@ from adapterx.engine.predict import TrainedCell
 from adapterx.engine.state import Best, CellState, Rows, head_parameters
 from adapterx.engine.train import LOST, Outcome, Progress, answers_score, finished, look_is_due, saved_at
 from adapterx.methods import masked_lm
-from adapterx.methods.config import Library
 from adapterx.methods.head import Head
 from adapterx.methods.method import Slot
 from adapterx.methods.parameters import Parameter, flatten, in_order, initial, stream, unflatten
@@ -102,7 +101,7 @@ class _Training:
 
     def _start(self) -> CellState:
         """The state before the first step. Where a library draws the adapter, it is in the model already."""
-        if not isinstance(self.cell.method, Library):
+        if not self.cell.method.made_by_library:
             return CellState.start(self.cell, self.shape)
         adapter, head = self.parts
         values = adapter.tensors if self.cell.initial is None else self.cell.initial

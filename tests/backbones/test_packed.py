@@ -9,11 +9,11 @@ import torch
 from adapterx.backbones.attention import mix
 from adapterx.backbones.layout import MAX_BLOCKS, Sequences, pack
 from adapterx.backbones.packed import PackedEncoder
+from adapterx.backbones.shape import Shape
 from adapterx.backbones.walk import Unadapted, Walk
-from adapterx.methods.config import Lora
-from adapterx.methods.lora import LoraAdapters, parameters
+from adapterx.methods.lora.layers import LoraAdapters, parameters
+from adapterx.methods.lora.spec import Lora
 from adapterx.methods.rows import CellDropout
-from adapterx.methods.shape import Shape
 from tests.models import encoder
 
 SHAPES = [

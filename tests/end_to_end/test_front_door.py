@@ -12,7 +12,8 @@ import pytest
 from pydantic import BaseModel
 
 from adapterx.backbones.spec import Backbone
-from adapterx.methods.spec import Bottleneck, Lora
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.lora.spec import Lora
 from adapterx.recipe import EarlyStopping, Recipe, read
 from adapterx.recipe.schema import Compare, Evaluate, Intermediate, Sampling, Target
 from adapterx.recipe.training import Train

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
-from adapterx.methods.config import Method
+from adapterx.methods.base import MethodSpec
 from adapterx.methods.head import Head
 from adapterx.tasks.encoded import Encoded, Passages, offsets
 from adapterx.tasks.metrics import metric
@@ -71,7 +71,7 @@ def passages(examples: int = 40, seed: int = 0, longest: int = 17) -> Encoded:
     )
 
 
-def answerer(method: Method, seed: int = 1, data_seed: int = 0, examples: int = 40, **changes: Any) -> TrainingCell:
+def answerer(method: MethodSpec, seed: int = 1, data_seed: int = 0, examples: int = 40, **changes: Any) -> TrainingCell:
     """One training that learns to answer; some of its questions have no answer."""
     train, dev = passages(examples, data_seed), passages(examples, data_seed + 100)
     task = TaskData(HEAD, metric("squad_f1", ()), (Pool("en", train, True),), (Pool("en", dev, True),))

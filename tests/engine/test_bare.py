@@ -1,4 +1,4 @@
-"""The engine needs torch and transformers, and none of the packages that read recipes or draw reports."""
+"""The engine needs torch, transformers and pydantic, and none of the packages that read YAML or draw reports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import sys
 from tests.support.command import ROOT, environment
 
 ABSENT = [
-    "pydantic",
     "ruamel",
     "rich",
     "jinja2",

@@ -19,7 +19,7 @@ from adapterx.engine.options import Options
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import CellState
 from adapterx.engine.train import train
-from adapterx.methods.config import Lora
+from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import Slot
 from adapterx.tasks.sampling import Sampler
 from tests.cells import cell
@@ -60,7 +60,7 @@ def test_variable_length_attention_equals_rectangles(aligned: bool, architecture
         assert_same(found, expected)
 
 
-@pytest.mark.parametrize("case", [name for name, case in CASES.items() if case.method.layers])
+@pytest.mark.parametrize("case", [name for name, case in CASES.items() if case.method.lowest_layer(3)])
 def test_kept_hidden_states_change_nothing(case: str) -> None:
     for architecture in ARCHITECTURES:
         enc, cells, expected = alone(case, architecture)
@@ -139,7 +139,7 @@ def test_nothing_is_differentiated_below_the_lowest_adapter(method: Lora) -> Non
 
     with patch.object(PackedEncoder, "layer", watched), patch.object(Reordered, "input_gradient", counting):
         train(enc, [cell(method, seed=seed, steps=1) for seed in (1, 2)])
-    (lowest,) = method.layers
+    (lowest,) = method.adapted(3)
     assert needed == {index: index > lowest for index in range(3)}
     assert not [index for index in differentiated if index < lowest]
     if method.target_modules == ("output",):
@@ -262,9 +262,9 @@ def test_a_frozen_adapter_below_does_not_move() -> None:
 
 def test_layers_named_in_the_method_alone_have_parameters() -> None:
     enc = PackedEncoder(encoder("xlm-roberta", layers=4))
-    for method in (Lora(rank=2, layers=(1, 3)), replace(CASES["double-upper"].method, layers=(1, 3))):
+    for method in (Lora(rank=2, layers=(1, 3)), CASES["double-upper"].method.model_copy(update={"layers": (1, 3)})):
         (outcome,) = train(enc, [cell(method, steps=1)])
         (names,) = (set(one.tensors) for one in outcome.trained.slots)
         assert {name.split(".")[2] for name in names} == {"1", "3"}
-    with pytest.raises(ValueError, match="do not fit an encoder of 4 layers"):
+    with pytest.raises(ValueError, match=r"layer 4 \(counted from 0\) of an encoder with 4 layers"):
         train(enc, [cell(Lora(layers=(4,)), steps=1)])

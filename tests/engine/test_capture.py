@@ -27,7 +27,7 @@ from adapterx.engine.options import Options
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import CellState
 from adapterx.engine.train import train
-from adapterx.methods.config import Lora
+from adapterx.methods.lora.spec import Lora
 from tests.cells import cell
 from tests.engine.trainings import CASES, alone, assert_same, like, packed
 
@@ -135,11 +135,11 @@ def table(own: Bundle) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "case", [name for name, case in CASES.items() if case.method.dropout == 0.0 and "drop" not in name]
+    "case", [name for name, case in CASES.items() if case.method.drops == 0.0 and "drop" not in name]
 )
 def test_replayed_steps_are_the_steps_themselves(case: str, cuda: Cuda) -> None:
     enc, cells, expected = alone(case, "xlm-roberta")
-    prefix = PrefixCache(enc, 10**9) if CASES[case].method.layers else None
+    prefix = PrefixCache(enc, 10**9) if CASES[case].method.lowest_layer(3) else None
     with patch.object(CapturedSteps, "_worth_recording", lambda own, shape: True):
         found = train(enc, cells[:5], options=ALIGNED, prefix=prefix)
     assert sum(graph.replays for graph in cuda.graphs) == max(outcome.state.step for outcome in found)
@@ -359,7 +359,7 @@ class NoQuestions(TorchDispatchMode):
 
 
 @pytest.mark.parametrize(
-    "case", [name for name, case in CASES.items() if case.method.dropout == 0.0 and "drop" not in name]
+    "case", [name for name, case in CASES.items() if case.method.drops == 0.0 and "drop" not in name]
 )
 def test_a_recorded_step_asks_the_host_for_nothing(case: str, cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
     """But for what stands in for the attention kernel."""

@@ -12,7 +12,7 @@ from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.optimiser import EPSILON
 from adapterx.engine.state import CellState
 from adapterx.engine.train import train
-from adapterx.methods.config import Full
+from adapterx.methods.full.spec import Full
 from adapterx.methods.parameters import Parameter, ParameterBank, zeros
 from tests.cells import cell
 from tests.engine.trainings import losses, packed
@@ -64,7 +64,7 @@ def test_moments_read_and_written_again_are_the_same_bytes() -> None:
 
 def test_full_fine_tuning_learns_with_it_and_goes_on_where_it_stopped() -> None:
     enc = packed()
-    one = cell(Full(eight_bit=True), steps=40, learning_rate=3e-3, initial=enc.weights())
+    one = cell(Full(optimizer="adamw_8bit"), steps=40, learning_rate=3e-3, initial=enc.weights())
     (outcome,) = train(enc, [one])
     (plain,) = train(enc, [replace(one, method=Full())])
     assert np.mean(losses(outcome)[-5:]) < 0.9 * np.mean(losses(outcome)[:5])

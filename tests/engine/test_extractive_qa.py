@@ -24,7 +24,10 @@ from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.state import CellState
 from adapterx.engine.train import train
-from adapterx.methods.config import Bottleneck, HeadOnly, Lora, Method
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.lora.spec import Lora
+from adapterx.methods.probe.spec import Probe
 from adapterx.reference import train as reference_train
 from adapterx.reference.predict import predict as reference_predict
 from adapterx.report import predictions
@@ -68,7 +71,7 @@ def test_the_loss_is_the_mean_over_windows_of_both_cross_entropies() -> None:
     torch.testing.assert_close(found, torch.stack(single).mean())
 
 
-def company(method: Method) -> list[TrainingCell]:
+def company(method: MethodSpec) -> list[TrainingCell]:
     settings = {"steps": 4, "learning_rate": 1e-2}
     several = mixed(method, **settings)
     answers = answerer(method, **settings)
@@ -85,7 +88,7 @@ def company(method: Method) -> list[TrainingCell]:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("method", [Bottleneck(reduction_factor=4.0), Lora(rank=2, layers=(1, 2))],
                          ids=["bottleneck", "lora"])  # fmt: skip
-def test_cells_in_a_bundle_equal_the_cells_alone(method: Method, architecture: str) -> None:
+def test_cells_in_a_bundle_equal_the_cells_alone(method: MethodSpec, architecture: str) -> None:
     enc = packed(architecture)
     cells = company(method)
     expected = [train(enc, [one])[0] for one in cells]
@@ -157,7 +160,7 @@ def test_what_is_stored_is_readable_by_others(tmp_path: Path) -> None:
     from pyarrow import parquet
 
     enc = packed()
-    (outcome,) = train(enc, [answerer(HeadOnly((2,)), steps=1)])
+    (outcome,) = train(enc, [answerer(Probe(), steps=1)])
     (found,) = evaluate(enc, [(outcome.trained, HEAD)], [Pool("en", passages(examples=3))])
     write_parquet(tmp_path / "p.parquet", "cell", found, {"labels": [], "metrics": ["squad_f1"]})
     rows = parquet.read_table(tmp_path / "p.parquet").to_pylist()
@@ -168,7 +171,7 @@ def test_what_is_stored_is_readable_by_others(tmp_path: Path) -> None:
 
 def test_cells_that_say_one_thing_everywhere_have_collapsed() -> None:
     enc = packed()
-    (outcome,) = train(enc, [answerer(HeadOnly((2,)), steps=1)])
+    (outcome,) = train(enc, [answerer(Probe(), steps=1)])
     (found,) = evaluate(enc, [(outcome.trained, HEAD)], [Pool("en", passages())])
     silent = replace(found[0], prediction=[""] * 40)
     assert (

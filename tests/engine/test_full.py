@@ -21,9 +21,9 @@ from adapterx.engine.predict import predict
 from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.state import CellState, head_parameters
 from adapterx.engine.train import train
-from adapterx.methods.config import Full, Lora
+from adapterx.methods.full.spec import Full
+from adapterx.methods.lora.spec import Lora
 from adapterx.methods.parameters import initial
-from adapterx.plan.cost import encoder_parameters
 from tests.cells import cell
 from tests.models import encoder
 
@@ -33,7 +33,7 @@ ARCHITECTURES = ["xlm-roberta", "xlm-roberta-xl"]
 def full(packed: PackedEncoder, checkpointing: bool = False, **changes: object) -> TrainingCell:
     """A cell that starts at the backbone."""
     values: dict[str, object] = {"steps": 6, "learning_rate": 1e-3, "weight_decay": 0.1, **changes}
-    return replace(cell(Full(checkpointing), **values), initial=packed.weights())  # type: ignore[arg-type]
+    return replace(cell(Full(gradient_checkpointing=checkpointing), **values), initial=packed.weights())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -134,7 +134,7 @@ def test_goes_on_from_an_intermediate() -> None:
 def test_a_plan_counts_what_is_trained(architecture: str) -> None:
     packed = PackedEncoder(encoder(architecture))
     info = BackboneInfo("", architecture, 32, 3, 4, 128, 120, 512)  # type: ignore[arg-type]
-    assert encoder_parameters(info) == sum(tensor.numel() for tensor in packed.weights().values())
+    assert info.parameters == sum(tensor.numel() for tensor in packed.weights().values())
 
 
 def test_weights_that_do_not_fit_are_refused() -> None:

@@ -7,14 +7,15 @@ from dataclasses import replace
 import torch
 
 from adapterx.engine.train import train
-from adapterx.methods.config import Bottleneck, Fusion
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.fusion.spec import Fusion
 from tests.cells import cell
 from tests.engine.trainings import fused, packed
 
 
 def test_members_and_backbone_stay_as_they_are() -> None:
     enc = packed()
-    method = Fusion((Bottleneck(reduction_factor=4.0), Bottleneck(reduction_factor=8.0)))
+    method = Fusion(members=(Bottleneck(reduction_factor=4.0), Bottleneck(reduction_factor=8.0)))
     members = fused(method, 1, enc)
     before = [{name: tensor.clone() for name, tensor in slot.tensors.items()} for slot in members]
     backbone = {name: tensor.clone() for name, tensor in enc.model.state_dict().items()}

@@ -17,7 +17,10 @@ from adapterx.engine.options import Options
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import CellState
 from adapterx.engine.train import train
-from adapterx.methods.config import Bottleneck, Full, Lora, Method
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.full.spec import Full
+from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import Slot
 from tests.cells import cell
 from tests.engine.texts import VOCABULARY, reader, text
@@ -62,7 +65,7 @@ def test_a_text_of_special_tokens_is_read_once() -> None:
     assert np.diff(masked(bare, np.arange(2), VOCABULARY, 3).example_reads)[1] == 1
 
 
-def company(enc: PackedEncoder, method: Method) -> list[TrainingCell]:
+def company(enc: PackedEncoder, method: MethodSpec) -> list[TrainingCell]:
     settings = {"steps": 6, "learning_rate": 1e-2}
     several = mixed(method, **settings)
     both = replace(several, key="both", tasks=(*several.tasks, *reader(method).tasks), probabilities=np.full(4, 0.25))
@@ -86,7 +89,7 @@ WAYS = {"as-is": Options(workers=0), "aligned": Options(aligned=True, lag=4, gra
     [LANGUAGE, Bottleneck(reduction_factor=4.0), Lora(rank=2, layers=(1, 2))],
     ids=["language", "task", "lora"],
 )
-def test_cells_in_a_bundle_equal_the_cells_alone(method: Method, architecture: str) -> None:
+def test_cells_in_a_bundle_equal_the_cells_alone(method: MethodSpec, architecture: str) -> None:
     enc = packed(architecture)
     cells = company(enc, method)
     expected = [train(enc, [one])[0] for one in cells]
@@ -113,7 +116,7 @@ def test_a_batch_in_parts_gives_the_same_gradients() -> None:
 
 
 @pytest.mark.parametrize("method", [LANGUAGE, Full()], ids=["language", "full"])
-def test_it_learns(method: Method) -> None:
+def test_it_learns(method: MethodSpec) -> None:
     """A neighbour tells the hidden token: the loss falls well below that of guessing, and the backbone stays."""
     model = encoder("xlm-roberta")
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -19,7 +19,7 @@ from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import CellState
 from adapterx.engine.train import train
 from adapterx.faults import is_out_of_memory
-from adapterx.methods.config import Lora
+from adapterx.methods.lora.spec import Lora
 from tests.cells import cell
 from tests.engine.trainings import CASES, alone, assert_same, mixed, packed
 

@@ -12,7 +12,7 @@ from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.optimiser import BETAS, EPSILON, RowAdamW, Step
 from adapterx.engine.options import Options
 from adapterx.engine.state import CellState
-from adapterx.methods.config import Lora
+from adapterx.methods.lora.spec import Lora
 from adapterx.methods.parameters import Parameter, ParameterBank, zeros
 from tests.cells import cell
 from tests.engine.trainings import packed

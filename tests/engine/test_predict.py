@@ -14,13 +14,15 @@ from adapterx.engine.cell import TrainingCell
 from adapterx.engine.predict import TrainedCell, predict
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import train
-from adapterx.methods.config import Bottleneck, Lora, Method
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.head import Head
+from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import Slot
 from tests.cells import cell, encoded
 from tests.engine.trainings import ARCHITECTURES, packed, slot
 
-METHODS: list[tuple[Method, int]] = [
+METHODS: list[tuple[MethodSpec, int]] = [
     (Lora(rank=2, layers=(2,)), 1),
     (Lora(rank=2, target_modules=("output",), layers=(1, 2)), 2),
     (Bottleneck(reduction_factor=4.0, layers=(2,)), 1),

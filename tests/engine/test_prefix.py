@@ -28,7 +28,7 @@ from adapterx.engine.options import Options
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.train import Outcome, Progress, train
-from adapterx.methods.config import Lora
+from adapterx.methods.lora.spec import Lora
 from adapterx.tasks.encoded import Encoded
 from tests.cells import cell, encoded
 from tests.engine.trainings import assert_same, like, losses, mixed, packed

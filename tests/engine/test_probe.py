@@ -14,12 +14,12 @@ from adapterx.engine.cell import TrainingCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import head_parameters
 from adapterx.engine.train import train
-from adapterx.methods.config import HeadOnly
 from adapterx.methods.parameters import initial
+from adapterx.methods.probe.spec import Probe
 from tests.cells import cell
 from tests.models import encoder
 
-PROBE = HeadOnly(layers=(2,))
+PROBE = Probe()
 
 
 def by_hand(architecture: str, one: TrainingCell) -> tuple[list[float], dict[str, Tensor]]:

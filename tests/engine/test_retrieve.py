@@ -18,14 +18,16 @@ from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.retrieve import mined, rankings, sides
 from adapterx.engine.search import Similarity
 from adapterx.limits import Limit
-from adapterx.methods.config import Bottleneck, HeadOnly, Lora
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import Slot
 from adapterx.methods.pooling import Pooling
+from adapterx.methods.probe.spec import Probe
 from adapterx.tasks.encoded import Encoded, offsets
 from tests.engine.trainings import ARCHITECTURES, slot
 from tests.models import encoder
 
-BARE = TrainedCell((Slot(HeadOnly(layers=(2,)), {}),), {})
+BARE = TrainedCell((Slot(Probe(), {}),), {})
 CPU = torch.device("cpu")
 
 

@@ -20,8 +20,9 @@ from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.state import CellState
 from adapterx.engine.train import Outcome, train
-from adapterx.methods.config import Bottleneck, Lora
+from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.head import Head
+from adapterx.methods.lora.spec import Lora
 from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
 from tests.cells import METHODS, cell, encoded
@@ -86,7 +87,7 @@ def test_dropout_belongs_to_the_cell() -> None:
         together = train(packed, cells)
         for one, outcome in zip(cells, together, strict=True):
             assert_same_training(outcome, train(packed, [one])[0])
-        without = train(packed, [replace(cells[0], method=replace(method, dropout=0.0))])[0]
+        without = train(packed, [replace(cells[0], method=method.model_copy(update={"dropout": 0.0}))])[0]
         # Far above rounding, which is below 1e-6 here; how large depends on the random encoder.
         assert np.abs(losses(without) - losses(together[0]))[1:].max() > 1e-3
 

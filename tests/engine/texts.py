@@ -9,7 +9,7 @@ import numpy as np
 
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.masking import Vocabulary
-from adapterx.methods.config import Method
+from adapterx.methods.base import MethodSpec
 from adapterx.methods.head import Head
 from adapterx.tasks.encoded import Encoded, offsets
 from adapterx.tasks.sampling import pool_probabilities
@@ -36,7 +36,7 @@ def text(examples: int = 40, seed: int = 0, longest: int = 17) -> Encoded:
     )
 
 
-def reader(method: Method, seed: int = 1, data_seed: int = 0, **changes: Any) -> TrainingCell:
+def reader(method: MethodSpec, seed: int = 1, data_seed: int = 0, **changes: Any) -> TrainingCell:
     """One training that learns from text."""
     data = text(seed=data_seed)
     task = TaskData(Head("text", "masked-lm", 120), None, (Pool("en", data),), vocabulary=VOCABULARY)

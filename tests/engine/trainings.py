@@ -15,8 +15,11 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.bundle import shape_of
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.train import Outcome, train
-from adapterx.methods.config import Bottleneck, Fusion, Lora, Method
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.fusion.spec import Fusion
 from adapterx.methods.head import Head
+from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import Slot, parameters
 from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
@@ -31,20 +34,24 @@ ARCHITECTURES = ("xlm-roberta", "xlm-roberta-xl")
 class Case:
     """A method, and whether it sits on a frozen adapter."""
 
-    method: Method
+    method: MethodSpec
     stacked: bool = False
 
 
 CASES = {
     "lora": Case(Lora(rank=4, alpha=8.0)),
-    "lora-dropout-top": Case(Lora(2, 4.0, 0.2, ("key", "attention_output", "output"), layers=(2,))),
+    "lora-dropout-top": Case(
+        Lora(rank=2, alpha=4.0, dropout=0.2, target_modules=("key", "attention_output", "output"), layers=(2,))
+    ),
     "lora-stacked": Case(Lora(rank=2, alpha=4.0, dropout=0.3, layers=(1, 2)), stacked=True),
     "sequential-dropout": Case(Bottleneck(reduction_factor=4.0, dropout=0.3)),
-    "double-upper": Case(Bottleneck("double", reduction_factor=4.0, activation="swish", layers=(1, 2))),
+    "double-upper": Case(Bottleneck(placement="double", reduction_factor=4.0, activation="swish", layers=(1, 2))),
     "lora-adapter-drop": Case(Lora(rank=2, adapter_drop=2)),
-    "double-adapter-drop": Case(Bottleneck("double", reduction_factor=4.0, adapter_drop=2)),
-    "fusion-upper": Case(Fusion((Bottleneck("double", reduction_factor=4.0, activation="swish", layers=(1, 2)),) * 2)),
-    "parallel-stacked-top": Case(Bottleneck("parallel", reduction_factor=4.0, layers=(2,)), stacked=True),
+    "double-adapter-drop": Case(Bottleneck(placement="double", reduction_factor=4.0, adapter_drop=2)),
+    "fusion-upper": Case(
+        Fusion(members=(Bottleneck(placement="double", reduction_factor=4.0, activation="swish", layers=(1, 2)),) * 2)
+    ),
+    "parallel-stacked-top": Case(Bottleneck(placement="parallel", reduction_factor=4.0, layers=(2,)), stacked=True),
 }
 
 
@@ -52,7 +59,7 @@ def packed(architecture: str = "xlm-roberta", **sizes: int) -> PackedEncoder:
     return PackedEncoder(encoder(architecture, **sizes))
 
 
-def slot(method: Method, seed: int, enc: PackedEncoder) -> dict[str, Tensor]:
+def slot(method: MethodSpec, seed: int, enc: PackedEncoder) -> dict[str, Tensor]:
     """The tensors of a trained adapter, so to speak: none of them is zero."""
     generator = torch.Generator().manual_seed(seed)
     wanted = parameters(method, shape_of(enc))
@@ -64,7 +71,7 @@ def like(cell: TrainingCell, name: str, **changes: Any) -> TrainingCell:
     return replace(cell, name=name, key=name, settings=replace(cell.settings, **changes))
 
 
-def mixed(method: Method, seed: int = 4, **changes: Any) -> TrainingCell:
+def mixed(method: MethodSpec, seed: int = 4, **changes: Any) -> TrainingCell:
     """Two tasks of different formats, one of them in two languages."""
     pools = tuple(Pool(language, encoded("pair-classification", seed=at)) for at, language in enumerate(("en", "de")))
     tasks = (

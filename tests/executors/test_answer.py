@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from adapterx.cli import main
 from adapterx.executors.answer import backbone_of, for_task, told
+from adapterx.files.errors import FormatError
 from adapterx.formats import directory as formats
 from adapterx.formats.adapter import PortableAdapter, PortableHead, head_shapes, unnamed
-from adapterx.formats.errors import FormatError
 from adapterx.formats.metadata import Metadata
-from adapterx.methods.config import Lora
+from adapterx.methods.lora.spec import Lora
 from adapterx.tasks.examples import Format
 from tests.backbones.checkpoints import save
 from tests.formats.worked import adapter, place

@@ -26,7 +26,7 @@ from adapterx.executors.apart import Fail
 from adapterx.executors.local import Tally
 from adapterx.executors.progress import RunProgress
 from adapterx.faults import UnusablePlace
-from adapterx.methods.config import Lora
+from adapterx.methods.lora.spec import Lora
 from adapterx.plan import Capacity, Plan, Stage, Training, build
 from adapterx.recipe import Recipe
 from adapterx.store import DamagedFile, Store

@@ -13,19 +13,21 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.train import train
 from adapterx.executors import weights
 from adapterx.executors.weights import Member
-from adapterx.methods.config import Bottleneck, Lora, Method
-from adapterx.methods.merging import SUMS, Arithmetic, Merging
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.lora.spec import Lora
+from adapterx.methods.merging import Merging
 from adapterx.methods.method import Slot
 from tests.cells import cell
 from tests.engine.trainings import packed, slot
 
-METHODS: dict[str, tuple[Method, Sequence[Arithmetic]]] = {
+METHODS: dict[str, tuple[MethodSpec, Sequence[str]]] = {
     "lora": (Lora(rank=4, alpha=8.0), ("linear", "cat", "dare_ties")),
     "bottleneck": (Bottleneck(reduction_factor=4.0), ("average", "task_arithmetic")),
 }
 
 
-def learnt(method: Method, encoder: PackedEncoder, steps: int = 300) -> Member:
+def learnt(method: MethodSpec, encoder: PackedEncoder, steps: int = 300) -> Member:
     """An adapter that has learnt what is visible in its texts, to be judged on other such texts."""
     one = cell(method, seed=1, steps=steps, learning_rate=1e-2, batch_size=16)
     trained = train(encoder, [one])[0].trained
@@ -48,7 +50,7 @@ def test_a_member_that_disturbs_gets_no_more_than_half(name: str) -> None:
         found = weights.choose(encoder, members, Merging(way, density=0.5), seed=1)
         again = weights.choose(encoder, members, Merging(way, density=0.5), seed=1)
         assert found == again, "nothing but its arguments has a part in it"
-        assert len(found.trials) == 5 + (way in SUMS)
+        assert len(found.trials) == 5 + found.merging.sums
         assert found.merging.arithmetic == way and found.merging.weights is not None
         assert found.merging.weights[0] <= found.merging.weights[1]
         alone = next(trial for trial in found.trials if trial.weights == (0, 1))

@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from adapterx.files.errors import FormatError
 from adapterx.formats import directory as formats
 from adapterx.formats.adapter import PortableAdapter
-from adapterx.formats.errors import FormatError
-from adapterx.methods.config import Bottleneck, Lora
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.lora.spec import Lora
 from tests.formats.worked import LABELS, TOKENS, adapter, hidden, place, theirs
 from tests.models import encoder
 

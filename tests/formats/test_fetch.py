@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from adapterx.files.errors import FormatError
 from adapterx.formats import directory as formats
-from adapterx.formats.errors import FormatError
 from adapterx.formats.fetch import locate
-from adapterx.methods.config import Lora
+from adapterx.methods.lora.spec import Lora
 from tests.formats.worked import adapter, place
 from tests.support.command import ROOT
 from tests.support.hub import Hub, serve
@@ -24,7 +24,7 @@ PROGRAM = """
 import sys
 from adapterx.formats import directory, fetch
 from adapterx.formats.adapter import Encoder
-from adapterx.methods.shape import Shape
+from adapterx.backbones.shape import Shape
 for name, revision in zip(sys.argv[1::2], sys.argv[2::2]):
     try:
         found = fetch.locate(name, revision or None)

@@ -13,11 +13,13 @@ from torch import Tensor
 
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.predict import TrainedCell, predict
+from adapterx.files.errors import FormatError
 from adapterx.formats import fused, setup
-from adapterx.formats.errors import FormatError
 from adapterx.formats.fused import PortableFusion
-from adapterx.methods.config import Bottleneck, Fusion, Lora
-from adapterx.methods.fusion import with_full_value
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.fusion.layers import with_full_value
+from adapterx.methods.fusion.spec import Fusion
+from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import parameters
 from adapterx.tasks.encoded import Encoded
 from tests.formats.worked import LENGTH, TOKENS, adapter, place
@@ -34,10 +36,10 @@ NAMES = ("time", "place", "more")
 
 def fusion_of(method: Bottleneck, value_rank: int | None = None, head: str = "pair-classification") -> PortableFusion:
     """Three members, the second of another width and activation, under a fusion without a zero."""
-    methods = (method, replace(method, reduction_factor=2.0, activation="gelu"), method)
+    methods = (method, method.model_copy(update={"reduction_factor": 2.0, "activation": "gelu"}), method)
     members = tuple(adapter(one, place(), None, seed) for seed, one in enumerate(methods))
     generator = torch.Generator().manual_seed(9)
-    wanted = parameters(Fusion(methods, value_rank), place().shape)
+    wanted = parameters(Fusion(members=methods, value_rank=value_rank), place().shape)
     tensors = {one.name: torch.randn(one.shape, generator=generator) * 0.2 for one in wanted}
     return PortableFusion(NAMES, members, tensors, adapter(method, place(), head, 4).head)  # type: ignore[arg-type]
 

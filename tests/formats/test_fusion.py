@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 import torch
 
+from adapterx.files.errors import FormatError
 from adapterx.formats import adapterhub_fusion, setup
 from adapterx.formats import directory as formats
-from adapterx.formats.adapterhub_fusion import Fusion, fusion_shapes
-from adapterx.formats.errors import FormatError
+from adapterx.formats.adapterhub_fusion import FusionLayers, fusion_shapes
 from adapterx.formats.setup import Setup
-from adapterx.methods.bottleneck import places
-from adapterx.methods.config import Bottleneck
+from adapterx.methods.bottleneck.spec import Bottleneck
 from tests.formats.test_adapterhub import flexible, randomised
 from tests.formats.worked import place, theirs
 from tests.models import encoder
@@ -52,7 +51,7 @@ def test_a_setup_passes_through_here(kind: str, flexibly: bool, tmp_path: Path) 
     there.save_adapter_setup(str(first), library.Fuse(*NAMES), use_safetensors=True)
     composed = setup.read(first)
     assert composed == Setup(NAMES, None, "Fuse")
-    sites = places(METHODS[kind])
+    sites = METHODS[kind].sites
     fusion = adapterhub_fusion.read(first / ",".join(NAMES), where, sites)
     assert fusion.adapters == NAMES
 
@@ -88,7 +87,7 @@ def test_the_configuration_is_as_the_library_writes_it(tmp_path: Path) -> None:
 def test_other_fusions_are_refused(tmp_path: Path) -> None:
     where = place()
     tensors = {name: torch.randn(shape) for name, shape in fusion_shapes(where, ("output",)).items()}
-    adapterhub_fusion.write(tmp_path, Fusion(NAMES, tensors), where, ("output",))
+    adapterhub_fusion.write(tmp_path, FusionLayers(NAMES, tensors), where, ("output",))
     with pytest.raises(FormatError, match=r"lacks .*attention\.output"):
         adapterhub_fusion.read(tmp_path, where, ("attention", "output"))
     with pytest.raises(FormatError, match=r"lacks .*layer\.3"):
@@ -115,4 +114,4 @@ def test_a_low_rank_value_has_no_place_there(tmp_path: Path) -> None:
     tensors = {name: torch.randn(shape) for name, shape in fusion_shapes(where, ("output",)).items()}
     tensors["encoder.layer.0.output.fusion.value.weight"] = torch.randn(4, 32)
     with pytest.raises(FormatError, match=r"full query, key and value in every layer: .* is \(4, 32\)"):
-        adapterhub_fusion.write(tmp_path, Fusion(NAMES, tensors), where, ("output",))
+        adapterhub_fusion.write(tmp_path, FusionLayers(NAMES, tensors), where, ("output",))

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from adapterx.formats.patterns import LONGEST, Pattern, PatternError
+from adapterx.files.patterns import LONGEST, Pattern, PatternError
 
 KEYS = [
     f"{stem}encoder.layer.{layer}.{end}"
@@ -110,6 +110,6 @@ def test_large_counts_cost_nothing() -> None:
 
 
 def test_too_many_steps_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapterx.formats.patterns._MOST_STEPS", 50)
+    monkeypatch.setattr("adapterx.files.patterns._MOST_STEPS", 50)
     with pytest.raises(PatternError, match="takes too long to match"):
         Pattern(".*.*.*!").fullmatch("encoder.layer.0")

@@ -11,9 +11,10 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from adapterx.files.errors import FormatError
 from adapterx.formats import directory as formats
-from adapterx.formats.errors import FormatError
-from adapterx.methods.config import Bottleneck, Lora
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.lora.spec import Lora
 from tests.formats.worked import TOKENS, adapter, hidden, place, theirs
 from tests.models import encoder
 

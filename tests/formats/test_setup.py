@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import torch
 
+from adapterx.files.errors import FormatError
 from adapterx.formats import directory as formats
 from adapterx.formats import setup
 from adapterx.formats.adapterhub_head import read as read_head
-from adapterx.formats.errors import FormatError
 from adapterx.formats.setup import Setup
-from adapterx.methods.config import Bottleneck, Lora
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.lora.spec import Lora
 from tests.formats.test_adapterhub import flexible, randomised
 from tests.formats.worked import adapter, hidden, place, theirs
 from tests.models import encoder

@@ -14,12 +14,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from adapterx.errors import AdapterxError
+from adapterx.files.errors import FormatError
 from adapterx.formats import directory as formats
 from adapterx.formats import fused, metadata, setup
 from adapterx.formats.adapterhub_head import read as read_head
-from adapterx.formats.errors import FormatError
 from adapterx.formats.metadata import Metadata
-from adapterx.methods.config import Bottleneck, Lora
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.lora.spec import Lora
 from tests.formats.test_fused import MEMBERS, fusion_of
 from tests.formats.worked import adapter, place
 

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from adapterx.backbones.layout import Sequences, pack
 from adapterx.backbones.packed import PackedEncoder
-from adapterx.formats.adapter import Encoder, PortableAdapter, PortableHead, head_shapes
-from adapterx.methods.config import Method
+from adapterx.backbones.shape import Encoder, Shape
+from adapterx.formats.adapter import PortableAdapter, PortableHead, head_shapes
+from adapterx.methods.base import MethodSpec
 from adapterx.methods.method import Slot, adapters, parameters
 from adapterx.methods.rows import CellDropout
-from adapterx.methods.shape import Shape
 from adapterx.tasks.examples import Format
 
 LENGTH = 7
@@ -28,7 +28,7 @@ def place(architecture: str = "xlm-roberta", hidden: int = 32, layers: int = 3) 
     return Encoder(architecture, Shape(layers, hidden, 4 * hidden), "someone/small", "0" * 40)
 
 
-def adapter(method: Method, encoder: Encoder, head: Format | None = None, seed: int = 0) -> PortableAdapter:
+def adapter(method: MethodSpec, encoder: Encoder, head: Format | None = None, seed: int = 0) -> PortableAdapter:
     """Random tensors, so that every part of the formula shows."""
     generator = torch.Generator().manual_seed(seed)
     tensors = {p.name: torch.randn(p.shape, generator=generator) * 0.2 for p in parameters(method, encoder.shape)}

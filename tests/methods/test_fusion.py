@@ -12,7 +12,8 @@ from torch import Tensor
 
 from adapterx.backbones.layout import Sequences, pack
 from adapterx.backbones.packed import PackedEncoder
-from adapterx.methods.config import Fusion, Lora
+from adapterx.methods.fusion.spec import Fusion
+from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import Slot, adapters, parameters
 from adapterx.methods.parameters import initial
 from adapterx.methods.rows import CellDropout
@@ -24,7 +25,7 @@ from tests.models import encoder
 def slots_of(placement: str, members: int, seed: int = 0) -> list[Slot]:
     """Members and, last, their fusion; no tensor is zero."""
     method = METHODS[placement]
-    fusion = Fusion((method,) * members)
+    fusion = Fusion(members=(method,) * members)
     own = [Slot(method, tensors_of(method, 10 * seed + member)) for member in range(members)]
     return [*own, Slot(fusion, tensors_of(fusion, 10 * seed + 9))]
 
@@ -142,7 +143,7 @@ def test_pre_norm_fusion_follows_the_formula(placement: str, rows: tuple[int, ..
 
 
 def test_a_fresh_fusion_is_nearly_the_mean_of_its_members() -> None:
-    fresh = initial(parameters(Fusion((METHODS["double"],) * 2), SHAPE), 1)
+    fresh = initial(parameters(Fusion(members=(METHODS["double"],) * 2), SHAPE), 1)
     names = {f"encoder.layer.{n}.{m}.fusion.value.weight" for n in range(3) for m in ("output", "attention.output")}
     assert {name for name in fresh if "value" in name} == names
     expected = torch.full((32, 32), 1e-6).fill_diagonal_(1.0)
@@ -153,7 +154,7 @@ def test_a_fresh_fusion_is_nearly_the_mean_of_its_members() -> None:
 def test_a_low_rank_value_is_the_full_one_with_the_same_numbers(architecture: str) -> None:
     model = encoder(architecture)
     slots = slots_of("sequential", 2)
-    low = Fusion(slots[-1].method.members, value_rank=3)
+    low = Fusion(members=slots[-1].method.members, value_rank=3)
     tensors = tensors_of(low, 5)
     full = {name: tensor for name, tensor in tensors.items() if ".value." not in name}
     for name in tensors:

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import XLMRobertaForMaskedLM, XLMRobertaXLForMaskedLM
 
-from adapterx.methods import invertible, masked_lm
-from adapterx.methods.config import Bottleneck
+from adapterx.methods import masked_lm
+from adapterx.methods.bottleneck import invertible
+from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.method import Slot, adapters, lowest_layer, parameters
 from adapterx.methods.parameters import initial
 from adapterx.methods.rows import CellDropout

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from adapterx.methods.config import Bottleneck, Lora
+from adapterx.backbones.shape import Shape
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.lora.spec import Lora
 from adapterx.methods.merging import Merging, member_weights, merge, merged_method
 from adapterx.methods.method import parameters
 from adapterx.methods.parameters import initial
-from adapterx.methods.shape import Shape
 from tests.models import encoder
 
 SHAPE = Shape(layers=2, hidden=32, intermediate=128)
@@ -60,9 +60,9 @@ def test_lora_merges_as_peft_does(arithmetic, density: float, weights: tuple[flo
 
 @pytest.mark.parametrize("arithmetic", ["dare_linear", "dare_ties"])
 def test_dare_keeps_its_density_and_follows_the_seed(arithmetic) -> None:
-    own = members(replace(LORA, rank=16), 2)
+    own = members(LORA.model_copy(update={"rank": 16}), 2)
     merging = Merging(arithmetic, (1.0, 0.0), 0.25)
-    first, again, other = (merge(replace(LORA, rank=16), own, merging, SHAPE, seed) for seed in (1, 1, 2))
+    first, again, other = (merge(LORA.model_copy(update={"rank": 16}), own, merging, SHAPE, seed) for seed in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not any(torch.equal(first[name], other[name]) for name in first)
     if arithmetic == "dare_linear":

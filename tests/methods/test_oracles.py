@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,13 +11,13 @@ from torch import Tensor
 
 from adapterx.backbones.layout import Sequences, pack
 from adapterx.backbones.packed import PackedEncoder
-from adapterx.executors import plain
-from adapterx.methods import spec
-from adapterx.methods.config import Bottleneck, Lora, Method
+from adapterx.backbones.shape import Shape
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import Slot, adapters, parameters
 from adapterx.methods.parameters import initial
 from adapterx.methods.rows import CellDropout
-from adapterx.methods.shape import Shape
 from tests.cells import METHODS
 from tests.models import encoder
 
@@ -27,14 +26,14 @@ SHAPE = Shape(layers=3, hidden=32, intermediate=128)
 PLACEMENTS = {"sequential": "seq_bn", "double": "double_seq_bn", "parallel": "par_bn"}
 
 
-def tensors_of(method: Method, seed: int, scale: float = 0.2) -> dict[str, Tensor]:
+def tensors_of(method: MethodSpec, seed: int, scale: float = 0.2) -> dict[str, Tensor]:
     """Adapter tensors none of which is zero, so that every part of the formula shows."""
     generator = torch.Generator().manual_seed(seed)
     fresh = initial(parameters(method, SHAPE), seed)
     return {name: torch.randn(tensor.shape, generator=generator) * scale for name, tensor in fresh.items()}
 
 
-def ours(model, method: Method, slots: list[dict[str, Tensor]]) -> tuple[Tensor, list[dict[str, Tensor]]]:
+def ours(model, method: MethodSpec, slots: list[dict[str, Tensor]]) -> tuple[Tensor, list[dict[str, Tensor]]]:
     """Hidden states of all rows, and the stacked tensors with gradients of their weighted sum."""
     tokens = np.random.default_rng(0).integers(3, 120, size=sum(LENGTHS)).astype(np.int32)
     batch = pack(Sequences(tokens, np.array(LENGTHS), np.arange(sum(LENGTHS)), [len(LENGTHS)], [sum(LENGTHS)]))
@@ -100,7 +99,7 @@ def test_lora_equals_peft(architecture: str, slots: int) -> None:
 def test_rank_stabilised_lora_equals_peft(architecture: str) -> None:
     peft = pytest.importorskip("peft")
     model = encoder(architecture)
-    method = plain.method(spec.Lora(rank=9, alpha=6.0, use_rslora=True), SHAPE.layers)
+    method = Lora(rank=9, alpha=6.0, use_rslora=True)
     settings = {"r": 9, "lora_alpha": 6, "use_rslora": True, "target_modules": ["query", "value"]}
     library = peft.get_peft_model(deepcopy(model), peft.LoraConfig(task_type="FEATURE_EXTRACTION", **settings))
     modules = dict(library.base_model.model.named_modules())
@@ -182,7 +181,7 @@ def test_parallel_adapters_add() -> None:
         else:
             joint[key] = torch.cat(parts, dim=1 if key.endswith("up.weight") else 0)
     stacked, _ = ours(model, method, own)
-    together, _ = ours(model, replace(METHODS["parallel"], reduction_factor=2.0), [joint])
+    together, _ = ours(model, METHODS["parallel"].model_copy(update={"reduction_factor": 2.0}), [joint])
     torch.testing.assert_close(stacked, together, atol=1e-5, rtol=1e-5)
 
 

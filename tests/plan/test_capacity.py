@@ -6,9 +6,9 @@ import pytest
 
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
-from adapterx.methods.spec import Bottleneck, Lora, Method
-from adapterx.plan.capacity import sized
-from adapterx.plan.cost import adapter_parameters, encoder_parameters
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.lora.spec import Lora
 from adapterx.plan.identity import training_settings
 from adapterx.plan.stage import Training
 from adapterx.recipe import Sampling, Train
@@ -25,45 +25,45 @@ BUDGETS = [
 ]
 
 
-def method(**settings: object) -> Method:
+def method(**settings: object) -> MethodSpec:
     kind = {"lora": Lora, "bottleneck": Bottleneck}[str(settings["kind"])]
     return kind.model_validate(settings)
 
 
 def test_a_rank_above_the_width_is_refused() -> None:
     with pytest.raises(ValueError, match=r"has a budget of 90%, which is rank .*, more than the 768 features"):
-        sized(Lora.model_validate({"budget": "90%"}), BASE)
+        Lora.model_validate({"budget": "90%"}).sized(BASE)
 
 
 @pytest.mark.parametrize("settings", BUDGETS)
 @pytest.mark.parametrize("info", [BASE, LARGE], ids=["base", "large"])
 def test_the_largest_within_the_budget(settings: dict[str, object], info: BackboneInfo) -> None:
-    found = sized(method(**settings), info)
+    found = method(**settings).sized(info)
     share = float(str(settings["budget"]).removesuffix("%")) / 100
-    allowed = share * encoder_parameters(info)
+    allowed = share * info.parameters
     size = "rank" if isinstance(found, Lora) else "width"
     larger = found.model_copy(update={size: getattr(found, size) + 1})
-    assert adapter_parameters(found, info) <= allowed < adapter_parameters(larger, info)
+    assert found.parameters(info) <= allowed < larger.parameters(info)
     assert found.budget is None  # type: ignore[union-attr]
 
 
 def test_a_budget_has_the_identity_of_the_size_it_comes_to() -> None:
-    rank = sized(method(kind="lora", budget="0.5%"), BASE).rank  # type: ignore[union-attr]
+    rank = method(kind="lora", budget="0.5%").sized(BASE).rank  # type: ignore[union-attr]
     work = Training((), Sampling(), Train().phase("target", "", "lora"), 1, "none")
     chosen, plain = (
         training_settings(Backbone(model="x"), BASE, one, work)
-        for one in (sized(method(kind="lora", budget="0.5%"), BASE), Lora(rank=rank, alpha=2.0 * rank))
+        for one in (method(kind="lora", budget="0.5%").sized(BASE), Lora(rank=rank, alpha=2.0 * rank))
     )
     assert chosen == plain
 
 
 def test_alpha_stays_as_it_is_given() -> None:
-    assert sized(method(kind="lora", budget="0.5%", alpha=7.0), BASE).alpha == 7.0  # type: ignore[union-attr]
+    assert method(kind="lora", budget="0.5%", alpha=7.0).sized(BASE).alpha == 7.0  # type: ignore[union-attr]
 
 
 def test_what_has_no_budget_stays_as_it_is() -> None:
     one = Lora(rank=3)
-    assert sized(one, BASE) is one
+    assert one.sized(BASE) is one
 
 
 def test_too_small_a_budget_is_refused_with_what_it_takes(planned: Planner) -> None:

@@ -7,15 +7,16 @@ from dataclasses import replace
 import pytest
 
 from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.shape import Shape
 from adapterx.backbones.spec import Backbone
-from adapterx.executors import plain
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.head import Head
+from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import parameters
-from adapterx.methods.shape import Shape
-from adapterx.methods.spec import Bottleneck, Lora, Method
-from adapterx.methods.spec import Head as Probe
+from adapterx.methods.probe.spec import Probe
 from adapterx.plan import Training
-from adapterx.plan.cost import REORDERED_BYTES, adapter_parameters, head_parameters, training
+from adapterx.plan.cost import REORDERED_BYTES, head_parameters, training
 from adapterx.recipe import Sampling, TrainSettings
 from adapterx.tasks.facts import TaskPart
 from tests.plan.conftest import Planner
@@ -42,8 +43,8 @@ def part(format: str, labels: int) -> TaskPart:
         (Bottleneck(reduction_factor=10_000), 12 * (2 * 768 + 1 + 768)),
     ],
 )
-def test_adapters(method: Method, parameters: int) -> None:
-    assert adapter_parameters(method, BASE) == parameters
+def test_adapters(method: MethodSpec, parameters: int) -> None:
+    assert method.parameters(BASE) == parameters
 
 
 @pytest.mark.parametrize(
@@ -75,8 +76,8 @@ def test_the_engine_trains_what_the_plan_counts() -> None:
         Bottleneck(layers=(0, 5)),
         Bottleneck(invertible="nice"),
     ):
-        counted = sum(p.numel for p in parameters(plain.method(method, BASE.layers), shape))
-        assert counted == adapter_parameters(method, BASE)
+        counted = sum(p.numel for p in parameters(method, shape))
+        assert counted == method.parameters(BASE)
     none = (("extractive-qa", 0), ("masked-lm", 0))
     for format, labels in (("pair-classification", 3), ("tagging", 9), ("multiple-choice", 2), *none):
         head = Head("t", format, labels or BASE.vocabulary)

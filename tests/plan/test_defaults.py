@@ -8,7 +8,12 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from adapterx.backbones.spec import Backbone
-from adapterx.methods.spec import Bottleneck, Full, Head, Lora, Method
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.full.spec import Full
+from adapterx.methods.lora.spec import Lora
+from adapterx.methods.probe.spec import Probe
+from adapterx.methods.registry import Method
 from adapterx.plan import defaults
 from adapterx.recipe import Sampling, Train
 from adapterx.recipe.prune import Prune
@@ -23,11 +28,11 @@ def live(model: BaseModel, *left_out: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "method",
-    [Lora(), Full(), Head(), *(Bottleneck(placement=one) for one in ("sequential", "double", "parallel"))],
+    [Lora(), Full(), Probe(), *(Bottleneck(placement=one) for one in ("sequential", "double", "parallel"))],
     ids=str,
 )
-def test_methods(method: Lora | Bottleneck | Full | Head) -> None:
-    assert live(method) == defaults.method(method.kind, getattr(method, "placement", None)), CHANGED
+def test_methods(method: MethodSpec) -> None:
+    assert live(method) == defaults.method(live(method)), CHANGED
 
 
 def test_training() -> None:

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
-from adapterx.methods.libraries import Adapters, Peft
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.library.spec import AdaptersMethod
 from adapterx.plan import LibraryAdapter, Plan, State, Training, build, bundles
 from adapterx.plan import lane as lanes
 from adapterx.plan.export import to_json
@@ -40,9 +41,9 @@ class FakeMeasure:
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
 
-    def __call__(self, method: Peft | Adapters, info: BackboneInfo) -> LibraryAdapter:
+    def __call__(self, method: MethodSpec, info: BackboneInfo) -> LibraryAdapter:
         self.asked[method.kind] += 1
-        if isinstance(method, Adapters):
+        if isinstance(method, AdaptersMethod):
             return LibraryAdapter(5)
         if method.peft.peft_type == "OFT":
             raise ValueError("is refused by `peft`: no")

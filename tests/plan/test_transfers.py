@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapterx.methods.spec import Lora
+from adapterx.methods.lora.spec import Lora
 from adapterx.plan import Plan, Stage, bundles, states
 from adapterx.store import Store
 from tests.plan.conftest import Planner

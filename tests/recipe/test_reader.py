@@ -8,7 +8,8 @@ import pytest
 from adapterx.config.document import Scalar, compose, plain, resolve
 from adapterx.config.problems import Finding, Position
 from adapterx.limits import Limit
-from adapterx.methods.spec import Bottleneck, Lora
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.lora.spec import Lora
 from adapterx.recipe import EarlyStopping, PruneSettings, Recipe, Sampling, Skip, locate, read
 from adapterx.recipe.overrides import without_effect
 from tests.recipe.conftest import GOOD, Write

@@ -16,10 +16,15 @@ from adapterx.engine.predict import predict as fused_predict
 from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.train import Outcome
 from adapterx.engine.train import train as fused_train
-from adapterx.methods.config import Bottleneck, Full, Fusion, HeadOnly, Lora, Method
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.full.spec import Full
+from adapterx.methods.fusion.spec import Fusion
+from adapterx.methods.lora.spec import Lora
 from adapterx.methods.merging import Merging, merge
 from adapterx.methods.method import Slot, parameters
 from adapterx.methods.parameters import initial
+from adapterx.methods.probe.spec import Probe
 from adapterx.reference.predict import predict
 from adapterx.reference.train import train
 from tests.cells import METHODS, cell
@@ -28,18 +33,18 @@ from tests.engine.trainings import mixed
 from tests.models import encoder
 
 LIBRARIES = {Lora: "peft", Bottleneck: "adapters", Fusion: "adapters"}
-CASES: dict[str, Method] = {
+CASES: dict[str, MethodSpec] = {
     **METHODS,
     "lora-top": Lora(rank=2, alpha=3.0, target_modules=("output",), layers=(1, 2)),
     "width": Bottleneck(width=3, layers=(0, 2)),
     "invertible": Bottleneck(reduction_factor=4.0, invertible="nice"),
     "full": Full(),
-    "head": HeadOnly((2,)),
+    "head": Probe(),
 }
 STEPS = 8
 
 
-def both(method: Method, architecture: str, cells: Sequence[TrainingCell]) -> list[tuple[Outcome, Outcome]]:
+def both(method: MethodSpec, architecture: str, cells: Sequence[TrainingCell]) -> list[tuple[Outcome, Outcome]]:
     """Each cell trained in both lanes, over one encoder, which neither may change."""
     if type(method) in LIBRARIES:
         pytest.importorskip(LIBRARIES[type(method)])
@@ -122,7 +127,7 @@ def test_several_tasks() -> None:
     assert heads[0] | heads[1] == {0, 1} and {0} in heads[2:]
 
 
-def noisy(method: Method, seed: int, architecture: str) -> dict[str, torch.Tensor]:
+def noisy(method: MethodSpec, seed: int, architecture: str) -> dict[str, torch.Tensor]:
     """Tensors none of which is at its start."""
     shape = shape_of(PackedEncoder(encoder(architecture)))
     generator = torch.Generator().manual_seed(seed)
@@ -163,7 +168,7 @@ def test_merged_adapters_start_alike() -> None:
 def test_fusion(name: str) -> None:
     member = METHODS[name]
     assert isinstance(member, Bottleneck)
-    method = Fusion((member, member))
+    method = Fusion(members=(member, member))
     lower = tuple(Slot(member, noisy(member, seed, "xlm-roberta")) for seed in (3, 4))
     ((fused, reference),) = both(method, "xlm-roberta", [cell(method, steps=4, learning_rate=3e-3, lower=lower)])
     assert_equal(fused, reference)

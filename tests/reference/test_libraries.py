@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,8 +19,9 @@ from adapterx.engine.cell import TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.train import Outcome, Progress
-from adapterx.methods.config import Library, Lora, Method
-from adapterx.methods.libraries import Adapters, Peft
+from adapterx.methods.base import MethodSpec
+from adapterx.methods.library.spec import AdaptersMethod, PeftMethod
+from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import Slot
 from adapterx.methods.parameters import flatten
 from adapterx.reference.libraries import LibraryError
@@ -65,18 +65,15 @@ def info(architecture: str) -> BackboneInfo:
     return BackboneInfo("", architecture, 64, 1, 4, 256, 120, 512)  # type: ignore[arg-type]
 
 
-def library(settings: dict[str, Any]) -> tuple[Peft | Adapters, Library]:
-    """A method as the recipe and as the lane has it."""
-    if "adapters" in settings:
-        return Adapters.model_validate(settings), Library("adapters", settings["adapters"])
-    recipe = Peft.model_validate(settings)
-    return recipe, Library("peft", json.dumps(recipe.peft.model_dump(mode="json"), sort_keys=True))
+def library(settings: dict[str, Any]) -> PeftMethod | AdaptersMethod:
+    """A method as the recipe has it."""
+    return (AdaptersMethod if "adapters" in settings else PeftMethod).model_validate(settings)
 
 
 def check(settings: dict[str, Any], architecture: str) -> None:
     """Train two steps, with a look at the dev set at the end."""
-    recipe, method = library(settings)
-    planned = measure(recipe, info(architecture))
+    method = library(settings)
+    planned = measure(method, info(architecture))
     model = encoder(architecture, **SIZES)
     before = {name: tensor.clone() for name, tensor in model.named_parameters()}
     one = cell(method, steps=2, learning_rate=1e-2, early_stopping=EarlyStopping(2, 1), batch_size=3, examples=8)
@@ -145,7 +142,7 @@ def test_adapters(config: str) -> None:
 def test_these_are_all() -> None:
     from typing import get_args
 
-    from adapterx.methods.libraries import ADAPTERS, PeftType
+    from adapterx.methods.library.spec import ADAPTERS, PeftType
 
     assert set(get_args(PeftType)) == set(PEFT)
     assert set(ADAPTERS) == {part.split("[")[0] for config in HUB for part in config.split("|")}
@@ -166,7 +163,7 @@ def test_these_are_all() -> None:
 def test_what_peft_cannot_make_is_told(settings: dict[str, Any], message: str) -> None:
     pytest.importorskip("peft")
     with pytest.raises(LibraryError, match=message):
-        measure(Peft.model_validate({"peft": settings}), info("xlm-roberta"))
+        measure(PeftMethod.model_validate({"peft": settings}), info("xlm-roberta"))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +177,7 @@ def test_what_peft_cannot_make_is_told(settings: dict[str, Any], message: str) -
 def test_what_adapters_cannot_make_is_told(config: str, message: str) -> None:
     pytest.importorskip("adapters")
     with pytest.raises(LibraryError, match=message):
-        measure(Adapters(adapters=config), info("xlm-roberta"))
+        measure(AdaptersMethod(adapters=config), info("xlm-roberta"))
 
 
 @pytest.mark.parametrize(("name", "extra"), [("peft", "peft"), ("adapters", "adapterhub")])
@@ -188,13 +185,13 @@ def test_a_library_that_is_missing_is_told(name: str, extra: str, monkeypatch: p
     monkeypatch.setitem(sys.modules, name, None)
     settings = {"peft": {"peft_type": "IA3"}} if name == "peft" else {"adapters": "compacter"}
     with pytest.raises(LibraryError, match=rf"needs {name}, .*: pip install 'adapterx\[{extra}\]'"):
-        measure(library(settings)[0], info("xlm-roberta"))
+        measure(library(settings), info("xlm-roberta"))
 
 
 @pytest.mark.parametrize("settings", [{"peft": {"peft_type": "DORA", "r": 2}}, {"adapters": "prefix_tuning"}])
 def test_goes_on_from_an_intermediate(settings: dict[str, Any]) -> None:
     pytest.importorskip(next(iter(settings)))
-    model, (_, method) = encoder("xlm-roberta", **SIZES), library(settings)
+    model, method = encoder("xlm-roberta", **SIZES), library(settings)
     _, tensors = trained(model, cell(method, steps=2, learning_rate=1e-2))
     _, later = trained(model, cell(method, steps=1, learning_rate=1e-20, initial=tensors))
     assert later.keys() == tensors.keys()
@@ -206,7 +203,7 @@ class Killed(Exception):
     pass
 
 
-def resumed_and_straight(method: Method, directory: Path) -> tuple[Outcome, Outcome, TrainingCell]:
+def resumed_and_straight(method: MethodSpec, directory: Path) -> tuple[Outcome, Outcome, TrainingCell]:
     """A training cut off after its fifth step, gone on with; and the same without a cut."""
     model = encoder("xlm-roberta", **SIZES)
     one = cell(method, steps=8, learning_rate=1e-2, early_stopping=EarlyStopping(2, 9))
@@ -228,11 +225,11 @@ def resumed_and_straight(method: Method, directory: Path) -> tuple[Outcome, Outc
 def test_resumed_equals_uninterrupted(kind: str, tmp_path: Path) -> None:
     """Dropout included: its masks follow from seed and step."""
     pytest.importorskip("adapters" if kind == "adapters" else "peft")
-    method: Method = Lora(rank=2, dropout=0.3)
+    method: MethodSpec = Lora(rank=2, dropout=0.3)
     if kind == "peft":
-        method = library({"peft": {"peft_type": "VERA", "r": 8, "vera_dropout": 0.3}})[1]
+        method = library({"peft": {"peft_type": "VERA", "r": 8, "vera_dropout": 0.3}})
     if kind == "adapters":
-        method = library({"adapters": "prefix_tuning[dropout=0.3]"})[1]
+        method = library({"adapters": "prefix_tuning[dropout=0.3]"})
     resumed, straight, _ = resumed_and_straight(method, tmp_path)
     assert resumed.state.losses == straight.state.losses and resumed.state.looks == straight.state.looks
     assert torch.equal(resumed.state.adapter.values, straight.state.adapter.values)

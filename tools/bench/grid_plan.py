@@ -135,13 +135,13 @@ def scores(plan: Any, store: Path) -> dict[str, dict[str, float]]:
 
 
 def _training(stage: Any, loaded: Any, data: Any) -> Training:
+    from adapterx.backbones.shape import Shape
     from adapterx.engine.cell import TaskData, TrainingCell
     from adapterx.engine.state import head_parameters
     from adapterx.executors import plain
     from adapterx.methods.head import Head
     from adapterx.methods.method import parameters
     from adapterx.methods.parameters import initial
-    from adapterx.methods.shape import Shape
     from adapterx.tasks.sampling import pool_probabilities
 
     work, info = stage.work, stage.info
@@ -152,7 +152,7 @@ def _training(stage: Any, loaded: Any, data: Any) -> Training:
         name=stage.slug,
         key=stage.id,
         seed=work.seed,
-        method=plain.method(stage.method, info.layers),
+        method=stage.method,
         settings=plain.settings(work.train.candidates[0]),
         tasks=(TaskData(head, data.metrics(part)[0], pools),),
         probabilities=pool_probabilities([len(pool.data) for pool in pools], work.sampling.temperature),

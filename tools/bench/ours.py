@@ -28,10 +28,11 @@ def planned(device: str, batch: int) -> int:
 
 def method(variant: Variant) -> Any:
     """The variant's adapters: the same numbers as in `peers`."""
-    from adapterx.methods.config import Bottleneck, Lora
+    from adapterx.methods.bottleneck.spec import Bottleneck
+    from adapterx.methods.lora.spec import Lora
 
     depth = shapes.SHAPES[variant.shape].layers
-    layers = None if variant.layers is None else tuple(range(depth - variant.layers, depth))
+    layers: str | tuple[int, ...] = "all" if variant.layers is None else tuple(range(depth - variant.layers, depth))
     if variant.method == "lora":
         return Lora(rank=8, alpha=16.0, target_modules=("query", "value"), layers=layers)
     return Bottleneck(placement="sequential", reduction_factor=16.0, activation="relu", layers=layers)
@@ -179,7 +180,7 @@ def _head() -> Any:
 
 
 def _widths(variant: Variant) -> Any:
-    from adapterx.methods.shape import Shape
+    from adapterx.backbones.shape import Shape
 
     shape = shapes.SHAPES[variant.shape]
     return Shape(shape.layers, shape.hidden, shape.intermediate)

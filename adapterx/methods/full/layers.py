@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from adapterx.backbones.shape import Shape
+from adapterx.methods.full.spec import Full
 from adapterx.methods.parameters import Parameter, zeros
-from adapterx.methods.shape import Shape
 
 
-def parameters(shape: Shape) -> list[Parameter]:
+def parameters(method: Full, shape: Shape) -> list[Parameter]:
     """Every tensor of the encoder. Weight decay applies to matrices, not to biases and norms, as in the usual trainers.
 
-    They start from a backbone, never from nothing: the initialiser is there for the form.
+    A training starts from a backbone's weights, so the initialiser is never used.
     """
     if not shape.weights:
         raise ValueError("full fine-tuning needs the names of the encoder's own tensors")

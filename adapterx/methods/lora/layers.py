@@ -3,50 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from adapterx.backbones.walk import Module, Place, Unadapted
-from adapterx.methods.config import Lora, adapted_layers
+from adapterx.backbones.modules import MODULE_PATH, Module, Place
+from adapterx.backbones.shape import Shape
+from adapterx.backbones.walk import Unadapted
+from adapterx.methods.lora.spec import Lora
+from adapterx.methods.method import Slot
 from adapterx.methods.parameters import Parameter, kaiming_uniform, zeros
 from adapterx.methods.rows import CellDropout, alike, linear_by_cell
-from adapterx.methods.shape import Shape
-
-MODULE_PATH: dict[Module, str] = {
-    "query": "attention.self.query",
-    "key": "attention.self.key",
-    "value": "attention.self.value",
-    "attention_output": "attention.output.dense",
-    "intermediate": "intermediate.dense",
-    "output": "output.dense",
-}
-"""Where each module stands in a layer of the encoder."""
 
 
 def parameters(method: Lora, shape: Shape) -> list[Parameter]:
     """A (rank, in) and B (out, rank) for each target of each layer; B starts at zero, so training starts at the
     backbone. Names are the module's path in the encoder with `.lora_A` and `.lora_B`."""
     found = []
-    for layer in adapted_layers(method.layers, shape.layers):
+    for layer in method.adapted(shape.layers):
         for module in method.target_modules:
-            wide_in, wide_out = _widths(module, shape)
+            wide_in, wide_out = shape.widths(module)
             found.append(Parameter(_name(layer, module, "A"), (method.rank, wide_in), kaiming_uniform))
             found.append(Parameter(_name(layer, module, "B"), (wide_out, method.rank), zeros))
     return found
 
 
-def _widths(module: Module, shape: Shape) -> tuple[int, int]:
-    if module == "intermediate":
-        return shape.hidden, shape.intermediate
-    if module == "output":
-        return shape.intermediate, shape.hidden
-    return shape.hidden, shape.hidden
-
-
 def _name(layer: int, module: Module, matrix: str) -> str:
     return f"encoder.layer.{layer}.{MODULE_PATH[module]}.lora_{matrix}"
+
+
+def adapters(slots: Sequence[Slot], dropout: CellDropout) -> LoraAdapters:
+    """The LoRA deltas of K cells, all slots added up."""
+    return LoraAdapters([(cast(Lora, slot.method), slot.tensors) for slot in slots], dropout)
 
 
 class LoraAdapters(Unadapted):
@@ -87,7 +76,7 @@ class LoraAdapters(Unadapted):
                 if trained:
                     dropped = self.dropout(inputs, rows, f"{layer}.{module}")
                     dropped = self.dropout.without(left_out, dropped, rows)
-                outputs = _AddDelta.apply(outputs, dropped, a, b, method.alpha / method.rank, columns, rows)  # type: ignore[no-untyped-call]
+                outputs = _AddDelta.apply(outputs, dropped, a, b, method.scaling, columns, rows)  # type: ignore[no-untyped-call]
         return outputs
 
 

@@ -16,23 +16,15 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from adapterx.backbones.walk import Module, Place, Unadapted
-from adapterx.methods import invertible
-from adapterx.methods.activations import ACTIVATIONS
-from adapterx.methods.config import Bottleneck, adapted_layers
+from adapterx.backbones.modules import Module, Place
+from adapterx.backbones.shape import Shape
+from adapterx.backbones.walk import Unadapted
+from adapterx.methods.bottleneck import invertible
+from adapterx.methods.bottleneck.activations import ACTIVATIONS
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.method import Slot
 from adapterx.methods.parameters import Initialiser, Parameter, kaiming_uniform, normal, zeros
 from adapterx.methods.rows import CellDropout, linear_by_cell
-from adapterx.methods.shape import Shape
-
-
-def places(method: Bottleneck) -> tuple[Place, ...]:
-    """The residual connections of a layer that carry an adapter."""
-    return ("attention", "output") if method.placement == "double" else ("output",)
-
-
-def width(method: Bottleneck, hidden: int) -> int:
-    """Features inside the bottleneck, at least 1."""
-    return method.width or max(1, int(hidden // method.reduction_factor))
 
 
 def parameters(method: Bottleneck, shape: Shape) -> list[Parameter]:
@@ -40,14 +32,14 @@ def parameters(method: Bottleneck, shape: Shape) -> list[Parameter]:
 
     The parallel placement starts at the backbone (up = 0), the others near it (standard deviation 0.02).
     """
-    inside = width(method, shape.hidden)
+    inside = method.inside(shape.hidden)
     down: Initialiser = normal(0.02)
     up: Initialiser = normal(0.02)
     if method.placement == "parallel":
         down, up = kaiming_uniform, zeros
     found = invertible.parameters(method, shape)
-    for layer in adapted_layers(method.layers, shape.layers):
-        for place in places(method):
+    for layer in method.adapted(shape.layers):
+        for place in method.sites:
             start = name(layer, place)
             found.append(Parameter(f"{start}.down.weight", (inside, shape.hidden), down))
             found.append(Parameter(f"{start}.down.bias", (inside,), zeros, decays=False))
@@ -60,6 +52,11 @@ def name(layer: int, place: Module | Place) -> str:
     """What the tensors of the adapter at this place begin with."""
     module = {"attention": "attention.output", "output": "output"}.get(place, place)
     return f"encoder.layer.{layer}.{module}.adapter"
+
+
+def adapters(slots: Sequence[Slot], dropout: CellDropout) -> BottleneckAdapters:
+    """The bottleneck adapters of K cells, each upon the one below."""
+    return BottleneckAdapters([(cast(Bottleneck, slot.method), slot.tensors) for slot in slots], dropout)
 
 
 class BottleneckAdapters(Unadapted):

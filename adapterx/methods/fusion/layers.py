@@ -13,16 +13,20 @@ with it must act with it. Its dropout on the scores and its penalty on V are tra
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from adapterx.backbones.walk import Module, Place, Unadapted
-from adapterx.methods import bottleneck
-from adapterx.methods.config import Bottleneck, Fusion, adapted_layers
+from adapterx.backbones.modules import Module, Place
+from adapterx.backbones.shape import Shape
+from adapterx.backbones.walk import Unadapted
+from adapterx.methods.bottleneck import layers as bottleneck
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.methods.fusion.spec import Fusion
+from adapterx.methods.method import Slot
 from adapterx.methods.parameters import Parameter, normal, zeros
-from adapterx.methods.rows import linear_by_cell
-from adapterx.methods.shape import Shape
+from adapterx.methods.rows import CellDropout, linear_by_cell
 
 _NOISE = 1e-6
 
@@ -33,8 +37,8 @@ def parameters(method: Fusion, shape: Shape) -> list[Parameter]:
     With a `value_rank` r the value is I + B A: `value.lora_A` (r, d), and `value.lora_B` (d, r) that starts at zero.
     """
     d, found = shape.hidden, []
-    for layer in adapted_layers(method.layers, shape.layers):
-        for place in bottleneck.places(method.members[0]):
+    for layer in method.adapted(shape.layers):
+        for place in method.sites:
             name = _name(layer, place)
             for part in ("query", "key"):
                 found.append(Parameter(f"{name}.{part}.weight", (d, d), normal(0.02)))
@@ -67,6 +71,12 @@ def _near_identity(tensor: Tensor, generator: torch.Generator) -> object:
 
 def _name(layer: int, place: Module | Place) -> str:
     return bottleneck.name(layer, place).removesuffix("adapter") + "fusion"
+
+
+def adapters(slots: Sequence[Slot], dropout: CellDropout) -> FusedAdapters:
+    """Attention over the adapters in all slots but the last, which has the fusion's own tensors."""
+    members = [(cast(Bottleneck, slot.method), slot.tensors) for slot in slots[:-1]]
+    return FusedAdapters(members, slots[-1].tensors)
 
 
 class FusedAdapters(Unadapted):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from adapterx.formats.errors import FormatError
+from adapterx.files.errors import FormatError
 from adapterx.wording import plain, shown
 
 LARGEST = 1e18
@@ -50,6 +50,11 @@ def flag(path: Path, config: Mapping[str, Any], key: str, default: bool) -> bool
     if not isinstance(value, bool):
         raise FormatError(f"{path}: {key} is {shown(value)}; it should be true or false")
     return value
+
+
+def shortest(value: float) -> float | int:
+    """A number as both libraries write it: a whole one without a point."""
+    return int(value) if float(value).is_integer() else value
 
 
 def texts(value: object) -> list[str] | None:

@@ -6,16 +6,17 @@ checked by building the adapter when a plan asks for its size.
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
+from adapterx.backbones.info import BackboneInfo
 from adapterx.config.fields import Model
 from adapterx.config.problems import did_you_mean
+from adapterx.methods.base import Library, MethodSpec
 from adapterx.wording import shown
-
-LIBRARIES = ("peft", "adapters")
 
 PeftType = Literal[
     "LORA",
@@ -102,37 +103,43 @@ class PeftSettings(Model):
         return found
 
 
-class Peft(Model):
+class LibraryMethod(MethodSpec):
+    """What is common to them."""
+
+    made_by_library: ClassVar[bool] = True
+
+    @property
+    def config(self) -> str:
+        """What the library is told: of `peft` the settings as JSON, of `adapters` a configuration string."""
+        raise NotImplementedError
+
+    @property
+    def not_exported(self) -> str:
+        return f"is an adapter of the library `{self.kind}`, whose files adapterx does not write"
+
+    def parameters(self, info: BackboneInfo, made: int = 0) -> int:
+        return made
+
+
+class PeftMethod(LibraryMethod):
     """An adapter of the `peft` library, trained in the reference lane. `{peft: {…}}` is short for kind and settings."""
+
+    library: ClassVar[Library | None] = "peft"
 
     kind: Literal["peft"] = "peft"
     peft: PeftSettings
     """`peft_type` and the library's own settings of it."""
-    layers: ClassVar[str] = "all"
-    dropout: ClassVar[float] = 0.0
+
+    @property
+    def config(self) -> str:
+        return json.dumps(self.peft.model_dump(mode="json"), sort_keys=True)
 
 
-ADAPTERS = (
-    "seq_bn",
-    "double_seq_bn",
-    "par_bn",
-    "scaled_par_bn",
-    "seq_bn_inv",
-    "double_seq_bn_inv",
-    "compacter",
-    "compacter++",
-    "prefix_tuning",
-    "prefix_tuning_flat",
-    "lora",
-    "dora",
-    "ia3",
-    "vera",
-    "loreft",
-    "noreft",
-    "direft",
-    "mam",
-    "unipelt",
+_NAMES = (
+    "seq_bn double_seq_bn par_bn scaled_par_bn seq_bn_inv double_seq_bn_inv compacter compacter++ prefix_tuning"
+    " prefix_tuning_flat lora dora ia3 vera loreft noreft direft mam unipelt"
 )
+ADAPTERS = tuple(_NAMES.split())
 """The library's names of its configurations."""
 
 
@@ -153,18 +160,15 @@ def _known(text: str) -> str:
     return text
 
 
-class Adapters(Model):
+class AdaptersMethod(LibraryMethod):
     """An adapter of AdapterHub's `adapters`, trained in the reference lane. `{adapters: compacter}` is short for it."""
+
+    library: ClassVar[Library | None] = "adapters"
 
     kind: Literal["adapters"] = "adapters"
     adapters: Annotated[str, Field(min_length=1), AfterValidator(_known)]
     """The library's configuration string, as in `seq_bn[reduction_factor=8]` or `prefix_tuning|par_bn`."""
-    layers: ClassVar[str] = "all"
-    dropout: ClassVar[float] = 0.0
 
-
-def by_library(value: Any) -> Any:
-    """A mapping without a kind that names a library is of that kind."""
-    if isinstance(value, dict) and "kind" not in value:
-        return next(({"kind": name, **value} for name in LIBRARIES if name in value), value)
-    return value
+    @property
+    def config(self) -> str:
+        return self.adapters

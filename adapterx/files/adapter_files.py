@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from adapterx import reading
-from adapterx.formats.errors import FormatError
-from adapterx.formats.settings import LARGEST, listed
+from adapterx.files.errors import FormatError
+from adapterx.files.settings import LARGEST, listed
 from adapterx.store.atomic import write_stream, write_text
 from adapterx.wording import plain
 

@@ -16,11 +16,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from adapterx.methods.activations import ACTIVATIONS
-from adapterx.methods.config import Bottleneck
+from adapterx.backbones.shape import Shape
+from adapterx.methods.bottleneck.activations import ACTIVATIONS
+from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.parameters import Parameter, normal, zeros
 from adapterx.methods.rows import linear_by_cell
-from adapterx.methods.shape import Shape
 
 REDUCTION = 2
 """Inputs of F and G for each feature inside them."""

@@ -1,0 +1,101 @@
+"""Adapters in the files of `peft` 0.21.2: `adapter_config.json` and `adapter_model.safetensors`.
+
+The adapter sits on the bare encoder (task type FEATURE_EXTRACTION). What a configuration means, each method's own codec
+says (`formats.codec`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from adapterx.backbones.shape import Encoder
+from adapterx.files.adapter_files import (
+    CONFIG,
+    PEFT_WEIGHTS,
+    read_config,
+    read_tensors,
+    tensor_shapes,
+    write_config,
+    write_tensors,
+)
+from adapterx.files.errors import FormatError
+from adapterx.formats.adapter import (
+    PortableAdapter,
+    PortableHead,
+    check_tensors,
+    expected,
+    head_shapes,
+    unnamed,
+)
+from adapterx.formats.codec import peft_codec, peft_codecs
+from adapterx.tasks.examples import Format
+from adapterx.wording import shown
+
+PREFIX = "base_model.model."
+_HEADED = "base_model.model.roberta."
+"""Where the adapter was made on a model with a head of the library's own."""
+_HEAD = "base_model.model.classifier."
+
+
+def write(directory: Path, adapter: PortableAdapter, encoder: Encoder) -> None:
+    """Write an adapter into an existing directory; FormatError for a method that the library has not got."""
+    codec = peft_codec(adapter.method)
+    if codec is None:
+        raise FormatError(
+            f"peft has no {type(adapter.method).__name__.lower()} adapters: export this one with --format adapterhub"
+        )
+    check_tensors(adapter, encoder)
+    write_config(directory / CONFIG, codec.config(adapter.method, encoder))
+    tensors = {f"{PREFIX}{codec.name_in_file(name)}": tensor for name, tensor in adapter.tensors.items()}
+    write_tensors(directory / PEFT_WEIGHTS, tensors)
+
+
+def read(directory: Path, encoder: Encoder) -> PortableAdapter:
+    """Read an adapter for this encoder. FormatError for whatever does not fit it completely."""
+    path, weights = directory / CONFIG, directory / PEFT_WEIGHTS
+    config = read_config(path)
+    codecs, kind = peft_codecs(), config.get("peft_type")
+    if not isinstance(kind, str) or kind not in codecs:
+        raise FormatError(f"{path}: peft_type {shown(kind)} cannot be read; adapterx reads {', '.join(codecs)}")
+    codec = codecs[kind]
+    codec.check(path, config)
+    found = tensor_shapes(weights)
+    prefix = _HEADED if any(name.startswith(_HEADED) for name in found) else PREFIX
+    method = codec.read(path, config, encoder, prefix.removeprefix(PREFIX))
+    in_file = {f"{prefix}{codec.name_in_file(one.name)}": one for one in expected(method, encoder.shape)}
+    shapes = {name: parameter.shape for name, parameter in in_file.items()}
+    saved = _head(weights, found, encoder) if config.get("modules_to_save") else {}
+    shapes |= {name: shape for name, (_, shape) in saved.items()}
+    what = f"this {method.plural} in an encoder of {encoder.shape.layers} layers of {encoder.shape.hidden} features"
+    tensors = read_tensors(weights, shapes, what)
+    own = {parameter.name: tensors[name] for name, parameter in in_file.items()}
+    return PortableAdapter(method, own, _portable({own: tensors[name] for name, (own, _) in saved.items()}))
+
+
+def _head(path: Path, found: Mapping[str, tuple[int, ...]], encoder: Encoder) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Of a head of the library's that was trained along: name in the file → name here, and shape.
+
+    Args:
+        found: the shapes in the file.
+    """
+    format_: Format = "tagging" if f"{_HEAD}weight" in found else "pair-classification"
+    layers = {"output": ""} if format_ == "tagging" else {"dense": "dense.", "output": "out_proj."}
+    weight = f"{_HEAD}{layers['output']}weight"
+    labels = found.get(weight, ())[:1]
+    if labels in ((), (0,)):
+        raise FormatError(f"{path} lacks {weight}: the head it was trained with is not one that adapterx reads")
+    shapes = head_shapes(format_, labels[0], encoder.shape.hidden)
+    places = {key: key.partition(".") for key in shapes}
+    return {f"{_HEAD}{layers[part]}{kind}": (key, shapes[key]) for key, (part, _, kind) in places.items()}
+
+
+def _portable(tensors: Mapping[str, Tensor]) -> PortableHead | None:
+    """The head, with labels that bear numbers only: the library keeps their names in the model's configuration."""
+    if not tensors:
+        return None
+    count = len(tensors["output.weight"])
+    format_: Format = "pair-classification" if "dense.weight" in tensors else "tagging"
+    return PortableHead(format_, unnamed(count), tensors)

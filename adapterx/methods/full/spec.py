@@ -1,0 +1,58 @@
+"""What a recipe says of full fine-tuning, and what follows for a plan."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from adapterx.backbones.info import BackboneInfo
+from adapterx.methods.base import MethodSpec, Table
+
+BYTES = 32
+"""Per parameter, measured at its peak: also the gradients as they come, and a copy for the result."""
+
+
+class Full(MethodSpec):
+    """Full fine-tuning: every weight of the encoder is trained, embeddings too; nothing stays frozen."""
+
+    layers_in: ClassVar[str] = "adapterx.methods.full.layers"
+    trains_backbone: ClassVar[bool] = True
+
+    kind: Literal["full"] = "full"
+    gradient_checkpointing: bool = False
+    """Compute each layer again on the way back: less memory, about a third more time, the same result."""
+    optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
+    """With 8 bits the moments take a byte each instead of four, by `bitsandbytes`: other results, nearly as good."""
+
+    @classmethod
+    def frozen_defaults(cls, settings: Table) -> Table:
+        return {"gradient_checkpointing": False, "optimizer": "adamw"}
+
+    @property
+    def state_bytes(self) -> int:
+        return BYTES - (6 if self.eight_bit else 0)
+
+    @property
+    def eight_bit(self) -> bool:
+        return self.optimizer == "adamw_8bit"
+
+    @property
+    def checkpoints_layers(self) -> bool:
+        return self.gradient_checkpointing
+
+    @property
+    def package(self) -> str | None:
+        return "bitsandbytes" if self.eight_bit else None
+
+    @property
+    def not_exported(self) -> str:
+        return "trains every weight, so there is no adapter to export"
+
+    @property
+    def not_by_library(self) -> str:
+        if self.optimizer == "adamw":
+            return ""
+        return f"has optimizer {self.optimizer}, and the reference lane torch's adamw alone"
+
+    def parameters(self, info: BackboneInfo, made: int = 0) -> int:
+        """Those of the encoder."""
+        return info.parameters

@@ -1,0 +1,1 @@
+"""AdapterFusion: attention over frozen bottleneck adapters."""

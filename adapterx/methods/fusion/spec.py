@@ -1,0 +1,41 @@
+"""What is trained in an AdapterFusion, and what follows for the engine. A recipe asks for one by a transfer."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.modules import Place
+from adapterx.config.fields import Size
+from adapterx.methods.base import Library, MethodSpec
+from adapterx.methods.bottleneck.spec import Bottleneck
+
+
+class Fusion(MethodSpec):
+    """Attention over several frozen bottleneck adapters, which lie in the slots below (arXiv 2005.00247)."""
+
+    layers_in: ClassVar[str] = "adapterx.methods.fusion.layers"
+    library: ClassVar[Library | None] = "adapters"
+
+    kind: Literal["fusion"] = "fusion"
+    members: tuple[Bottleneck, ...] = Field(min_length=1)
+    """Methods of the adapters below, of equal placements and layers; widths may differ."""
+    value_rank: Size | None = None
+    """Rank of the value's difference from the identity; a full matrix where None."""
+
+    @property
+    def sites(self) -> tuple[Place, ...]:
+        """The residual connections of a layer at which it mixes."""
+        return self.members[0].sites
+
+    @property
+    def mixed(self) -> tuple[MethodSpec, ...]:
+        return self.members
+
+    def adapted(self, depth: int) -> tuple[int, ...]:
+        return self.members[0].adapted(depth)
+
+    def parameters(self, info: BackboneInfo, made: int = 0) -> int:
+        return self.members[0].fusion_parameters(self.value_rank, info)

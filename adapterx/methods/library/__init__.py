@@ -1,0 +1,1 @@
+"""Methods that `peft` or `adapters` makes, trained in the reference lane."""

@@ -1,0 +1,1 @@
+"""A linear probe: a head on the frozen encoder."""
