@@ -210,6 +210,9 @@ class PackedEncoder:
         inputs = self._attention_inputs(index, hidden)
         attention = self._read_attention if last else self._self_attention
         context, hidden = attention(index, inputs, hidden, walk)
+        if adapters.enters(index, "attention_output"):
+            context, hidden = fork(("attention_output",), context, hidden)
+            context = adapters.entering(index, "attention_output", context, rows())
         update = products["attention_output",](context)
         context, update, hidden = fork(("attention_output", "attention"), context, update, hidden)
         update = adapters.linear(index, ("attention_output",), context, update, rows())
@@ -222,6 +225,9 @@ class PackedEncoder:
             inputs, wide, hidden = fork(("intermediate",), inputs, wide, hidden)
             wide = adapters.linear(index, ("intermediate",), inputs, wide, rows())
             wide = layer.intermediate.intermediate_act_fn(wide)
+        if adapters.enters(index, "output"):
+            wide, hidden = fork(("output",), wide, hidden)
+            wide = adapters.entering(index, "output", wide, rows())
         update = products["output",](wide)
         wide, update, hidden = fork(("output",), wide, update, hidden)
         update = adapters.linear(index, ("output",), wide, update, rows())
@@ -294,6 +300,8 @@ class PackedEncoder:
         context: Tensor = values.transpose(0, 1).reshape(-1, d) + attention.value.bias
         if not walk.adapters.adapts(index, ("value",)):
             return context
+        if walk.adapters.rescales:
+            return walk.adapters.linear(index, ("value",), context, context, walk.layout.read_rows)
         # Every head has a mean of its own, so each is a row to the adapter, which is asked for one head's columns.
         rows = tuple(self.heads * count for count in walk.layout.read_rows)
         mixed = mixed.reshape(-1, d)

@@ -26,6 +26,19 @@ class Adapters(Protocol):
         """Outputs (N, len(modules) * d_out) of frozen linear layers on the same inputs (N, d_in), adapted."""
         ...
 
+    @property
+    def rescales(self) -> bool:
+        """Whether what `linear` does is a factor for each feature of the outputs, whatever the inputs are."""
+        ...
+
+    def enters(self, layer: int, module: Module) -> bool:
+        """Whether the inputs of a linear layer are changed; asked of those after attention and in the feed-forward."""
+        ...
+
+    def entering(self, layer: int, module: Module, inputs: Tensor, rows: tuple[int, ...]) -> Tensor:
+        """Inputs (N, d_in) of a frozen linear layer as it is to see them."""
+        ...
+
     def residual(
         self, layer: int, place: Place, update: Tensor, residual: Tensor, norm: nn.Module | None, rows: tuple[int, ...]
     ) -> Tensor:
@@ -56,6 +69,16 @@ class Unadapted:
         self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
     ) -> Tensor:
         return outputs
+
+    @property
+    def rescales(self) -> bool:
+        return False
+
+    def enters(self, layer: int, module: Module) -> bool:
+        return False
+
+    def entering(self, layer: int, module: Module, inputs: Tensor, rows: tuple[int, ...]) -> Tensor:
+        return inputs
 
     def residual(
         self, layer: int, place: Place, update: Tensor, residual: Tensor, norm: nn.Module | None, rows: tuple[int, ...]
