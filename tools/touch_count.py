@@ -39,6 +39,7 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
         "bottleneck": Kind(
             ("bottleneck",), ("Bottleneck", "BottleneckAdapters"), ("methods/bottleneck", "methods/fusion")
         ),
+        "ia3": Kind(("ia3",), ("Ia3", "Ia3Adapters"), ("methods/ia3",)),
         "full": Kind(("full",), ("Full",), ("methods/full",)),
         # As texts `head`, `peft` and `adapters` name other things too: parts of a state, libraries, their packages.
         "head": Kind((), ("Probe",), ("methods/probe",)),

@@ -15,12 +15,13 @@ from pydantic import BeforeValidator, Field
 from adapterx.methods.base import Arithmetic, MethodSpec
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.full.spec import Full
+from adapterx.methods.ia3.spec import Ia3
 from adapterx.methods.library.spec import AdaptersMethod, PeftMethod
 from adapterx.methods.lora.spec import Lora
 from adapterx.methods.probe.spec import Probe
 from adapterx.plugins import Plugin, PluginError, plugins
 
-_OWN: tuple[type[MethodSpec], ...] = (Lora, Bottleneck, Full, Probe, PeftMethod, AdaptersMethod)
+_OWN: tuple[type[MethodSpec], ...] = (Lora, Bottleneck, Ia3, Full, Probe, PeftMethod, AdaptersMethod)
 """The methods of this package, in the order in which messages list them."""
 
 

@@ -13,6 +13,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "parallel": {"kind": "bottleneck", "placement": "parallel"},
     "invertible": {"kind": "bottleneck", "reduction_factor": 4, "invertible": "nice"},
     "adapter-drop": {"kind": "bottleneck", "reduction_factor": 4, "adapter_drop": 2},
+    "ia3": {"kind": "ia3"},
     "full": {"kind": "full"},
     "head": {"kind": "head"},
 }
@@ -28,7 +29,7 @@ INTERMEDIATES: dict[str, Any] = {
         "method": {"kind": "bottleneck", "reduction_factor": 4, "invertible": "nice"},
     },
 }
-ARITHMETIC = ("linear", "ties", "dare_linear", "dare_ties", "svd", "cat", "average", "task_arithmetic")
+ARITHMETIC = ("linear", "ties", "dare_linear", "dare_ties", "svd", "cat", "average", "task_arithmetic", "product")
 TRANSFERS: dict[str, Any] = {
     "continue": {"kind": "continue"},
     "stack": {"kind": "stack"},

@@ -41,6 +41,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, checkpoints: dict[str, Path]
             "lora": {"kind": "lora", "rank": 4, "layers": "top-2"},
             "seq": {"kind": "bottleneck", "reduction_factor": 4},
             "par": {"kind": "bottleneck", "placement": "parallel"},
+            "ia3": {"kind": "ia3"},
         },
         "intermediates": {"none": None, "en": {"tasks": "place-match"}},
         "transfers": ["stack"],
@@ -53,7 +54,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, checkpoints: dict[str, Path]
         "evaluate": {"limit": 4, "bootstrap": 100},
         "skip": [
             {"intermediates": "en", "targets": ["mentions", "choice"]},
-            {"methods": "par", "targets": ["mentions", "choice"]},
+            {"methods": ["par", "ia3"], "targets": ["mentions", "choice"]},
             {"methods": "seq", "targets": "order", "intermediates": "none"},
         ],
     }
@@ -87,6 +88,8 @@ CELLS = [
     ("small.lora.en.stack.order.seed1", "peft", "time-order"),
     ("small.seq.en.stack.order.seed1", "adapterhub", "time-order"),
     ("small.par.none.order.seed1", "adapterhub", "time-order"),
+    ("small.ia3.none.order.seed1", "peft", "time-order"),
+    ("small.ia3.en.stack.order.seed1", "peft", "time-order"),
     ("small.lora.none.mentions.seed1", "peft", "time-mentions"),
     ("small.seq.none.mentions.seed1", "adapterhub", "time-mentions"),
     ("small.lora.none.choice.seed1", "peft", "place-choice"),
@@ -250,6 +253,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "no-run": (["small.lora", "--run", "gird"], "no run 'gird'"),
     "which-run": (["small.par.none", "--run", ""], "has 2 runs: name one of grid, other with --run"),
     "bottleneck": (["small.par.none", "--format", "peft"], "peft has no bottleneck adapters"),
+    "no-codec": (["small.ia3.none", "--format", "adapterhub"], "is no adapter that adapters 1.3.0 has files for"),
     "stacked-lora": (["small.lora.en"], "composes stacked LoRA instead of adding"),
     "stacked-parallel": (["small.par.en"], "of several parallel adapters"),
 }

@@ -19,6 +19,7 @@ from adapterx.methods.base import MethodSpec
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.fusion.spec import Fusion
 from adapterx.methods.head import Head
+from adapterx.methods.ia3.spec import Ia3
 from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import Slot, parameters
 from adapterx.tasks.metrics import Accuracy
@@ -46,6 +47,15 @@ CASES = {
     "lora-stacked": Case(Lora(rank=2, alpha=4.0, dropout=0.3, layers=(1, 2)), stacked=True),
     "sequential-dropout": Case(Bottleneck(reduction_factor=4.0, dropout=0.3)),
     "double-upper": Case(Bottleneck(placement="double", reduction_factor=4.0, activation="swish", layers=(1, 2))),
+    "ia3": Case(Ia3()),
+    "ia3-stacked-upper": Case(
+        Ia3(
+            target_modules=("query", "value", "attention_output"),
+            feedforward_modules=("attention_output",),
+            layers=(1, 2),
+        ),
+        stacked=True,
+    ),
     "lora-adapter-drop": Case(Lora(rank=2, adapter_drop=2)),
     "double-adapter-drop": Case(Bottleneck(placement="double", reduction_factor=4.0, adapter_drop=2)),
     "fusion-upper": Case(

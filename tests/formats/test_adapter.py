@@ -33,6 +33,11 @@ OTHERS: dict[str, dict[str, Any]] = {
     },
 }
 """By method another value of each setting."""
+OTHERS["ia3"] = {
+    "target_modules": ("attention_output", "output", "query"),
+    "feedforward_modules": (),
+    "layers": (0, 2),
+}
 NOT_STORED = {"kind", "budget", "adapter_drop"}
 """What the kind of file says, what a plan has turned into a size, and what concerns training alone."""
 

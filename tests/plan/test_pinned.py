@@ -37,6 +37,9 @@ METHODS: dict[str, dict[str, object]] = {
     "nice": {"kind": "bottleneck", "invertible": "nice", "activation": "swish", "scaling": 2.0},
     "full": {"kind": "full", "gradient_checkpointing": True, "optimizer": "adamw_8bit"},
     "head": {"kind": "head"},
+    "ia3-fused": {"kind": "ia3"},
+    "ia3-modules": {"kind": "ia3", "target_modules": ["query", "output"], "layers": "top-2"},
+    "ia3-budget": {"kind": "ia3", "budget": "0.02%"},
     "ia3": {"peft": {"peft_type": "IA3"}},
     "compacter": {"adapters": "compacter"},
 }

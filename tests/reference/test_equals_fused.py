@@ -20,6 +20,7 @@ from adapterx.methods.base import MethodSpec
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.full.spec import Full
 from adapterx.methods.fusion.spec import Fusion
+from adapterx.methods.ia3.spec import Ia3
 from adapterx.methods.lora.spec import Lora
 from adapterx.methods.merging import Merging, merge
 from adapterx.methods.method import Slot, parameters
@@ -32,12 +33,14 @@ from tests.engine.texts import reader
 from tests.engine.trainings import mixed
 from tests.models import encoder
 
-LIBRARIES = {Lora: "peft", Bottleneck: "adapters", Fusion: "adapters"}
+LIBRARIES = {Lora: "peft", Ia3: "peft", Bottleneck: "adapters", Fusion: "adapters"}
 CASES: dict[str, MethodSpec] = {
     **METHODS,
     "lora-top": Lora(rank=2, alpha=3.0, target_modules=("output",), layers=(1, 2)),
     "width": Bottleneck(width=3, layers=(0, 2)),
     "invertible": Bottleneck(reduction_factor=4.0, invertible="nice"),
+    "ia3": Ia3(),
+    "ia3-upper": Ia3(target_modules=("intermediate", "query", "value"), layers=(1, 2)),
     "full": Full(),
     "head": Probe(),
 }
@@ -90,7 +93,7 @@ def assert_answers(fused: Outcome, reference: Outcome, architecture: str) -> Non
         assert labels[0] == labels[1]
 
 
-ON_XL = ("lora-everywhere", "full", "head")
+ON_XL = ("lora-everywhere", "ia3", "full", "head")
 """What is trained on XLM-R-XL as well, of which `adapters` has no models."""
 
 
