@@ -48,8 +48,9 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
     "transfer": {
         "continue": Kind(("continue",), ("Continue",), ("transfers/continue_.py",)),
         "stack": Kind(("stack",), ("Stack",), ("transfers/stack.py",)),
-        "fuse": Kind(("fuse",), ("Fuse", "Fusion", "PortableFusion"), ("transfers/fuse.py", "methods/fusion.py")),
-        "merge": Kind(("merge",), ("Merge", "Merging"), ("transfers/merge.py", "methods/merging.py")),
+        # As texts `fuse` is a command too, and `merge` the key of a random stream.
+        "fuse": Kind((), ("Fuse",), ("transfers/fuse.py",)),
+        "merge": Kind((), ("Merge",), ("transfers/merge.py",)),
     },
     "kind of task": {
         "pair-classification": Kind(
@@ -68,18 +69,23 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
 }
 
 
+def _foreign(node: ast.Attribute) -> bool:
+    """Whether a name is one of a library's own, of which AdapterHub's has a `Stack` and a `Fuse`."""
+    return isinstance(node.value, ast.Name) and node.value.id == "library"
+
+
 def named(tree: ast.AST, kind: Kind) -> bool:
     """Whether a file names a kind."""
     return any(
         (isinstance(node, ast.Constant) and node.value in kind.names)
         or (isinstance(node, ast.Name) and node.id in kind.classes)
-        or (isinstance(node, ast.Attribute) and node.attr in kind.classes)
+        or (isinstance(node, ast.Attribute) and node.attr in kind.classes and not _foreign(node))
         or (isinstance(node, ast.alias) and node.name.rpartition(".")[2] in kind.classes)
         for node in ast.walk(tree)
     )
 
 
-REGISTRIES = ("methods/registry.py",)
+REGISTRIES = ("methods/registry.py", "transfers/registry.py")
 """Where a new kind has a line of its own."""
 
 

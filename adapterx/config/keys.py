@@ -78,7 +78,6 @@ _KINDS_ELSEWHERE = {
     "madx": "{kind: bottleneck, invertible: nice}",
     "rslora": "{kind: lora, use_rslora: true}",
     "dora": "{peft: {peft_type: DORA}}",
-    "ia3": "{peft: {peft_type: IA3}}",
     "vera": "{peft: {peft_type: VERA}}",
     "compacter": "{adapters: compacter}",
     "prefix_tuning": "{adapters: prefix_tuning}",

@@ -31,6 +31,7 @@ from adapterx.plan.identity import with_defaults
 from adapterx.report.run import BackboneSize, PlannedCell, Run, StageRef
 from adapterx.store import Record, Store
 from adapterx.tasks.examples import Format
+from adapterx.transfers.registry import TRANSFERS
 
 BELOW, ABOVE = "intermediate", "target"
 """Directories of the two adapters of a stack."""
@@ -137,11 +138,13 @@ def _trained(store: Store, run: Run, planned: PlannedCell, size: BackboneSize) -
     labels = _read_labels(store, refs["evaluation"])
     record = _done(store, refs["target"])
     transfer = record.settings.get("transfer")
-    kind = transfer["kind"] if isinstance(transfer, Mapping) else transfer
-    if kind == "fuse":
+    way = TRANSFERS.get(str(transfer["kind"] if isinstance(transfer, Mapping) else transfer))
+    if way is not None and way.freezes and way.several:
         return [_fusion(store, run, planned, size, record, labels)]
     target = _training(store, refs["target"], size, labels)
-    return [_training(store, refs["intermediate"], size, None), target] if kind == "stack" else [target]
+    if way is not None and way.freezes:
+        return [_training(store, refs["intermediate"], size, None), target]
+    return [target]
 
 
 def _languages(store: Store, planned: PlannedCell, size: BackboneSize) -> dict[str, PortableAdapter]:

@@ -40,15 +40,14 @@ from adapterx.executors.tuning import Chosen
 from adapterx.limits import Limit
 from adapterx.methods.base import MethodSpec
 from adapterx.methods.head import Head
-from adapterx.methods.merging import Merging, merge
+from adapterx.methods.merging import Merging
 from adapterx.methods.method import Slot
 from adapterx.plan import Plan, Stage, Training
-from adapterx.plan.stage import FROZEN_BELOW
-from adapterx.recipe import Fuse, Merge
 from adapterx.stopping import shielded
 from adapterx.store import JSON, DamagedFile, Store
 from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.sampling import pool_probabilities, weighted_probabilities
+from adapterx.transfers.base import TransferSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -194,10 +193,8 @@ class Worker:
         tasks = tuple(self._task(part, work, loaded) for part in work.tasks)
         below = [self.slot(self.plan.stages[id]) for id in stage.inputs]
         initial: Mapping[str, Tensor] | None = None
-        if work.transfer == "continue":
-            initial = below[0].tensors
-        elif isinstance(work.combination, Merge):
-            initial = self._merged(stage, work.combination, below)
+        if work.transfer is not None:
+            initial = self._handed_on(stage, work.transfer, below)
         elif stage.method.trains_backbone:
             assert self.current is not None
             initial = self.current.encoder.weights()
@@ -210,7 +207,7 @@ class Worker:
             tasks=tasks,
             probabilities=_probabilities(tasks, work),
             initial=initial,
-            lower=tuple(below) if work.transfer in FROZEN_BELOW else (),
+            lower=tuple(below) if work.lies_upon_inputs else (),
         )
 
     def _task(self, part: TaskPart, work: Training, loaded: LoadedBackbone) -> TaskData:
@@ -279,7 +276,7 @@ class Worker:
         """The adapters of a finished training, the frozen ones below included, and its heads' tensors."""
         assert isinstance(target.work, Training)
         tensors = self._tensors(target)
-        below = [self.slot(self.plan.stages[id]) for id in target.inputs if target.work.transfer in FROZEN_BELOW]
+        below = [self.slot(self.plan.stages[id]) for id in target.inputs if target.work.lies_upon_inputs]
         slots = (*below, Slot(_acting(target.work, target.method, below), _adapter_of(tensors)))
         return TrainedCell(slots, _under("head.", tensors))
 
@@ -287,16 +284,14 @@ class Worker:
         """The adapter of a finished training."""
         return Slot(stage.method, _adapter_of(self._tensors(stage)))
 
-    def _merged(self, stage: Stage, how: Merge, members: Sequence[Slot]) -> Mapping[str, Tensor]:
+    def _handed_on(self, stage: Stage, way: TransferSpec, inputs: Sequence[Slot]) -> Mapping[str, Tensor] | None:
+        """What a target's training starts from; None where it starts as its method does."""
         assert self.current is not None and isinstance(stage.work, Training)
-        method, shape = members[0].method, shape_of(self.current.encoder)
-        weights_given = how.weights if isinstance(how.weights, tuple) else None
-        merging = Merging(how.method or method.merges[0].name, weights_given, how.density)
-        if how.weights == "tuned":
-            merging = self._tuned(stage, how, members, merging).merging
-        return merge(method, [slot.tensors for slot in members], merging, shape, stage.work.seed)
+        method, shape = inputs[0].method, shape_of(self.current.encoder)
+        merging = self._tuned(stage, way, inputs, way.merging(method)).merging if way.tunes else None
+        return way.initial(method, [slot.tensors for slot in inputs], merging, shape, stage.work.seed)
 
-    def _tuned(self, stage: Stage, how: Merge, slots: Sequence[Slot], merging: Merging) -> weights.Weighed:
+    def _tuned(self, stage: Stage, how: TransferSpec, slots: Sequence[Slot], merging: Merging) -> weights.Weighed:
         """The weights chosen on the dev data of the stage's inputs."""
         current, work = self.current, stage.work
         assert current is not None and isinstance(work, Training)
@@ -335,10 +330,8 @@ class Worker:
 
 
 def _acting(work: Training, method: MethodSpec, below: Sequence[Slot]) -> MethodSpec:
-    """What is trained, and acts above the adapters below: the stage's method, or a fusion over its adapters."""
-    if not isinstance(work.combination, Fuse):
-        return method
-    return method.fusion(tuple(slot.method for slot in below), work.combination.value_rank)
+    """What is trained, and acts above the adapters below."""
+    return method if work.transfer is None else work.transfer.acting(method, [slot.method for slot in below])
 
 
 def _probabilities(tasks: Sequence[TaskData], work: Training) -> NDArray[np.float64]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 from adapterx.methods.base import MethodSpec
 from adapterx.plan.result import Plan
-from adapterx.plan.stage import FROZEN_BELOW, Evaluation, Stage, Training
-from adapterx.recipe import Fuse
+from adapterx.plan.stage import Evaluation, Stage, Training
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,8 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
     # A cell that draws its heads as it goes has no fixed shape: it would keep its neighbours from batched products.
     several = len(stage.work.tasks) > 1 or stage.work.tasks[0].format in ("masked-lm", "extractive-qa")
     below = _below(stage, plan)
-    combination = stage.work.combination
-    fusion = ("fuse", combination.value_rank) if isinstance(combination, Fuse) else None
-    return ("training", weights, stage.method, below, fusion, several)
+    way = () if stage.work.transfer is None else stage.work.transfer.bundles_with()
+    return ("training", weights, stage.method, below, way, several)
 
 
 def _texts(work: Evaluation) -> Hashable:
@@ -97,7 +95,7 @@ def _texts(work: Evaluation) -> Hashable:
 def _below(stage: Stage, plan: Plan) -> tuple[MethodSpec, ...]:
     """The methods of the frozen adapters below a training's own."""
     assert isinstance(stage.work, Training)
-    frozen = stage.inputs if stage.work.transfer in FROZEN_BELOW else ()
+    frozen = stage.inputs if stage.work.lies_upon_inputs else ()
     return tuple(plan.stages[id].method for id in frozen)
 
 

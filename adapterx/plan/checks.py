@@ -10,8 +10,9 @@ from adapterx.config.fields import ALL_LANGUAGES
 from adapterx.methods.base import MethodSpec
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
-from adapterx.recipe import Continue, Fuse, Intermediate, Merge, Recipe, Stack, Target, TrainSettings, Transfer
+from adapterx.recipe import Intermediate, Recipe, Target, TrainSettings
 from adapterx.tasks.facts import TaskPart
+from adapterx.transfers.base import Names, TransferSpec
 
 
 def method(recipe: Recipe, cell: Cell, info: BackboneInfo) -> None:
@@ -62,7 +63,7 @@ def _whole(recipe: Recipe, cell: Cell) -> None:
     chosen = recipe.methods[cell.method]
     if not chosen.trains_backbone:
         return
-    if cell.transfer != "none" and not isinstance(recipe.transfers[cell.transfer], Continue):
+    if cell.transfer != "none" and not recipe.transfers[cell.transfer].whole_models:
         raise Refusal(
             f"the method '{cell.method}' trains every weight, so there are no adapters to stack, fuse or merge;"
             " use continue"
@@ -96,22 +97,15 @@ def transfer(recipe: Recipe, cell: Cell) -> None:
             f" {len(learnt.members)}; fuse or merge them"
         )
     _below(cell, learnt, way, method, recipe.targets[cell.target])
-    if isinstance(way, Fuse):
-        _fusion(cell, method)
-    if isinstance(way, Merge) and learnt.members is not None:
-        _merging(cell, way, method, len(learnt.members))
+    names = Names(cell.transfer, cell.method, cell.intermediate)
+    if why := way.refusal(method, len(learnt.members or (1,)), names):
+        raise Refusal(why)
 
 
-def _fusion(cell: Cell, method: MethodSpec) -> None:
-    """AdapterFusion mixes what bottlenecks add to a sublayer's output."""
-    if why := method.not_fused(cell.method):
-        raise Refusal(f"the transfer '{cell.transfer}' {why}")
-
-
-def _below(cell: Cell, learnt: Intermediate, way: Transfer, method: MethodSpec, target: Target) -> None:
+def _below(cell: Cell, learnt: Intermediate, way: TransferSpec, method: MethodSpec, target: Target) -> None:
     """Adapters of another method, or one per language, can only lie below; a stack has one place at the embeddings."""
     lower = learnt.method or method
-    if not isinstance(way, Stack):
+    if not way.mixed_kinds:
         if learnt.per_language:
             raise Refusal(
                 f"'{cell.intermediate}' has an adapter for each language, which take turns below the target's: the"
@@ -135,26 +129,6 @@ def _below(cell: Cell, learnt: Intermediate, way: Transfer, method: MethodSpec, 
         )
     if why := method.not_upon(lower, cell.method, cell.intermediate):
         raise Refusal(why)
-
-
-def _merging(cell: Cell, way: Merge, method: MethodSpec, members: int) -> None:
-    """Which arithmetic is defined for what."""
-    defined = [one.name for one in method.merges]
-    if not defined:
-        raise Refusal(
-            f"the transfer '{cell.transfer}' merges adapters, which is not defined for the {method.kind} adapters of"
-            f" '{cell.method}'; use continue or stack"
-        )
-    if way.method is not None and way.method not in defined:
-        raise Refusal(
-            f"the transfer '{cell.transfer}' merges by {way.method}, which is not defined for the {method.kind}"
-            f" adapters of '{cell.method}'; {', '.join(defined)} are"
-        )
-    if isinstance(way.weights, tuple) and len(way.weights) != members:
-        raise Refusal(
-            f"the transfer '{cell.transfer}' has {len(way.weights)} weights for the {members} members of"
-            f" '{cell.intermediate}'"
-        )
 
 
 def target(facts: Facts[Task], target: Target) -> None:

@@ -12,7 +12,6 @@ from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
 from adapterx.methods.base import STATE_BYTES, MethodSpec
 from adapterx.plan.stage import Cost, Evaluation, Training
-from adapterx.recipe import Fuse
 from adapterx.tasks.facts import TaskPart
 
 FLOPS = 100e9
@@ -42,10 +41,9 @@ def training(
         library: parameters of the adapter where a library makes it.
     """
     heads = sum(head_parameters(part, info) for part in work.tasks)
-    adapter = method.parameters(info, library)
+    way = work.transfer
+    adapter = method.parameters(info, library) if way is None else way.parameters(method, info, library)
     lower = 4 * sum(one.parameters(info, library) for one in below)
-    if isinstance(work.combination, Fuse):
-        adapter = method.fusion_parameters(work.combination.value_rank, info)
     tokens = max(_tokens(part, work.train.max_length) for part in work.tasks)
     batch = work.train.batch_size * tokens
     steps: float | None = work.train.steps

@@ -1,9 +1,9 @@
 """What recipes of schema version 1 mean where they leave a setting out: frozen, because stored ids rest on it.
 
 A stage's identity leaves out what is at its default, so a default that changed would give another result under the id
-of the old one. These tables, and those that methods have of their own, never change. Where a recipe's default is to
-change, the schema's version rises, recipes of version 1 go on meaning this, and the new value stands in the identities
-of the others, as any value but these does.
+of the old one. These tables, and those that methods and transfers have of their own, never change. Where a recipe's
+default is to change, the schema's version rises, recipes of version 1 go on meaning this, and the new value stands in
+the identities of the others, as any value but these does.
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ TRAIN: Table = {
 }
 PRUNE: Table = {"rungs": (0.25, 0.5), "keep": 0.5}
 SAMPLING: Table = {"temperature": 1.0, "cap": None, "weights": None}
-FUSE: Table = {"value_rank": None}
-MERGE: Table = {"method": None, "weights": None, "density": 0.5}
 LOAD = "float32"
 
 

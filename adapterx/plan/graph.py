@@ -21,12 +21,13 @@ from adapterx.plan.identity import evaluation_settings, stage_id, training_setti
 from adapterx.plan.lane import Measure, unmeasured
 from adapterx.plan.looks import Look, unseen
 from adapterx.plan.result import CellStages, Plan
-from adapterx.plan.stage import FROZEN_BELOW, Coordinates, Evaluation, Precision, Stage, Training
+from adapterx.plan.stage import Coordinates, Evaluation, Precision, Stage, Training
 from adapterx.plan.unknown import unknown_members, unknown_tasks
-from adapterx.recipe import Fuse, Intermediate, Lane, Merge, Recipe, Target, TrainSettings, Transfer
+from adapterx.recipe import Intermediate, Lane, Recipe, Target, TrainSettings
 from adapterx.recipe import Sampling as Proportions
 from adapterx.recipe.training import Phase
 from adapterx.tasks.facts import Relation, TaskPart
+from adapterx.transfers.base import TransferSpec
 
 
 def build(
@@ -274,7 +275,7 @@ class _Builder(Generic[Task]):
             text = any(part.format == "masked-lm" for part in parts)
             prefix = "exact" if text else self._prefix(info, method)
             sampling, where = learnt.sampling.normalised, lane.lane_of(self.recipe, method)
-            work = Training(parts, sampling, settings, cell.seed, "none", prefix, lane=where)
+            work = Training(parts, sampling, settings, cell.seed, None, prefix, lane=where)
             place = Coordinates(cell.backbone, called, name, cell.seed, language=language)
             self.intermediates[key] = self._training("intermediate", place, info, work, ())
         return self.intermediates[key]
@@ -291,10 +292,10 @@ class _Builder(Generic[Task]):
         splits = tuple(self.facts.task(target.task).scored)
         return self.facts.part(target.task, target.source, target.languages, splits)
 
-    def _member_dev(self, cell: Cell, way: Transfer | None) -> tuple[tuple[TaskPart, ...], ...]:
+    def _member_dev(self, cell: Cell, way: TransferSpec | None) -> tuple[tuple[TaskPart, ...], ...]:
         """The training languages of what each member learnt, dev data included, where merge weights are tuned."""
         learnt = self.recipe.intermediates[cell.intermediate]
-        if not isinstance(way, Merge) or way.weights != "tuned" or learnt is None:
+        if way is None or not way.tunes or learnt is None:
             return ()
         members = [self.recipe.intermediates[name] for name in learnt.members or ()]
         try:
@@ -310,23 +311,21 @@ class _Builder(Generic[Task]):
         learnt = target.train_task or target.task
         part = self.facts.part(learnt, target.source, target.train_languages, settings.splits)
         way = self.recipe.transfers[cell.transfer] if upstream else None
-        combination = way if isinstance(way, Fuse | Merge) else None
-        if isinstance(way, Fuse) and way.learning_rate is not None:
-            settings = replace(settings, learning_rate=way.learning_rate, prune=None)
-        kind = "none" if way is None else way.kind
+        if way is not None and way.own_learning_rate is not None:
+            settings = replace(settings, learning_rate=way.own_learning_rate, prune=None)
         prefix, dev, lane = self._prefix(info, *self._methods(cell)), self._member_dev(cell, way), self._lane(cell)
-        work = Training((part,), Proportions(), settings, cell.seed, kind, prefix, combination, dev, lane)
+        work = Training((part,), Proportions(), settings, cell.seed, way, prefix, dev, lane)
         return self._training("target", cell.coordinates, info, work, tuple(stage.id for stage in upstream))
 
     def _training(
         self, kind: Phase, place: Coordinates, info: BackboneInfo, work: Training, inputs: tuple[str, ...]
     ) -> Stage:
         backbone, method = self._trained(place, info)
-        if isinstance(work.combination, Merge) and work.combination.method == "cat":
-            method = method.concatenated(len(inputs))
+        if work.transfer is not None:
+            method = work.transfer.own(method, len(inputs))
         settings = training_settings(backbone, info, method, work)
         counted = self._counted(place, info)
-        below = [self._known(id).method for id in inputs] if work.transfer in FROZEN_BELOW else []
+        below = [self._known(id).method for id in inputs] if work.lies_upon_inputs else []
         price = cost.training(backbone, info, method, work, self._examples(work), below, counted)
         id = stage_id(kind, settings, inputs)
         return Stage(kind, id, settings, inputs, place, backbone, info, method, work, price)

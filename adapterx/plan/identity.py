@@ -15,10 +15,10 @@ from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
 from adapterx.limits import Limit
 from adapterx.methods.base import MethodSpec
-from adapterx.methods.registry import ARITHMETIC, PACKAGES
+from adapterx.methods.registry import PACKAGES
 from adapterx.plan import defaults
 from adapterx.plan.stage import Evaluation, StageKind, Training
-from adapterx.recipe import Merge, TrainSettings
+from adapterx.recipe import TrainSettings
 from adapterx.store import JSON, fingerprint
 from adapterx.tasks.facts import TaskPart
 
@@ -46,12 +46,11 @@ def training_settings(backbone: Backbone, info: BackboneInfo, method: MethodSpec
         settings["lane"] = work.lane  # what a library makes has no other
     elif method.drops > 0:
         settings["masks"] = "counted"  # results of masks that were drawn from a running generator are other ones
-    if work.transfer != "none":
-        settings["transfer"] = _transfer(work, method)
-    if work.member_dev:
-        assert isinstance(work.combination, Merge)
+    if work.transfer is not None:
+        settings["transfer"] = work.transfer.identity(method)
+    if work.transfer is not None and work.member_dev:
         dev = {str(place): {part.task: _part(part) for part in of} for place, of in enumerate(work.member_dev, start=1)}
-        settings["tuning"] = {"limit": None, **_limited(work.combination.tuned_on), "dev": dev}
+        settings["tuning"] = {"limit": None, **_limited(work.transfer.tuned_on), "dev": dev}
     if work.prefix != "exact":
         settings["prefix"] = work.prefix
     if sum(len(part.languages) for part in work.tasks) > 1:
@@ -107,22 +106,6 @@ def _backbone(backbone: Backbone, info: BackboneInfo) -> Settings:
 
 def _part(part: TaskPart) -> Settings:
     return {"languages": list(part.languages), "data": part.data}
-
-
-def _transfer(work: Training, method: MethodSpec) -> JSON:
-    """The kind alone, or with what is not at its default; a learning rate is the training's, a limit the tuning's."""
-    if work.combination is None:
-        return work.transfer
-    written = work.combination.model_dump(
-        mode="json", exclude={"kind", "learning_rate", "tuning_limit", "tuning_sample"}
-    )
-    given = _without(written, defaults.MERGE if isinstance(work.combination, Merge) else defaults.FUSE)
-    if isinstance(work.combination, Merge):
-        if given.get("method") == method.merges[0].name:  # what it is merged by where none is named
-            del given["method"]
-        if work.combination.method is None or not ARITHMETIC[work.combination.method].sparse:
-            given.pop("density", None)
-    return {"kind": work.transfer, **given}
 
 
 def _train(train: TrainSettings) -> Settings:

@@ -16,7 +16,8 @@ from adapterx.methods.base import MethodSpec
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Refusal
 from adapterx.plan.stage import Precision
-from adapterx.recipe import Fuse, Lane, Merge, Recipe, Stack
+from adapterx.recipe import Lane, Recipe
+from adapterx.transfers.base import Names
 
 
 @dataclass(frozen=True)
@@ -84,22 +85,10 @@ def check_transfer(cell: Cell, recipe: Recipe, found: LibraryAdapter | None) -> 
     Args:
         found: what the library makes of the method, where it is one of a library.
     """
-    name, transfer = cell.method, cell.transfer
-    method, way = recipe.methods[name], recipe.transfers[transfer]
-    if isinstance(way, Fuse | Merge) and method.made_by_library:
-        what = "fuses bottleneck adapters" if isinstance(way, Fuse) else "merges lora and bottleneck adapters"
-        raise Refusal(
-            f"the transfer '{transfer}' {what}; the method '{name}' is of the library `{method.kind}`, of which one"
-            " intermediate reaches a target, by continue"
-        )
-    if isinstance(way, Fuse) and way.value_rank is not None:
-        raise Refusal(
-            f"the transfer '{transfer}' has a value_rank, and AdapterFusion in `adapters` has a full value matrix only;"
-            " use the fused lane"
-        )
-    if isinstance(way, Stack):
-        why = found.alone if found is not None else ""
-        below = recipe.intermediates[cell.intermediate]
-        lower = below.method if below is not None and below.method is not None else method
-        if why := why or method.not_upon_in_library(lower):
-            raise Refusal(f"the transfer '{transfer}' cannot stack adapters of the method '{name}': {why}")
+    method = recipe.methods[cell.method]
+    below = recipe.intermediates[cell.intermediate]
+    lower = below.method if below is not None and below.method is not None else method
+    alone = found.alone if found is not None else ""
+    names = Names(cell.transfer, cell.method, cell.intermediate)
+    if why := recipe.transfers[cell.transfer].library_refusal(method, lower, alone, names):
+        raise Refusal(why)

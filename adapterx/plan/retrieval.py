@@ -6,7 +6,7 @@ from adapterx.backbones.info import BackboneInfo
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
 from adapterx.plan.stage import Search
-from adapterx.recipe import Continue, Recipe, Retrieval, Target, default_layer
+from adapterx.recipe import Recipe, Retrieval, Target, default_layer
 
 FORMAT = "retrieval"
 
@@ -21,7 +21,7 @@ def check(recipe: Recipe, cell: Cell) -> None:
     learnt = recipe.intermediates[cell.intermediate]
     if learnt is None:
         return
-    if not isinstance(recipe.transfers[cell.transfer], Continue):
+    if not recipe.transfers[cell.transfer].untrained:
         raise Refusal(
             f"nothing is trained for the target '{cell.target}', so the transfer '{cell.transfer}' has nothing to bring"
             f" '{cell.intermediate}' together with; `continue` evaluates its adapter as it is, and a target with a"

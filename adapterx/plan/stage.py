@@ -10,14 +10,12 @@ from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
 from adapterx.limits import Limit
 from adapterx.methods.base import MethodSpec
-from adapterx.recipe import Fuse, Lane, Merge, Sampling, TrainSettings
+from adapterx.recipe import Lane, Sampling, TrainSettings
 from adapterx.store import JSON
 from adapterx.tasks.facts import TaskPart
+from adapterx.transfers.base import TransferSpec
 
 StageKind = Literal["intermediate", "target", "evaluation"]
-TransferKind = Literal["none", "continue", "stack", "fuse", "merge"]
-FROZEN_BELOW: tuple[TransferKind, ...] = ("stack", "fuse")
-"""Transfers whose inputs stay frozen below what is trained."""
 Precision = Literal["exact", "float16", "bfloat16"]
 
 
@@ -31,15 +29,18 @@ class Training:
     """Normalised."""
     train: TrainSettings
     seed: int
-    transfer: TransferKind
-    """How the adapters of the stage's inputs are used; `none` where there are no inputs."""
+    transfer: TransferSpec | None
+    """How the adapters of the stage's inputs are used; None where there are no inputs."""
     prefix: Precision = "exact"
     """How hidden states below the lowest adapter are rounded."""
-    combination: Fuse | Merge | None = None
-    """How several inputs come together."""
     member_dev: tuple[tuple[TaskPart, ...], ...] = ()
     """What each input learnt, dev data included, where the weights of a merger are chosen on those."""
     lane: Lane = "fused"
+
+    @property
+    def lies_upon_inputs(self) -> bool:
+        """Whether the adapters of the inputs stay frozen below what is trained."""
+        return self.transfer is not None and self.transfer.freezes
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,14 @@ from adapterx.recipe.schema import (
     Target,
 )
 from adapterx.recipe.training import EarlyStopping, Train, TrainSettings
-from adapterx.recipe.transfers import Continue, Fuse, Merge, Stack, Transfer
 
 __all__ = [
     "Axis",
     "Compare",
-    "Continue",
     "EarlyStopping",
     "Evaluate",
-    "Fuse",
     "Intermediate",
     "Lane",
-    "Merge",
     "PrefixCache",
     "Prune",
     "PruneSettings",
@@ -35,11 +31,9 @@ __all__ = [
     "Retrieval",
     "Sampling",
     "Skip",
-    "Stack",
     "Target",
     "Train",
     "TrainSettings",
-    "Transfer",
     "default_layer",
     "locate",
     "read",

@@ -10,8 +10,11 @@ from typing import Any
 
 from adapterx.config.problems import Finding, Location, did_you_mean
 from adapterx.methods.registry import KINDS, by_kind
+from adapterx.transfers.registry import TRANSFERS
 from adapterx.wording import plain, shown
 
+_NAMED_ANYWAY = (*(kind for kind, one in TRANSFERS.items() if not one.several), "none")
+"""Transfers that a skip may name though the recipe has them not."""
 NAMED_AXES = ("backbones", "methods", "intermediates", "targets")
 
 
@@ -24,7 +27,7 @@ def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
     if "intermediates" not in axes and not _mistyped("intermediates", data):
         axes["intermediates"] = ["none"]
     if not _mistyped("transfers", data):
-        axes["transfers"] = [*dict.fromkeys([*_names(data.get("transfers")), "continue", "stack", "none"])]
+        axes["transfers"] = [*dict.fromkeys([*_names(data.get("transfers")), *_NAMED_ANYWAY])]
     found: list[Finding] = []
     for index, skip in enumerate(_list(data.get("skip"))):
         for axis, value in _mapping(skip).items():

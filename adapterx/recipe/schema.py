@@ -27,7 +27,7 @@ from adapterx.limits import Limit, Sample
 from adapterx.methods.registry import Method
 from adapterx.recipe.retrieval import Retrieval
 from adapterx.recipe.training import PhaseTrain, Train
-from adapterx.recipe.transfers import Continue, Transfer
+from adapterx.transfers.registry import DEFAULT, Transfer
 from adapterx.wording import plain
 
 Lane = Literal["fused", "reference"]
@@ -260,7 +260,7 @@ class Recipe(Model):
     )
     """What is learnt first; a null entry goes straight to the target."""
     transfers: Annotated[dict[Name, Transfer], Field(min_length=1)] = Field(
-        default_factory=lambda: dict[str, Transfer]({"continue": Continue()})
+        default_factory=lambda: dict[str, Transfer]({DEFAULT.kind: DEFAULT})
     )
     """How an intermediate adapter reaches the target. A list of kinds is short for transfers named after them."""
     targets: Annotated[dict[Name, Target], Field(min_length=1)]

@@ -49,7 +49,7 @@ def test_the_largest_within_the_budget(settings: dict[str, object], info: Backbo
 
 def test_a_budget_has_the_identity_of_the_size_it_comes_to() -> None:
     rank = method(kind="lora", budget="0.5%").sized(BASE).rank  # type: ignore[union-attr]
-    work = Training((), Sampling(), Train().phase("target", "", "lora"), 1, "none")
+    work = Training((), Sampling(), Train().phase("target", "", "lora"), 1, None)
     chosen, plain = (
         training_settings(Backbone(model="x"), BASE, one, work)
         for one in (method(kind="lora", budget="0.5%").sized(BASE), Lora(rank=rank, alpha=2.0 * rank))

@@ -127,7 +127,7 @@ def test_unknown_sizes_give_no_time(planned: Planner) -> None:
 def test_long_passages_take_several_windows() -> None:
     def rows(max_length: int) -> int:
         settings = TrainSettings(1e-3, 32, None, 10, 0.1, 0.0, 1.0, max_length, None, None, None)
-        work = Training((replace(part("extractive-qa", 0), tokens=300),), Sampling(), settings, 1, "none")
+        work = Training((replace(part("extractive-qa", 0), tokens=300),), Sampling(), settings, 1, None)
         return training(Backbone(model="m"), BASE, Lora(), work, None).rows
 
     assert rows(384) == 32 * 300

@@ -17,7 +17,8 @@ from adapterx.methods.registry import Method
 from adapterx.plan import defaults
 from adapterx.recipe import Sampling, Train
 from adapterx.recipe.prune import Prune
-from adapterx.recipe.transfers import Fuse, Merge
+from adapterx.transfers.fuse import Fuse
+from adapterx.transfers.merge import Merge
 
 CHANGED = "a default changed: recipes of version 1 would mean something else, and stored results be taken for others"
 
@@ -43,8 +44,8 @@ def test_training() -> None:
 
 
 def test_transfers_and_precision() -> None:
-    assert live(Fuse(), "kind", "learning_rate") == dict(defaults.FUSE), CHANGED
-    assert live(Merge(), "kind", "tuning_limit", "tuning_sample") == dict(defaults.MERGE), CHANGED
+    assert live(Fuse(), "kind", "learning_rate") == dict(Fuse.frozen_defaults()), CHANGED
+    assert live(Merge(), "kind", "tuning_limit", "tuning_sample") == dict(Merge.frozen_defaults()), CHANGED
     assert Backbone.model_fields["load"].default == defaults.LOAD, CHANGED
 
 

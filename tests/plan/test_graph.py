@@ -5,6 +5,7 @@ import pytest
 from adapterx.config.problems import SettingError
 from adapterx.limits import Limit
 from adapterx.plan import Capacity, Evaluation, Training, build, bundles, ready
+from adapterx.transfers.stack import Stack
 from tests.plan.conftest import Planner, recipe
 from tests.plan.fakes import FakeBackbones, FakeTasks
 
@@ -40,10 +41,10 @@ def test_work_is_concrete(planned: Planner) -> None:
         ("numbers", ("de", "en", "fi")),
         ("units", ("de", "en", "fi")),
     ]
-    assert (learnt.train.epochs, learnt.train.steps, learnt.transfer, learnt.seed) == (2.0, None, "none", 4)
+    assert (learnt.train.epochs, learnt.train.steps, learnt.transfer, learnt.seed) == (2.0, None, None, 4)
     target = by_name["target", "small.lora.multi.stack.months.seed4"]
     assert isinstance(target, Training)
-    assert (target.train.steps, target.transfer, target.tasks[0].languages) == (9, "stack", ("en",))
+    assert (target.train.steps, target.transfer, target.tasks[0].languages) == (9, Stack(), ("en",))
     scored = by_name["evaluation", "small.lora.multi.stack.months.seed4"]
     assert isinstance(scored, Evaluation)
     assert (scored.limit, scored.task.languages) == (Limit(5), ("de", "en", "fi"))

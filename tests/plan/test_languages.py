@@ -6,6 +6,7 @@ import pytest
 
 from adapterx.config.problems import SettingError
 from adapterx.plan import Evaluation, Plan, Training, bundles
+from adapterx.transfers.merge import Merge
 from tests.plan.conftest import Planner
 
 BELOW = {"kind": "bottleneck", "invertible": "nice", "width": 24}
@@ -136,7 +137,7 @@ def test_invertible_adapters_are_not_fused(planned: Planner) -> None:
     told = {cell.transfer: text for cell, text in plan.refused.items() if cell.intermediate == "both"}
     assert set(told) == {"fuse"} and "an invertible part at the embeddings" in told["fuse"]
     trainings = [stage for stage in plan.stages.values() if isinstance(stage.work, Training)]
-    assert {stage.work.transfer for stage in trainings} == {"none", "merge"}
+    assert {stage.work.transfer for stage in trainings} == {None, Merge()}
 
 
 def test_adapters_of_languages_are_no_members(planned: Planner) -> None:
