@@ -1,4 +1,4 @@
-"""Write docs/tasks.md, the page of all tasks, from the catalog: `python -m tools.tasks_page > docs/tasks.md`."""
+"""Write the page of all tasks from the catalog: `python -m tools.tasks_page > docs/reference/tasks.md`."""
 
 from __future__ import annotations
 
