@@ -206,3 +206,12 @@ def test_the_citation_is_of_this_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert cited["cff-version"] == "1.2.0" and cited["title"] == project["name"]
     assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+
+
+def test_the_hooks_are_the_checks_of_make() -> None:
+    """Each runs a tool of the environment, so a commit needs no network."""
+    (local,) = YAML(typ="safe").load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    assert local["repo"] == "local" and {hook["language"] for hook in local["hooks"]} == {"system"}
+    (made,) = re.findall(r"^check: .*\n\t(.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    hooks = [hook["entry"].replace(" --force-exclude", "") for hook in local["hooks"]]
+    assert hooks == [one.replace("$(BIN)/", "").removesuffix(" .") for one in made.split(" && ")]
