@@ -53,7 +53,7 @@ check: $(VENV)/installed
 clean:
 	rm -rf $(VENV) $(VENV5) .pytest_cache .mypy_cache .ruff_cache
 
-# Every package by its hash, but torch, which each index has in a build of its own (docs/security.md).
+# Every package by its hash, but torch, which each index has in a build of its own (docs/reference/dependencies.md).
 $(VENV)/installed: pyproject.toml constraints.txt requirements.lock requirements-build.lock
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes --no-deps -r requirements-build.lock

@@ -1,4 +1,4 @@
-"""What docs/security.md promises of the package's code and of the versions it is installed with."""
+"""What SECURITY.md and docs/reference/dependencies.md promise of the package and of what it is installed with."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A test item in one language gives away the same item in all others, and a file need not be in the language that it is
 declared to be in: what is used in any language is compared with the test items in every language that is at hand.
-docs/contamination.md says what is found so, and what cannot be.
+`docs/explanation/contamination.md` says what is found so, and what cannot be.
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ def test_the_libraries_load_them_as_documented(
     """The page's own code, with other names; its logits are those that `predict` makes probabilities of."""
     pytest.importorskip(library)
     out = exported(LOADED[library][stacked], "peft" if library == "peft" else "adapterhub")
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "adapters.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "export.md").read_text(), re.DOTALL)
     own = [block for block in blocks if f"from {library} import" in block and "# language adapters" not in block]
     (code,) = [block for block in own if ("a stack" in block) == stacked]
     names: dict[str, Any] = {}

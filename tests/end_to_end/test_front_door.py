@@ -26,7 +26,7 @@ ON_THE_HUB = ("xstilts", "xtreme-baselines")
 RECIPES = sorted(path for path in (ROOT / "recipes").rglob("*.y*ml") if path.stem not in ON_THE_HUB)
 DATA = Path(os.environ.get("ADAPTERX_DATA") or ROOT.parent / "shared" / "data")
 README = (ROOT / "README.md").read_text()
-REFERENCE = (ROOT / "docs" / "recipe.md").read_text()
+REFERENCE = "\n".join(page.read_text() for page in sorted((ROOT / "docs" / "reference").glob("*.md")))
 FAST = ["train.intermediate.steps=2", "train.target.steps=2", "evaluate.limit=3", "evaluate.bootstrap=100"]
 
 

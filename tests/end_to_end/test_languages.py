@@ -108,7 +108,7 @@ def check_export(store: Path, directory: Path, expected: dict[str, list[list[flo
 
 def check_library(out: Path, backbone: Path, expected: list[list[float]]) -> None:
     """The documented way to put another language's adapter below gives the run's own logits."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "adapters.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "export.md").read_text(), re.DOTALL)
     (code,) = [block for block in blocks if "# language adapters" in block]
     names: dict[str, Any] = {}
     exec(code.replace("FacebookAI/xlm-roberta-base", str(backbone)).replace("DIR", str(out)), names)  # noqa: S102

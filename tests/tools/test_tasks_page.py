@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from tests.support.command import ROOT
-from tools.tasks_page import page
+from tools.tasks_page import REFERENCE, pages
 
 
-def test_the_page_of_tasks_is_that_of_the_catalog() -> None:
-    written = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
-    assert written == page(), "write it anew: python -m tools.tasks_page > docs/tasks.md"
+def test_the_pages_of_tasks_are_those_of_the_catalog() -> None:
+    there = {path.relative_to(REFERENCE) for path in [REFERENCE / "tasks.md", *(REFERENCE / "tasks").iterdir()]}
+    written = {path: (REFERENCE / path).read_text(encoding="utf-8") for path in there}
+    assert written == pages(), "write them anew: python -m tools.tasks_page"

@@ -1,1 +1,4 @@
-"""Small multilingual tasks made from Unicode CLDR data, as Babel ships it. `docs/embedded-tasks.md` is their recipe."""
+"""Small multilingual tasks made from Unicode CLDR data, as Babel ships it.
+
+`docs/reference/embedded-tasks.md` is their recipe.
+"""
