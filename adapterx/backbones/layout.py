@@ -66,7 +66,7 @@ class Blocks:
 
 
 @dataclass(frozen=True)
-class Spans:
+class SequenceSpans:
     """Sequences by their offsets, for kernels that need no rectangles."""
 
     queries: Tensor
@@ -81,7 +81,7 @@ class Spans:
         yield from (self.queries, self.keys)
 
 
-Attention: TypeAlias = Blocks | Spans
+Attention: TypeAlias = Blocks | SequenceSpans
 
 
 @dataclass(frozen=True)
@@ -184,12 +184,12 @@ def pack(sequences: Sequences, spans: bool = False, capacity: int = 0) -> Packed
     )
 
 
-def _spans(queries: NDArray[np.int64], keys: NDArray[np.int64], capacity: int) -> Spans:
+def _spans(queries: NDArray[np.int64], keys: NDArray[np.int64], capacity: int) -> SequenceSpans:
     empty = np.zeros(max(0, capacity - len(keys)), np.int64)
     longest = tuple(-(-int(counts.max()) // _LONGEST_STEP) * _LONGEST_STEP for counts in (queries, keys))
     offsets = (np.concatenate([[0], np.cumsum(counts), np.sum(counts) + empty]) for counts in (queries, keys))
     asked, answered = (torch.from_numpy(counts.astype(np.int32)) for counts in offsets)
-    return Spans(asked, answered, (longest[0], longest[1]))
+    return SequenceSpans(asked, answered, (longest[0], longest[1]))
 
 
 def _blocks(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:

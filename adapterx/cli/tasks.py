@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapterx.cli import common
-from adapterx.terminal import Column, Grid
+from adapterx.terminal import Column, TextGrid
 from adapterx.wording import plain
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _listed(here: Path) -> RenderableType:
     notes = ["Sizes are per language (the first one's), of the first source whose files are here."]
     if mine:
         notes.append("* of your own, in this directory.")
-    return Group(Grid(columns, rows), *(Text(note, style="dim italic") for note in notes), *wrong)
+    return Group(TextGrid(columns, rows), *(Text(note, style="dim italic") for note in notes), *wrong)
 
 
 def _sizes(spec: TaskSpec) -> list[str]:

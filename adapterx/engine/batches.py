@@ -47,7 +47,7 @@ class HeadRows:
 
 
 @dataclass(frozen=True)
-class Aligned:
+class AlignedRows:
     """Labels of cells that were padded to equally many read rows, where each cell uses one head."""
 
     labels: Tensor
@@ -85,7 +85,7 @@ class Batch:
     """Read rows of each cell, padding apart."""
     sources: tuple[Source, ...]
     """Where the rows of the trunk come from."""
-    aligned: Aligned | None = None
+    aligned: AlignedRows | None = None
     hidden: Tensor | None = None
     """(trunk rows, d) hidden states below the lowest adapter, where they are known."""
 

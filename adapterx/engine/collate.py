@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from adapterx.backbones.layout import Fork, Sequences, pack
 from adapterx.engine.alignment import Counts, Size, filled, size_of
-from adapterx.engine.batches import Aligned, Batch, HeadRows, Integers, Selection, Source
+from adapterx.engine.batches import AlignedRows, Batch, HeadRows, Integers, Selection, Source
 from adapterx.tasks.encoded import reads_of
 
 
@@ -171,7 +171,7 @@ def _sources(
             at += len(part.index)
 
 
-def _aligned(cells: Sequence[Sequence[_Part]], size: Size) -> Aligned | None:
+def _aligned(cells: Sequence[Sequence[_Part]], size: Size) -> AlignedRows | None:
     """Labels of padded cells; None where a cell uses several heads, or examples have different numbers of choices."""
     labels = np.zeros((len(cells), size.reads), np.int64)
     weights = np.zeros((len(cells), size.reads), np.float32)
@@ -189,4 +189,4 @@ def _aligned(cells: Sequence[Sequence[_Part]], size: Size) -> Aligned | None:
         labels[cell, :count] = np.concatenate([part.labels for part in parts])
         weights[cell, :count] = np.concatenate([np.full(len(part.labels), part.weight) for part in parts])
         choices.append(per_label)
-    return Aligned(torch.from_numpy(labels), torch.from_numpy(weights), tuple(choices))
+    return AlignedRows(torch.from_numpy(labels), torch.from_numpy(weights), tuple(choices))

@@ -44,7 +44,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchSettings:
     """How retrieval turns texts into vectors and compares them."""
 
     layer: int
@@ -71,7 +71,7 @@ class Evaluation:
     """The languages whose own adapters, the stage's inputs after the first, take the place of the frozen one below."""
     lane: Lane = "fused"
     """That of the training."""
-    search: Search | None = None
+    search: SearchSettings | None = None
     """Of retrieval."""
 
 

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from adapterx.backbones import attention
-from adapterx.backbones.layout import Fork, Spans
+from adapterx.backbones.layout import Fork, SequenceSpans
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import bundle as bundle_module
 from adapterx.engine import capture
-from adapterx.engine.batches import Aligned, Batch, placed
+from adapterx.engine.batches import AlignedRows, Batch, placed
 from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.capture import LIMIT, WARM_UP, CapturedSteps
 from adapterx.engine.cell import TrainingCell
@@ -163,7 +163,7 @@ def shaped(own: Bundle, longest: int) -> Batch:
     """The batch of the first step, as if its longest sequence were that long."""
     (batch,) = own._batches(0)
     spans = batch.packed.attention
-    assert isinstance(spans, Spans)
+    assert isinstance(spans, SequenceSpans)
     return replace(batch, packed=replace(batch.packed, attention=replace(spans, longest=(longest, longest))))
 
 
@@ -305,12 +305,12 @@ def forked(batch: Batch) -> Fork:
     return batch.packed.fork
 
 
-def spans(batch: Batch, longest: tuple[int, int]) -> Spans:
-    assert isinstance(batch.packed.attention, Spans)
+def spans(batch: Batch, longest: tuple[int, int]) -> SequenceSpans:
+    assert isinstance(batch.packed.attention, SequenceSpans)
     return replace(batch.packed.attention, longest=longest)
 
 
-def choices(batch: Batch, *counts: int) -> Aligned:
+def choices(batch: Batch, *counts: int) -> AlignedRows:
     assert batch.aligned is not None
     return replace(batch.aligned, choices=counts)
 
