@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
-from adapterx.engine.settings import EarlyStopping, TrainSettings
 from adapterx.methods.base import MethodSpec
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.head import Head
@@ -14,6 +13,7 @@ from adapterx.tasks.encoded import Encoded, offsets
 from adapterx.tasks.examples import Format
 from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
+from adapterx.train_settings import EarlyStopping, TrainSettings
 
 METHODS: dict[str, MethodSpec] = {
     "lora": Lora(rank=4, alpha=8.0),

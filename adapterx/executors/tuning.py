@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from adapterx.engine.cell import TaskData, TrainingCell
 from adapterx.engine.halving import Race, Standing, decide, ladder
 from adapterx.engine.train import Outcome
-from adapterx.executors import plain
-from adapterx.recipe import PruneSettings, TrainSettings
 from adapterx.store import JSON
+from adapterx.train_settings import PruneSettings, TrainSettings
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def candidates(cell: TrainingCell, train: TrainSettings) -> list[TrainingCell]:
             cell,
             name=f"{cell.name} at {one.learning_rate:g}",
             key=f"{cell.key} {one.learning_rate!r}",
-            settings=plain.settings(one),
+            settings=one,
         )
         for one in train.candidates
     ]

@@ -29,7 +29,7 @@ from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import Outcome, train
 from adapterx.errors import AdapterxError
-from adapterx.executors import noted, plain, tuning, weights
+from adapterx.executors import noted, tuning, weights
 from adapterx.executors.apart import Fail, apart
 from adapterx.executors.data import Data
 from adapterx.executors.device import Machine, free_memory
@@ -203,7 +203,7 @@ class Worker:
             key=f"{stage.kind} {stage.id}",
             seed=work.seed,
             method=_acting(work, stage.method, below),
-            settings=plain.settings(work.train.candidates[0]),
+            settings=work.train.candidates[0],
             tasks=tasks,
             probabilities=_probabilities(tasks, work),
             initial=initial,

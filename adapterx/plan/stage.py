@@ -10,9 +10,10 @@ from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
 from adapterx.limits import Limit
 from adapterx.methods.base import MethodSpec
-from adapterx.recipe import Lane, Sampling, TrainSettings
+from adapterx.recipe import Lane, Sampling
 from adapterx.store import JSON
 from adapterx.tasks.facts import TaskPart
+from adapterx.train_settings import TrainSettings
 from adapterx.transfers.base import TransferSpec
 
 StageKind = Literal["intermediate", "target", "evaluation"]

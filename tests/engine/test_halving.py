@@ -14,8 +14,8 @@ from adapterx.engine.cell import Pool, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.halving import Decision, Race, Rung, Standing, decide, ladder
 from adapterx.engine.options import Options
-from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.train import Outcome, Progress, dev_score, train
+from adapterx.train_settings import EarlyStopping
 from tests.cells import METHODS, cell, encoded
 from tests.engine.test_train import assert_same_training, losses
 from tests.models import encoder

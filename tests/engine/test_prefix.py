@@ -26,10 +26,10 @@ from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.collate import collate
 from adapterx.engine.options import Options
 from adapterx.engine.prefix import PrefixCache
-from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.train import Outcome, Progress, train
 from adapterx.methods.lora.spec import Lora
 from adapterx.tasks.encoded import Encoded
+from adapterx.train_settings import EarlyStopping
 from tests.cells import cell, encoded
 from tests.engine.trainings import assert_same, like, losses, mixed, packed
 from tests.models import encoder

@@ -20,9 +20,9 @@ from adapterx.engine.cell import TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.halving import Race, ladder
 from adapterx.engine.optimiser import RowAdamW
-from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.train import Outcome, train
 from adapterx.stopping import Stopped, heeded
+from adapterx.train_settings import EarlyStopping
 from tests.cells import METHODS, cell
 from tests.models import encoder
 
@@ -110,7 +110,7 @@ def test_a_look_at_the_dev_set_that_was_due_is_taken_later(
 ) -> None:
     """Two cells look at step 6 and at their end; any of these looks may be cut off."""
     stop_at(monkeypatch, train_module, "dev_score", call)
-    assert_resumed(fused, cells(2, EarlyStopping(6, 3)), 6 if call <= 2 else 12, tmp_path, monkeypatch)
+    assert_resumed(fused, cells(2, EarlyStopping(every=6, patience=3)), 6 if call <= 2 else 12, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("call", "step"), [(1, 6), (2, 6), (3, 12)])
@@ -124,14 +124,14 @@ def test_a_race_decides_alike(call: int, step: int, tmp_path: Path, monkeypatch:
 def test_the_reference_lane(name: str, call: int, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("peft")
     stop_at(monkeypatch, REFERENCE, name, call)
-    assert_resumed(alone, cells(1, EarlyStopping(6, 3)), step, tmp_path, monkeypatch)
+    assert_resumed(alone, cells(1, EarlyStopping(every=6, patience=3)), step, tmp_path, monkeypatch)
 
 
 def test_a_checkpoint_that_finds_no_room_is_not_told_of_as_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")  # nobody makes a directory in a file
-    for run, owner, name in ((fused, Bundle, "_booked"), (alone, REFERENCE._Training, "step")):
+    for run, owner, name in ((fused, Bundle, "_booked"), (alone, REFERENCE._ReferenceTraining, "step")):
         stop_at(monkeypatch, owner, name, 4)
         with pytest.raises(Stopped) as stopped, heeded(str, last=False):
             run(cells(1), Checkpoints(tmp_path / "file" / "checkpoints", NEVER))

@@ -17,7 +17,6 @@ from adapterx.engine import train as train_module
 from adapterx.engine.bundle import Bundle
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
-from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.state import CellState
 from adapterx.engine.train import Outcome, train
 from adapterx.methods.bottleneck.spec import Bottleneck
@@ -25,6 +24,7 @@ from adapterx.methods.head import Head
 from adapterx.methods.lora.spec import Lora
 from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
+from adapterx.train_settings import EarlyStopping
 from tests.cells import METHODS, cell, encoded
 from tests.models import encoder
 from tests.support.marks import everyday

@@ -13,7 +13,6 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.bundle import shape_of
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.predict import predict as fused_predict
-from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.train import Outcome
 from adapterx.engine.train import train as fused_train
 from adapterx.methods.base import MethodSpec
@@ -28,6 +27,7 @@ from adapterx.methods.parameters import initial
 from adapterx.methods.probe.spec import Probe
 from adapterx.reference.predict import predict
 from adapterx.reference.train import train
+from adapterx.train_settings import EarlyStopping
 from tests.cells import METHODS, cell
 from tests.engine.texts import reader
 from tests.engine.trainings import mixed
