@@ -102,33 +102,33 @@ class PackedBatch:
     """Every row asks, every row answers: all layers but the last."""
     read_attention: Attention
     """Only the read rows ask: the last layer."""
-    fork: Fork | None = None
+    expansion: Expansion | None = None
     """Where cells see the same sequences: those sequences once, for all that happens below the first adapter."""
 
     @property
-    def trunk(self) -> PackedBatch:
+    def shared(self) -> PackedBatch:
         """The distinct sequences."""
-        return self if self.fork is None else self.fork.trunk
+        return self if self.expansion is None else self.expansion.shared
 
     def tensors(self) -> Iterator[Tensor]:
         """Every tensor of the batch, always in the same order."""
         yield from (self.tokens, self.positions, self.reads)
         yield from self.attention.tensors()
         yield from self.read_attention.tensors()
-        if self.fork is not None:
-            yield from (self.fork.rows, self.fork.reads)
-            yield from self.fork.trunk.tensors()
+        if self.expansion is not None:
+            yield from (self.expansion.rows, self.expansion.reads)
+            yield from self.expansion.shared.tensors()
 
 
 @dataclass(frozen=True)
-class Fork:
+class Expansion:
     """From distinct sequences to those of every cell."""
 
-    trunk: PackedBatch
+    shared: PackedBatch
     rows: Tensor
-    """(N,) row of the trunk behind each row of the batch."""
+    """(N,) shared row behind each row of the batch."""
     reads: Tensor
-    """(R,) read row of the trunk behind each read row of the batch."""
+    """(R,) read shared row behind each read row of the batch."""
 
 
 @dataclass(frozen=True)

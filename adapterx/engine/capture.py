@@ -118,4 +118,9 @@ def signature(batch: Batch) -> Hashable:
 def _layout(packed: PackedBatch) -> Hashable:
     attention = (packed.attention, packed.read_attention)
     longest = tuple(layout.longest if isinstance(layout, SequenceSpans) else None for layout in attention)
-    return (packed.rows, packed.read_rows, longest, None if packed.fork is None else _layout(packed.fork.trunk))
+    return (
+        packed.rows,
+        packed.read_rows,
+        longest,
+        None if packed.expansion is None else _layout(packed.expansion.shared),
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adapterx.backbones.walk import Adapters
+from adapterx.backbones.forward_pass import Adapters
 from adapterx.engine.batches import AlignedRows, Batch
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.optimiser import RowAdamW

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from adapterx.backbones.attention import mix
+from adapterx.backbones.forward_pass import ForwardPass, Unadapted
 from adapterx.backbones.layout import MAX_BLOCKS, Sequences, pack
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.backbones.shape import Shape
-from adapterx.backbones.walk import Unadapted, Walk
 from adapterx.methods.lora.layers import LoraAdapters, parameters
 from adapterx.methods.lora.spec import Lora
 from adapterx.methods.rows import CellDropout
@@ -100,8 +100,8 @@ def test_what_is_not_finite_stays_in_its_sequence() -> None:
     embedded = packed.embed(batch)
     embedded[:5] = torch.nan
     embedded.requires_grad_()
-    walk = Walk(batch, Unadapted())
-    hidden = packed.layer(1, packed.layer(0, embedded, walk), walk)
+    forward = ForwardPass(batch, Unadapted())
+    hidden = packed.layer(1, packed.layer(0, embedded, forward), forward)
     assert hidden[:5].isnan().all() and hidden[5:].isfinite().all()
     hidden[5:].sum().backward()
     assert embedded.grad[5:].isfinite().all()
@@ -116,7 +116,7 @@ def test_gradients_of_the_inputs_equal_the_hugging_face_ones() -> None:
     leaf = packed.embed(batch).detach().requires_grad_()
     hidden = leaf
     for index in range(len(packed.layers)):
-        hidden = packed.layer(index, hidden, Walk(batch, Unadapted()))
+        hidden = packed.layer(index, hidden, ForwardPass(batch, Unadapted()))
     (hidden * weight).sum().backward()
 
     grads = []

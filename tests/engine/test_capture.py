@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from adapterx.backbones import attention
-from adapterx.backbones.layout import Fork, SequenceSpans
+from adapterx.backbones.layout import Expansion, SequenceSpans
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import bundle as bundle_module
 from adapterx.engine import capture
@@ -300,9 +300,9 @@ def test_cut_batches_and_dropout_are_not_recorded(cuda: Cuda) -> None:
     assert bundle(one, options=replace(ALIGNED, graphs=False))._captured is None
 
 
-def forked(batch: Batch) -> Fork:
-    assert batch.packed.fork is not None
-    return batch.packed.fork
+def expanded(batch: Batch) -> Expansion:
+    assert batch.packed.expansion is not None
+    return batch.packed.expansion
 
 
 def spans(batch: Batch, longest: tuple[int, int]) -> SequenceSpans:
@@ -322,9 +322,9 @@ CHANGES: dict[str, Callable[[Batch], Batch]] = {
     "longest key": lambda b: replace(b, packed=replace(b.packed, attention=spans(b, (64, 640)))),
     "longest read": lambda b: replace(b, packed=replace(b.packed, read_attention=spans(b, (640, 64)))),
     "choices": lambda b: replace(b, aligned=choices(b, 3, 3)),
-    "no fork": lambda b: replace(b, packed=replace(b.packed, fork=None)),
-    "trunk rows": lambda b: replace(
-        b, packed=replace(b.packed, fork=replace(forked(b), trunk=replace(forked(b).trunk, rows=(1, 2))))
+    "not expanded": lambda b: replace(b, packed=replace(b.packed, expansion=None)),
+    "shared rows": lambda b: replace(
+        b, packed=replace(b.packed, expansion=replace(expanded(b), shared=replace(expanded(b).shared, rows=(1, 2))))
     ),
     "hidden": lambda b: replace(b, hidden=torch.zeros(3, 4)),
     "labels": lambda b: replace(b, aligned=replace(choices(b, 1, 1), labels=torch.zeros(2, 3))),

@@ -18,7 +18,7 @@ from adapterx.engine import train as train_module
 from adapterx.engine.bundle import Bundle
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
-from adapterx.engine.halving import Race, ladder
+from adapterx.engine.halving import Bracket, ladder
 from adapterx.engine.optimiser import RowAdamW
 from adapterx.engine.train import Outcome, train
 from adapterx.stopping import Stopped, heeded
@@ -39,9 +39,9 @@ def alone(cells: Sequence[TrainingCell], checkpoints: Checkpoints | None) -> lis
     return [reference.train(encoder("xlm-roberta"), one, checkpoints) for one in cells]
 
 
-def racing(cells: Sequence[TrainingCell], checkpoints: Checkpoints | None) -> list[Outcome]:
-    race = Race((0, 1), ladder([0.5], [1], cells[0].total_steps), cells[0].tasks)
-    return train(PackedEncoder(encoder("xlm-roberta")), cells, checkpoints, races=[race])
+def halved(cells: Sequence[TrainingCell], checkpoints: Checkpoints | None) -> list[Outcome]:
+    bracket = Bracket((0, 1), ladder([0.5], [1], cells[0].total_steps), cells[0].tasks)
+    return train(PackedEncoder(encoder("xlm-roberta")), cells, checkpoints, brackets=[bracket])
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, call: int) -> None:
@@ -117,7 +117,7 @@ def test_a_look_at_the_dev_set_that_was_due_is_taken_later(
 def test_a_race_decides_alike(call: int, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both are scored at the rung, one of them at its end."""
     stop_at(monkeypatch, train_module, "dev_score", call)
-    assert_resumed(racing, cells(2), step, tmp_path, monkeypatch)
+    assert_resumed(halved, cells(2), step, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("name", "call", "step"), [("read", 5, 4), ("scores", 1, 6), ("scores", 2, 12)])
