@@ -9,7 +9,7 @@ from adapterx.engine.settings import EarlyStopping, TrainSettings
 from adapterx.methods.config import Bottleneck, Lora, Method
 from adapterx.methods.head import Head
 from adapterx.tasks.encoded import Encoded, offsets
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds.encoding import Format
 from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
 

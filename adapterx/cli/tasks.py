@@ -141,7 +141,7 @@ def _shown(args: argparse.Namespace) -> Iterator[Text]:
     spec = data.find(args.name, Path.cwd())
     source, language, split = _chosen(spec, args)
     from adapterx.backbones.load import load_tokenizer  # seconds, so only now
-    from adapterx.tasks.formats import encode
+    from adapterx.tasks.kinds.encoding import encode
 
     whole = data.stream(spec, source, language, split)
     examples = _queries(whole, args.n) if spec.format == "retrieval" else list(islice(whole, args.n))
@@ -175,7 +175,7 @@ def _left_out(spec: TaskSpec, source: str, language: str, split: str) -> Mapping
 
 def _queries(examples: Iterable[Example], count: int) -> list[Example]:
     """So many queries, each followed by what it is to find."""
-    from adapterx.tasks.examples import RetrievalExample
+    from adapterx.tasks.kinds.retrieval import RetrievalExample
 
     known = [one for one in examples if isinstance(one, RetrievalExample)]
     candidates = [one for one in known if one.relevant is None]
@@ -211,7 +211,7 @@ def _example(spec: TaskSpec, encoded: Encoded, number: int, tokenizer: Any) -> I
     """One example: its id and label, then each of its sequences."""
     from rich.text import Text
 
-    from adapterx.tasks.examples import CANDIDATE
+    from adapterx.tasks.kinds.retrieval import CANDIDATE
 
     first, last = encoded.example_sequences[number : number + 2].tolist()
     reads = encoded.read_tokens[slice(*encoded.example_reads[number : number + 2].tolist())].tolist()

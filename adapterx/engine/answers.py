@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.engine.cell import Pool
-from adapterx.tasks import spans
+from adapterx.tasks.kinds.extractive_qa import spans
 
 Scores = Sequence[NDArray[np.float32]]
 

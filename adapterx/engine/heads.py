@@ -13,7 +13,7 @@ from adapterx.engine.batches import Aligned, Batch
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.optimiser import RowAdamW
 from adapterx.methods import masked_lm
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds.encoding import Format
 
 ALONE: tuple[Format, ...] = ("masked-lm", "extractive-qa")
 """Formats whose heads have no batched product."""

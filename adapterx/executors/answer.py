@@ -31,8 +31,9 @@ from adapterx.recipe.training import Train
 from adapterx.tasks import catalog
 from adapterx.tasks.catalog import UnknownTask
 from adapterx.tasks.encoded import Encoded
-from adapterx.tasks.examples import ChoiceExample, Example
+from adapterx.tasks.examples import Example
 from adapterx.tasks.items import read as read_items
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
 from adapterx.wording import shown
 
 
@@ -267,7 +268,7 @@ def _scores(answering: Answering, examples: Sequence[Example]) -> tuple[Encoded,
     from adapterx.backbones.packed import PackedEncoder
     from adapterx.engine.predict import TrainedCell, predict
     from adapterx.executors.device import choose
-    from adapterx.tasks.formats import encode_as
+    from adapterx.tasks.kinds.encoding import encode_as
 
     loaded = load(answering.backbone, answering.info, choose().device)
     head, tensors = answering.head.named(answering.task)

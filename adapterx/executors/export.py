@@ -31,7 +31,7 @@ from adapterx.plan import defaults
 from adapterx.plan.identity import with_defaults
 from adapterx.report.run import BackboneSize, PlannedCell, Run, StageRef
 from adapterx.store import Record, Store
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds.encoding import Format
 
 BELOW, ABOVE = "intermediate", "target"
 """Directories of the two adapters of a stack."""

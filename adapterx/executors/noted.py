@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from adapterx.engine.cell import TrainingCell
 from adapterx.store import JSON
 from adapterx.tasks import constancy
-from adapterx.tasks.examples import Format
 from adapterx.tasks.facts import TaskPart
+from adapterx.tasks.kinds.encoding import Format
 
 logger = logging.getLogger(__name__)
 _LABELLED: tuple[Format, ...] = ("pair-classification", "tagging", "multiple-choice")

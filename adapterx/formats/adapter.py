@@ -14,7 +14,7 @@ from adapterx.methods.head import Head
 from adapterx.methods.method import Slot, parameters
 from adapterx.methods.parameters import Parameter
 from adapterx.methods.shape import Shape
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds.encoding import Format
 
 DENSE, OUTPUT = "dense", "output"
 """The layers of a head; one for tagging or extractive QA has no dense one."""

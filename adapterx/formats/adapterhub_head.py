@@ -14,9 +14,9 @@ from adapterx.formats.adapter import Encoder, PortableHead, head_shapes, unnamed
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import HEAD_CONFIG, HUB_HEAD, read_config, read_tensors, write_config, write_tensors
 from adapterx.formats.settings import whole as whole_number
-from adapterx.methods.extractive_qa import OUTPUTS
 from adapterx.methods.head import LINEAR
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds.encoding import Format
+from adapterx.tasks.kinds.extractive_qa.loss import OUTPUTS
 from adapterx.wording import shown
 
 _TYPES: dict[Format, str] = {

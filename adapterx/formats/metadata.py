@@ -11,7 +11,7 @@ from adapterx.formats.adapter import HEADED
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import METADATA, is_name, read_config, write_config
 from adapterx.formats.settings import LARGEST_COUNT, texts
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds.encoding import Format
 from adapterx.wording import plain, shown
 
 VERSION = 1

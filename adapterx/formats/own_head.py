@@ -14,7 +14,7 @@ from adapterx.formats.adapter import HEADED, Encoder, PortableHead, head_shapes
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import HEAD_CONFIG, OWN_HEAD, read_config, read_tensors, write_config, write_tensors
 from adapterx.formats.settings import texts
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds.encoding import Format
 from adapterx.wording import shown
 
 

@@ -29,7 +29,7 @@ from adapterx.formats.patterns import Pattern, PatternError
 from adapterx.formats.settings import flag, number, texts, whole
 from adapterx.methods.config import Lora, adapted_layers
 from adapterx.methods.lora import MODULE_PATH
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds.encoding import Format
 from adapterx.wording import plain, shown
 
 PREFIX = "base_model.model."

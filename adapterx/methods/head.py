@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
 
-from adapterx.methods import extractive_qa, masked_lm
+from adapterx.methods import masked_lm
 from adapterx.methods.parameters import Parameter, normal, zeros
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds.encoding import Format
+from adapterx.tasks.kinds.extractive_qa import loss as extractive_qa
 
 LINEAR: tuple[Format, ...] = ("tagging", "extractive-qa")
 """Formats whose head is the output layer alone."""

@@ -28,7 +28,7 @@ from adapterx.store.atomic import write_json
 from adapterx.tasks import data
 from adapterx.tasks.data import Count, Counted
 from adapterx.tasks.facts import Split
-from adapterx.tasks.item_keys import Keys, Known, texts
+from adapterx.tasks.item_keys import Keys, Known
 from adapterx.tasks.seal import check_seal, seal
 from adapterx.tasks.shingles import Items, Runs
 from adapterx.tasks.sources.entry import LeftOut
@@ -214,7 +214,7 @@ def _read(spec: TaskSpec, source: str, language: str, split: str) -> _Read:
         for one in data.entries(spec, source, language, split):
             count.add(one)
             if not isinstance(one, LeftOut):
-                found = tuple([normalised(text) for text in texts(one)])
+                found = tuple([normalised(text) for text in one.texts])
                 known.add(one.id, found)
                 yield found
 

@@ -16,7 +16,10 @@ from adapterx.limits import Limit, Smallest, smallest
 from adapterx.store import fingerprint as identity
 from adapterx.store.identity import JSON
 from adapterx.tasks.catalog import find, names
-from adapterx.tasks.examples import Example, PairExample, QAExample, RetrievalExample, Split
+from adapterx.tasks.examples import Example, Split
+from adapterx.tasks.kinds.extractive_qa import QAExample
+from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.retrieval import RetrievalExample
 from adapterx.tasks.metrics import span_reading
 from adapterx.tasks.sources import embedded, hub, local, search, sentences
 from adapterx.tasks.sources.entry import Entry, LeftOut

@@ -8,7 +8,12 @@ from typing import Any
 from adapterx.config.problems import did_you_mean
 from adapterx.errors import AdapterxError
 from adapterx.reading import MEGABYTE, UnreadableFile, parse_json
-from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, QAExample, TaggingExample
+from adapterx.tasks.examples import Example
+from adapterx.tasks.kinds.encoding import Format
+from adapterx.tasks.kinds.extractive_qa import QAExample
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
+from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.tagging import TaggingExample
 from adapterx.wording import shown
 
 _LONGEST_KEY = 40  # characters that are compared with the names of fields

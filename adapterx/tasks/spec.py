@@ -11,7 +11,8 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 from adapterx.config.fields import LanguageCode, Model, Name, Strings, listed
 from adapterx.config.problems import did_you_mean
 from adapterx.tasks import metrics_qa, metrics_retrieval
-from adapterx.tasks.examples import Format, Split
+from adapterx.tasks.examples import Split
+from adapterx.tasks.kinds.encoding import Format
 from adapterx.tasks.metrics import NAMES as METRICS
 from adapterx.tasks.metrics import metric as metric_of
 from adapterx.tasks.metrics import unit

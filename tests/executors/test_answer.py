@@ -18,7 +18,7 @@ from adapterx.formats.adapter import PortableAdapter, PortableHead, head_shapes,
 from adapterx.formats.errors import FormatError
 from adapterx.formats.metadata import Metadata
 from adapterx.methods.config import Lora
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds.encoding import Format
 from tests.backbones.checkpoints import save
 from tests.formats.worked import adapter, place
 

@@ -16,7 +16,7 @@ from adapterx.methods.config import Method
 from adapterx.methods.method import Slot, adapters, parameters
 from adapterx.methods.rows import CellDropout
 from adapterx.methods.shape import Shape
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds.encoding import Format
 
 LENGTH = 7
 TOKENS = np.random.default_rng(0).integers(3, 120, size=(4, LENGTH)).astype(np.int32)

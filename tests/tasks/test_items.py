@@ -4,8 +4,11 @@ import json
 
 import pytest
 
-from adapterx.tasks.examples import ChoiceExample, Format, PairExample, TaggingExample
 from adapterx.tasks.items import ItemError, read
+from adapterx.tasks.kinds.encoding import Format
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
+from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.tagging import TaggingExample
 
 LABELS = ("first", "second")
 

@@ -12,7 +12,8 @@ import yaml
 
 from adapterx.limits import Limit
 from adapterx.tasks import data
-from adapterx.tasks.examples import Answer, QAExample, RetrievalExample
+from adapterx.tasks.kinds.extractive_qa import Answer, QAExample
+from adapterx.tasks.kinds.retrieval import RetrievalExample
 from adapterx.tasks.sources.errors import DataError, MissingData
 from adapterx.tasks.sources.sentences import examples, sentences
 from adapterx.tasks.spec import TaskSpec

@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from adapterx.tasks.data import counted, fingerprint, load, sizes
-from adapterx.tasks.examples import Answer, QAExample
 from adapterx.tasks.items import ItemError, read
+from adapterx.tasks.kinds.extractive_qa import Answer, QAExample
 from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.spec import TaskSpec
 

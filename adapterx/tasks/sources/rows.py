@@ -8,7 +8,11 @@ from functools import cached_property, lru_cache
 from typing import Any, NoReturn, TypeAlias
 
 from adapterx.config.problems import did_you_mean
-from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample, TextExample
+from adapterx.tasks.examples import Example
+from adapterx.tasks.kinds.masked_lm import TextExample
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
+from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.tagging import TaggingExample
 from adapterx.tasks.sources import conll, squad
 from adapterx.tasks.sources.entry import Entry, or_left_out
 from adapterx.tasks.sources.errors import DataError, MissingValue

@@ -14,7 +14,8 @@ from typing import IO, Any
 from adapterx.config.problems import did_you_mean
 from adapterx.reading import not_utf8
 from adapterx.store.identity import JSON
-from adapterx.tasks.examples import PairExample, RetrievalExample
+from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.retrieval import RetrievalExample
 from adapterx.tasks.sources.entry import LeftOut
 from adapterx.tasks.sources.errors import DataError, MissingData
 from adapterx.tasks.sources.files import ENVIRONMENT, digest_of, evenly, json_object, readable, root, stamp

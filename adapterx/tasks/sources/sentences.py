@@ -11,7 +11,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
-from adapterx.tasks.examples import QAExample, RetrievalExample
+from adapterx.tasks.kinds.extractive_qa import QAExample
+from adapterx.tasks.kinds.retrieval import RetrievalExample
 
 VERSION = 1
 """Raised whenever the same passages would be cut into other sentences."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from adapterx.tasks.examples import Answer, QAExample
+from adapterx.tasks.kinds.extractive_qa import Answer, QAExample
 from adapterx.tasks.sources.entry import Entry, LeftOut, or_left_out
 from adapterx.tasks.sources.errors import DataError, MissingValue
 from adapterx.tasks.sources.files import parsed

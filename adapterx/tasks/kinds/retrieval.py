@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from adapterx.tasks.encoded import Encoded, offsets
-from adapterx.tasks.examples import RetrievalExample
-from adapterx.tasks.formats.sequences import tokenise
+from adapterx.tasks.sequences import tokenise
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+
+
+CANDIDATE = -1
+"""The label of a text that is to be found rather than searched for."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalExample:
+    """A text to search for, or one to be found.
+
+    `relevant` are the places, among the candidates of the same language, of those that a query is to find; None makes
+    it a candidate.
+    """
+
+    id: str
+    text: str
+    relevant: tuple[int, ...] | None
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """What is to be found; of a candidate -1."""
+        return (CANDIDATE,) if self.relevant is None else self.relevant
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The text."""
+        return (self.text,)
 
 
 def encode(examples: Sequence[RetrievalExample], tokenizer: PreTrainedTokenizerFast, max_length: int) -> Encoded:

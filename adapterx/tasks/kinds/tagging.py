@@ -7,6 +7,7 @@ utils_preprocess/utils_udpos.py), and gives a word that tokenises to nothing the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.tasks.encoded import Encoded, offsets
-from adapterx.tasks.examples import TaggingExample
-from adapterx.tasks.formats.sequences import pieces, slices
+from adapterx.tasks.sequences import pieces, slices
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 _SPECIAL = 2  # <s> and </s>
+
+
+@dataclass(frozen=True, slots=True)
+class TaggingExample:
+    """Words and as many tags; a tag indexes the task's labels."""
+
+    id: str
+    words: tuple[str, ...]
+    tags: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.words) != len(self.tags) or not self.words:
+            raise ValueError(f"example {self.id}: {len(self.words)} words and {len(self.tags)} tags")
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The gold answer as every format gives it: one tag per word."""
+        return self.tags
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The sentence."""
+        return (" ".join(self.words),)
 
 
 def encode(examples: Sequence[TaggingExample], tokenizer: PreTrainedTokenizerFast, max_length: int) -> Encoded:

@@ -1,29 +1,32 @@
-"""How each format turns examples into token ids and places to read, one module per format."""
+"""Examples of any kind of task as token ids and places to read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from adapterx.tasks.encoded import Encoded
-from adapterx.tasks.examples import (
-    ChoiceExample,
-    Example,
-    Format,
-    PairExample,
-    QAExample,
-    RetrievalExample,
-    TaggingExample,
-    TextExample,
-)
-from adapterx.tasks.formats import extractive_qa, masked_lm, multiple_choice, pair_classification, retrieval, tagging
+from adapterx.tasks.examples import Example
 from adapterx.tasks.growing import Growing
+from adapterx.tasks.kinds import multiple_choice, pair_classification, retrieval, tagging
+from adapterx.tasks.kinds.extractive_qa import QAExample
+from adapterx.tasks.kinds.extractive_qa import windows as extractive_qa
+from adapterx.tasks.kinds.masked_lm import TextExample
+from adapterx.tasks.kinds.masked_lm import texts as masked_lm
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
+from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.retrieval import RetrievalExample
+from adapterx.tasks.kinds.tagging import TaggingExample
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
     from adapterx.tasks.spec import TaskSpec
+
+Format: TypeAlias = Literal[
+    "pair-classification", "tagging", "multiple-choice", "extractive-qa", "retrieval", "masked-lm"
+]
 
 VERSION = 1
 """Raised whenever a module here would make other arrays of the same examples."""
