@@ -9,7 +9,6 @@ from adapterx.engine.settings import EarlyStopping, TrainSettings
 from adapterx.methods.config import Bottleneck, Lora, Method
 from adapterx.methods.head import Head
 from adapterx.tasks.encoded import Encoded, offsets
-from adapterx.tasks.kinds.encoding import Format
 from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
 
@@ -25,7 +24,7 @@ METHODS: dict[str, Method] = {
 
 
 def encoded(
-    format_: Format, examples: int = 40, labels: int = 3, seed: int = 0, longest: int = 17, signal: bool = True
+    format_: str, examples: int = 40, labels: int = 3, seed: int = 0, longest: int = 17, signal: bool = True
 ) -> Encoded:
     """Random token sequences. With a signal the label shows in the tokens, so that training can learn it."""
     random = np.random.default_rng(seed)
@@ -85,7 +84,7 @@ def settings(steps: int | None = 50, **changes: object) -> TrainSettings:
 def cell(
     method: Method,
     seed: int = 1,
-    format_: Format = "pair-classification",
+    format_: str = "pair-classification",
     steps: int | None = 50,
     data_seed: int = 0,
     early_stopping: EarlyStopping | None = None,

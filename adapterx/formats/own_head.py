@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapterx.formats.adapter import HEADED, Encoder, PortableHead, head_shapes
+from adapterx.formats.adapter import Encoder, PortableHead, head_shapes
 from adapterx.formats.errors import FormatError
 from adapterx.formats.files import HEAD_CONFIG, OWN_HEAD, read_config, read_tensors, write_config, write_tensors
 from adapterx.formats.settings import texts
-from adapterx.tasks.kinds.encoding import Format
+from adapterx.tasks.kinds import portable
 from adapterx.wording import shown
 
 
@@ -29,10 +29,11 @@ def read(directory: Path, encoder: Encoder) -> PortableHead:
     path = directory / HEAD_CONFIG
     config = read_config(path)
     labels, task = texts(config.get("labels")), config.get("task", "")
-    format_: Format | None = next((one for one in HEADED if one == config.get("format")), None)
-    if format_ is None:
-        raise FormatError(f"{path}: format {shown(config.get('format'))} is not known; {', '.join(HEADED)} are")
-    none = format_ == "extractive-qa"
+    known = portable()
+    found = next((one for name, one in known.items() if name == config.get("format")), None)
+    if found is None:
+        raise FormatError(f"{path}: format {shown(config.get('format'))} is not known; {', '.join(known)} are")
+    format_, none = found.name, not found.labelled
     if labels is None or bool(labels) == none or len(set(labels)) < len(labels):
         wanted = "empty" if none else "a list of names, each once"
         raise FormatError(f"{path}: labels {shown(config.get('labels'))} should be {wanted}")

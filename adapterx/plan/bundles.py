@@ -9,6 +9,7 @@ from adapterx.methods.spec import Full, Method, lowest_layer
 from adapterx.plan.result import Plan
 from adapterx.plan.stage import FROZEN_BELOW, Evaluation, Stage, Training
 from adapterx.recipe import Fuse
+from adapterx.tasks.kinds import kind
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
     if isinstance(stage.method, Full):
         return ("training", stage.id)
     # A cell that draws its heads as it goes has no fixed shape: it would keep its neighbours from batched products.
-    several = len(stage.work.tasks) > 1 or stage.work.tasks[0].format in ("masked-lm", "extractive-qa")
+    several = len(stage.work.tasks) > 1 or kind(stage.work.tasks[0].format).alone
     below = _below(stage, plan)
     combination = stage.work.combination
     fusion = ("fuse", combination.value_rank) if isinstance(combination, Fuse) else None

@@ -7,13 +7,12 @@ from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
 from adapterx.plan.stage import Search
 from adapterx.recipe import Continue, Recipe, Retrieval, Target, default_layer
-
-FORMAT = "retrieval"
+from adapterx.tasks.kinds import kind
 
 
 def untrained(facts: Facts[Task], target: Target) -> bool:
     """Whether a target is evaluated with what its intermediate learnt, or with the backbone as it is."""
-    return target.train_task is None and facts.task(target.task).format == FORMAT
+    return target.train_task is None and kind(facts.task(target.task).format).searched
 
 
 def check(recipe: Recipe, cell: Cell) -> None:
@@ -38,7 +37,7 @@ def check(recipe: Recipe, cell: Cell) -> None:
 def search(facts: Facts[Task], cell: Cell, target: Target, info: BackboneInfo, max_length: int) -> Search | None:
     """How a target's texts are searched, every setting concrete; None where its task is no retrieval."""
     task = facts.task(target.task)
-    if task.format != FORMAT:
+    if not kind(task.format).searched:
         if target.retrieval is not None:
             raise Refusal(f"the target '{cell.target}' has `retrieval` settings, and '{task.name}' is {task.format}")
         return None

@@ -160,7 +160,7 @@ class Contents:
             with suppress(OSError):
                 write_json(path, counts)
         self._keep(part, ".npy", lambda path: _save_keys(found.keys, path))
-        if self.spec(part[0]).format == "extractive-qa":
+        if self.spec(part[0]).kind.passages:
             self._keep(part, ".ids.npy", lambda path: _save_keys(found.ids, path))
         if part[3] == "test":
             self._keep(part, ".items.npz", found.items.save)
@@ -208,7 +208,7 @@ class Contents:
 
 
 def _read(spec: TaskSpec, source: str, language: str, split: str) -> _Read:
-    count, known = Count(), Known()
+    count, known = Count(spec), Known()
 
     def said() -> Iterator[tuple[str, ...]]:
         for one in data.entries(spec, source, language, split):
@@ -227,7 +227,7 @@ def _read(spec: TaskSpec, source: str, language: str, split: str) -> _Read:
         items = Items.of(said())
     else:
         runs = Runs.of(chain.from_iterable(said()))
-    return _Read(count.found(spec), known.keys, known.ids, runs, items)
+    return _Read(count.found(), known.keys, known.ids, runs, items)
 
 
 def _loaded_count(path: Path, spec: TaskSpec) -> Counted:

@@ -8,18 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import cast, get_args
 
-from adapterx.limits import Limit, Smallest, smallest
+from adapterx.limits import Limit
 from adapterx.store import fingerprint as identity
 from adapterx.store.identity import JSON
 from adapterx.tasks.catalog import find, names
 from adapterx.tasks.examples import Example, Split
-from adapterx.tasks.kinds.extractive_qa import QAExample
-from adapterx.tasks.kinds.pair_classification import PairExample
-from adapterx.tasks.kinds.retrieval import RetrievalExample
 from adapterx.tasks.metrics import span_reading
 from adapterx.tasks.sources import embedded, hub, local, search, sentences
 from adapterx.tasks.sources.entry import Entry, LeftOut
@@ -59,9 +55,10 @@ class Counted:
 
 
 class Count:
-    """Counts the entries of a split."""
+    """Counts the entries of a split of a task."""
 
-    def __init__(self) -> None:
+    def __init__(self, spec: TaskSpec) -> None:
+        self._spec = spec
         self._examples = 0
         self._left_out = Counter[str]()
         self._labels: set[int] = set()
@@ -71,12 +68,13 @@ class Count:
         if isinstance(one, LeftOut):
             self._left_out[one.value] += 1
         else:
-            self._examples += not (isinstance(one, RetrievalExample) and one.relevant is None)
+            self._examples += self._spec.kind.counts(one)
             self._labels.update(one.labels)
 
-    def found(self, spec: TaskSpec) -> Counted:
+    def found(self) -> Counted:
         """What was counted."""
-        only = next(iter(self._labels)) if self._examples > 1 and len(self._labels) == 1 and spec.labels else None
+        alike = self._examples > 1 and len(self._labels) == 1 and self._spec.labels
+        only = next(iter(self._labels)) if alike else None
         return Counted(self._examples, dict(self._left_out), only)
 
 
@@ -99,13 +97,7 @@ def stream(spec: TaskSpec, source: str, language: str, split: str, limit: Limit 
     """
     entries = _entries(spec, source, language, split)
     examples = (one for one in entries if not isinstance(one, LeftOut))
-    if limit is None:
-        return examples
-    if spec.format == "retrieval":
-        return _limited_queries(cast(Iterator[RetrievalExample], examples), limit)
-    if limit.sample == "first":
-        return islice(examples, limit.items)
-    return smallest(examples, limit.items, lambda one: one.id)
+    return examples if limit is None else spec.kind.limited(examples, limit)
 
 
 def entries(spec: TaskSpec, source: str, language: str, split: str) -> Iterator[Entry]:
@@ -125,11 +117,10 @@ def _entries(spec: TaskSpec, source: str, language: str, split: str) -> Iterator
     if isinstance(chosen, Search):
         return search.stream(spec, chosen, language, known)
     if isinstance(chosen, Sentences):
-        return sentences.examples(cast(Iterator[QAExample], stream(*_asked(chosen), language, split)))
+        return sentences.examples(stream(*_asked(chosen), language, split), spec.kind.example)
     if isinstance(chosen, Local):
         return local.stream(spec, chosen, language, known)
-    rows = hub.stream(spec, chosen, language, known)
-    return search.from_rows(cast("Iterator[PairExample | LeftOut]", rows)) if spec.format == "retrieval" else rows
+    return iter(spec.kind.side_by_side(hub.stream(spec, chosen, language, known)))
 
 
 def counted(spec: TaskSpec, source: str, language: str, split: str) -> Counted:
@@ -139,10 +130,10 @@ def counted(spec: TaskSpec, source: str, language: str, split: str) -> Counted:
     """
     key = content_key(spec, source, language, split)
     if key not in _COUNTED:
-        count = Count()
+        count = Count(spec)
         for one in entries(spec, source, language, split):
             count.add(one)
-        _COUNTED[key] = count.found(spec)
+        _COUNTED[key] = count.found()
     return _COUNTED[key]
 
 
@@ -306,20 +297,6 @@ def _files(source: Local, language: str, split: Split) -> JSON:
     files = source.files(language, split)
     rows = None if files is None else files.model_dump(mode="json", include={"fold", "aligned"}, exclude_none=True)
     return {"rows": rows, "sha256": cast(JSON, local.digest(source, language, split))}
-
-
-def _limited_queries(examples: Iterator[RetrievalExample], limit: Limit) -> Iterator[RetrievalExample]:
-    """Some of the queries and all candidates, each in their order; a random sample of queries comes last."""
-    queries, kept = 0, Smallest[RetrievalExample](limit.items)
-    for one in examples:
-        if one.relevant is None:
-            yield one
-        elif limit.sample == "random":
-            kept.offer(one.id, one)
-        elif queries < limit.items:
-            queries += 1
-            yield one
-    yield from kept
 
 
 def _asked(source: Sentences) -> tuple[TaskSpec, str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from adapterx.tasks.examples import Example
 from adapterx.tasks.sources.errors import DataError, MissingValue
-from adapterx.tasks.spec import Missing
+
+if TYPE_CHECKING:
+    from adapterx.tasks.source_spec import Missing
 
 
 class LeftOut(Enum):

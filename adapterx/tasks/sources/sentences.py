@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from adapterx.tasks.kinds.extractive_qa import QAExample
-from adapterx.tasks.kinds.retrieval import RetrievalExample
+from adapterx.tasks.examples import Example
 
 VERSION = 1
 """Raised whenever the same passages would be cut into other sentences."""
@@ -40,8 +40,13 @@ def sentences(text: str) -> list[tuple[int, str]]:
     return found
 
 
-def examples(questions: Iterable[QAExample]) -> Iterator[RetrievalExample]:
-    """Questions that have an answer, then all sentences, each once, in the order of the passages."""
+def examples(questions: Iterable[Any], make: type[Any]) -> Iterator[Example]:
+    """Questions that have an answer, then all sentences, each once, in the order of the passages.
+
+    Args:
+        questions: with `id`, `question`, `context` and `answers`, each of which has a `start` in the context.
+        make: the type of the examples, of an id, a text, and the places of what is to be found (None of a sentence).
+    """
     places: dict[str, int] = {}
     cut: dict[str, list[tuple[int, str]]] = {}
     for question in questions:
@@ -53,6 +58,6 @@ def examples(questions: Iterable[QAExample]) -> Iterator[RetrievalExample]:
             starts = [start for start, _ in cut[question.context]]
             holding = [max(0, bisect_right(starts, answer.start) - 1) for answer in question.answers]
             found = dict.fromkeys(places[cut[question.context][number][1]] for number in holding)
-            yield RetrievalExample(question.id, question.question, tuple(found))
+            yield make(question.id, question.question, tuple(found))
     for text, place in places.items():
-        yield RetrievalExample(f"sentence-{place}", text, None)
+        yield make(f"sentence-{place}", text, None)
