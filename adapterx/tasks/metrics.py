@@ -58,8 +58,8 @@ class Scoring:
 
 
 def unit(name: str) -> Unit:
-    """The unit of a metric."""
-    return scoring(name).unit
+    """The unit of a metric; of none, where nothing was scored, the usual one."""
+    return scoring(name).unit if name else SHARE
 
 
 class Metric(Protocol):

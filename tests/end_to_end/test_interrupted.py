@@ -63,7 +63,7 @@ def test_the_bundle_is_saved_and_gone_on_with(
         stop_in(monkeypatch, Bundle, "_gradients", 6, signal.SIGTERM)
     else:
         pytest.importorskip("peft")
-        stop_in(monkeypatch, work.reference.train.__globals__["_Training"], "step", 6, signal.SIGTERM)
+        stop_in(monkeypatch, work.reference.train.__globals__["_ReferenceTraining"], "step", 6, signal.SIGTERM)
     capsys.readouterr()
     assert main(stopped) == 143
     said = capsys.readouterr()

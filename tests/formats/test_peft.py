@@ -146,7 +146,7 @@ REFUSED = {
     "pissa": ({"init_lora_weights": "pissa"}, "'pissa' changes the backbone too: save .*path_initial_model"),
     "bias": ({"bias": "all"}, "bias: 'all' is not supported"),
     "ranks": ({"rank_pattern": {"query": 2}}, "rank_pattern: .* is not supported"),
-    "kind": ({"peft_type": "IA3"}, "peft_type 'IA3' cannot be read"),
+    "kind": ({"peft_type": "VERA"}, "peft_type 'VERA' cannot be read; adapterx reads LORA, IA3"),
     "unknown": ({"new_trick": 3}, r"new_trick \(3\) is not known"),
     "rank": ({"r": 5}, r"lora_A.weight is \(4, 32\), but .* needs \(5, 32\)"),
     "embeddings": ({"modules_to_save": ["embeddings"]}, r"modules_to_save: \['embeddings'\] is not supported"),
