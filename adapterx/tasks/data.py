@@ -14,9 +14,10 @@ from typing import cast, get_args
 from adapterx.limits import Limit
 from adapterx.store import fingerprint as identity
 from adapterx.store.identity import JSON
+from adapterx.tasks import kinds
 from adapterx.tasks.catalog import find, names
 from adapterx.tasks.examples import Example, Split
-from adapterx.tasks.metrics import span_reading
+from adapterx.tasks.metrics import packages, span_reading
 from adapterx.tasks.sources import labels, registry
 from adapterx.tasks.sources.entry import Entry, LeftOut
 from adapterx.tasks.sources.registry import Source
@@ -196,7 +197,8 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
     """Names the content of these languages of these splits, without making examples.
 
     Files count by their bytes, not by their names or places, those on the Hub by the names of their content; what is
-    made here by generator, seed and Babel's version; a source of another package by that package's version too.
+    made here by generator, seed and Babel's version; a source, a kind of task or a metric of another package by that
+    package's version too.
     Splits that are scored bring their metrics with them: all of them for test, the one that chooses a step for dev.
     """
     chosen = _source(spec, source)
@@ -204,16 +206,22 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
     if package := registry.PACKAGES.get(chosen.kind):  # whose code no version of this package stands for
         content = {"kind": chosen.kind, "package": package, "content": content}
     task: dict[str, JSON] = {"format": spec.format, "labels": list(spec.labels), "version": spec.version}
+    if package := kinds.packages().get(spec.format):
+        task["package"] = package
     if spec.unanswerable:
         task["unanswerable"] = True
     if spec.pool != "own":
         task["pool"] = spec.pool
     scored: dict[str, JSON] = {"test": list(spec.metrics), "dev": spec.metric}
     metrics: dict[str, JSON] = {split: metric for split, metric in scored.items() if split in splits}
-    if "span_f1" in (metric for split in metrics for metric in (spec.metrics if split == "test" else (spec.metric,))):
+    read = {metric for split in metrics for metric in (spec.metrics if split == "test" else (spec.metric,))}
+    if "span_f1" in read:
         # Tags that the first version read in another way: their scores are others, and so may be the chosen steps.
         spans = span_reading(spec.labels, spec.name)
         metrics |= {} if spans is None else {"spans": spans}
+    added = packages()
+    if used := {metric: added[metric] for metric in sorted(read & added.keys())}:
+        metrics["packages"] = cast(JSON, used)
     return identity({"task": task, "content": content, "metrics": metrics})
 
 

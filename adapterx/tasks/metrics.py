@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from adapterx.plugins import Plugin, PluginError, plugins
 from adapterx.tasks import metrics_qa, metrics_retrieval, tag_schemes
 from adapterx.tasks.answers import LABELS, PAIRS, RANKINGS, TEXTS, AnswerType
 from adapterx.tasks.tag_schemes import OUTSIDE, Scheme, SchemeError
@@ -186,9 +187,32 @@ BUILT_IN = (
 
 
 @cache
+def _added() -> tuple[Plugin, ...]:
+    """What installed packages add under `adapterx.metrics`; loaded when metrics are first asked for."""
+    return plugins("adapterx.metrics", [one.name for one in BUILT_IN])
+
+
+def _checked(plugin: Plugin) -> Scoring:
+    """The metric of an entry point; PluginError for anything else."""
+    found = plugin.loaded
+    if not isinstance(found, Scoring) or found.name != plugin.name:
+        raise PluginError(
+            f"{plugin.package} adds the metric '{plugin.name}', which is no adapterx.tasks.metrics.Scoring of that"
+            " name: upgrade or uninstall the package"
+        )
+    return found
+
+
+@cache
 def scorings() -> Mapping[str, Scoring]:
-    """All metrics by name."""
-    return {one.name: one for one in BUILT_IN}
+    """All metrics by name, those of installed packages last. Raises PluginError for one that cannot be used."""
+    return {one.name: one for one in (*BUILT_IN, *map(_checked, _added()))}
+
+
+@cache
+def packages() -> Mapping[str, str]:
+    """Name and version of the package, of the metrics that another package adds: part of the identity of scores."""
+    return {one.name: one.package for one in _added()}
 
 
 def scoring(name: str) -> Scoring:

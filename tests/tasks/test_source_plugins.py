@@ -85,13 +85,11 @@ def adapterx(here: Path, packages: Path | None, *arguments: str) -> Done:
     return process(*arguments, cwd=here, env=environment(PYTHONPATH=path))
 
 
-def python(here: Path, packages: Path, program: str) -> str:
+def python(here: Path, packages: Path, program: str, **variables: str) -> str:
     """What a program prints in a process that knows the packages."""
     path = os.pathsep.join(map(str, (packages, ROOT)))
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(
-        command, cwd=here, env=environment(PYTHONPATH=path), capture_output=True, text=True, check=False, timeout=120
-    )
+    command, own = [sys.executable, "-c", program], environment(PYTHONPATH=path, **variables)
+    done = subprocess.run(command, cwd=here, env=own, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

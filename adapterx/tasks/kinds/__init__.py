@@ -1,6 +1,7 @@
 """Kinds of task by name, a module each.
 
-Nothing else lists them: whoever handles a task asks `kind` for the object of its format.
+Nothing else lists them: whoever handles a task asks `kind` for the object of its format. A kind of another package is
+an entry point of the group `adapterx.tasks`, which names an object of a subclass of `TaskKind`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from adapterx.errors import AdapterxError
+from adapterx.plugins import Plugin, PluginError, plugins
 from adapterx.tasks.kinds.base import TaskKind
 from adapterx.tasks.kinds.extractive_qa import ExtractiveQA
 from adapterx.tasks.kinds.masked_lm import MaskedLM
@@ -35,9 +37,32 @@ class UnknownKind(AdapterxError, LookupError):
 
 
 @cache
+def _added() -> tuple[Plugin, ...]:
+    """What installed packages add; loaded when kinds are first asked for, since their modules import these."""
+    return plugins("adapterx.tasks", [one.name for one in BUILT_IN])
+
+
+def _checked(plugin: Plugin) -> TaskKind[Any]:
+    """The kind of an entry point; PluginError for anything else."""
+    found = plugin.loaded
+    if not isinstance(found, TaskKind) or found.name != plugin.name:
+        raise PluginError(
+            f"{plugin.package} adds the kind of task '{plugin.name}', which is no object of a subclass of"
+            f' adapterx.tasks.kinds.base.TaskKind with `name = "{plugin.name}"`: upgrade or uninstall the package'
+        )
+    return found
+
+
+@cache
 def kinds() -> Mapping[str, TaskKind[Any]]:
-    """All kinds by name."""
-    return {one.name: one for one in BUILT_IN}
+    """All kinds by name, those of installed packages last. Raises PluginError for one that cannot be used."""
+    return {one.name: one for one in (*BUILT_IN, *map(_checked, _added()))}
+
+
+@cache
+def packages() -> Mapping[str, str]:
+    """Name and version of the package, of the kinds that another package adds: part of the identity of their tasks."""
+    return {one.name: one.package for one in _added()}
 
 
 def kind(name: str) -> TaskKind[Any]:
