@@ -47,3 +47,10 @@ def test_imports_run_downwards() -> None:
             if own in height and height[name] > height[own]:
                 upwards.append(f"{path.relative_to(ROOT)}:{line}: {own} imports {name}")
     assert not upwards, "\n".join(upwards)
+
+
+def test_every_file_the_page_names_is_there() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    there = [path.relative_to(ROOT).as_posix() for path in (ROOT / "adapterx").rglob("*.py")]
+    for name in sorted(set(re.findall(r"`((?:\w+/)*\w+\.py)`", page))):
+        assert (ROOT / name).is_file() or any(path.endswith(f"/{name}") for path in there), name
