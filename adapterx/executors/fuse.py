@@ -150,7 +150,7 @@ def merged(parts: Parts, merging: Merging, seed: int) -> PortableAdapter:
     ways = [one.name for one in method.merges if not one.from_start]
     if merging.arithmetic not in ways:
         others = next(spec.plural for spec in KINDS.values() if ARITHMETIC[merging.arithmetic] in spec.merges)
-        fused = "" if method.not_fused("") else ", or are fused"
+        fused = ", or are fused" if method.fusible else ""
         raise FuseError(f"{merging.arithmetic} merges {others}; {method.plural} merge by {', '.join(ways)}{fused}")
     if merging.weights is not None and len(merging.weights) != len(adapters):
         raise FuseError(f"--weights: {len(merging.weights)} given for {len(adapters)} adapters")
@@ -234,7 +234,7 @@ def under_fusion(parts: Parts) -> PortableFusion:
     """The parts under a fusion that has no tensors yet. FuseError or FormatError for adapters that cannot be fused."""
     for part in parts.parts:
         method = part.adapter.method
-        if method.not_fused("") and not method.embeds:
+        if not method.fusible:
             raise FuseError(
                 f"{part.name} is a {method.plural}, and a fusion mixes what bottleneck adapters add to a layer: merge"
                 f" {method.plural} instead, with --method {method.merges[0].name}, say"

@@ -92,6 +92,8 @@ class MethodSpec(Model):
     """Whether anything beside a task's head is trained, which an intermediate can hand on."""
     trains_backbone: ClassVar[bool] = False
     """Whether the encoder's own weights are trained, so that a training shares nothing with others."""
+    fusible: ClassVar[bool] = False
+    """Whether AdapterFusion mixes what its adapters add; of some, `not_fused` says otherwise."""
     stackable: ClassVar[bool] = False
     """Whether it lies upon a frozen adapter of its kind that has settings of its own."""
     library: ClassVar[Library | None] = None
@@ -156,8 +158,8 @@ class MethodSpec(Model):
         return False
 
     @property
-    def package(self) -> str | None:
-        """A package that its training needs beyond those that are always there."""
+    def needs(self) -> tuple[str, str] | None:
+        """A package that its training needs beyond those that are always there, and what it does through it."""
         return None
 
     @property

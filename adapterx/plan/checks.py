@@ -70,10 +70,11 @@ def _whole(recipe: Recipe, cell: Cell) -> None:
             f"the method '{cell.method}' trains every weight, so there are no adapters to stack, fuse or merge;"
             " use continue"
         )
-    if chosen.package is not None and find_spec(chosen.package) is None:
+    if chosen.needs is not None and find_spec(chosen.needs[0]) is None:
+        package, purpose = chosen.needs
         raise Refusal(
-            f"the method '{cell.method}' keeps moments in 8 bits through `{chosen.package}`, which is not installed:"
-            f" pip install 'adapterx[{chosen.package}]'"
+            f"the method '{cell.method}' {purpose} through `{package}`, which is not installed:"
+            f" pip install 'adapterx[{package}]'"
         )
     if (precision := recipe.backbones[cell.backbone].load) != "float32":
         raise Refusal(

@@ -114,7 +114,7 @@ def test_a_look_at_the_dev_set_that_was_due_is_taken_later(
 
 
 @pytest.mark.parametrize(("call", "step"), [(1, 6), (2, 6), (3, 12)])
-def test_a_race_decides_alike(call: int, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bracket_decides_alike(call: int, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both are scored at the rung, one of them at its end."""
     stop_at(monkeypatch, train_module, "dev_score", call)
     assert_resumed(halved, cells(2), step, tmp_path, monkeypatch)

@@ -58,6 +58,7 @@ class Bottleneck(MethodSpec):
         Arithmetic("average"),
         Arithmetic("task_arithmetic", sums=True, from_start=True),
     )
+    fusible: ClassVar[bool] = True
     stackable: ClassVar[bool] = True
     library: ClassVar[Library | None] = "adapters"
     plural: ClassVar[str] = "bottlenecks"

@@ -40,8 +40,8 @@ class Full(MethodSpec):
         return self.gradient_checkpointing
 
     @property
-    def package(self) -> str | None:
-        return "bitsandbytes" if self.eight_bit else None
+    def needs(self) -> tuple[str, str] | None:
+        return ("bitsandbytes", "keeps moments in 8 bits") if self.eight_bit else None
 
     @property
     def not_exported(self) -> str:
