@@ -28,7 +28,7 @@ from adapterx.methods.base import Layout, MethodSpec
 from adapterx.methods.registry import Method
 from adapterx.plan import defaults
 from adapterx.plan.identity import with_defaults
-from adapterx.report.run import BackboneSize, PlannedCell, Run, StageRef
+from adapterx.results.run_file import BackboneSize, PlannedCell, Run, StageRef
 from adapterx.store import Record, Store
 from adapterx.tasks.examples import Format
 from adapterx.transfers.registry import TRANSFERS
@@ -129,29 +129,34 @@ def _shape(size: BackboneSize) -> Shape:
 
 def _trained(store: Store, run: Run, planned: PlannedCell, size: BackboneSize) -> list[_Trained]:
     """The trainings that act in a cell, the lowest first; members of a fusion stand inside it."""
-    refs = {ref.kind: ref for ref in planned.stages}
-    if "search" in _record(store, refs["evaluation"]).settings:
+    evaluation = _stored(planned.evaluation)
+    if "search" in _record(store, evaluation).settings:
         raise ExportError(
             f"the cell {planned.cell.slug} is evaluated by retrieval, which has no head: export a cell with the same"
             " adapter whose target is a task with one"
         )
-    labels = _read_labels(store, refs["evaluation"])
-    record = _done(store, refs["target"])
+    labels = _read_labels(store, evaluation)
+    target_ref = _stored(planned.target)
+    record = _done(store, target_ref)
     transfer = record.settings.get("transfer")
     way = TRANSFERS.get(str(transfer["kind"] if isinstance(transfer, Mapping) else transfer))
     if way is not None and way.freezes and way.several:
         return [_fusion(store, run, planned, size, record, labels)]
-    target = _training(store, refs["target"], size, labels)
+    target = _training(store, target_ref, size, labels)
     if way is not None and way.freezes:
-        return [_training(store, refs["intermediate"], size, None), target]
+        return [_training(store, _stored(planned.intermediate), size, None), target]
     return [target]
+
+
+def _stored(ref: StageRef | None) -> StageRef:
+    assert ref is not None, "a cell with a head has a training and an evaluation"
+    return ref
 
 
 def _languages(store: Store, planned: PlannedCell, size: BackboneSize) -> dict[str, PortableAdapter]:
     """The lowest adapters that take turns with the one of the training language, by their languages."""
-    *others, _, _, _ = planned.stages
     found = {}
-    for ref in others:
+    for ref in planned.members:
         trained = _training(store, ref, size, None)
         assert isinstance(trained.content, PortableAdapter)
         found[_language(trained.record)] = trained.content
@@ -169,7 +174,7 @@ def _fusion(
     store: Store, run: Run, planned: PlannedCell, size: BackboneSize, record: Record, labels: tuple[str, ...]
 ) -> _Trained:
     """A fusion over the members of the cell's intermediate, in the order in which it was trained."""
-    *members, target, _ = planned.stages
+    target, members = _stored(planned.target), planned.members
     if record.inputs != tuple(ref.id for ref in members):
         raise ExportError(f"the target {target.slug} was trained over other members: `adapterx run` the recipe again")
     below = [_training(store, ref, size, None).content for ref in members]

@@ -22,7 +22,7 @@ from adapterx.executors.export import ExportError
 from adapterx.files.adapter_files import check_empty
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import PREDICTIONS
-from adapterx.report.run import PlannedCell, Run
+from adapterx.results.run_file import PlannedCell, Run
 from adapterx.store import Store
 from adapterx.tasks.xtreme import TASKS, Task
 
@@ -103,9 +103,9 @@ def _chosen(store: Store, run: Run, wanted: str, seed: int | None) -> list[_Eval
 def _evaluated(store: Store, planned: PlannedCell) -> _Evaluated | None:
     from pyarrow import parquet
 
-    if not planned.stages:
+    if planned.evaluation is None:
         return None
-    ref = planned.stages[-1]
+    ref = planned.evaluation
     record = store.find(ref.id, ref.kind, ref.slug)
     if record is None or record.status != "done":
         return None

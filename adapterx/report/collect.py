@@ -15,7 +15,7 @@ from adapterx.reading import UnreadableFile, parse_json
 from adapterx.report import predictions
 from adapterx.report.facts import nonsense
 from adapterx.report.predictions import Predictions
-from adapterx.report.run import PlannedCell, Run, StageRef, read
+from adapterx.results.run_file import PlannedCell, Run, StageRef, read
 from adapterx.store import JSON, DamagedFile, Record, Store
 from adapterx.tasks.constancy import collapsed
 
@@ -138,7 +138,6 @@ def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record
     """The first stage that is not done decides."""
     if planned.refused is not None:
         return "refused", planned.refused
-    *_, evaluation = planned.stages
     for ref in planned.stages:
         record = stages.get(ref)
         if record is not None and record.status == "done":
@@ -153,7 +152,8 @@ def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record
         if ref.kind == "intermediate":
             return "blocked", f"{ref.kind} {ref.slug} {status}" + (f": {message}" if message else "")
         return status, message
-    result = stages[evaluation].result
+    assert planned.evaluation is not None, "a cell that is not refused is evaluated"
+    result = stages[planned.evaluation].result
     return ("collapsed", _text(result.get("why"))) if result.get("collapsed") else ("done", "")
 
 
@@ -182,12 +182,11 @@ def _facts(
 def _sources(target: str, run: Run, stages: Mapping[StageRef, Record]) -> tuple[str, ...]:
     """The target's training languages as its stages spell them out (`all` in a recipe names none)."""
     for planned in run.cells:
-        for ref in planned.stages:
-            if planned.cell.target == target and ref.kind == "target" and ref in stages:
-                tasks = stages[ref].settings.get("tasks")
-                parts: Iterable[JSON] = tasks.values() if isinstance(tasks, Mapping) else ()
-                lists = [part.get("languages") for part in parts if isinstance(part, Mapping)]
-                return tuple(str(code) for codes in lists if isinstance(codes, list) for code in codes)
+        if planned.cell.target == target and planned.target is not None and planned.target in stages:
+            tasks = stages[planned.target].settings.get("tasks")
+            parts: Iterable[JSON] = tasks.values() if isinstance(tasks, Mapping) else ()
+            lists = [part.get("languages") for part in parts if isinstance(part, Mapping)]
+            return tuple(str(code) for codes in lists if isinstance(codes, list) for code in codes)
     return ()
 
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import CellResult, Curve, Results
-from adapterx.report.run import PlannedCell
 from adapterx.report.scores import Grid
+from adapterx.results.run_file import PlannedCell
 from adapterx.store import JSON, Record
 from adapterx.tasks import constancy
 from adapterx.tasks.constancy import Answers
@@ -97,7 +97,7 @@ def _judged(grid: Grid, result: CellResult, planned: PlannedCell) -> Judgement:
     varied = {language: one for language, one in answers.items() if one.varied}
     constant = {language: one for language, one in varied.items() if one.constant}
     metric = result.scores.metrics[0].name
-    trained = next((ref for ref in planned.stages if ref.kind == "target"), None)
+    trained = planned.target
     if trained is None or metric in RETRIEVAL or result.status != "done":
         return Judgement(constant, len(varied))
     sources = [one for one in grid.results.targets[result.cell.target].sources if one in varied]

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import Results
-from adapterx.report.run import Run
 from adapterx.report.table import Table, TableColumn, TableEntry, fold
+from adapterx.results.run_file import Run
 from adapterx.store import JSON
 
 PLACE = ("backbone", "method", "intermediate", "transfer", "target", "seed")

@@ -8,8 +8,8 @@ from io import StringIO
 
 from adapterx.report.analysis import Analysis
 from adapterx.report.numbers import millions
-from adapterx.report.run import Run, StageRef
 from adapterx.report.table import DASH, Table, TableColumn, TableEntry
+from adapterx.results.run_file import Run, StageRef
 from adapterx.store import JSON, Record
 
 COST = ("seconds", "peak_memory_bytes", "trained_parameters", "trained_together", "candidates", "examples")

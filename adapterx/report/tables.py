@@ -23,10 +23,10 @@ from adapterx.report.numbers import (
     value_interval,
 )
 from adapterx.report.overall import learnt
-from adapterx.report.run import Run
 from adapterx.report.scores import Score, Setting
 from adapterx.report.statistics import Estimate, Missing, Quantity
 from adapterx.report.table import DASH, Table, TableColumn, TableEntry, Tone, fold
+from adapterx.results.run_file import Run
 from adapterx.tasks.metrics import unit
 from adapterx.tasks.metrics_qa import NAMES as TEXT_METRICS
 from adapterx.tasks.metrics_retrieval import MINING_NAMES, RANKING_NAMES

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import Results
-from adapterx.report.run import Run, StageRef
 from adapterx.report.table import DASH, Table, TableColumn, TableEntry, fold
+from adapterx.results.run_file import Run, StageRef
 from adapterx.store import JSON, Record
 
 PLACE = ("phase", "backbone", "method", "intermediate", "transfer", "target")
