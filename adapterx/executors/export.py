@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from torch import Tensor
 from adapterx.backbones.shape import Encoder, Shape
 from adapterx.config.problems import did_you_mean
 from adapterx.errors import AdapterxError
-from adapterx.executors.evaluations import PREDICTIONS
 from adapterx.executors.work import ADAPTER
 from adapterx.files.adapter_files import check_empty
 from adapterx.formats import directory as formats
@@ -28,6 +26,8 @@ from adapterx.methods.base import Layout, MethodSpec
 from adapterx.methods.registry import Method
 from adapterx.plan import defaults
 from adapterx.plan.identity import with_defaults
+from adapterx.results import predictions
+from adapterx.results.predictions import Evaluated
 from adapterx.results.run_file import BackboneSize, PlannedCell, Run, StageRef
 from adapterx.store import Record, Store
 from adapterx.tasks.examples import Format
@@ -135,14 +135,14 @@ def _trained(store: Store, run: Run, planned: PlannedCell, size: BackboneSize) -
             f"the cell {planned.cell.slug} is evaluated by retrieval, which has no head: export a cell with the same"
             " adapter whose target is a task with one"
         )
-    labels = _read_labels(store, evaluation)
+    of = predictions.about(store.read(_record(store, evaluation), predictions.NAME))
     target_ref = _stored(planned.target)
     record = _done(store, target_ref)
     transfer = record.settings.get("transfer")
     way = TRANSFERS.get(str(transfer["kind"] if isinstance(transfer, Mapping) else transfer))
     if way is not None and way.freezes and way.several:
-        return [_fusion(store, run, planned, size, record, labels)]
-    target = _training(store, target_ref, size, labels)
+        return [_fusion(store, run, planned, size, record, of)]
+    target = _training(store, target_ref, size, of)
     if way is not None and way.freezes:
         return [_training(store, _stored(planned.intermediate), size, None), target]
     return [target]
@@ -171,7 +171,7 @@ def _language(record: Record) -> str:
 
 
 def _fusion(
-    store: Store, run: Run, planned: PlannedCell, size: BackboneSize, record: Record, labels: tuple[str, ...]
+    store: Store, run: Run, planned: PlannedCell, size: BackboneSize, record: Record, of: Evaluated
 ) -> _Trained:
     """A fusion over the members of the cell's intermediate, in the order in which it was trained."""
     target, members = _stored(planned.target), planned.members
@@ -182,12 +182,12 @@ def _fusion(
     learnt = cast(dict[str, Any], run.recipe["intermediates"])[planned.cell.intermediate]
     tensors = _tensors(store, record)
     fusion = PortableFusion(
-        fused.distinct(learnt["members"]), adapters, _encoder_part(tensors), _head(record, tensors, labels)
+        fused.distinct(learnt["members"]), adapters, _encoder_part(tensors), _head(record, tensors, of)
     )
     return _Trained(_name(target), record, fusion)
 
 
-def _training(store: Store, ref: StageRef, size: BackboneSize, labels: tuple[str, ...] | None) -> _Trained:
+def _training(store: Store, ref: StageRef, size: BackboneSize, of: Evaluated | None) -> _Trained:
     record = _done(store, ref)
     tensors = _tensors(store, record)
     method: MethodSpec = TypeAdapter(Method).validate_python(
@@ -196,7 +196,7 @@ def _training(store: Store, ref: StageRef, size: BackboneSize, labels: tuple[str
     if method.not_exported:
         tensors_in = f"; its tensors are in {store.read(record, ADAPTER)}" if method.made_by_library else ""
         raise ExportError(f"the cell {ref.slug} {method.not_exported}{tensors_in}")
-    head = None if labels is None else _head(record, tensors, labels)
+    head = None if of is None else _head(record, tensors, of)
     return _Trained(_name(ref), record, PortableAdapter(method, _encoder_part(tensors), head))
 
 
@@ -229,26 +229,22 @@ def _name(ref: StageRef) -> str:
     return "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in ref.slug)
 
 
-def _read_labels(store: Store, ref: StageRef) -> tuple[str, ...]:
-    """The task's labels, which stand with the predictions."""
-    from pyarrow import parquet
-
-    schema = parquet.read_schema(store.read(_record(store, ref), PREDICTIONS))
-    return tuple(json.loads(schema.metadata[b"labels"]))
-
-
-def _head(record: Record, tensors: dict[str, Tensor], labels: tuple[str, ...]) -> PortableHead:
+def _head(record: Record, tensors: dict[str, Tensor], of: Evaluated) -> PortableHead:
+    """The head that a training's target has, as the predictions of its evaluation say what it is for."""
     (task,) = cast(dict[str, object], record.settings["tasks"])
     prefix = f"head.{task}."
     own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    format_: Format = "pair-classification"
-    if not labels:
-        format_ = "extractive-qa"
-    elif "dense.weight" not in own:
-        format_ = "tagging"
-    elif len(own["output.weight"]) == 1:
-        format_ = "multiple-choice"
-    return PortableHead(format_, labels, own, task)
+    format_ = _format_by_shapes(own, of) if of.format is None else cast(Format, of.format)
+    return PortableHead(format_, of.labels, own, task)
+
+
+def _format_by_shapes(own: Mapping[str, Tensor], of: Evaluated) -> Format:
+    """What a head is for, where its predictions are of a version that did not say it; there were four kinds then."""
+    if not of.labels:
+        return "extractive-qa"
+    if "dense.weight" not in own:
+        return "tagging"
+    return "multiple-choice" if len(own["output.weight"]) == 1 else "pair-classification"
 
 
 def _metadata(run: Run, planned: PlannedCell, size: BackboneSize, trained: list[_Trained]) -> Metadata:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -43,6 +42,8 @@ from adapterx.methods.head import Head
 from adapterx.methods.merging import Merging
 from adapterx.methods.method import Slot
 from adapterx.plan import Plan, Stage, Training
+from adapterx.results import training_log
+from adapterx.results.training_log import LoggedStep
 from adapterx.stopping import shielded
 from adapterx.store import JSON, DamagedFile, Store
 from adapterx.tasks.facts import TaskPart
@@ -52,7 +53,7 @@ from adapterx.transfers.base import TransferSpec
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-ADAPTER, LOG = "adapter.safetensors", "training.jsonl"
+ADAPTER = "adapter.safetensors"
 
 
 @dataclass(frozen=True)
@@ -264,7 +265,7 @@ class Worker:
             stage.id,
             settings=stage.settings,
             inputs=stage.inputs,
-            files={ADAPTER: partial(_save, outcome.trained), LOG: _log(outcome)},
+            files={ADAPTER: partial(_save, outcome.trained), training_log.NAME: _log(outcome)},
             result=result,
             provenance=self.provenance(seconds, more),
             status="diverged" if outcome.status == "diverged" else "done",
@@ -382,12 +383,7 @@ def _save(trained: TrainedCell, path: Path) -> None:
 
 
 def _log(outcome: Outcome) -> bytes:
-    """Loss and learning rate by step, dev scores where they were taken; JSON lines."""
+    """Loss and learning rate by step, dev scores where they were taken."""
     looks = dict(outcome.state.looks)
-    lines = []
-    for step, (loss, rate) in enumerate(outcome.state.losses, start=1):
-        line: dict[str, float] = {"step": step, "loss": loss, "learning_rate": rate}
-        if step in looks:
-            line["dev"] = looks[step]
-        lines.append(json.dumps(line))
-    return "".join(f"{line}\n" for line in lines).encode()
+    losses = enumerate(outcome.state.losses, start=1)
+    return training_log.written([LoggedStep(step, loss, rate, looks.get(step)) for step, (loss, rate) in losses])
