@@ -24,7 +24,9 @@ from adapterx.plan import Evaluation, Stage, Training
 from adapterx.plan.bundles import structure
 from adapterx.plan.stage import SearchSettings
 from adapterx.results import predictions as predictions_file
+from adapterx.results.evaluation import EvaluationResult
 from adapterx.results.predictions import Evaluated, LanguagePredictions, StoredPredictions
+from adapterx.results.provenance import Cost
 from adapterx.store import JSON
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.facts import TaskPart
@@ -220,8 +222,8 @@ class Evaluations:
             settings=stage.settings,
             inputs=stage.inputs,
             files={predictions_file.NAME: partial(predictions_file.write, cell=stage.slug, stored=stored)},
-            result={"languages": summary(predictions, metrics), "collapsed": why is not None, "why": why, **more},
-            provenance=self.worker.provenance(seconds, {"lane": stage.work.lane}),
+            result=EvaluationResult(summary(predictions, metrics), why, more).told(),
+            provenance=self.worker.provenance(stage.work.lane, Cost(seconds)),
         )
 
     def _kept_for(self, stages: Sequence[Stage], passes: int = 1) -> PrefixCache | None:

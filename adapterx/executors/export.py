@@ -15,7 +15,6 @@ from torch import Tensor
 from adapterx.backbones.shape import Encoder, Shape
 from adapterx.config.problems import did_you_mean
 from adapterx.errors import AdapterxError
-from adapterx.executors.work import ADAPTER
 from adapterx.files.adapter_files import check_empty
 from adapterx.formats import directory as formats
 from adapterx.formats import fused, metadata, setup
@@ -26,7 +25,8 @@ from adapterx.methods.base import Layout, MethodSpec
 from adapterx.methods.registry import Method
 from adapterx.plan import defaults
 from adapterx.plan.identity import with_defaults
-from adapterx.results import predictions
+from adapterx.results import adapter_file, predictions, training
+from adapterx.results.adapter_file import TrainedTensors
 from adapterx.results.predictions import Evaluated
 from adapterx.results.run_file import BackboneSize, PlannedCell, Run, StageRef
 from adapterx.store import Record, Store
@@ -182,7 +182,7 @@ def _fusion(
     learnt = cast(dict[str, Any], run.recipe["intermediates"])[planned.cell.intermediate]
     tensors = _tensors(store, record)
     fusion = PortableFusion(
-        fused.distinct(learnt["members"]), adapters, _encoder_part(tensors), _head(record, tensors, of)
+        fused.distinct(learnt["members"]), adapters, dict(tensors.adapter), _head(record, tensors, of)
     )
     return _Trained(_name(target), record, fusion)
 
@@ -194,26 +194,20 @@ def _training(store: Store, ref: StageRef, size: BackboneSize, of: Evaluated | N
         defaults.whole_method(cast(dict[str, Any], record.settings["method"]))
     )
     if method.not_exported:
-        tensors_in = f"; its tensors are in {store.read(record, ADAPTER)}" if method.made_by_library else ""
+        tensors_in = f"; its tensors are in {store.read(record, adapter_file.NAME)}" if method.made_by_library else ""
         raise ExportError(f"the cell {ref.slug} {method.not_exported}{tensors_in}")
     head = None if of is None else _head(record, tensors, of)
-    return _Trained(_name(ref), record, PortableAdapter(method, _encoder_part(tensors), head))
+    return _Trained(_name(ref), record, PortableAdapter(method, dict(tensors.adapter), head))
 
 
-def _tensors(store: Store, record: Record) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    return load_file(store.read(record, ADAPTER))
-
-
-def _encoder_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
+def _tensors(store: Store, record: Record) -> TrainedTensors:
+    return adapter_file.read(store.read(record, adapter_file.NAME))
 
 
 def _done(store: Store, ref: StageRef) -> Record:
     record = _record(store, ref)
     if record.status != "done":
-        raise ExportError(f"the {ref.kind} {ref.slug} has diverged: {record.result.get('message')}")
+        raise ExportError(f"the {ref.kind} {ref.slug} has diverged: {training.message(record)}")
     return record
 
 
@@ -229,11 +223,10 @@ def _name(ref: StageRef) -> str:
     return "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in ref.slug)
 
 
-def _head(record: Record, tensors: dict[str, Tensor], of: Evaluated) -> PortableHead:
+def _head(record: Record, tensors: TrainedTensors, of: Evaluated) -> PortableHead:
     """The head that a training's target has, as the predictions of its evaluation say what it is for."""
     (task,) = cast(dict[str, object], record.settings["tasks"])
-    prefix = f"head.{task}."
-    own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    own = tensors.head(task)
     format_ = _format_by_shapes(own, of) if of.format is None else cast(Format, of.format)
     return PortableHead(format_, of.labels, own, task)
 

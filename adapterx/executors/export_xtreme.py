@@ -21,7 +21,7 @@ from adapterx.config.problems import did_you_mean
 from adapterx.executors.export import ExportError
 from adapterx.files.adapter_files import check_empty
 from adapterx.plan.cells import Cell
-from adapterx.results import predictions
+from adapterx.results import evaluation, predictions
 from adapterx.results.predictions import LanguagePredictions
 from adapterx.results.run_file import PlannedCell, Run
 from adapterx.store import Store
@@ -113,7 +113,7 @@ def _evaluated(store: Store, planned: PlannedCell) -> _Evaluated | None:
     limit: Any = record.settings.get("limit")
     if name not in TASKS:
         return None
-    return _Evaluated(planned.cell, TASKS[name], path, limit, bool(record.result.get("collapsed")))
+    return _Evaluated(planned.cell, TASKS[name], path, limit, evaluation.read(record).collapsed)
 
 
 def _written(one: _Evaluated, directory: Path, *, partial: bool) -> Exported:

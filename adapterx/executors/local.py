@@ -16,7 +16,7 @@ from adapterx.errors import AdapterxError
 from adapterx.executors.progress import RunProgress
 from adapterx.faults import FULL, UnusablePlace, code, is_out_of_memory, worded
 from adapterx.plan import Capacity, Plan, Stage, bundles, ready, states
-from adapterx.results import run_file
+from adapterx.results import run_file, training
 from adapterx.stopping import Stopped
 from adapterx.store import DamagedFile, Failure, FailureStatus, Store
 from adapterx.wording import plain
@@ -267,7 +267,7 @@ class Bundles:
             if record is None:
                 self.tally.failed[stage.id] = f"failed: it vanished from the store {self.store.root}"
             elif record.status == "diverged":
-                self.tally.failed[stage.id] = f"diverged: {record.result.get('message')}"
+                self.tally.failed[stage.id] = f"diverged: {training.message(record)}"
             else:
                 self.tally.stored.add(stage.id)
         if ended:

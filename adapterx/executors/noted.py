@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.engine.cell import TrainingCell
-from adapterx.store import JSON
+from adapterx.results.training import DataNotes
 from adapterx.tasks import constancy
 from adapterx.tasks.examples import Format
 from adapterx.tasks.facts import TaskPart
@@ -19,28 +19,25 @@ logger = logging.getLogger(__name__)
 _LABELLED: tuple[Format, ...] = ("pair-classification", "tagging", "multiple-choice")
 
 
-def of_training(cell: TrainingCell, parts: Sequence[TaskPart]) -> Mapping[str, JSON]:
+def of_training(cell: TrainingCell, parts: Sequence[TaskPart]) -> DataNotes:
     """For the record of a training.
 
-    `prior_loss` is the loss, in nats, of guessing by how frequent the labels of the pools are; it is not there where
-    answers are no labels. `remarks`, where there are any, say which task has one label only and in which languages.
+    The loss of guessing is by how frequent the labels of the pools are; there is none where answers are no labels.
 
     Args:
         parts: those behind `cell.tasks`, in their order.
     """
-    result: dict[str, JSON] = {}
+    prior: float | None = None
     if all(task.head.format in _LABELLED for task in cell.tasks):
         entropies = [_entropy(pool.data.labels) for _, pool in cell.pools]
-        result["prior_loss"] = round(float(np.dot(cell.probabilities, entropies)), 6)
-    if found := _single_labels(cell, parts):
-        result["remarks"] = list(found)
-    return result
+        prior = round(float(np.dot(cell.probabilities, entropies)), 6)
+    return DataNotes(prior, tuple(_single_labels(cell, parts)))
 
 
-def tell(remarks: object) -> None:
-    """Say remarks of a record in the terminal, each once in a process."""
-    for text in remarks if isinstance(remarks, list) else []:
-        _say(str(text))
+def tell(notes: DataNotes) -> None:
+    """Say remarks in the terminal, each once in a process."""
+    for text in notes.remarks:
+        _say(text)
 
 
 @cache

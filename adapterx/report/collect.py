@@ -13,11 +13,11 @@ from adapterx.faults import worded
 from adapterx.plan.cells import Cell
 from adapterx.reading import UnreadableFile
 from adapterx.report import predictions
-from adapterx.report.facts import nonsense
 from adapterx.report.predictions import Predictions
+from adapterx.results import evaluation, training, training_log
 from adapterx.results import predictions as predictions_file
-from adapterx.results import training_log
 from adapterx.results.run_file import PlannedCell, Run, StageRef, read
+from adapterx.results.told import nonsense
 from adapterx.store import JSON, DamagedFile, Record, Store
 from adapterx.tasks.constancy import collapsed
 
@@ -154,7 +154,7 @@ def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record
             continue
         failure = store.failure(ref.kind, ref.slug, ref.id)
         if record is not None:
-            status, message = cast(Status, record.status), _text(record.result.get("message"))
+            status, message = cast(Status, record.status), training.message(record)
         elif failure is not None:
             status, message = cast(Status, failure.status), failure.message
         else:
@@ -163,12 +163,8 @@ def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record
             return "blocked", f"{ref.kind} {ref.slug} {status}" + (f": {message}" if message else "")
         return status, message
     assert planned.evaluation is not None, "a cell that is not refused is evaluated"
-    result = stages[planned.evaluation].result
-    return ("collapsed", _text(result.get("why"))) if result.get("collapsed") else ("done", "")
-
-
-def _text(value: JSON) -> str:
-    return "" if value is None else str(value)
+    why = evaluation.read(stages[planned.evaluation]).why
+    return ("done", "") if why is None else ("collapsed", why)
 
 
 def _facts(
