@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.backbones.packed import PackedEncoder
-from adapterx.engine.answers import gold, predicted
 from adapterx.engine.cell import Pool
 from adapterx.engine.predict import Observe, Scores, TrainedCell, predict, unobserved
 from adapterx.engine.prefix import PrefixCache
 from adapterx.methods.head import Head
 from adapterx.results.predictions import LanguagePredictions
 from adapterx.tasks import constancy
+from adapterx.tasks.answers import Answered
+from adapterx.tasks.kinds.base import TaskKind
 from adapterx.tasks.metrics import Metric
 
 
@@ -27,17 +29,17 @@ def evaluate(
 ) -> list[list[LanguagePredictions]]:
     """Predictions of each cell for the pools, one language each, in one sweep."""
     found = predict(encoder, cells, [pool.data for pool in pools], prefix, observe=observe)
-    return [answered(pools, scores) for scores in found]
+    return [answered(pools, scores, head.kind) for scores, (_, head) in zip(found, cells, strict=True)]
 
 
-def answered(pools: Sequence[Pool], scores: Scores) -> list[LanguagePredictions]:
-    """Scores of the pools, one language each, beside what is right."""
-    return [_of_language(*of_language) for of_language in zip(pools, scores, strict=True)]
+def answered(pools: Sequence[Pool], scores: Scores, kind: TaskKind[Any]) -> list[LanguagePredictions]:
+    """Answers of the pools, one language each, beside what is right."""
+    return [_of_language(*of_language, kind) for of_language in zip(pools, scores, strict=True)]
 
 
-def _of_language(pool: Pool, scores: list[NDArray[np.float32]]) -> LanguagePredictions:
-    prediction, kept = predicted(pool, scores)
-    return LanguagePredictions(pool.language, tuple(pool.data.ids), gold(pool), prediction, kept)
+def _of_language(pool: Pool, scores: list[NDArray[np.float32]], kind: TaskKind[Any]) -> LanguagePredictions:
+    prediction, kept = kind.decode(pool.data, scores, pool.unanswerable)
+    return LanguagePredictions(pool.language, tuple(pool.data.ids), kind.gold(pool.data), prediction, kept)
 
 
 def summary(predictions: Sequence[LanguagePredictions], metrics: Sequence[Metric]) -> dict[str, dict[str, float]]:
@@ -57,14 +59,14 @@ def score(metric: Metric, language: LanguagePredictions) -> float:
     return float(metric.value(statistics.sum(axis=0)))
 
 
-def collapse(predictions: Sequence[LanguagePredictions], labels: Sequence[str]) -> str | None:
+def collapse(predictions: Sequence[LanguagePredictions], labels: Sequence[str], kind: TaskKind[Any]) -> str | None:
     """Why these predictions are no result, if they are none: one answer to everything in each language in which several
     are right.
     """
-    return constancy.collapsed({one.language: _answers(one, labels) for one in predictions if one.ids})
-
-
-def _answers(language: LanguagePredictions, labels: Sequence[str]) -> constancy.Answers:
-    if isinstance(language.prediction[0], str):
-        return constancy.of_texts(language.gold, language.prediction)
-    return constancy.of_labels(language.gold, language.prediction, labels)
+    (answers,) = kind.answers
+    whole = {
+        one.language: answers.whole(Answered(one.ids, one.gold, one.prediction, labels))
+        for one in predictions
+        if one.ids
+    }
+    return constancy.collapsed({language: one for language, one in whole.items() if one is not None})

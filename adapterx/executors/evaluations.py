@@ -30,6 +30,7 @@ from adapterx.results.provenance import Cost
 from adapterx.store import JSON
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.facts import TaskPart
+from adapterx.tasks.kinds import kind
 from adapterx.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Evaluations:
         seconds = (time.monotonic() - started) / len(going)
         for stage, of_stage in zip(going, predictions, strict=True):
             with apart(stage, fail):
-                why = collapse(of_stage, work.task.labels)
+                why = collapse(of_stage, work.task.labels, kind(work.task.format))
                 self._commit_evaluation(stage, work.task, of_stage, seconds, why, {})
 
     def _passed(self, pools: Sequence[Pool], cells: int) -> Observe:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from pydantic import TypeAdapter
-from torch import Tensor
 
 from adapterx.backbones.shape import Encoder, Shape
 from adapterx.config.problems import did_you_mean
@@ -30,7 +29,7 @@ from adapterx.results.adapter_file import TrainedTensors
 from adapterx.results.predictions import Evaluated
 from adapterx.results.run_file import BackboneSize, PlannedCell, Run, StageRef
 from adapterx.store import Record, Store
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds import portable
 from adapterx.transfers.registry import TRANSFERS
 
 BELOW, ABOVE = "intermediate", "target"
@@ -227,17 +226,10 @@ def _head(record: Record, tensors: TrainedTensors, of: Evaluated) -> PortableHea
     """The head that a training's target has, as the predictions of its evaluation say what it is for."""
     (task,) = cast(dict[str, object], record.settings["tasks"])
     own = tensors.head(task)
-    format_ = _format_by_shapes(own, of) if of.format is None else cast(Format, of.format)
-    return PortableHead(format_, of.labels, own, task)
-
-
-def _format_by_shapes(own: Mapping[str, Tensor], of: Evaluated) -> Format:
-    """What a head is for, where its predictions are of a version that did not say it; there were four kinds then."""
-    if not of.labels:
-        return "extractive-qa"
-    if "dense.weight" not in own:
-        return "tagging"
-    return "multiple-choice" if len(own["output.weight"]) == 1 else "pair-classification"
+    shapes = {name: tuple(tensor.shape) for name, tensor in own.items()}
+    # Predictions of earlier versions do not say their kind.
+    found = of.format or next(name for name, one in portable().items() if one.is_stored_head(of.labels, shapes))
+    return PortableHead(found, of.labels, own, task)
 
 
 def _metadata(run: Run, planned: PlannedCell, size: BackboneSize, trained: list[_Trained]) -> Metadata:

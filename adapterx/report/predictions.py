@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.results.predictions import Evaluated, LanguagePredictions, StoredPredictions
-from adapterx.tasks import constancy
+from adapterx.tasks.answers import Answered
 from adapterx.tasks.constancy import Answers
-from adapterx.tasks.metrics import Metric, majority_baseline
+from adapterx.tasks.metrics import Metric, majority_baseline, scoring
 from adapterx.tasks.metrics import metric as metric_of
-from adapterx.tasks.metrics_retrieval import MINING_NAMES, RANKING_NAMES
 
 Statistics = NDArray[np.float32]
 
@@ -78,11 +77,5 @@ def _whole(of: Evaluated, one: LanguagePredictions, codes: Collection[str]) -> A
     Args:
         codes: all languages, among which rankings may search.
     """
-    main, gold, prediction = of.metrics[0], one.gold, one.prediction
-    if main in MINING_NAMES:
-        return None
-    if main in RANKING_NAMES:
-        return constancy.of_rankings(one.ids, gold, prediction, codes)
-    if isinstance(prediction[0], str):
-        return constancy.of_texts(gold, prediction)
-    return constancy.of_labels(gold, prediction, of.labels)
+    answered = Answered(one.ids, one.gold, one.prediction, of.labels, codes)
+    return scoring(of.metrics[0]).answers.whole(answered)

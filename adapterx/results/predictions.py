@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.errors import AdapterxError
+from adapterx.tasks.kinds import kind
+from adapterx.tasks.kinds.columns import lists
 from adapterx.wording import plain
 
 NAME = "predictions.parquet"
@@ -63,9 +65,8 @@ class UnreadablePredictions(AdapterxError, ValueError):
 
 
 def write(path: Path, cell: str, stored: StoredPredictions) -> None:
-    """Write one row per item and language; label lists have one entry except in tagging, scores are flattened.
-
-    Of extractive QA: a list of the right answers, the predicted one, its score and that of there being none.
+    """Write one row per item and language: its right answer and the predicted one, as their kind stores them, and
+    scores, flattened.
 
     Args:
         cell: whose predictions they are, for people.
@@ -75,13 +76,17 @@ def write(path: Path, cell: str, stored: StoredPredictions) -> None:
 
     predictions = stored.languages
     ids = [item for language in predictions for item in language.ids]
-    texts = any(isinstance(item, str) for language in predictions for item in language.prediction)
+    assert stored.of.format is not None, "what is written says its kind, which knows its columns"
+    gold, prediction = (
+        [item for p in predictions for item in p.gold],
+        [item for p in predictions for item in p.prediction],
+    )
     columns: dict[str, object] = {
         "cell": pa.array([cell] * len(ids), pa.string()),
         "language": pa.array([p.language for p in predictions for _ in p.ids], pa.string()),
         "id": pa.array(ids, pa.string()),
-        **(_texts(predictions) if texts else _labels(predictions)),
-        "logits": _lists([item.reshape(-1) for p in predictions for item in p.scores], pa.float32()),
+        **kind(stored.of.format).columns(gold, prediction),
+        "logits": lists([item.reshape(-1) for p in predictions for item in p.scores], pa.float32()),
     }
     metadata = {key: json.dumps(value) for key, value in _metadata(stored.of).items()}
     parquet.write_table(pa.table(columns).replace_schema_metadata(metadata), path, compression="zstd")
@@ -91,32 +96,6 @@ def _metadata(of: Evaluated) -> dict[str, object]:
     found: dict[str, object] = {"task": of.task, "labels": list(of.labels), "metrics": list(of.metrics)}
     found |= {"unanswerable": True} if of.unanswerable else {}
     return found if of.format is None else {**found, "format": of.format}
-
-
-def _labels(predictions: Sequence[LanguagePredictions]) -> dict[str, object]:
-    import pyarrow as pa
-
-    return {
-        "gold": _lists([item for p in predictions for item in p.gold], pa.int32()),
-        "prediction": _lists([item for p in predictions for item in p.prediction], pa.int32()),
-    }
-
-
-def _texts(predictions: Sequence[LanguagePredictions]) -> dict[str, object]:
-    import pyarrow as pa
-
-    return {
-        "gold": pa.array([list(item) for p in predictions for item in p.gold], pa.list_(pa.string())),
-        "prediction": pa.array([item for p in predictions for item in p.prediction], pa.string()),
-    }
-
-
-def _lists(items: Sequence[NDArray[np.int64] | NDArray[np.float32]], kind: object) -> object:
-    import pyarrow as pa
-
-    offsets = np.concatenate([[0], np.cumsum([len(item) for item in items])]).astype(np.int32)
-    values = np.concatenate(items) if items else np.zeros(0)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, kind))
 
 
 @contextmanager
@@ -165,13 +144,13 @@ def read(path: Path, *, by_item: bool = False) -> StoredPredictions:
 def _evaluated(metadata: Mapping[bytes, bytes] | None) -> Evaluated:
     said = {key.decode(): value.decode() for key, value in (metadata or {}).items()}
     labels, metrics, task = (json.loads(said[key]) for key in ("labels", "metrics", "task"))
-    kind = json.loads(said.get("format", "null"))
+    format_ = json.loads(said.get("format", "null"))
     return Evaluated(
         str(task),
         tuple(map(str, labels)),
         tuple(map(str, metrics)),
         bool(json.loads(said.get("unanswerable", "false"))),
-        None if kind is None else str(kind),
+        None if format_ is None else str(format_),
     )
 
 

@@ -21,7 +21,9 @@ from adapterx.cli import main
 from adapterx.limits import Limit
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import load
-from adapterx.tasks.examples import ChoiceExample, Example, PairExample
+from adapterx.tasks.examples import Example
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
+from adapterx.tasks.kinds.pair_classification import PairExample
 from tests.backbones.checkpoints import save, tokenizer
 from tests.support.command import ROOT, adapterx, environment
 

@@ -58,7 +58,7 @@ def test_the_loss_is_the_mean_over_windows_of_both_cross_entropies() -> None:
     ((rows,),) = batch.cells
     hidden = torch.randn(rows.stop - rows.start, 32, generator=torch.Generator().manual_seed(1))
     scores = HEAD.scores(tensors(), hidden)
-    found = HEAD.loss(scores, rows.reads, rows.labels, rows.weights, rows.windows)
+    found = HEAD.kind.loss(scores, rows)
     single, at = [], 0
     for example in chosen:
         first_window, stop_window = data.example_sequences[example : example + 2]
@@ -145,8 +145,8 @@ def test_it_learns_to_answer_and_when_not_to(tmp_path: Path) -> None:
     assert values["en"]["squad_f1"] > 0.7 and values["en"]["n"] == 40
     assert "" in found[0].prediction, "some passages hold no answer"
     assert "" not in found[1].prediction, "no answer is no answer where it may not be one"
-    assert collapse(found, ()) is None
-    of = Evaluated("qa", (), tuple(one.name for one in metrics))
+    assert collapse(found, (), HEAD.kind) is None
+    of = Evaluated("qa", (), tuple(one.name for one in metrics), format=HEAD.kind.name)
     predictions_file.write(tmp_path / "p.parquet", "cell", StoredPredictions(of, found))
     stored = predictions_file.read(tmp_path / "p.parquet", by_item=True)
     again = predictions.scored(stored)
@@ -165,7 +165,7 @@ def test_what_is_stored_is_readable_by_others(tmp_path: Path) -> None:
     enc = packed()
     (outcome,) = train(enc, [answerer(Probe(), steps=1)])
     (found,) = evaluate(enc, [(outcome.trained, HEAD)], [Pool("en", passages(examples=3))])
-    stored = StoredPredictions(Evaluated("qa", (), ("squad_f1",)), found)
+    stored = StoredPredictions(Evaluated("qa", (), ("squad_f1",), format=HEAD.kind.name), found)
     predictions_file.write(tmp_path / "p.parquet", "cell", stored)
     rows = parquet.read_table(tmp_path / "p.parquet").to_pylist()
     assert [row["prediction"] for row in rows] == list(found[0].prediction)
@@ -179,7 +179,7 @@ def test_cells_that_say_one_thing_everywhere_have_collapsed() -> None:
     (found,) = evaluate(enc, [(outcome.trained, HEAD)], [Pool("en", passages())])
     silent = replace(found[0], prediction=[""] * 40)
     assert (
-        collapse([silent, replace(silent, language="de")], ())
+        collapse([silent, replace(silent, language="de")], (), HEAD.kind)
         == "gives no answer to anything in en, de (2 of 2 languages)"
     )
-    assert collapse([silent, found[0]], ()) is None
+    assert collapse([silent, found[0]], (), HEAD.kind) is None

@@ -22,6 +22,7 @@ from adapterx.report.xtreme_table import table
 from adapterx.results import predictions as predictions_file
 from adapterx.results.predictions import Evaluated, LanguagePredictions, StoredPredictions
 from adapterx.store import Store, fingerprint
+from adapterx.tasks.catalog import find
 from adapterx.tasks.xtreme import GROUPS, TASKS
 from tests.report.fake import Fake, write
 from tests.support.xtreme import GROUPS as FOLDERS_OF_GROUPS
@@ -73,7 +74,9 @@ class Made:
 
     def table(self, cell: Cell, scratch: Path) -> pa.Table:
         metrics = METRICS.get(cell.target, [TASKS[cell.target].metric])
-        of = Evaluated(cell.target, tuple(LABELS.get(cell.target, ())), tuple(metrics))
+        of = Evaluated(
+            cell.target, tuple(LABELS.get(cell.target, ())), tuple(metrics), format=find(cell.target).kind.name
+        )
         predictions_file.write(scratch, cell.slug, StoredPredictions(of, self.predictions(cell)))
         return parquet.read_table(scratch)
 

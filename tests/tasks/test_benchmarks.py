@@ -10,7 +10,10 @@ import pytest
 from adapterx.limits import Limit
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import fingerprint, load, sizes
-from adapterx.tasks.examples import ChoiceExample, PairExample, QAExample, RetrievalExample
+from adapterx.tasks.kinds.extractive_qa import QAExample
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
+from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.retrieval import RetrievalExample
 
 pytestmark = pytest.mark.usefixtures("benchmarks")
 

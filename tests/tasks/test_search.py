@@ -12,7 +12,8 @@ import yaml
 
 from adapterx.limits import Limit
 from adapterx.tasks import data
-from adapterx.tasks.examples import Answer, QAExample, RetrievalExample
+from adapterx.tasks.kinds.extractive_qa import Answer, QAExample
+from adapterx.tasks.kinds.retrieval import RetrievalExample
 from adapterx.tasks.sources.errors import DataError, MissingData
 from adapterx.tasks.sources.sentences import examples, sentences
 from adapterx.tasks.spec import TaskSpec
@@ -208,7 +209,7 @@ def test_the_sentence_of_the_answer_is_what_a_question_looks_for() -> None:
         QAExample("first", "When was she born?", passage, (Answer("1815", 16), Answer("1815", 56))),
         QAExample("none", "Who?", passage, ()),
     ]
-    found = list(examples(asked))
+    found = list(examples(asked, RetrievalExample))
     assert [(one.id, one.relevant) for one in found] == [
         ("when", (1,)), ("first", (0,)), ("sentence-0", None), ("sentence-1", None)
     ]  # fmt: skip

@@ -10,8 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from adapterx.tasks.data import counted, fingerprint, load, sizes
-from adapterx.tasks.examples import Answer, QAExample
 from adapterx.tasks.items import ItemError, read
+from adapterx.tasks.kinds import kind
+from adapterx.tasks.kinds.extractive_qa import Answer, QAExample
 from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.spec import TaskSpec
 
@@ -179,6 +180,9 @@ def test_unanswerable_questions_are_those_of_extractive_qa(data: Path) -> None:
 
 def test_new_questions_need_no_answers() -> None:
     lines = ['{"id": 7, "question": "Who?", "context": "Ada.", "answers": []}', '{"question": "", "context": ""}']
-    assert read(lines, "items", "extractive-qa", ()) == [QAExample("7", "Who?", "Ada.", ()), QAExample("2", "", "", ())]
+    assert read(lines, "items", kind("extractive-qa"), ()) == [
+        QAExample("7", "Who?", "Ada.", ()),
+        QAExample("2", "", "", ()),
+    ]
     with pytest.raises(ItemError, match="items:1: lacks the field 'context'"):
-        read(['{"question": "Who?"}'], "items", "extractive-qa", ())
+        read(['{"question": "Who?"}'], "items", kind("extractive-qa"), ())
