@@ -33,9 +33,9 @@ from adapterx.report.gaps import gaps
 from adapterx.report.levels import levels
 from adapterx.report.overall import Overall, overall
 from adapterx.report.predictions import LanguageItems, Predictions
-from adapterx.report.run import BackboneSize, PlannedCell, Run, StageRef
 from adapterx.report.scores import Grid
 from adapterx.report.statistics import Estimate, Quantity
+from adapterx.results.run_file import BackboneSize, PlannedCell, Run, StageRef
 from adapterx.store import JSON
 from adapterx.tasks.metrics import Accuracy
 
@@ -113,7 +113,7 @@ def grid(world: World, random: np.random.Generator) -> Results:
     backbones = {
         name: BackboneSize(name, name, None, name, "", 6, 384 << at, 4 * 384 << at) for at, name in enumerate(names)
     }
-    planned = [PlannedCell(one.cell, (StageRef("evaluation", one.cell.slug, one.cell.slug),), None) for one in cells]
+    planned = [PlannedCell(one.cell, evaluation=StageRef("evaluation", one.cell.slug, one.cell.slug)) for one in cells]
     recipe: dict[str, JSON] = {"name": "made up", "compare": {"arm": "multi", "baseline": "en", "by": "backbones"}}
     return Results(Run("made up", "", recipe, (), tuple(planned), backbones), tuple(cells), targets, {}, {})
 

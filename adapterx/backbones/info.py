@@ -6,6 +6,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 
+def layer_parameters(layers: int, hidden: int, intermediate: int) -> int:
+    """Parameters of so many encoder layers: four attention projections, the two feed-forward maps, two layer norms.
+
+    Args:
+        hidden: width of the hidden states.
+        intermediate: width of the feed-forward blocks.
+    """
+    per_layer = 4 * hidden * (hidden + 1) + 2 * hidden * intermediate + intermediate
+    return layers * (per_layer + 5 * hidden)
+
+
 @dataclass(frozen=True)
 class BackboneInfo:
     """What a plan knows of a backbone without loading it."""
@@ -25,8 +36,7 @@ class BackboneInfo:
     @property
     def layer_parameters(self) -> int:
         """Weights of the encoder layers, which every token passes."""
-        per_layer = 4 * self.hidden * (self.hidden + 1) + 2 * self.hidden * self.intermediate + self.intermediate
-        return self.layers * (per_layer + 5 * self.hidden)
+        return layer_parameters(self.layers, self.hidden, self.intermediate)
 
     @property
     def embedding_parameters(self) -> int:

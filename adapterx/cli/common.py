@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from adapterx import places
 from adapterx.errors import AdapterxError
+from adapterx.store.store import RUN
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -130,22 +131,22 @@ def run_directory(args: argparse.Namespace) -> Path:
     from adapterx.recipe import read
 
     given = places.expanded(args.run)
-    if (given / "run.json").is_file():
+    if (given / RUN).is_file():
         return given.resolve()
     name: str = args.run
     if given.suffix in (".yaml", ".yml"):
         name = read(given).name
     runs = store_root(args) / "runs"
-    if (runs / name / "run.json").is_file():
+    if (runs / name / RUN).is_file():
         return (runs / name).resolve()
-    known = sorted(path.parent.name for path in runs.glob("*/run.json"))
+    known = sorted(path.parent.name for path in runs.glob(f"*/{RUN}"))
     hint = did_you_mean(name, known)
     raise CommandError(f"no run '{name}' in {runs.parent}" + (f" ({hint})" if hint else ""))
 
 
 def only_run(args: argparse.Namespace) -> str:
     """The name of the store's run, where there is one alone."""
-    runs = sorted(path.parent.name for path in (store_root(args) / "runs").glob("*/run.json"))
+    runs = sorted(path.parent.name for path in (store_root(args) / "runs").glob(f"*/{RUN}"))
     if len(runs) == 1:
         return runs[0]
     known = f"name one of {', '.join(runs)} with --run" if runs else "`adapterx run` a recipe first"

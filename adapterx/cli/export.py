@@ -25,13 +25,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write a cell's adapters, and print their directories."""
     from adapterx.executors.export import export
-    from adapterx.report import run as runs
+    from adapterx.results import run_file
     from adapterx.store import Store
 
     if args.run is None:
         args.run = common.only_run(args)
     directory = common.run_directory(args)
-    made = export(Store(args.store or directory.parent.parent), runs.read(directory), args.cell, args.format, args.out)
+    made = export(
+        Store(args.store or directory.parent.parent), run_file.read(directory), args.cell, args.format, args.out
+    )
     for part in made.adapters:
         sys.stdout.write(f"{args.out / part}\n")
     return 0

@@ -26,13 +26,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write a setting's predictions, and print what they are of."""
     from adapterx.executors.export_xtreme import FOLDER, export
-    from adapterx.report import run as runs
+    from adapterx.results import run_file
     from adapterx.store import Store
     from adapterx.tasks.xtreme import TASKS
 
     directory = common.run_directory(args)
     store = Store(args.store or directory.parent.parent)
-    made = export(store, runs.read(directory), args.out, args.cell, args.seed, partial=args.partial)
+    made = export(store, run_file.read(directory), args.out, args.cell, args.seed, partial=args.partial)
     for one in made:
         languages = f"{len(one.languages)} of {len(one.task.languages)} languages"
         where, why = args.out / FOLDER / one.task.folder, " (collapsed)" if one.collapsed else ""

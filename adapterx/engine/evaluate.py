@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,23 +13,11 @@ from adapterx.engine.cell import Pool
 from adapterx.engine.predict import Observe, Scores, TrainedCell, predict, unobserved
 from adapterx.engine.prefix import PrefixCache
 from adapterx.methods.head import Head
+from adapterx.results.predictions import LanguagePredictions
 from adapterx.tasks import constancy
 from adapterx.tasks.answers import Answered
 from adapterx.tasks.kinds.base import TaskKind
-from adapterx.tasks.kinds.columns import lists
 from adapterx.tasks.metrics import Metric
-
-
-@dataclass(frozen=True)
-class LanguagePredictions:
-    """One language: lists over its items. Answers are label arrays, or texts: of each item the right ones and one."""
-
-    language: str
-    ids: Sequence[str]
-    gold: Sequence[Any]
-    prediction: Sequence[Any]
-    scores: list[NDArray[np.float32]]
-    """(labels of the item, classes); of extractive QA (1, 2), of the answer and of there being none."""
 
 
 def evaluate(
@@ -85,30 +70,3 @@ def collapse(predictions: Sequence[LanguagePredictions], labels: Sequence[str], 
         if one.ids
     }
     return constancy.collapsed({language: one for language, one in whole.items() if one is not None})
-
-
-def write_parquet(
-    path: Path,
-    cell: str,
-    predictions: Sequence[LanguagePredictions],
-    metadata: Mapping[str, object],
-    kind: TaskKind[Any],
-) -> None:
-    """One row per item and language: its right answer and the predicted one, as their kind stores them, and scores,
-    flattened.
-    """
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    ids = [item for language in predictions for item in language.ids]
-    columns: dict[str, object] = {
-        "cell": pa.array([cell] * len(ids), pa.string()),
-        "language": pa.array([p.language for p in predictions for _ in p.ids], pa.string()),
-        "id": pa.array(ids, pa.string()),
-        **kind.columns(
-            [item for p in predictions for item in p.gold], [item for p in predictions for item in p.prediction]
-        ),
-        "logits": lists([item.reshape(-1) for p in predictions for item in p.scores], pa.float32()),
-    }
-    table = pa.table(columns).replace_schema_metadata({key: json.dumps(value) for key, value in metadata.items()})
-    parquet.write_table(table, path, compression="zstd")

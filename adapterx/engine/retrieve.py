@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adapterx.engine.cell import Pool
-from adapterx.engine.evaluate import LanguagePredictions
 from adapterx.engine.search import Integers, Pairs, Ranking, Similarity, mine, normalised, rank, threshold
 from adapterx.limits import Limit
+from adapterx.results.predictions import LanguagePredictions
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.kinds.retrieval import CANDIDATE
 from adapterx.tasks.spec import Pool as Among

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from adapterx import reference
 from adapterx.backbones.load import LoadedBackbone
 from adapterx.engine.cell import Pool
-from adapterx.engine.evaluate import LanguagePredictions, collapse, evaluate, summary, write_parquet
+from adapterx.engine.evaluate import collapse, evaluate, summary
 from adapterx.engine.predict import Observe, TrainedCell, embed
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.retrieve import Vectors
@@ -23,6 +23,10 @@ from adapterx.methods.pooling import Pooling
 from adapterx.plan import Evaluation, Stage, Training
 from adapterx.plan.bundles import structure
 from adapterx.plan.stage import SearchSettings
+from adapterx.results import predictions as predictions_file
+from adapterx.results.evaluation import EvaluationResult
+from adapterx.results.predictions import Evaluated, LanguagePredictions, StoredPredictions
+from adapterx.results.provenance import Cost
 from adapterx.store import JSON
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.facts import TaskPart
@@ -31,8 +35,6 @@ from adapterx.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
     from adapterx.executors.work import Worker
-
-PREDICTIONS = "predictions.parquet"
 
 
 class Evaluations:
@@ -205,27 +207,24 @@ class Evaluations:
         more: Mapping[str, JSON],
     ) -> None:
         """Store an evaluation; `why` says in what way it is no result, if it is none."""
-        metrics, of = self.worker.data.metrics(part), kind(part.format)
-        metadata: dict[str, object] = {
-            "task": part.task,
-            "labels": list(part.labels),
-            "metrics": [metric.name for metric in metrics],
-        }
-        metadata |= of.metadata
-        metadata |= {"unanswerable": True} if self.worker.data.spec(part.task).unanswerable else {}
+        metrics = self.worker.data.metrics(part)
+        of = Evaluated(
+            part.task,
+            tuple(part.labels),
+            tuple(metric.name for metric in metrics),
+            self.worker.data.spec(part.task).unanswerable,
+            part.format,
+        )
+        stored = StoredPredictions(of, predictions)
         self.worker.store.commit(
             stage.kind,
             stage.slug,
             stage.id,
             settings=stage.settings,
             inputs=stage.inputs,
-            files={
-                PREDICTIONS: partial(
-                    write_parquet, cell=stage.slug, predictions=predictions, metadata=metadata, kind=of
-                )
-            },
-            result={"languages": summary(predictions, metrics), "collapsed": why is not None, "why": why, **more},
-            provenance=self.worker.provenance(seconds, {"lane": stage.work.lane}),
+            files={predictions_file.NAME: partial(predictions_file.write, cell=stage.slug, stored=stored)},
+            result=EvaluationResult(summary(predictions, metrics), why, more).told(),
+            provenance=self.worker.provenance(stage.work.lane, Cost(seconds)),
         )
 
     def _kept_for(self, stages: Sequence[Stage], passes: int = 1) -> PrefixCache | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -11,13 +10,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from pydantic import TypeAdapter
-from torch import Tensor
 
 from adapterx.backbones.shape import Encoder, Shape
 from adapterx.config.problems import did_you_mean
 from adapterx.errors import AdapterxError
-from adapterx.executors.evaluations import PREDICTIONS
-from adapterx.executors.work import ADAPTER
 from adapterx.files.adapter_files import check_empty
 from adapterx.formats import directory as formats
 from adapterx.formats import fused, metadata, setup
@@ -28,7 +24,10 @@ from adapterx.methods.base import Layout, MethodSpec
 from adapterx.methods.registry import Method
 from adapterx.plan import defaults
 from adapterx.plan.identity import with_defaults
-from adapterx.report.run import BackboneSize, PlannedCell, Run, StageRef
+from adapterx.results import adapter_file, predictions, training
+from adapterx.results.adapter_file import TrainedTensors
+from adapterx.results.predictions import Evaluated
+from adapterx.results.run_file import BackboneSize, PlannedCell, Run, StageRef
 from adapterx.store import Record, Store
 from adapterx.tasks.kinds import portable
 from adapterx.transfers.registry import TRANSFERS
@@ -129,29 +128,34 @@ def _shape(size: BackboneSize) -> Shape:
 
 def _trained(store: Store, run: Run, planned: PlannedCell, size: BackboneSize) -> list[_Trained]:
     """The trainings that act in a cell, the lowest first; members of a fusion stand inside it."""
-    refs = {ref.kind: ref for ref in planned.stages}
-    if "search" in _record(store, refs["evaluation"]).settings:
+    evaluation = _stored(planned.evaluation)
+    if "search" in _record(store, evaluation).settings:
         raise ExportError(
             f"the cell {planned.cell.slug} is evaluated by retrieval, which has no head: export a cell with the same"
             " adapter whose target is a task with one"
         )
-    of = _evaluated(store, refs["evaluation"])
-    record = _done(store, refs["target"])
+    of = predictions.about(store.read(_record(store, evaluation), predictions.NAME))
+    target_ref = _stored(planned.target)
+    record = _done(store, target_ref)
     transfer = record.settings.get("transfer")
     way = TRANSFERS.get(str(transfer["kind"] if isinstance(transfer, Mapping) else transfer))
     if way is not None and way.freezes and way.several:
         return [_fusion(store, run, planned, size, record, of)]
-    target = _training(store, refs["target"], size, of)
+    target = _training(store, target_ref, size, of)
     if way is not None and way.freezes:
-        return [_training(store, refs["intermediate"], size, None), target]
+        return [_training(store, _stored(planned.intermediate), size, None), target]
     return [target]
+
+
+def _stored(ref: StageRef | None) -> StageRef:
+    assert ref is not None, "a cell with a head has a training and an evaluation"
+    return ref
 
 
 def _languages(store: Store, planned: PlannedCell, size: BackboneSize) -> dict[str, PortableAdapter]:
     """The lowest adapters that take turns with the one of the training language, by their languages."""
-    *others, _, _, _ = planned.stages
     found = {}
-    for ref in others:
+    for ref in planned.members:
         trained = _training(store, ref, size, None)
         assert isinstance(trained.content, PortableAdapter)
         found[_language(trained.record)] = trained.content
@@ -165,9 +169,11 @@ def _language(record: Record) -> str:
     return code
 
 
-def _fusion(store: Store, run: Run, planned: PlannedCell, size: BackboneSize, record: Record, of: _Task) -> _Trained:
+def _fusion(
+    store: Store, run: Run, planned: PlannedCell, size: BackboneSize, record: Record, of: Evaluated
+) -> _Trained:
     """A fusion over the members of the cell's intermediate, in the order in which it was trained."""
-    *members, target, _ = planned.stages
+    target, members = _stored(planned.target), planned.members
     if record.inputs != tuple(ref.id for ref in members):
         raise ExportError(f"the target {target.slug} was trained over other members: `adapterx run` the recipe again")
     below = [_training(store, ref, size, None).content for ref in members]
@@ -175,38 +181,32 @@ def _fusion(store: Store, run: Run, planned: PlannedCell, size: BackboneSize, re
     learnt = cast(dict[str, Any], run.recipe["intermediates"])[planned.cell.intermediate]
     tensors = _tensors(store, record)
     fusion = PortableFusion(
-        fused.distinct(learnt["members"]), adapters, _encoder_part(tensors), _head(record, tensors, of)
+        fused.distinct(learnt["members"]), adapters, dict(tensors.adapter), _head(record, tensors, of)
     )
     return _Trained(_name(target), record, fusion)
 
 
-def _training(store: Store, ref: StageRef, size: BackboneSize, of: _Task | None) -> _Trained:
+def _training(store: Store, ref: StageRef, size: BackboneSize, of: Evaluated | None) -> _Trained:
     record = _done(store, ref)
     tensors = _tensors(store, record)
     method: MethodSpec = TypeAdapter(Method).validate_python(
         defaults.whole_method(cast(dict[str, Any], record.settings["method"]))
     )
     if method.not_exported:
-        tensors_in = f"; its tensors are in {store.read(record, ADAPTER)}" if method.made_by_library else ""
+        tensors_in = f"; its tensors are in {store.read(record, adapter_file.NAME)}" if method.made_by_library else ""
         raise ExportError(f"the cell {ref.slug} {method.not_exported}{tensors_in}")
     head = None if of is None else _head(record, tensors, of)
-    return _Trained(_name(ref), record, PortableAdapter(method, _encoder_part(tensors), head))
+    return _Trained(_name(ref), record, PortableAdapter(method, dict(tensors.adapter), head))
 
 
-def _tensors(store: Store, record: Record) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    return load_file(store.read(record, ADAPTER))
-
-
-def _encoder_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
+def _tensors(store: Store, record: Record) -> TrainedTensors:
+    return adapter_file.read(store.read(record, adapter_file.NAME))
 
 
 def _done(store: Store, ref: StageRef) -> Record:
     record = _record(store, ref)
     if record.status != "done":
-        raise ExportError(f"the {ref.kind} {ref.slug} has diverged: {record.result.get('message')}")
+        raise ExportError(f"the {ref.kind} {ref.slug} has diverged: {training.message(record)}")
     return record
 
 
@@ -222,29 +222,12 @@ def _name(ref: StageRef) -> str:
     return "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in ref.slug)
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What an evaluation's predictions say of their task."""
-
-    labels: tuple[str, ...]
-    format: str | None
-    """The name of its kind; None where it can be told by the head, as of the first kinds."""
-
-
-def _evaluated(store: Store, ref: StageRef) -> _Task:
-    """The task, as it stands with the predictions."""
-    from pyarrow import parquet
-
-    metadata = parquet.read_schema(store.read(_record(store, ref), PREDICTIONS)).metadata
-    format_ = json.loads(metadata[b"format"]) if b"format" in metadata else None
-    return _Task(tuple(json.loads(metadata[b"labels"])), format_)
-
-
-def _head(record: Record, tensors: dict[str, Tensor], of: _Task) -> PortableHead:
+def _head(record: Record, tensors: TrainedTensors, of: Evaluated) -> PortableHead:
+    """The head that a training's target has, as the predictions of its evaluation say what it is for."""
     (task,) = cast(dict[str, object], record.settings["tasks"])
-    prefix = f"head.{task}."
-    own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    own = tensors.head(task)
     shapes = {name: tuple(tensor.shape) for name, tensor in own.items()}
+    # Predictions of earlier versions do not say their kind.
     found = of.format or next(name for name, one in portable().items() if one.is_stored_head(of.labels, shapes))
     return PortableHead(found, of.labels, own, task)
 

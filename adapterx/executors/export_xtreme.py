@@ -12,7 +12,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from adapterx.config.problems import did_you_mean
 from adapterx.executors.export import ExportError
 from adapterx.files.adapter_files import check_empty
 from adapterx.plan.cells import Cell
-from adapterx.report.collect import PREDICTIONS
-from adapterx.report.run import PlannedCell, Run
+from adapterx.results import evaluation, predictions
+from adapterx.results.predictions import LanguagePredictions
+from adapterx.results.run_file import PlannedCell, Run
 from adapterx.store import Store
 from adapterx.tasks.xtreme import TASKS, Task
 
@@ -101,20 +102,18 @@ def _chosen(store: Store, run: Run, wanted: str, seed: int | None) -> list[_Eval
 
 
 def _evaluated(store: Store, planned: PlannedCell) -> _Evaluated | None:
-    from pyarrow import parquet
-
-    if not planned.stages:
+    if planned.evaluation is None:
         return None
-    ref = planned.stages[-1]
+    ref = planned.evaluation
     record = store.find(ref.id, ref.kind, ref.slug)
     if record is None or record.status != "done":
         return None
-    path = store.read(record, PREDICTIONS)
-    name = json.loads(parquet.read_schema(path).metadata[b"task"])
+    path = store.read(record, predictions.NAME)
+    name = predictions.about(path).task
     limit: Any = record.settings.get("limit")
     if name not in TASKS:
         return None
-    return _Evaluated(planned.cell, TASKS[name], path, limit, bool(record.result.get("collapsed")))
+    return _Evaluated(planned.cell, TASKS[name], path, limit, evaluation.read(record).collapsed)
 
 
 def _written(one: _Evaluated, directory: Path, *, partial: bool) -> Exported:
@@ -124,7 +123,8 @@ def _written(one: _Evaluated, directory: Path, *, partial: bool) -> Exported:
             f"{slug} was evaluated on {one.limit:,} items of each language, and XTREME scores all of them:"
             " run the recipe with evaluate.limit=null"
         )
-    labels, by_language = _read(one.path)
+    stored = predictions.read(one.path)
+    by_language = {language.language: language for language in stored.languages}
     missing = [code for code in task.languages if code not in by_language]
     if missing and not partial:
         raise ExportError(
@@ -136,38 +136,26 @@ def _written(one: _Evaluated, directory: Path, *, partial: bool) -> Exported:
     if not present:
         raise ExportError(f"{slug} was evaluated in none of the languages that XTREME scores {task.title} in")
     directory.mkdir(parents=True)
-    names = [task.labels.get(label, label) for label in labels]
+    names = [task.labels.get(label, label) for label in stored.of.labels]
     for code in present:
-        text = _text(task, names, *by_language[code], f"{slug} in {code}")
+        text = _text(task, names, by_language[code], f"{slug} in {code}")
         suffix = "json" if task.layout == "answers" else "tsv"
         (directory / f"test-{code}.{suffix}").write_text(text, encoding="utf-8", newline="\n")
-    return Exported(task, slug, present, sum(len(by_language[code][0]) for code in present), one.collapsed)
+    return Exported(task, slug, present, sum(len(by_language[code].ids) for code in present), one.collapsed)
 
 
-def _read(path: Path) -> tuple[list[str], Mapping[str, tuple[list[str], list[Any]]]]:
-    """Labels, and by language ids and predictions in the order of the file."""
-    from pyarrow import parquet
-
-    table = parquet.read_table(path, columns=["language", "id", "prediction"])
-    found: dict[str, tuple[list[str], list[Any]]] = {}
-    for language, id, prediction in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        ids, predictions = found.setdefault(language, ([], []))
-        ids.append(id)
-        predictions.append(prediction)
-    return json.loads(table.schema.metadata[b"labels"]), found
-
-
-def _text(task: Task, labels: Sequence[str], ids: Sequence[str], predictions: Sequence[Any], where: str) -> str:
+def _text(task: Task, labels: Sequence[str], language: LanguagePredictions, where: str) -> str:
     """A file's content."""
+    ids, said = language.ids, language.prediction
     if task.layout == "answers":
         if all(re.fullmatch(r"[\d-]+", id) for id in ids):
             raise ExportError(f"{where}: the data has no ids of questions, by which XTREME finds their answers")
-        return json.dumps(dict(zip(ids, predictions, strict=True)), ensure_ascii=False, indent=0) + "\n"
-    return "".join(f"{line}\n" for line in _lines(task, labels, ids, predictions))
+        return json.dumps(dict(zip(ids, said, strict=True)), ensure_ascii=False, indent=0) + "\n"
+    return "".join(f"{line}\n" for line in _lines(task, labels, ids, said))
 
 
-def _lines(task: Task, labels: Sequence[str], ids: Sequence[str], predictions: Sequence[Any]) -> Iterator[str]:
-    for id, said in zip(ids, predictions, strict=True):
+def _lines(task: Task, labels: Sequence[str], ids: Sequence[str], answers: Sequence[Any]) -> Iterator[str]:
+    for id, said in zip(ids, answers, strict=True):
         if task.layout == "pairs":
             if said:
                 yield f"{id}\t{said}"

@@ -14,7 +14,7 @@ from adapterx.backbones.load import LoadedBackbone, load
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.config.fields import ALL_LANGUAGES
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
-from adapterx.engine.evaluate import LanguagePredictions, evaluate, summary
+from adapterx.engine.evaluate import evaluate, summary
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import Progress, task_score, train
@@ -31,6 +31,7 @@ from adapterx.methods.head import Head
 from adapterx.methods.merge_weights import Trial, Vector
 from adapterx.methods.merging import Merging
 from adapterx.plan.facts import Facts, Refusal
+from adapterx.results.predictions import LanguagePredictions
 from adapterx.tasks import data as catalog
 from adapterx.tasks.contamination import Relations
 from adapterx.tasks.contents import Contents

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from adapterx import crash
 from adapterx.errors import AdapterxError
 from adapterx.executors.progress import RunProgress
-from adapterx.executors.run_file import write as write_run
 from adapterx.faults import FULL, UnusablePlace, code, is_out_of_memory, worded
 from adapterx.plan import Capacity, Plan, Stage, bundles, ready, states
+from adapterx.results import run_file, training
 from adapterx.stopping import Stopped
 from adapterx.store import DamagedFile, Failure, FailureStatus, Store
 from adapterx.wording import plain
@@ -88,7 +88,8 @@ def run(
     from adapterx import report
 
     directory = store.run_directory(plan.recipe.name)
-    changed = write_run(directory, plan, overrides)
+    asked = run_file.of_plan(plan, overrides)
+    changed = run_file.write(directory, asked)
     outdated = report.mark_outdated(directory)
     try:
         tally = _work(plan, store, console, recipe_dir, effort, debug)
@@ -102,7 +103,7 @@ def run(
     else:
         console.print(f"nothing to train: {len(tally.stored)} of {len(plan.stages)} stages are stored", highlight=False)
     # Another process may have run other settings under this name meanwhile; the report is of this plan.
-    changed |= write_run(directory, plan, overrides)
+    changed |= run_file.write(directory, asked)
     analysis = report.analyse(store, directory)
     console.print(report.summary(analysis))
     page = directory / "report" / "index.html"
@@ -266,7 +267,7 @@ class Bundles:
             if record is None:
                 self.tally.failed[stage.id] = f"failed: it vanished from the store {self.store.root}"
             elif record.status == "diverged":
-                self.tally.failed[stage.id] = f"diverged: {record.result.get('message')}"
+                self.tally.failed[stage.id] = f"diverged: {training.message(record)}"
             else:
                 self.tally.stored.add(stage.id)
         if ended:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 
 from adapterx.engine.cell import TrainingCell
-from adapterx.store import JSON
+from adapterx.results.training import DataNotes
 from adapterx.tasks import constancy
 from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.kinds import kind
@@ -17,29 +17,24 @@ from adapterx.tasks.kinds import kind
 logger = logging.getLogger(__name__)
 
 
-def of_training(cell: TrainingCell, parts: Sequence[TaskPart]) -> Mapping[str, JSON]:
+def of_training(cell: TrainingCell, parts: Sequence[TaskPart]) -> DataNotes:
     """For the record of a training.
 
-    `prior_loss` is the loss, in nats, of guessing by how frequent the labels of the pools are; it is not there where
-    answers are no labels. `remarks`, where there are any, say which task has one label only and in which languages.
+    The loss of guessing is by how frequent the labels of the pools are; there is none where answers are no labels.
 
     Args:
         parts: those behind `cell.tasks`, in their order.
     """
-    result: dict[str, JSON] = {}
     losses = [cell.tasks[place].head.kind.prior_loss(pool.data.labels) for place, pool in cell.pools]
     known = [loss for loss in losses if loss is not None]
-    if len(known) == len(losses):
-        result["prior_loss"] = round(float(np.dot(cell.probabilities, known)), 6)
-    if found := _single_labels(cell, parts):
-        result["remarks"] = list(found)
-    return result
+    prior = round(float(np.dot(cell.probabilities, known)), 6) if len(known) == len(losses) else None
+    return DataNotes(prior, tuple(_single_labels(cell, parts)))
 
 
-def tell(remarks: object) -> None:
-    """Say remarks of a record in the terminal, each once in a process."""
-    for text in remarks if isinstance(remarks, list) else []:
-        _say(str(text))
+def tell(notes: DataNotes) -> None:
+    """Say remarks in the terminal, each once in a process."""
+    for text in notes.remarks:
+        _say(text)
 
 
 @cache

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from adapterx.engine.cell import Pool
-from adapterx.engine.evaluate import LanguagePredictions
 from adapterx.engine.retrieve import Side, Vectors, mined, rankings, sides
 from adapterx.engine.search import Similarity
 from adapterx.limits import Limit
 from adapterx.methods.pooling import Pooling
 from adapterx.plan.stage import SearchSettings
+from adapterx.results.predictions import LanguagePredictions
 from adapterx.store import JSON
 from adapterx.tasks.spec import TaskSpec
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from adapterx.engine.cell import TaskData, TrainingCell
 from adapterx.engine.halving import Bracket, Standing, decide, ladder
 from adapterx.engine.train import Outcome
-from adapterx.store import JSON
+from adapterx.results.tuning import Candidate, Tuning
 from adapterx.train_settings import PruneSettings, TrainSettings
 
 
@@ -66,19 +66,25 @@ def choose(outcomes: Sequence[Outcome], bracket: Bracket | None) -> Chosen:
     return Chosen(outcomes[winner], tuple(outcomes))
 
 
-def record(chosen: Chosen) -> dict[str, JSON]:
+def record(chosen: Chosen) -> Tuning:
     """The result's account of the choice: the learning rate kept, and every candidate with how far it came."""
-    tuning: list[JSON] = [
-        {
-            "learning_rate": one.cell.settings.learning_rate,
-            "steps": one.state.step,
-            "total_steps": one.cell.total_steps,
-            "dev": {str(step): score for step, score in one.state.rungs},
-            "outcome": _fate(one, chosen.outcome),
-        }
+    tried = tuple(
+        Candidate(
+            learning_rate=_rate(one),
+            steps=one.state.step,
+            total_steps=one.cell.total_steps,
+            dev={str(step): score for step, score in one.state.rungs},
+            outcome=_fate(one, chosen.outcome),
+        )
         for one in chosen.candidates
-    ]
-    return {"learning_rate": chosen.outcome.cell.settings.learning_rate, "tuning": tuning}
+    )
+    return Tuning(_rate(chosen.outcome), tried)
+
+
+def _rate(one: Outcome) -> float:
+    rate = one.cell.settings.learning_rate
+    assert rate is not None, "a candidate has the rate that it tries"
+    return rate
 
 
 def _fate(one: Outcome, kept: Outcome) -> str:

@@ -18,7 +18,7 @@ from adapterx.methods import merge_weights
 from adapterx.methods.merge_weights import Trial, Vector
 from adapterx.methods.merging import Merging, merge, merged_method
 from adapterx.methods.method import Slot
-from adapterx.store import JSON
+from adapterx.results.merge_weights import ChosenWeights, TriedWeights
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,18 +69,16 @@ def choose(
     return Weighed(_with(merging, merge_weights.best(trials).weights), trials, time.monotonic() - started)
 
 
-def record(weighed: Weighed) -> dict[str, JSON]:
+def record(weighed: Weighed) -> ChosenWeights:
     """The result's account of the choice: weights in the order of the stage's inputs, scores from 0 to 1."""
-    candidates: list[JSON] = [
-        {
-            "weights": [float(weight) for weight in trial.weights],
-            "dev": trial.score,
-            "dev_by_member": list(trial.scores),
-        }
-        for trial in weighed.trials
-    ]
     assert weighed.merging.weights is not None
-    return {"weights": list(weighed.merging.weights), "weights_tried": candidates}
+    tried = tuple(
+        TriedWeights(
+            weights=[float(weight) for weight in trial.weights], dev=trial.score, dev_by_member=list(trial.scores)
+        )
+        for trial in weighed.trials
+    )
+    return ChosenWeights(tuple(weighed.merging.weights), tried)
 
 
 def _with(merging: Merging, vector: Vector) -> Merging:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +41,11 @@ from adapterx.methods.head import Head
 from adapterx.methods.merging import Merging
 from adapterx.methods.method import Slot
 from adapterx.plan import Plan, Stage, Training
+from adapterx.results import adapter_file, training_log
+from adapterx.results.adapter_file import TrainedTensors
+from adapterx.results.provenance import Cost, Provenance
+from adapterx.results.training import DataNotes, TrainingResult
+from adapterx.results.training_log import LoggedStep
 from adapterx.stopping import shielded
 from adapterx.store import JSON, DamagedFile, Store
 from adapterx.tasks.facts import TaskPart
@@ -52,8 +55,6 @@ from adapterx.transfers.base import TransferSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
-
-ADAPTER, LOG = "adapter.safetensors", "training.jsonl"
 
 
 @dataclass(frozen=True)
@@ -144,13 +145,13 @@ class Worker:
         current = self.backbone(stages[0])
         cells: list[TrainingCell] = []
         places: list[tuple[Stage, range, Bracket | None]] = []
-        of_data: dict[str, Mapping[str, JSON]] = {}
+        of_data: dict[str, DataNotes] = {}
         for stage in stages:
             with apart(stage, fail):
                 own, bracket = self._candidates(stage, current.loaded, len(cells))
                 assert isinstance(stage.work, Training)
                 of_data[stage.id] = noted.of_training(own[0], stage.work.tasks)
-                noted.tell(of_data[stage.id].get("remarks"))
+                noted.tell(of_data[stage.id])
                 places.append((stage, range(len(cells), len(cells) + len(own)), bracket))
                 cells += own
         if not cells:
@@ -233,42 +234,40 @@ class Worker:
         length = work.train.max_length
         return self.data.pools(part, split, limit, loaded.tokenizer, loaded.tokenizer_key, length)
 
-    def _commit_training(self, stage: Stage, chosen: Chosen, together: int, of_data: Mapping[str, JSON]) -> None:
+    def _commit_training(self, stage: Stage, chosen: Chosen, together: int, of_data: DataNotes) -> None:
         assert isinstance(stage.work, Training)
         outcome, state = chosen.outcome, chosen.outcome.state
-        more: dict[str, JSON] = {
-            "lane": stage.work.lane,
-            "trained_together": together,
-            "trained_parameters": state.trained_parameters,
-        }
-        result: dict[str, JSON] = {
-            "steps": state.step,
-            "examples": state.examples,
-            "tokens": state.tokens,
-            "final_loss": state.losses[-1][0] if state.losses else None,
-            "best_step": state.best.step if state.best else None,
-            "best_dev": state.best.score if state.best else None,
-            **of_data,
-        }
-        if stage.work.train.prune is not None:
-            result |= tuning.record(chosen)
-            more |= {"candidates": len(chosen.candidates), "examples": chosen.examples}
-        seconds = chosen.seconds
-        if stage.id in self._weighed:
-            result |= weights.record(self._weighed[stage.id])
-            seconds += self._weighed[stage.id].seconds
-        if outcome.status == "diverged":
-            every = "" if len(chosen.candidates) == 1 else "with every learning rate, at the latest: "
-            result["message"] = f"{every}the loss or its gradient was not finite at step {state.step + 1}"
+        several, weighed = stage.work.train.prune is not None, self._weighed.get(stage.id)
+        result = TrainingResult(
+            steps=state.step,
+            examples=state.examples,
+            tokens=state.tokens,
+            final_loss=state.losses[-1][0] if state.losses else None,
+            best_step=state.best.step if state.best else None,
+            best_dev=state.best.score if state.best else None,
+            data=of_data,
+            tuning=tuning.record(chosen) if several else None,
+            merging=None if weighed is None else weights.record(weighed),
+            message=_diverged(chosen) if outcome.status == "diverged" else None,
+        )
+        cost = Cost(
+            seconds=chosen.seconds + (0 if weighed is None else weighed.seconds),
+            trained_together=together,
+            trained_parameters=state.trained_parameters,
+            candidates=len(chosen.candidates) if several else None,
+            examples=chosen.examples if several else None,
+        )
+        # A frozen adapter below stays in the stage that made it.
+        trained = TrainedTensors(outcome.trained.slots[-1].tensors, outcome.trained.heads)
         self.store.commit(
             stage.kind,
             stage.slug,
             stage.id,
             settings=stage.settings,
             inputs=stage.inputs,
-            files={ADAPTER: partial(_save, outcome.trained), LOG: _log(outcome)},
-            result=result,
-            provenance=self.provenance(seconds, more),
+            files={adapter_file.NAME: partial(adapter_file.write, trained=trained), training_log.NAME: _log(outcome)},
+            result=result.told(),
+            provenance=self.provenance(stage.work.lane, cost),
             status="diverged" if outcome.status == "diverged" else "done",
         )
 
@@ -281,12 +280,12 @@ class Worker:
         assert isinstance(target.work, Training)
         tensors = self._tensors(target)
         below = [self.slot(self.plan.stages[id]) for id in target.inputs if target.work.lies_upon_inputs]
-        slots = (*below, Slot(_acting(target.work, target.method, below), _adapter_of(tensors)))
-        return TrainedCell(slots, _under("head.", tensors))
+        slots = (*below, Slot(_acting(target.work, target.method, below), tensors.adapter))
+        return TrainedCell(slots, tensors.heads)
 
     def slot(self, stage: Stage) -> Slot:
         """The adapter of a finished training."""
-        return Slot(stage.method, _adapter_of(self._tensors(stage)))
+        return Slot(stage.method, self._tensors(stage).adapter)
 
     def _handed_on(self, stage: Stage, way: TransferSpec, inputs: Sequence[Slot]) -> Mapping[str, Tensor] | None:
         """What a target's training starts from; None where it starts as its method does."""
@@ -305,7 +304,7 @@ class Worker:
                 member = self.plan.stages[id]
                 assert isinstance(member.work, Training)
                 tasks = tuple(self._judged(part, member.work, current.loaded, how.tuned_on) for part in parts)
-                members.append(weights.Member(slot, _under("head.", self._tensors(member)), tasks))
+                members.append(weights.Member(slot, self._tensors(member).heads, tasks))
             self._weighed[stage.id] = weights.choose(current.encoder, members, merging, work.seed, current.prefix)
         return self._weighed[stage.id]
 
@@ -314,23 +313,23 @@ class Worker:
         dev = self._tokenised(part, work, loaded, "dev", limit)
         return TaskData(_head(part, loaded.info), self.data.metrics(part)[0], train=(), dev=dev)
 
-    def _tensors(self, stage: Stage) -> dict[str, Tensor]:
-        from safetensors.torch import load_file
-
+    def _tensors(self, stage: Stage) -> TrainedTensors:
         record = self.store.find(stage.id, stage.kind, stage.slug)
         if record is None:
             raise DamagedFile(f"{stage.kind} {stage.slug} is no longer stored; run again to make it anew", stage.id)
-        return load_file(self.store.read(record, ADAPTER))
+        return adapter_file.read(self.store.read(record, adapter_file.NAME))
 
-    def provenance(self, seconds: float, more: dict[str, JSON]) -> dict[str, JSON]:
-        return {
-            **surroundings(),
-            "device": self.machine.device,
-            **gpu(),
-            "seconds": round(seconds, 3),
-            "peak_memory_bytes": peak_memory(),
-            **more,
-        }
+    def provenance(self, lane: str, cost: Cost) -> dict[str, JSON]:
+        """What a record says of where it was made: here and now, and what it cost, memory apart."""
+        assert cost.seconds is not None
+        whole = replace(cost, seconds=round(cost.seconds, 3), peak_memory_bytes=peak_memory())
+        return Provenance(surroundings(), self.machine.device, gpu(), lane, whole).told()
+
+
+def _diverged(chosen: Chosen) -> str:
+    """Why a training ended early."""
+    every = "" if len(chosen.candidates) == 1 else "with every learning rate, at the latest: "
+    return f"{every}the loss or its gradient was not finite at step {chosen.outcome.state.step + 1}"
 
 
 def _acting(work: Training, method: MethodSpec, below: Sequence[Slot]) -> MethodSpec:
@@ -365,30 +364,8 @@ def _trained_head(target: Stage) -> Head:
     return _head(trained_on, target.info)
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _adapter_of(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What is not a head's; of `full`, embeddings too."""
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
-
-
-def _save(trained: TrainedCell, path: Path) -> None:
-    """The trained adapter and its heads; a frozen adapter below stays in the stage that made it."""
-    from safetensors.torch import save_file
-
-    tensors = {**trained.slots[-1].tensors, **trained.heads}
-    save_file({name: tensor.contiguous() for name, tensor in sorted(tensors.items())}, path, metadata={"format": "pt"})
-
-
 def _log(outcome: Outcome) -> bytes:
-    """Loss and learning rate by step, dev scores where they were taken; JSON lines."""
+    """Loss and learning rate by step, dev scores where they were taken."""
     looks = dict(outcome.state.looks)
-    lines = []
-    for step, (loss, rate) in enumerate(outcome.state.losses, start=1):
-        line: dict[str, float] = {"step": step, "loss": loss, "learning_rate": rate}
-        if step in looks:
-            line["dev"] = looks[step]
-        lines.append(json.dumps(line))
-    return "".join(f"{line}\n" for line in lines).encode()
+    losses = enumerate(outcome.state.losses, start=1)
+    return training_log.written([LoggedStep(step, loss, rate, looks.get(step)) for step, (loss, rate) in losses])

@@ -13,12 +13,11 @@ from adapterx.plan.result import Plan
 from adapterx.plan.stage import Stage
 from adapterx.reading import UnreadableFile, read_json
 from adapterx.store import JSON, Record, Store
+from adapterx.store.store import RUN
 from adapterx.wording import plain
 
 StateName = Literal["stored", "to-train", "to-evaluate", "blocked", "diverged", "failed-before"]
 ABSENT = "—"
-RUN = "run.json"
-"""What a run lists its stages in, under `runs/NAME` of the store."""
 LONGEST_REASON = 400
 """Characters of a stored message that a plan repeats."""
 

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from adapterx.engine.batches import Selection
 from adapterx.engine.cell import Pool
-from adapterx.engine.evaluate import LanguagePredictions, answered
+from adapterx.engine.evaluate import answered
 from adapterx.engine.options import ROWS
 from adapterx.engine.predict import Observe, Scores, TrainedCell, by_example, longest_first, unobserved
 from adapterx.methods.head import Head
 from adapterx.methods.pooling import Pooling
 from adapterx.reference.model import ReferenceModel, build
 from adapterx.reference.padded import PaddedBatch, padded
+from adapterx.results.predictions import LanguagePredictions
 from adapterx.tasks.encoded import Encoded
 
 

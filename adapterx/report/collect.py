@@ -11,18 +11,19 @@ from typing import Literal, cast
 
 from adapterx.faults import worded
 from adapterx.plan.cells import Cell
-from adapterx.reading import UnreadableFile, parse_json
+from adapterx.reading import UnreadableFile
 from adapterx.report import predictions
-from adapterx.report.facts import nonsense
 from adapterx.report.predictions import Predictions
-from adapterx.report.run import PlannedCell, Run, StageRef, read
+from adapterx.results import evaluation, training, training_log
+from adapterx.results import predictions as predictions_file
+from adapterx.results.run_file import PlannedCell, Run, StageRef, read
+from adapterx.results.told import nonsense
 from adapterx.store import JSON, DamagedFile, Record, Store
 from adapterx.tasks.constancy import collapsed
 
 Status = Literal[
     "done", "collapsed", "diverged", "failed", "out-of-memory", "out-of-disk", "blocked", "missing", "refused"
 ]
-PREDICTIONS, CURVE = "predictions.parquet", "training.jsonl"
 Curve = tuple[tuple[int, float], ...]
 
 
@@ -96,34 +97,43 @@ def collect(store: Store, run_dir: Path) -> Results:
             unreadable[ref] = f"the record of {ref.kind} {ref.slug} says nonsense ({why}); remove it and run again"
         elif record is not None:
             stages[ref] = record
-    cells = [_result(store, planned, stages, unreadable) for planned in run.cells]
+    baselines: dict[str, Mapping[str, Mapping[str, float]]] = {}
+    cells = [_result(store, planned, stages, unreadable, baselines) for planned in run.cells]
     targets = {}
     for name in dict.fromkeys(cell.cell.target for cell in cells):
         of_target = [cell for cell in cells if cell.cell.target == name and cell.scores is not None]
         if of_target:
-            first = next(one for one in run.cells if one.cell == of_target[0].cell)
-            baselines = predictions.majority(store.read(stages[first.stages[-1]], PREDICTIONS))
-            targets[name] = _facts(name, of_target, _sources(name, run, stages), baselines)
+            targets[name] = _facts(name, of_target, _sources(name, run, stages), baselines[name])
     checked = tuple(_same_items(cell, targets) for cell in cells)
     curves = _curves(store, stages)
-    curveless = tuple(ref for ref, record in stages.items() if CURVE in record.files and ref not in curves)
+    curveless = tuple(ref for ref, record in stages.items() if training_log.NAME in record.files and ref not in curves)
     return Results(run, checked, targets, stages, curves, curveless)
 
 
 def _result(
-    store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record], unreadable: Mapping[StageRef, str]
+    store: Store,
+    planned: PlannedCell,
+    stages: Mapping[StageRef, Record],
+    unreadable: Mapping[StageRef, str],
+    baselines: dict[str, Mapping[str, Mapping[str, float]]],
 ) -> CellResult:
+    """The status of a cell, and its scores; `baselines` takes those of the first scored cell of each target."""
     if bad := next((unreadable[ref] for ref in planned.stages if ref in unreadable), None):
         return CellResult(planned.cell, "failed", bad, None)
     status, message = _status(store, planned, stages)
     if status not in ("done", "collapsed"):
         return CellResult(planned.cell, status, message, None)
     try:
-        path = store.read(stages[planned.stages[-1]], PREDICTIONS)
-        scores = predictions.read(path)
+        assert planned.evaluation is not None, "a cell that is done is evaluated"
+        path = store.read(stages[planned.evaluation], predictions_file.NAME)
+        with predictions_file.scorable(path):
+            stored = predictions_file.read(path, by_item=True)
+            scores = predictions.scored(stored)
+            if planned.cell.target not in baselines:
+                baselines[planned.cell.target] = predictions.majority(stored)
     except DamagedFile as error:
         return CellResult(planned.cell, "missing", str(error), None)
-    except predictions.UnreadablePredictions as error:
+    except predictions_file.UnreadablePredictions as error:
         return CellResult(planned.cell, "failed", str(error), None)
     except OSError as error:
         return CellResult(planned.cell, "failed", worded(error, store.root), None)
@@ -138,14 +148,13 @@ def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record
     """The first stage that is not done decides."""
     if planned.refused is not None:
         return "refused", planned.refused
-    *_, evaluation = planned.stages
     for ref in planned.stages:
         record = stages.get(ref)
         if record is not None and record.status == "done":
             continue
         failure = store.failure(ref.kind, ref.slug, ref.id)
         if record is not None:
-            status, message = cast(Status, record.status), _text(record.result.get("message"))
+            status, message = cast(Status, record.status), training.message(record)
         elif failure is not None:
             status, message = cast(Status, failure.status), failure.message
         else:
@@ -153,12 +162,9 @@ def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record
         if ref.kind == "intermediate":
             return "blocked", f"{ref.kind} {ref.slug} {status}" + (f": {message}" if message else "")
         return status, message
-    result = stages[evaluation].result
-    return ("collapsed", _text(result.get("why"))) if result.get("collapsed") else ("done", "")
-
-
-def _text(value: JSON) -> str:
-    return "" if value is None else str(value)
+    assert planned.evaluation is not None, "a cell that is not refused is evaluated"
+    why = evaluation.read(stages[planned.evaluation]).why
+    return ("done", "") if why is None else ("collapsed", why)
 
 
 def _facts(
@@ -182,12 +188,11 @@ def _facts(
 def _sources(target: str, run: Run, stages: Mapping[StageRef, Record]) -> tuple[str, ...]:
     """The target's training languages as its stages spell them out (`all` in a recipe names none)."""
     for planned in run.cells:
-        for ref in planned.stages:
-            if planned.cell.target == target and ref.kind == "target" and ref in stages:
-                tasks = stages[ref].settings.get("tasks")
-                parts: Iterable[JSON] = tasks.values() if isinstance(tasks, Mapping) else ()
-                lists = [part.get("languages") for part in parts if isinstance(part, Mapping)]
-                return tuple(str(code) for codes in lists if isinstance(codes, list) for code in codes)
+        if planned.cell.target == target and planned.target is not None and planned.target in stages:
+            tasks = stages[planned.target].settings.get("tasks")
+            parts: Iterable[JSON] = tasks.values() if isinstance(tasks, Mapping) else ()
+            lists = [part.get("languages") for part in parts if isinstance(part, Mapping)]
+            return tuple(str(code) for codes in lists if isinstance(codes, list) for code in codes)
     return ()
 
 
@@ -206,14 +211,10 @@ def _same_items(cell: CellResult, targets: Mapping[str, TargetFacts]) -> CellRes
 def _curves(store: Store, stages: Mapping[StageRef, Record]) -> dict[StageRef, Curve]:
     curves = {}
     for ref, record in stages.items():
-        path = store.read_log(record, CURVE) if CURVE in record.files else None
+        path = store.read_log(record, training_log.NAME) if training_log.NAME in record.files else None
         if path is None:
             continue
         with suppress(UnreadableFile, ValueError, KeyError, TypeError):
-            points = [parse_json(line, finite=False) for line in path.read_bytes().splitlines()]
-            curves[ref] = tuple((int(point["step"]), point["loss"]) for point in points if _finite(point["loss"]))
+            steps = training_log.read(path.read_bytes())
+            curves[ref] = tuple((one.step, one.loss) for one in steps if math.isfinite(one.loss))
     return curves
-
-
-def _finite(loss: object) -> bool:
-    return isinstance(loss, int | float) and math.isfinite(loss)

@@ -10,8 +10,8 @@ from adapterx.report.analysis import Analysis
 from adapterx.report.collect import Curve
 from adapterx.report.colours import line
 from adapterx.report.drawing import Figure, Key, plot
-from adapterx.report.run import PlannedCell, StageRef
 from adapterx.report.statistics import Array
+from adapterx.results.run_file import PlannedCell, StageRef
 
 DOTS = (1.0, 1.5)
 """Lengths of strokes and gaps where nothing was transferred."""

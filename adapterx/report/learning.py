@@ -14,9 +14,10 @@ import numpy as np
 
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import CellResult, Curve, Results
-from adapterx.report.run import PlannedCell
 from adapterx.report.scores import Grid
-from adapterx.store import JSON, Record
+from adapterx.results import training
+from adapterx.results.run_file import PlannedCell
+from adapterx.store import Record
 from adapterx.tasks import constancy
 from adapterx.tasks.constancy import Answers
 from adapterx.tasks.metrics import unit
@@ -97,7 +98,7 @@ def _judged(grid: Grid, result: CellResult, planned: PlannedCell) -> Judgement:
     varied = {language: one for language, one in answers.items() if one.varied}
     constant = {language: one for language, one in varied.items() if one.constant}
     metric = result.scores.metrics[0].name
-    trained = next((ref for ref in planned.stages if ref.kind == "target"), None)
+    trained = planned.target
     if trained is None or metric in RETRIEVAL or result.status != "done":
         return Judgement(constant, len(varied))
     sources = [one for one in grid.results.targets[result.cell.target].sources if one in varied]
@@ -165,7 +166,7 @@ def _chance(record: Record | None, sources: Sequence[str], answers: Mapping[str,
     """The loss of guessing by how frequent labels are: in the training data, as the training recorded it; else in the
     test data of the same languages.
     """
-    noted = _number(record.result.get("prior_loss")) if record is not None else None
+    noted = None if record is None else training.notes(record).prior_loss
     if noted is not None:
         return noted
     asked = [one.entropy for language, one in answers.items() if language in sources or not sources]
@@ -190,8 +191,7 @@ def _noted(records: Iterable[Record]) -> Iterator[Remark]:
     """What stages have noted of their own data."""
     seen: dict[str, None] = {}
     for record in records:
-        noted = record.result.get("remarks")
-        seen.update(dict.fromkeys(str(one) for one in noted) if isinstance(noted, list) else {})
+        seen.update(dict.fromkeys(training.notes(record).remarks))
     for text in seen:
         about, _, rest = text.partition(": ")
         yield Remark(about, rest)
@@ -201,9 +201,5 @@ def _intermediates(results: Results) -> Iterator[Remark]:
     """Intermediates whose loss was not lowered, as far as they recorded that of guessing."""
     for ref, record in results.stages.items():
         if ref.kind == "intermediate" and record.status == "done":
-            for why in _not_lowered(final(results.curves.get(ref)), _number(record.result.get("prior_loss"))):
+            for why in _not_lowered(final(results.curves.get(ref)), training.notes(record).prior_loss):
                 yield Remark(f"the intermediate {ref.slug}", f"learnt nothing: {why}. {_MORE}")
-
-
-def _number(value: JSON) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from adapterx.report.run import BackboneSize
+from adapterx.results.run_file import BackboneSize
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import Results
-from adapterx.report.run import Run
 from adapterx.report.table import Table, TableColumn, TableEntry, fold
+from adapterx.results import merge_weights
+from adapterx.results.run_file import Run
 from adapterx.store import JSON
 
 PLACE = ("backbone", "method", "intermediate", "transfer", "target", "seed")
@@ -37,12 +37,9 @@ def weighed(results: Results) -> list[Weighed]:
     found = {}
     for planned in results.run.cells:
         for ref in planned.stages:
-            result = results.stages[ref].result if ref in results.stages else {}
-            tried = cast(Sequence[Mapping[str, Any]], result.get("weights_tried") or ())
-            if tried:
-                weights = tuple(cast(list[float], result["weights"]))
-                dev = next(one["dev"] for one in tried if tuple(one["weights"]) == weights)
-                found[ref] = Weighed(planned.cell, weights, dev, tried[0]["dev"], len(tried))
+            chosen = merge_weights.chosen(results.stages[ref].result) if ref in results.stages else None
+            if chosen is not None:
+                found[ref] = Weighed(planned.cell, chosen.weights, chosen.dev, chosen.default, len(chosen.tried))
     return list(found.values())
 
 

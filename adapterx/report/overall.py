@@ -16,9 +16,9 @@ from adapterx.report.collect import CellResult
 from adapterx.report.contrasts import Contrast, Verdict, contrasts, shown, trend, verdicts
 from adapterx.report.gaps import Gap
 from adapterx.report.levels import Level
-from adapterx.report.run import Run
 from adapterx.report.scores import MEAN, Family, Grid, headline
 from adapterx.report.statistics import Measured, Sample, Scored, combined, differences, measured, pooled
+from adapterx.results.run_file import Run
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from io import StringIO
 
 from adapterx.report.analysis import Analysis
 from adapterx.report.numbers import millions
-from adapterx.report.run import Run, StageRef
 from adapterx.report.table import DASH, Table, TableColumn, TableEntry
+from adapterx.results import training
+from adapterx.results.provenance import Cost, surroundings
+from adapterx.results.run_file import Run, StageRef
 from adapterx.store import JSON, Record
 
-COST = ("seconds", "peak_memory_bytes", "trained_parameters", "trained_together", "candidates", "examples")
 KINDS = ("intermediate", "target", "evaluation")
 SHOWN = 3
 """Different values of one fact that are spelt out; more are counted."""
@@ -40,15 +41,9 @@ def recipe(run: Run) -> str:
     return text.getvalue()
 
 
-def number(record: Record, key: str) -> float | None:
-    """A numeric fact that a stage recorded of itself."""
-    value = record.provenance.get(key, record.result.get(key))
-    return value if isinstance(value, int | float) else None
-
-
 def seconds(records: Iterable[Record]) -> float:
     """Time that the stages took, added up."""
-    return sum(number(record, "seconds") or 0 for record in records)
+    return sum(Cost.of(record).seconds or 0 for record in records)
 
 
 def _plain(value: JSON) -> JSON:
@@ -60,9 +55,8 @@ def _plain(value: JSON) -> JSON:
 def _environment(records: Iterable[Record]) -> Table:
     values: dict[str, dict[str, None]] = {}
     for record in records:
-        for path, value in _flat(record.provenance):
-            if path not in COST:
-                values.setdefault(path, {})[value] = None
+        for path, value in _flat(surroundings(record)):
+            values.setdefault(path, {})[value] = None
     rows = [
         (path, "; ".join(found) if len(found) <= SHOWN else f"{len(found)} different values")
         for path, found in sorted(values.items())
@@ -74,7 +68,7 @@ def _cost(stages: Mapping[StageRef, Record]) -> Table:
     rows = []
     for kind in sorted({ref.kind for ref in stages}, key=KINDS.index):
         of_kind = [record for ref, record in stages.items() if ref.kind == kind]
-        peak = max((number(record, "peak_memory_bytes") or 0 for record in of_kind), default=0)
+        peak = max((Cost.of(record).peak_memory_bytes or 0 for record in of_kind), default=0)
         rows.append((kind, f"{len(of_kind):,}", f"{seconds(of_kind):,.1f}", _gigabytes(peak or None)))
     titles = ["stage", "number", "seconds", "peak memory, GB"]
     return _table(
@@ -122,14 +116,15 @@ def _data(records: Iterable[Record]) -> Table:
 def _stages(stages: Mapping[StageRef, Record]) -> Table:
     rows = []
     for ref, record in stages.items():
-        counts = [number(record, key) for key in ("trained_parameters", "steps", "trained_together")]
-        time = number(record, "seconds")
+        cost = Cost.of(record)
+        counts = (cost.trained_parameters, training.number(record.result.get("steps")), cost.trained_together)
+        time = cost.seconds
         rows.append(
             (
                 *(ref.kind, ref.slug, ref.id[:12], record.status),
                 *(DASH if count is None else f"{count:,.0f}" for count in counts),
                 DASH if time is None else f"{time:,.1f}",
-                _gigabytes(number(record, "peak_memory_bytes")),
+                _gigabytes(cost.peak_memory_bytes),
             )
         )
     titles = [

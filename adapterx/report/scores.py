@@ -342,6 +342,6 @@ def _evaluated_once(results: Results) -> frozenset[Cell]:
     """The cells whose evaluation is that of another seed too: nothing was trained for them."""
     seeds: dict[tuple[str, Setting], list[Cell]] = {}
     for planned in results.run.cells:
-        if planned.stages:
-            seeds.setdefault((planned.stages[-1].id, setting(planned.cell)), []).append(planned.cell)
+        if planned.evaluation is not None:
+            seeds.setdefault((planned.evaluation.id, setting(planned.cell)), []).append(planned.cell)
     return frozenset(cell for cells in seeds.values() if len(cells) > 1 for cell in cells)

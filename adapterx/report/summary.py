@@ -11,10 +11,10 @@ from adapterx.report.analysis import Analysis
 from adapterx.report.answer import answer
 from adapterx.report.gaps import Gap
 from adapterx.report.learning import Judgement
-from adapterx.report.run import Run
 from adapterx.report.scores import Score
 from adapterx.report.statistics import Estimate, Quantity
 from adapterx.report.table import DASH, TableColumn, TableEntry, fold
+from adapterx.results.run_file import Run
 from adapterx.wording import plain
 
 if TYPE_CHECKING:

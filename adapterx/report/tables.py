@@ -23,10 +23,10 @@ from adapterx.report.numbers import (
     value_interval,
 )
 from adapterx.report.overall import learnt
-from adapterx.report.run import Run
 from adapterx.report.scores import Score, Setting
 from adapterx.report.statistics import Estimate, Missing, Quantity
 from adapterx.report.table import DASH, Table, TableColumn, TableEntry, Tone, fold
+from adapterx.results.run_file import Run
 from adapterx.tasks.answers import TYPES
 from adapterx.tasks.metrics import scoring, unit
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import Results
-from adapterx.report.run import Run, StageRef
 from adapterx.report.table import DASH, Table, TableColumn, TableEntry, fold
+from adapterx.results.run_file import Run, StageRef
+from adapterx.results.tuning import Candidate, candidates
 from adapterx.store import JSON, Record
 
 PLACE = ("phase", "backbone", "method", "intermediate", "transfer", "target")
@@ -49,12 +49,12 @@ def tuned(results: Results) -> list[Tuned]:
     for planned in results.run.cells:
         for ref in planned.stages:
             record = results.stages.get(ref)
-            if record is None or not _candidates(record):
+            if record is None or not candidates(record.result):
                 continue
             cell = planned.cell
             upper = (cell.transfer, cell.target) if ref.kind == "target" else (DASH, DASH)
             place = (ref.kind, cell.backbone, cell.method, _learnt(ref, cell), *upper)
-            rates = sorted(float(one["learning_rate"]) for one in _candidates(record))
+            rates = sorted(one.learning_rate for one in candidates(record.result))
             groups.setdefault((place, tuple(rates)), {})[ref] = record
     return [_tuned(place, rates, list(records.values())) for (place, rates), records in groups.items()]
 
@@ -118,23 +118,19 @@ def export(found: Iterable[Tuned]) -> JSON:
 
 
 def _tuned(place: tuple[str, ...], rates: tuple[float, ...], records: Sequence[Record]) -> Tuned:
-    every = [one for record in records for one in _candidates(record)]
-    won = Counter(float(one["learning_rate"]) for one in every if one["outcome"] == "won")
-    spent = sum(one["steps"] for one in every) / sum(one["total_steps"] for one in every)
-    diverged = sum(one["outcome"] == "diverged" for one in every)
-    tied = sum(_tied(_candidates(record)) for record in records)
+    every = [one for record in records for one in candidates(record.result)]
+    won = Counter(one.learning_rate for one in every if one.outcome == "won")
+    spent = sum(one.steps for one in every) / sum(one.total_steps for one in every)
+    diverged = sum(one.outcome == "diverged" for one in every)
+    tied = sum(_tied(candidates(record.result)) for record in records)
     return Tuned(place, {rate: won[rate] for rate in rates}, len(records), diverged, tied, spent)
 
 
-def _tied(candidates: Sequence[Mapping[str, Any]]) -> bool:
+def _tied(tried: Sequence[Candidate]) -> bool:
     """Whether a candidate left with the score that the winner had then."""
-    scores: Mapping[str, float] = next((one["dev"] for one in candidates if one["outcome"] == "won"), {})
-    lasts = (list(one["dev"].items())[-1:] for one in candidates if one["outcome"] in ("pruned", "lost"))
+    scores: Mapping[str, float] = next((one.dev for one in tried if one.outcome == "won"), {})
+    lasts = (list(one.dev.items())[-1:] for one in tried if one.outcome in ("pruned", "lost"))
     return any(scores.get(step) == score for last in lasts for step, score in last)
-
-
-def _candidates(record: Record) -> list[Mapping[str, Any]]:
-    return cast(list[Mapping[str, Any]], record.result.get("tuning") or [])
 
 
 def _absent() -> TableEntry:

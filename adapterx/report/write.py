@@ -14,10 +14,11 @@ from adapterx.report.analysis import Analysis, analyse
 from adapterx.report.document import document
 from adapterx.report.exports import report_json, report_markdown, results_csv
 from adapterx.report.html import page
-from adapterx.report.run import RUN, state_of
+from adapterx.results.run_file import state_of
 from adapterx.stopping import shielded
 from adapterx.store import Store, write_json, write_text
 from adapterx.store.atomic import synchronise
+from adapterx.store.store import RUN
 
 FOLDER, NOTE = "report", "OUTDATED.txt"
 _NEW, _FORMER = ".report-new-", ".report-former-"

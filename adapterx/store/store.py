@@ -29,6 +29,8 @@ from adapterx.wording import plain, shown
 logger = logging.getLogger(__name__)
 
 RECORD, FAILURE = "record.json", "failure.json"
+RUN = "run.json"
+"""What a run asks for, in its directory."""
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]*")
 LONGEST_NAME = 255
 """Bytes of a name that file systems allow."""

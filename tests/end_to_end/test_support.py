@@ -23,11 +23,12 @@ from adapterx.engine.predict import TrainedCell, predict
 from adapterx.executors.data import Data
 from adapterx.executors.device import choose
 from adapterx.executors.progress import RunProgress
-from adapterx.executors.work import ADAPTER, Worker
+from adapterx.executors.work import Worker
 from adapterx.limits import Limit
 from adapterx.methods.head import Head
 from adapterx.plan import Stage, build
 from adapterx.recipe import read
+from adapterx.results import adapter_file
 from adapterx.store import Store
 from adapterx.tasks import data
 from tests.backbones.checkpoints import save
@@ -121,7 +122,7 @@ def test_a_fusion_moves_only_itself_and_its_head(run) -> None:
 def tensors(store: Store, stage: Stage) -> dict[str, torch.Tensor]:
     record = store.find(stage.id, stage.kind, stage.slug)
     assert record is not None
-    return load_file(store.read(record, ADAPTER))
+    return load_file(store.read(record, adapter_file.NAME))
 
 
 def scores(encoder: PackedEncoder, cell: TrainedCell, head: Head, texts: Any) -> torch.Tensor:

@@ -17,7 +17,7 @@ from adapterx.engine.batches import Selection, weighed
 from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.cell import Pool, TrainingCell
 from adapterx.engine.collate import collate
-from adapterx.engine.evaluate import collapse, evaluate, summary, write_parquet
+from adapterx.engine.evaluate import collapse, evaluate, summary
 from adapterx.engine.options import Options
 from adapterx.engine.predict import predict
 from adapterx.engine.prefix import PrefixCache
@@ -30,6 +30,8 @@ from adapterx.methods.probe.spec import Probe
 from adapterx.reference import train as reference_train
 from adapterx.reference.predict import predict as reference_predict
 from adapterx.report import predictions
+from adapterx.results import predictions as predictions_file
+from adapterx.results.predictions import Evaluated, StoredPredictions
 from adapterx.tasks.metrics import metric
 from adapterx.train_settings import EarlyStopping
 from tests.cells import cell
@@ -144,15 +146,16 @@ def test_it_learns_to_answer_and_when_not_to(tmp_path: Path) -> None:
     assert "" in found[0].prediction, "some passages hold no answer"
     assert "" not in found[1].prediction, "no answer is no answer where it may not be one"
     assert collapse(found, (), HEAD.kind) is None
-    metadata = {"task": "qa", "labels": [], "metrics": [one.name for one in metrics]}
-    write_parquet(tmp_path / "p.parquet", "cell", found, metadata, HEAD.kind)
-    again = predictions.read(tmp_path / "p.parquet")
+    of = Evaluated("qa", (), tuple(one.name for one in metrics), format=HEAD.kind.name)
+    predictions_file.write(tmp_path / "p.parquet", "cell", StoredPredictions(of, found))
+    stored = predictions_file.read(tmp_path / "p.parquet", by_item=True)
+    again = predictions.scored(stored)
     for language in ("en", "de"):
         items = again.languages[language]
         for one_metric in again.metrics:
             score = one_metric.value(items.statistics[one_metric.name].sum(axis=0, dtype=np.float64))
             assert score == pytest.approx(values[language][one_metric.name], abs=1e-6)
-    nothing = predictions.majority(tmp_path / "p.parquet")["squad_f1"]["en"]
+    nothing = predictions.majority(stored)["squad_f1"]["en"]
     assert nothing == np.mean([not right for right in found[0].gold])
 
 
@@ -162,7 +165,8 @@ def test_what_is_stored_is_readable_by_others(tmp_path: Path) -> None:
     enc = packed()
     (outcome,) = train(enc, [answerer(Probe(), steps=1)])
     (found,) = evaluate(enc, [(outcome.trained, HEAD)], [Pool("en", passages(examples=3))])
-    write_parquet(tmp_path / "p.parquet", "cell", found, {"labels": [], "metrics": ["squad_f1"]}, HEAD.kind)
+    stored = StoredPredictions(Evaluated("qa", (), ("squad_f1",), format=HEAD.kind.name), found)
+    predictions_file.write(tmp_path / "p.parquet", "cell", stored)
     rows = parquet.read_table(tmp_path / "p.parquet").to_pylist()
     assert [row["prediction"] for row in rows] == list(found[0].prediction)
     assert [tuple(row["gold"]) for row in rows] == list(found[0].gold)

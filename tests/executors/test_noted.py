@@ -30,23 +30,23 @@ def trained_on(**pools: Encoded) -> TrainingCell:
 
 def test_the_loss_of_guessing_is_the_mean_over_pools_of_their_entropy() -> None:
     found = noted.of_training(trained_on(en=labelled(0, 1, 0, 1), de=labelled(0, 0, 0, 0)), (PART,))
-    assert found["prior_loss"] == pytest.approx(math.log(2) / 2, abs=1e-6)
+    assert found.prior_loss == pytest.approx(math.log(2) / 2, abs=1e-6)
 
 
 def test_a_language_with_one_label_is_noted_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
     found = noted.of_training(trained_on(en=labelled(0, 1), de=labelled(1, 1), sw=labelled(1, 1)), (PART,))
-    (remark,) = found["remarks"]  # type: ignore[misc,union-attr]
-    assert str(remark).startswith("mine: all 2 training items in de, sw each have the label 'yes'")
+    (remark,) = found.remarks
+    assert remark.startswith("mine: all 2 training items in de, sw each have the label 'yes'")
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            noted.tell(found["remarks"])
+            noted.tell(found)
     assert [record.message for record in caplog.records] == [remark]
 
 
 def test_of_varied_labels_nothing_is_told(caplog: pytest.LogCaptureFixture) -> None:
     found = noted.of_training(trained_on(en=labelled(0, 1), de=labelled(2)), (PART,))
-    assert "remarks" not in found, "one item has one label"
-    noted.tell(found.get("remarks"))
+    assert not found.remarks, "one item has one label"
+    noted.tell(found)
     assert not caplog.records
 
 
@@ -56,4 +56,4 @@ def test_tags_count_word_by_word() -> None:
     counts = np.bincount(made.tasks[0].train[0].data.labels)
     shares = counts / counts.sum()
     wanted = -(shares * np.log(shares)).sum()
-    assert noted.of_training(made, (part,))["prior_loss"] == pytest.approx(wanted, abs=1e-6)
+    assert noted.of_training(made, (part,)).prior_loss == pytest.approx(wanted, abs=1e-6)

@@ -18,6 +18,7 @@ from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.lora.spec import Lora
 from adapterx.methods.merging import Merging
 from adapterx.methods.method import Slot
+from adapterx.results.merge_weights import TriedWeights
 from tests.cells import cell
 from tests.engine.trainings import packed, slot
 
@@ -76,7 +77,6 @@ def test_members_of_several_tasks_answer_with_each_of_their_heads() -> None:
     gold = task.dev[0].data.labels
     assert two == pytest.approx((one + np.mean(gold == zeros)) / 2)
     told = weights.record(found)
-    assert told["weights"] == [0.5, 0.5]
-    tried = told["weights_tried"]
-    assert isinstance(tried, list) and len(tried) == 5
-    assert tried[0] == {"weights": [0.5, 0.5], "dev": (one + two) / 2, "dev_by_member": [one, two]}
+    assert told.weights == (0.5, 0.5) and len(told.tried) == 5
+    first = TriedWeights(weights=[0.5, 0.5], dev=(one + two) / 2, dev_by_member=[one, two])
+    assert told.tried[0] == first and told.default == first.dev

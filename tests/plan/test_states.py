@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapterx.executors.run_file import write as write_run
 from adapterx.plan import Plan, Stage, State, ready, states
+from adapterx.results import run_file
 from adapterx.store import Failure, Record, Status, Store
 from tests.plan.conftest import Planner
 from tests.plan.fakes import FakeTasks
@@ -193,9 +193,9 @@ def test_stages_of_other_recipes_are_no_earlier_versions(planned: Planner, store
     stale = {"intermediate", "target", "evaluation"}
     changed = reasons(planned(**ONE), store)
     assert {kind for kind, found in changed.items() if found} == stale  # as far as anybody knows, ours
-    write_run(store.run_directory("other"), other, ())
+    run_file.write(store.run_directory("other"), run_file.of_plan(other, ()))
     assert not any(reasons(planned(**ONE), store).values())
-    write_run(store.run_directory("gap"), other, ())  # once made for a run of ours too
+    run_file.write(store.run_directory("gap"), run_file.of_plan(other, ()))  # once made for a run of ours too
     assert {kind for kind, found in reasons(planned(**ONE), store).items() if found} == stale
 
 

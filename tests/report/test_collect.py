@@ -14,7 +14,7 @@ from adapterx import report
 from adapterx.plan.cells import Cell
 from adapterx.report.analysis import analyse
 from adapterx.report.collect import collect
-from adapterx.report.run import UnreadableRun
+from adapterx.results.run_file import UnreadableRun
 from adapterx.store import JSON, Store, fingerprint
 from tests.report.fake import Fake, predictions, write
 

@@ -14,12 +14,13 @@ import pytest
 from pyarrow import parquet
 
 from adapterx.cli import main
-from adapterx.engine.evaluate import LanguagePredictions, write_parquet
 from adapterx.plan.cells import Cell
 from adapterx.report import analyse, build
 from adapterx.report.statistics import Estimate, Missing
 from adapterx.report.table import markdown
 from adapterx.report.xtreme_table import table
+from adapterx.results import predictions as predictions_file
+from adapterx.results.predictions import Evaluated, LanguagePredictions, StoredPredictions
 from adapterx.store import Store, fingerprint
 from adapterx.tasks.catalog import find
 from adapterx.tasks.xtreme import GROUPS, TASKS
@@ -72,12 +73,11 @@ class Made:
         return found
 
     def table(self, cell: Cell, scratch: Path) -> pa.Table:
-        metadata = {
-            "task": cell.target,
-            "labels": LABELS.get(cell.target, []),
-            "metrics": METRICS.get(cell.target, [TASKS[cell.target].metric]),
-        }
-        write_parquet(scratch, cell.slug, self.predictions(cell), metadata, find(cell.target).kind)
+        metrics = METRICS.get(cell.target, [TASKS[cell.target].metric])
+        of = Evaluated(
+            cell.target, tuple(LABELS.get(cell.target, ())), tuple(metrics), format=find(cell.target).kind.name
+        )
+        predictions_file.write(scratch, cell.slug, StoredPredictions(of, self.predictions(cell)))
         return parquet.read_table(scratch)
 
     def gold(self, directory: Path) -> None:

@@ -334,13 +334,10 @@ class TaskKind(ABC, Generic[E]):
     by_label: ClassVar[bool] = True
     """Whether the outputs follow the order of the labels."""
 
-    metadata: ClassVar[Mapping[str, str]] = {}
-    """What stored predictions say of their kind."""
-
     def is_stored_head(self, labels: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> bool:
         """Whether a stored training's head looks like one of this kind.
 
-        Evaluations of the first kinds do not store which kind they are of; those of others have it in their `metadata`.
+        Asked of evaluations by versions that did not store which kind they are of, when there were four with a head.
         """
         return False
 

@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from adapterx.results.merge_weights import TriedWeights
+from adapterx.results.tuning import Candidate
 from adapterx.store import Record
-
-STRICT = ConfigDict(strict=True, frozen=True)
-
-
-class _Candidate(BaseModel):
-    """One learning rate that a stage tried."""
-
-    model_config = STRICT
-
-    learning_rate: float
-    steps: int
-    total_steps: int = Field(gt=0)
-    dev: dict[str, float]
-    outcome: str
-
-
-class _Trial(BaseModel):
-    """One vector of merge weights that a stage tried."""
-
-    model_config = STRICT
-
-    weights: list[float]
-    dev: float
 
 
 class _Told(BaseModel):
     """The parts of a record's result that a report reads; a result has few of them, and more beside them."""
 
-    model_config = STRICT
+    model_config = ConfigDict(strict=True, frozen=True)
 
-    tuning: list[_Candidate] = []
+    tuning: list[Candidate] = []
     weights: list[float] | None = None
-    weights_tried: list[_Trial] = []
+    weights_tried: list[TriedWeights] = []
     collapsed: bool = False
     why: str | None = None
 

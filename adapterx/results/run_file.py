@@ -1,22 +1,26 @@
-"""run.json: which cells a run consists of and where their stages are stored."""
+"""run.json: what a run asks for and where its stages are stored, so that a report needs nothing else."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from adapterx.backbones.info import layer_parameters
 from adapterx.errors import AdapterxError
 from adapterx.limits import Limit
+from adapterx.plan import Plan
 from adapterx.plan.cells import Cell
 from adapterx.reading import UnreadableFile, read_json
 from adapterx.store import JSON
-from adapterx.store.store import PLAIN_NAME
+from adapterx.store.atomic import write_text
+from adapterx.store.store import PLAIN_NAME, RUN
 from adapterx.wording import plain, shown
 
-RUN = "run.json"
 LARGEST = 500_000_000
 """Bytes of a run.json that are read; a cell takes about a thousand."""
 _MEND = "`adapterx run` the recipe again, which writes it anew"
@@ -33,13 +37,26 @@ class StageRef:
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell with its stages, in the order they run; a refused one has none."""
+    """A cell and where its stages are stored; a refused one has none."""
 
     cell: Cell
-    stages: tuple[StageRef, ...]
-    refused: str | None
+    refused: str | None = None
+    """Why it is not run."""
+    evaluation: StageRef | None = None
+    """None of a refused cell alone."""
+    target: StageRef | None = None
+    """None where an intermediate, or the backbone as it is, is evaluated."""
+    intermediate: StageRef | None = None
+    members: tuple[StageRef, ...] = ()
+    """The trainings that a target brings together, or the adapters of other languages that take turns below it."""
     target_training: bool = False
     """Whether the intermediate learns the target's own task."""
+
+    @property
+    def stages(self) -> tuple[StageRef, ...]:
+        """All of its stages, in the order they run."""
+        ordered = (*self.members, self.intermediate, self.target, self.evaluation)
+        return tuple(ref for ref in ordered if ref is not None)
 
 
 @dataclass(frozen=True)
@@ -55,15 +72,13 @@ class BackboneSize:
     layers: int
     hidden: int
     intermediate: int
+    vocabulary: int | None = None
+    """Tokens; None in runs of versions that did not record it."""
 
     @property
     def parameters(self) -> int:
-        """Parameters of the encoder layers, embeddings left out.
-
-        Per layer: four attention projections, the two feed-forward maps, their biases, and two layer norms.
-        """
-        wide, inner = self.hidden, self.intermediate
-        return self.layers * (4 * wide * (wide + 1) + 2 * wide * inner + inner + wide + 4 * wide)
+        """Parameters of the encoder layers, embeddings left out."""
+        return layer_parameters(self.layers, self.hidden, self.intermediate)
 
 
 @dataclass(frozen=True)
@@ -115,6 +130,95 @@ class Run:
 
 class UnreadableRun(AdapterxError, ValueError):
     """A run.json that is missing, or cannot be what a run wrote; the message names it."""
+
+
+def of_plan(plan: Plan, overrides: Sequence[str]) -> Run:
+    """What a plan asks for.
+
+    Args:
+        overrides: what was set on the command line.
+    """
+    recipe: Mapping[str, JSON] = plan.recipe.model_dump(mode="json")
+    return Run(
+        name=plan.recipe.name,
+        description=plan.recipe.description,
+        recipe=recipe,
+        overrides=tuple(overrides),
+        cells=tuple(_of_cell(plan, cell) for cell in plan.cells),
+        backbones={name: _of_backbone(plan, name) for name in plan.backbones},
+        remarks=tuple(plan.remarks),
+    )
+
+
+def _of_cell(plan: Plan, cell: Cell) -> PlannedCell:
+    stages = plan.cell_stages.get(cell)
+    if stages is None:
+        return PlannedCell(cell, plan.refused[cell])
+    return PlannedCell(
+        cell,
+        evaluation=_of_stage(plan, stages.evaluation),
+        target=None if stages.target is None else _of_stage(plan, stages.target),
+        intermediate=None if stages.intermediate is None else _of_stage(plan, stages.intermediate),
+        members=tuple(_of_stage(plan, id) for id in stages.members),
+        target_training=cell in plan.target_training,
+    )
+
+
+def _of_stage(plan: Plan, id: str) -> StageRef:
+    stage = plan.stages[id]
+    return StageRef(stage.kind, stage.slug, stage.id)
+
+
+def _of_backbone(plan: Plan, name: str) -> BackboneSize:
+    backbone, info = plan.recipe.backbones[name], plan.backbones[name]
+    return BackboneSize(
+        name=name,
+        model=backbone.model,
+        revision=backbone.revision,
+        key=info.key,
+        architecture=info.architecture,
+        layers=info.layers,
+        hidden=info.hidden,
+        intermediate=info.intermediate,
+        vocabulary=info.vocabulary,
+    )
+
+
+def write(directory: Path, run: Run) -> bool:
+    """Write a run's run.json; returns whether it differs from what was there."""
+    content: dict[str, JSON] = {
+        "adapterx": 1,
+        "recipe": run.recipe,
+        "overrides": list(run.overrides),
+        "cells": [_written_cell(planned) for planned in run.cells],
+        "backbones": {name: _written_backbone(backbone) for name, backbone in run.backbones.items()},
+        "remarks": list(run.remarks),
+    }
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    path = directory / RUN
+    if path.is_file() and path.read_bytes() == text.encode():
+        return False
+    with suppress(OSError):
+        path.rmdir()  # an empty directory in its place, which a damaged file system may leave
+    write_text(path, text)
+    return True
+
+
+def _written_cell(planned: PlannedCell) -> dict[str, JSON]:
+    coordinates: dict[str, JSON] = asdict(planned.cell)
+    if planned.refused is not None:
+        return {"cell": coordinates, "stages": None, "refused": planned.refused}
+    named = {"intermediate": planned.intermediate, "target": planned.target, "evaluation": planned.evaluation}
+    refs: dict[str, JSON] = {kind: None if ref is None else asdict(ref) for kind, ref in named.items()}
+    more: dict[str, JSON] = {"members": [asdict(ref) for ref in planned.members]} if planned.members else {}
+    more |= {"target_training": True} if planned.target_training else {}
+    return {"cell": coordinates, "stages": refs, "refused": None, **more}
+
+
+def _written_backbone(backbone: BackboneSize) -> dict[str, JSON]:
+    facts: dict[str, JSON] = asdict(backbone)
+    del facts["name"]  # under which it stands
+    return facts
 
 
 def read(run_dir: Path) -> Run:
@@ -170,18 +274,25 @@ def state_of(text: bytes) -> str:
 def _planned(entry: Mapping[str, Any]) -> PlannedCell:
     stages: Mapping[str, Mapping[str, str] | None] = entry["stages"] or {}
     members: Sequence[Mapping[str, str]] = entry.get("members", ())
-    ordered = (*members, *(stages.get(kind) for kind in ("intermediate", "target", "evaluation")))
-    refs = tuple(_reference(ref) for ref in ordered if ref is not None)
+    refs = {kind: None if ref is None else _reference(ref) for kind, ref in stages.items()}
     refused = None if entry["refused"] is None else _text(entry["refused"])
-    if refused is None and not refs:
+    if refused is None and refs.get("evaluation") is None:
         raise ValueError("a cell has neither stages nor a reason")
     place: dict[str, Any] = {name: value if name == "seed" else _text(value) for name, value in entry["cell"].items()}
-    cell = Cell(**{**place, "seed": int(place["seed"])})
-    return PlannedCell(cell, refs, refused, bool(entry.get("target_training", False)))
+    return PlannedCell(
+        Cell(**{**place, "seed": int(place["seed"])}),
+        refused,
+        evaluation=refs.get("evaluation"),
+        target=refs.get("target"),
+        intermediate=refs.get("intermediate"),
+        members=tuple(map(_reference, members)),
+        target_training=bool(entry.get("target_training", False)),
+    )
 
 
 def _backbone(name: str, facts: Mapping[str, Any]) -> BackboneSize:
-    sizes = [int(facts[key]) for key in ("layers", "hidden", "intermediate")]
+    layers, hidden, intermediate = (int(facts[key]) for key in ("layers", "hidden", "intermediate"))
     model, key, architecture = (_text(facts[key]) for key in ("model", "key", "architecture"))
     revision = None if facts["revision"] is None else _text(facts["revision"])
-    return BackboneSize(name, model, revision, key, architecture, *sizes)
+    vocabulary = None if facts.get("vocabulary") is None else int(facts["vocabulary"])
+    return BackboneSize(name, model, revision, key, architecture, layers, hidden, intermediate, vocabulary)
