@@ -15,14 +15,17 @@ from adapterx.tasks.examples import Format
 from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
 
+BOTTLENECKS: dict[str, Bottleneck] = {
+    "sequential": Bottleneck(reduction_factor=4.0),
+    "double": Bottleneck(placement="double", reduction_factor=4.0, activation="swish"),
+    "parallel": Bottleneck(placement="parallel", reduction_factor=4.0, scaling=4.0),
+}
 METHODS: dict[str, MethodSpec] = {
     "lora": Lora(rank=4, alpha=8.0),
     "lora-everywhere": Lora(
         rank=2, alpha=4.0, target_modules=("query", "key", "value", "attention_output", "intermediate", "output")
     ),
-    "sequential": Bottleneck(reduction_factor=4.0),
-    "double": Bottleneck(placement="double", reduction_factor=4.0, activation="swish"),
-    "parallel": Bottleneck(placement="parallel", reduction_factor=4.0, scaling=4.0),
+    **BOTTLENECKS,
 }
 
 
