@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -107,9 +108,9 @@ def test_rungs_are_steps_rounded_up_and_counted_once() -> None:
 RATES = (1e-5, 1e-2, 3e-3)
 
 
-def candidates(rates: tuple[float, ...] = RATES, seed: int = 1, **changes: object) -> list[TrainingCell]:
+def candidates(rates: tuple[float, ...] = RATES, seed: int = 1, **changes: Any) -> list[TrainingCell]:
     method = changes.pop("method", METHODS["lora"])
-    cells = [cell(method, seed=seed, learning_rate=rate, **changes) for rate in rates]  # type: ignore[arg-type]
+    cells = [cell(method, seed=seed, learning_rate=rate, **changes) for rate in rates]
     return [replace(one, key=f"{one.key} {rate}") for one, rate in zip(cells, rates, strict=True)]
 
 
