@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from adapterx.methods.parameters import initial
 from adapterx.methods.probe.spec import Probe
 from adapterx.reference.predict import predict
 from adapterx.reference.train import train
+from adapterx.tasks.examples import Format
 from tests.cells import METHODS, cell
 from tests.engine.texts import reader
 from tests.engine.trainings import mixed
@@ -112,7 +114,7 @@ def test_equals_the_fused_lane(name: str, architecture: str) -> None:
 
 
 @pytest.mark.parametrize("format_", ["tagging", "multiple-choice"])
-def test_every_format(format_: str) -> None:
+def test_every_format(format_: Format) -> None:
     ((fused, reference),) = both(
         METHODS["lora"], "xlm-roberta", [cell(METHODS["lora"], steps=4, format_=format_, learning_rate=3e-3)]
     )
@@ -146,12 +148,8 @@ def noisy(method: MethodSpec, seed: int, architecture: str) -> dict[str, torch.T
 def test_transfers(name: str, transfer: str, architecture: str) -> None:
     method = METHODS[name]
     start = noisy(method, 7, architecture)
-    changes = {"initial": start} if transfer == "continue" else {"lower": (Slot(method, start),)}
-    ((fused, reference),) = both(
-        method,
-        architecture,
-        [cell(method, steps=4, learning_rate=3e-3, **changes)],  # type: ignore[arg-type]
-    )
+    changes: dict[str, Any] = {"initial": start} if transfer == "continue" else {"lower": (Slot(method, start),)}
+    ((fused, reference),) = both(method, architecture, [cell(method, steps=4, learning_rate=3e-3, **changes)])
     assert_equal(fused, reference)
     assert_answers(fused, reference, architecture)
     if transfer == "stack":
