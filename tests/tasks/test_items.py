@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from adapterx.tasks.examples import ChoiceExample, Format, PairExample, TaggingExample
+from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, TaggingExample
 from adapterx.tasks.items import ItemError, read
 
 LABELS = ("first", "second")
 
 
-def one(format_: Format, **fields: object):
+def one(format_: Format, **fields: object) -> Example:
     (example,) = read([json.dumps(fields, ensure_ascii=False)], "items.jsonl", format_, LABELS)
     return example
 
