@@ -35,7 +35,9 @@ def test_the_loss_of_guessing_is_the_mean_over_pools_of_their_entropy() -> None:
 
 def test_a_language_with_one_label_is_noted_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
     found = noted.of_training(trained_on(en=labelled(0, 1), de=labelled(1, 1), sw=labelled(1, 1)), (PART,))
-    (remark,) = found["remarks"]  # type: ignore[misc,union-attr]
+    remarks = found["remarks"]
+    assert isinstance(remarks, list)
+    (remark,) = remarks
     assert str(remark).startswith("mine: all 2 training items in de, sw each have the label 'yes'")
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
