@@ -62,7 +62,7 @@ class Repository:
 
 
 @dataclass(frozen=True)
-class Listing:
+class RepositoryListing:
     """A commit, and the names of its files."""
 
     commit: str
@@ -74,21 +74,21 @@ def is_commit(revision: str | None) -> bool:
     return revision is not None and _COMMIT.fullmatch(revision) is not None
 
 
-def listing(repository: Repository, revision: str | None) -> Listing:
+def listing(repository: Repository, revision: str | None) -> RepositoryListing:
     """The commit that a revision (default: the main branch) of a model means, and its files' names. Raises HubError."""
     from huggingface_hub import HfApi
 
-    def ask() -> Listing:
+    def ask() -> RepositoryListing:
         facts = HfApi().model_info(repository.id, revision=revision, timeout=patience())
         if not is_commit(facts.sha):
             raise HubError(f"the Hub names no commit for {repository} at {plain(revision or 'main')}")
-        found = Listing(str(facts.sha), frozenset(sibling.rfilename for sibling in facts.siblings or ()))
+        found = RepositoryListing(str(facts.sha), frozenset(sibling.rfilename for sibling in facts.siblings or ()))
         remember(repository, found.commit, {"names": sorted(found.names)}, revision)
         return found
 
-    def known(commit: str) -> Listing | None:
+    def known(commit: str) -> RepositoryListing | None:
         names = remembered(repository, commit).get("names")
-        return Listing(commit, frozenset(map(str, names))) if isinstance(names, list) else None
+        return RepositoryListing(commit, frozenset(map(str, names))) if isinstance(names, list) else None
 
     return looked_up(repository, revision, ask, known, lambda commit: known(commit) or _snapshot(repository, commit))
 
@@ -207,11 +207,11 @@ def _read(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _snapshot(repository: Repository, commit: str) -> Listing | None:
+def _snapshot(repository: Repository, commit: str) -> RepositoryListing | None:
     """The files of a commit that are in the cache, which need not be all."""
     root = repository.folder / "snapshots" / commit
     names = frozenset(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-    return Listing(commit, names) if names else None
+    return RepositoryListing(commit, names) if names else None
 
 
 @lru_cache(maxsize=256)

@@ -36,7 +36,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Grid:
+class TextGrid:
     """A table to be printed by rich."""
 
     columns: Sequence[Column]

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
-from adapterx.engine.settings import EarlyStopping, TrainSettings
 from adapterx.methods.base import MethodSpec
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.head import Head
@@ -16,6 +15,7 @@ from adapterx.tasks.encoded import Encoded, offsets
 from adapterx.tasks.examples import Format
 from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
+from adapterx.train_settings import EarlyStopping, TrainSettings
 
 BOTTLENECKS: dict[str, Bottleneck] = {
     "sequential": Bottleneck(reduction_factor=4.0),

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from adapterx import places
 from adapterx.errors import AdapterxError
-from adapterx.tasks.source_spec import Aligned
-from adapterx.tasks.sources.search import paths
-from adapterx.tasks.spec import Files, Texts
+from adapterx.tasks.sources.local.spec import Aligned, Files
+from adapterx.tasks.sources.search.read import paths
+from adapterx.tasks.sources.search.spec import Texts
 
 
 @pytest.mark.parametrize(

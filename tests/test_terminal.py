@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from adapterx.terminal import Column, Grid, folded
+from adapterx.terminal import Column, TextGrid, folded
 
 WIDTHS = (60, 61, 67, 74, 80, 99, 100, 120, 139, 160, 200)
 
@@ -20,7 +20,7 @@ def printed(renderable: RenderableType, width: int) -> str:
     return buffer.getvalue()
 
 
-def grid(seed: int) -> tuple[Grid, list[list[str]]]:
+def grid(seed: int) -> tuple[TextGrid, list[list[str]]]:
     """Rows that differ in one letter of one long name, beside numbers."""
     generator = np.random.default_rng(seed)
     names = int(generator.integers(1, 6))
@@ -35,7 +35,7 @@ def grid(seed: int) -> tuple[Grid, list[list[str]]]:
         rows.append([*labels, *numbers])
     columns = [Column(f"axis {at}", folds=True, names=True) for at in range(names)]
     columns += [Column("a number", right=True) for _ in range(seed % 5)]
-    return Grid(columns, [[Text(one) for one in row] for row in rows], rule=bool(seed % 2)), rows
+    return TextGrid(columns, [[Text(one) for one in row] for row in rows], rule=bool(seed % 2)), rows
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -65,7 +65,7 @@ def _columns_read_back(text: str, widths: list[int], *, rule: bool) -> list[str]
 
 def test_a_table_that_fits_stays_a_table() -> None:
     rows = [[Text("  small.lora"), Text("12")], [Text("kind")], [Text("  large.lora"), Text("3")]]
-    table = Grid((Column("stage", folds=True, names=True), Column("memory", right=True)), rows)
+    table = TextGrid((Column("stage", folds=True, names=True), Column("memory", right=True)), rows)
     assert printed(table, 60) == "stage         memory\n  small.lora      12\nkind\n  large.lora       3\n"
     assert printed(table, 12) == "  small.lora\n    memory\n    12\nkind\n  large.lora\n    memory 3\n"
 

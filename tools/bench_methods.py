@@ -146,10 +146,10 @@ def _cell(case: Case, packed: Any, steps: int) -> Any:
     from adapterx.engine.bundle import shape_of
     from adapterx.engine.cell import Pool, TaskData, TrainingCell
     from adapterx.engine.masking import Vocabulary
-    from adapterx.engine.settings import TrainSettings
     from adapterx.methods.head import Head
     from adapterx.methods.method import Slot, parameters
     from adapterx.methods.parameters import initial
+    from adapterx.train_settings import TrainSettings
 
     data = _encoded(texts(1, TEXTS), case.text)
     vocabulary = None

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adapterx.tasks.catalog import find, names
-from adapterx.tasks.spec import Embedded, Hub, Local, Search, Sentences, Source, TaskSpec
+from adapterx.tasks.sources.base import SourceSpec
+from adapterx.tasks.spec import TaskSpec
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 
@@ -66,7 +67,7 @@ def _section(spec: TaskSpec) -> str:
         "metrics": ", ".join(spec.metrics),
         "languages": ", ".join(spec.languages) + (" (parallel)" if spec.parallel else ""),
         "splits": ", ".join(_in_order(spec)),
-        "sources": ", ".join(f"{name} ({_place(source)})" for name, source in spec.sources.items()),
+        "sources": ", ".join(f"{name} ({source.in_words})" for name, source in spec.sources.items()),
         "same task as": ", ".join(spec.same_task),
         "items of": "; ".join(
             f"{split} from {', '.join(f'{task} {one}' for task, parts in origins.items() for one in parts)}"
@@ -79,18 +80,11 @@ def _section(spec: TaskSpec) -> str:
     return f"## `{spec.name}`\n\n{spec.description}\n\n" + "\n".join(lines) + "\n"
 
 
-def _splits(source: Source) -> list[str]:
-    if isinstance(source, Sentences):
-        return _splits(find(source.task).sources[source.source])
-    return list(source.sizes if isinstance(source, Embedded) else source.splits)
-
-
-def _place(source: Source) -> str:
-    if isinstance(source, Hub):
-        return f"`{source.dataset}` on the Hub"
-    if isinstance(source, Sentences):
-        return f"sentences of the passages of `{source.task}`"
-    return "files" if isinstance(source, Local | Search) else "made from CLDR data"
+def _splits(source: SourceSpec) -> tuple[str, ...]:
+    if source.made_of is not None:
+        task, name = source.made_of
+        return _splits(find(task).sources[name])
+    return source.split_names or ()
 
 
 if __name__ == "__main__":

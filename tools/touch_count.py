@@ -1,4 +1,4 @@
-"""How many files of adapterx name each method, transfer, kind of task and precision, outside its own and the registry.
+"""How many files of adapterx name each method, transfer, kind of task, source and precision, outside its own.
 
     python -m tools.touch_count [--out FILE]
 
@@ -62,6 +62,14 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
         "masked-lm": Kind(("masked-lm",), ("TextExample",), ("tasks/formats/masked_lm.py",)),
         "retrieval": Kind(("retrieval",), ("RetrievalExample",), ("tasks/formats/retrieval.py",)),
     },
+    "source": {
+        "embedded": Kind(("embedded",), ("EmbeddedSource",), ("tasks/sources/embedded.py",)),
+        "local": Kind(("local",), ("LocalSource", "Files"), ("tasks/sources/local",)),
+        "hub": Kind(("hub",), ("HubSource", "HubRows"), ("tasks/sources/hub",)),
+        # As a text `search` names what a stage of retrieval is told too.
+        "search": Kind((), ("SearchSource", "Sides"), ("tasks/sources/search",)),
+        "sentences": Kind(("sentences",), ("SentencesSource",), ("tasks/sources/sentences.py",)),
+    },
     "precision": {
         "float32": Kind(("float32",), (), ()),
         "bfloat16": Kind(("bfloat16",), (), ()),
@@ -85,7 +93,7 @@ def named(tree: ast.AST, kind: Kind) -> bool:
     )
 
 
-REGISTRIES = ("methods/registry.py", "transfers/registry.py")
+REGISTRIES = ("methods/registry.py", "transfers/registry.py", "tasks/sources/registry.py")
 """Where a new kind has a line of its own."""
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from adapterx.backbones.layout import Attention, Blocks, Rectangle, Spans
+from adapterx.backbones.layout import Attention, Blocks, Rectangle, SequenceSpans
 
 
 class _Gather(torch.autograd.Function):
@@ -54,7 +54,7 @@ def attend(query: Tensor, key_value: Tensor, layout: Attention, heads: int) -> T
     Returns:
         (Q, d) context of each query row.
     """
-    if isinstance(layout, Spans):
+    if isinstance(layout, SequenceSpans):
         return _attend_spans(query, key_value, layout, heads)
     return _attend_blocks(query, key_value, layout, heads)
 
@@ -102,7 +102,7 @@ def _attend_blocks(query: Tensor, key_value: Tensor, layout: Blocks, heads: int)
     return cast(Tensor, _Scatter.apply(slots, layout.queries))  # type: ignore[no-untyped-call]
 
 
-def _attend_spans(query: Tensor, key_value: Tensor, layout: Spans, heads: int) -> Tensor:
+def _attend_spans(query: Tensor, key_value: Tensor, layout: SequenceSpans, heads: int) -> Tensor:
     width = query.shape[1]
     q = query.view(-1, heads, width // heads)
     k, v = key_value.view(-1, 2, heads, width // heads).unbind(1)
@@ -115,7 +115,7 @@ def _attend_spans(query: Tensor, key_value: Tensor, layout: Spans, heads: int) -
     return cast(Tensor, context).reshape(-1, width)
 
 
-def _one_by_one(q: Tensor, k: Tensor, v: Tensor, layout: Spans) -> Tensor:
+def _one_by_one(q: Tensor, k: Tensor, v: Tensor, layout: SequenceSpans) -> Tensor:
     """What the kernel computes, sequence after sequence, where there is no kernel."""
     asked, answered = (offsets.diff().tolist() for offsets in (layout.queries, layout.keys))
     contexts = []

@@ -66,7 +66,7 @@ class Blocks:
 
 
 @dataclass(frozen=True)
-class Spans:
+class SequenceSpans:
     """Sequences by their offsets, for kernels that need no rectangles."""
 
     queries: Tensor
@@ -81,7 +81,7 @@ class Spans:
         yield from (self.queries, self.keys)
 
 
-Attention: TypeAlias = Blocks | Spans
+Attention: TypeAlias = Blocks | SequenceSpans
 
 
 @dataclass(frozen=True)
@@ -102,33 +102,33 @@ class PackedBatch:
     """Every row asks, every row answers: all layers but the last."""
     read_attention: Attention
     """Only the read rows ask: the last layer."""
-    fork: Fork | None = None
+    expansion: Expansion | None = None
     """Where cells see the same sequences: those sequences once, for all that happens below the first adapter."""
 
     @property
-    def trunk(self) -> PackedBatch:
+    def shared(self) -> PackedBatch:
         """The distinct sequences."""
-        return self if self.fork is None else self.fork.trunk
+        return self if self.expansion is None else self.expansion.shared
 
     def tensors(self) -> Iterator[Tensor]:
         """Every tensor of the batch, always in the same order."""
         yield from (self.tokens, self.positions, self.reads)
         yield from self.attention.tensors()
         yield from self.read_attention.tensors()
-        if self.fork is not None:
-            yield from (self.fork.rows, self.fork.reads)
-            yield from self.fork.trunk.tensors()
+        if self.expansion is not None:
+            yield from (self.expansion.rows, self.expansion.reads)
+            yield from self.expansion.shared.tensors()
 
 
 @dataclass(frozen=True)
-class Fork:
+class Expansion:
     """From distinct sequences to those of every cell."""
 
-    trunk: PackedBatch
+    shared: PackedBatch
     rows: Tensor
-    """(N,) row of the trunk behind each row of the batch."""
+    """(N,) shared row behind each row of the batch."""
     reads: Tensor
-    """(R,) read row of the trunk behind each read row of the batch."""
+    """(R,) read shared row behind each read row of the batch."""
 
 
 @dataclass(frozen=True)
@@ -184,12 +184,12 @@ def pack(sequences: Sequences, spans: bool = False, capacity: int = 0) -> Packed
     )
 
 
-def _spans(queries: NDArray[np.int64], keys: NDArray[np.int64], capacity: int) -> Spans:
+def _spans(queries: NDArray[np.int64], keys: NDArray[np.int64], capacity: int) -> SequenceSpans:
     empty = np.zeros(max(0, capacity - len(keys)), np.int64)
     longest = tuple(-(-int(counts.max()) // _LONGEST_STEP) * _LONGEST_STEP for counts in (queries, keys))
     offsets = (np.concatenate([[0], np.cumsum(counts), np.sum(counts) + empty]) for counts in (queries, keys))
     asked, answered = (torch.from_numpy(counts.astype(np.int32)) for counts in offsets)
-    return Spans(asked, answered, (longest[0], longest[1]))
+    return SequenceSpans(asked, answered, (longest[0], longest[1]))
 
 
 def _blocks(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:

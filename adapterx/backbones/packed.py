@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from adapterx.backbones.attention import attend, mix
+from adapterx.backbones.forward_pass import QKV, Adapters, ForwardPass, Unadapted
 from adapterx.backbones.layout import Blocks, PackedBatch
 from adapterx.backbones.modules import Module, Place
 from adapterx.backbones.products import Product, Reordered, product, reordering_pays
-from adapterx.backbones.walk import QKV, Adapters, Unadapted, Walk
 
 _READS_TO_MIX = 8
 """From this many rows to a read row on, the last layer's keys and values are not worth computing."""
@@ -121,56 +121,56 @@ class PackedEncoder:
         Args:
             layers: which ones, ascending, none below `depth`; 0 are the embeddings.
             depth: layers not to compute, because `hidden` is known.
-            hidden: what `below` gives at this depth for the batch's trunk.
+            hidden: what `below` gives at this depth for the rows that the batch's cells share.
             projected: what `project` gives for this `hidden`. It is left as it is.
         """
         adapters = adapters or Unadapted()
-        walk = Walk(batch, adapters, None if adapters.embeds else projected)
+        forward = ForwardPass(batch, adapters, None if adapters.embeds else projected)
         if hidden is None:
-            depth, hidden = 0, self.embed(walk.layout)
+            depth, hidden = 0, self.embed(forward.layout)
         if adapters.embeds:
             assert depth == 0, "an adapter at the embeddings leaves nothing below it"
-            (hidden,) = walk.leave_trunk(rows=[hidden])
-            hidden = adapters.embedding(hidden, walk.layout.rows)
-        found = [walk.read(hidden)] if layers[0] == depth else []
+            (hidden,) = forward.expand_all(rows=[hidden])
+            hidden = adapters.embedding(hidden, forward.layout.rows)
+        found = [forward.read(hidden)] if layers[0] == depth else []
         for index in range(depth, layers[-1]):
             if self.checkpointing and torch.is_grad_enabled():
-                hidden = checkpoint(self.layer, index, hidden, walk, use_reentrant=False)
+                hidden = checkpoint(self.layer, index, hidden, forward, use_reentrant=False)
             else:
-                hidden = self.layer(index, hidden, walk)
+                hidden = self.layer(index, hidden, forward)
             if index + 1 == len(self.layers):
-                found.append(self._read_last(hidden, walk))
+                found.append(self._read_last(hidden, forward))
             elif index + 1 in layers:
-                found.append(walk.read(hidden))
+                found.append(forward.read(hidden))
         return found
 
-    def _read_last(self, hidden: Tensor, walk: Walk) -> Tensor:
+    def _read_last(self, hidden: Tensor, forward: ForwardPass) -> Tensor:
         """(R, d) of what the last layer gives."""
         if self.pre_norm:
             hidden = self.model.encoder.LayerNorm(hidden)
-        (hidden,) = walk.leave_trunk(reads=[hidden])
+        (hidden,) = forward.expand_all(reads=[hidden])
         return hidden
 
     @torch.no_grad()
     def below(self, batch: PackedBatch, depth: int) -> Tensor:
-        """Hidden states (N, d) of all rows of a batch's trunk after the first `depth` layers, fewer than all."""
-        return self.trunk(batch, (depth,))[depth]
+        """Hidden states (N, d) of the rows that cells share after the first `depth` layers, fewer than all."""
+        return self.shared_states(batch, (depth,))[depth]
 
     @torch.no_grad()
-    def trunk(
+    def shared_states(
         self, batch: PackedBatch, depths: Collection[int], start: int = 0, hidden: Tensor | None = None
     ) -> dict[int, Tensor]:
-        """Hidden states (N, d) of all rows of a batch's trunk at several depths, none of them the last layer's.
+        """Hidden states (N, d) of the rows that cells share at several depths, none of them the last layer's.
 
         Args:
             start: layers not to compute, because `hidden` is known; not above any of `depths`.
         """
-        walk = Walk(batch, Unadapted())
+        forward = ForwardPass(batch, Unadapted())
         if hidden is None:
-            start, hidden = 0, self.embed(walk.layout)
+            start, hidden = 0, self.embed(forward.layout)
         found = {start: hidden}
         for index in range(start, max(depths)):
-            hidden = self.layer(index, hidden, walk)
+            hidden = self.layer(index, hidden, forward)
             found[index + 1] = hidden
             if index not in depths:
                 del found[index]
@@ -178,7 +178,7 @@ class PackedEncoder:
 
     @torch.no_grad()
     def project(self, depth: int, hidden: Tensor) -> Tensor | None:
-        """Frozen query, key and value (N, 3 d) in the layer above `hidden`, for all who pass over the same trunk.
+        """Frozen query, key and value (N, 3 d) in the layer above `hidden`, for all who pass over the same shared rows.
 
         None for the last layer, where what is to be computed depends on the adapters.
         """
@@ -194,27 +194,27 @@ class PackedEncoder:
         hidden = hidden + embeddings.position_embeddings(batch.positions + self.config.pad_token_id + 1)
         return hidden if self.pre_norm else cast(Tensor, embeddings.LayerNorm(hidden))
 
-    def layer(self, index: int, hidden: Tensor, walk: Walk) -> Tensor:
+    def layer(self, index: int, hidden: Tensor, forward: ForwardPass) -> Tensor:
         """One encoder layer: (N, d) to (N, d), or to (R, d) in the last layer, whose other rows nobody reads."""
-        layer, products, adapters = self.layers[index], self.products[index], walk.adapters
+        layer, products, adapters = self.layers[index], self.products[index], forward.adapters
         last = index == len(self.layers) - 1
         attention_norm = None if self.pre_norm else layer.attention.output.LayerNorm
         output_norm = None if self.pre_norm else layer.output.LayerNorm
 
-        def fork(places: Sequence[Module | Place], *tensors: Tensor) -> tuple[Tensor, ...]:
-            return walk.fork(index, places, reads=tensors) if last else walk.fork(index, places, rows=tensors)
+        def expand(places: Sequence[Module | Place], *tensors: Tensor) -> tuple[Tensor, ...]:
+            return forward.expand(index, places, reads=tensors) if last else forward.expand(index, places, rows=tensors)
 
         def rows() -> tuple[int, ...]:
-            return walk.layout.read_rows if last else walk.layout.rows
+            return forward.layout.read_rows if last else forward.layout.rows
 
         inputs = self._attention_inputs(index, hidden)
         attention = self._read_attention if last else self._self_attention
-        context, hidden = attention(index, inputs, hidden, walk)
+        context, hidden = attention(index, inputs, hidden, forward)
         if adapters.enters(index, "attention_output"):
-            context, hidden = fork(("attention_output",), context, hidden)
+            context, hidden = expand(("attention_output",), context, hidden)
             context = adapters.entering(index, "attention_output", context, rows())
         update = products["attention_output",](context)
-        context, update, hidden = fork(("attention_output", "attention"), context, update, hidden)
+        context, update, hidden = expand(("attention_output", "attention"), context, update, hidden)
         update = adapters.linear(index, ("attention_output",), context, update, rows())
         hidden = adapters.residual(index, "attention", update, hidden, attention_norm, rows())
 
@@ -222,14 +222,14 @@ class PackedEncoder:
         wide = self._intermediate(index, inputs, adapters)
         if wide is None:
             wide = products["intermediate",](inputs)
-            inputs, wide, hidden = fork(("intermediate",), inputs, wide, hidden)
+            inputs, wide, hidden = expand(("intermediate",), inputs, wide, hidden)
             wide = adapters.linear(index, ("intermediate",), inputs, wide, rows())
             wide = layer.intermediate.intermediate_act_fn(wide)
         if adapters.enters(index, "output"):
-            wide, hidden = fork(("output",), wide, hidden)
+            wide, hidden = expand(("output",), wide, hidden)
             wide = adapters.entering(index, "output", wide, rows())
         update = products["output",](wide)
-        wide, update, hidden = fork(("output",), wide, update, hidden)
+        wide, update, hidden = expand(("output",), wide, update, hidden)
         update = adapters.linear(index, ("output",), wide, update, rows())
         return adapters.residual(index, "output", update, hidden, output_norm, rows())
 
@@ -244,46 +244,50 @@ class PackedEncoder:
     def _attention_inputs(self, index: int, hidden: Tensor) -> Tensor:
         return cast(Tensor, self.layers[index].attention.self_attn_layer_norm(hidden)) if self.pre_norm else hidden
 
-    def _self_attention(self, index: int, inputs: Tensor, hidden: Tensor, walk: Walk) -> tuple[Tensor, Tensor]:
+    def _self_attention(
+        self, index: int, inputs: Tensor, hidden: Tensor, forward: ForwardPass
+    ) -> tuple[Tensor, Tensor]:
         """Context of every row, and the hidden states of the same rows."""
-        projected = walk.projected()
+        projected = forward.projected()
         if projected is None:
             projected = self.products[index][QKV](inputs)
-        projected, inputs, hidden = walk.fork(index, QKV, rows=[projected, inputs, hidden])
-        projected = walk.adapters.linear(index, QKV, inputs, projected, walk.layout.rows)
+        projected, inputs, hidden = forward.expand(index, QKV, rows=[projected, inputs, hidden])
+        projected = forward.adapters.linear(index, QKV, inputs, projected, forward.layout.rows)
         query, key_value = torch.split(projected, [self.hidden, 2 * self.hidden], dim=1)
-        return attend(query, key_value, walk.layout.attention, self.heads), hidden
+        return attend(query, key_value, forward.layout.attention, self.heads), hidden
 
-    def _read_attention(self, index: int, inputs: Tensor, hidden: Tensor, walk: Walk) -> tuple[Tensor, Tensor]:
+    def _read_attention(
+        self, index: int, inputs: Tensor, hidden: Tensor, forward: ForwardPass
+    ) -> tuple[Tensor, Tensor]:
         """As above with queries at the read rows only."""
-        products, adapters = self.products[index], walk.adapters
-        asking, hidden = (rows.index_select(0, walk.layout.reads) for rows in (inputs, hidden))
+        products, adapters = self.products[index], forward.adapters
+        asking, hidden = (rows.index_select(0, forward.layout.reads) for rows in (inputs, hidden))
         query = products["query",](asking)
-        if self._mixes(index, walk):
-            inputs, query, asking, hidden = walk.fork(index, QKV, rows=[inputs], reads=[query, asking, hidden])
-            query = adapters.linear(index, ("query",), asking, query, walk.layout.read_rows)
-            return self._mixed_context(index, query, inputs, walk), hidden
+        if self._mixes(index, forward):
+            inputs, query, asking, hidden = forward.expand(index, QKV, rows=[inputs], reads=[query, asking, hidden])
+            query = adapters.linear(index, ("query",), asking, query, forward.layout.read_rows)
+            return self._mixed_context(index, query, inputs, forward), hidden
         key_value = products["key", "value"](inputs)
-        key_value, inputs, query, asking, hidden = walk.fork(
+        key_value, inputs, query, asking, hidden = forward.expand(
             index, QKV, rows=[key_value, inputs], reads=[query, asking, hidden]
         )
-        query = adapters.linear(index, ("query",), asking, query, walk.layout.read_rows)
-        key_value = adapters.linear(index, ("key", "value"), inputs, key_value, walk.layout.rows)
-        return attend(query, key_value, walk.layout.read_attention, self.heads), hidden
+        query = adapters.linear(index, ("query",), asking, query, forward.layout.read_rows)
+        key_value = adapters.linear(index, ("key", "value"), inputs, key_value, forward.layout.rows)
+        return attend(query, key_value, forward.layout.read_attention, self.heads), hidden
 
-    def _mixes(self, index: int, walk: Walk) -> bool:
+    def _mixes(self, index: int, forward: ForwardPass) -> bool:
         """Whether few rows ask, of keys that nobody changes, and nothing is differentiated."""
         attention = self.layers[index].attention.self
         return (
             not torch.is_grad_enabled()
-            and isinstance(walk.layout.read_attention, Blocks)
-            and _READS_TO_MIX * len(walk.layout.reads) <= sum(walk.layout.rows)
+            and isinstance(forward.layout.read_attention, Blocks)
+            and _READS_TO_MIX * len(forward.layout.reads) <= sum(forward.layout.rows)
             and _plain(attention.key)
             and _plain(attention.value)
-            and not walk.adapters.adapts(index, ("key",))
+            and not forward.adapters.adapts(index, ("key",))
         )
 
-    def _mixed_context(self, index: int, query: Tensor, inputs: Tensor, walk: Walk) -> Tensor:
+    def _mixed_context(self, index: int, query: Tensor, inputs: Tensor, forward: ForwardPass) -> Tensor:
         """Context (R, d) of the read rows without the keys and values of all rows.
 
         With k = Wₖ x + b a head's scores are q · k = (Wₖᵀ q) · x + q · b, whose last term softmax does not see; and as
@@ -295,17 +299,17 @@ class PackedEncoder:
         d, per_head = self.hidden, self.hidden // self.heads
         by_head = query.view(-1, self.heads, per_head).transpose(0, 1)
         asked = torch.bmm(by_head, key.view(self.heads, per_head, d)).transpose(0, 1)
-        mixed = mix(asked, inputs, walk.layout.read_attention, per_head**-0.5)
+        mixed = mix(asked, inputs, forward.layout.read_attention, per_head**-0.5)
         values = torch.bmm(mixed.transpose(0, 1), value.view(self.heads, per_head, d).transpose(1, 2))
         context: Tensor = values.transpose(0, 1).reshape(-1, d) + attention.value.bias
-        if not walk.adapters.adapts(index, ("value",)):
+        if not forward.adapters.adapts(index, ("value",)):
             return context
-        if walk.adapters.rescales:
-            return walk.adapters.linear(index, ("value",), context, context, walk.layout.read_rows)
+        if forward.adapters.rescales:
+            return forward.adapters.linear(index, ("value",), context, context, forward.layout.read_rows)
         # Every head has a mean of its own, so each is a row to the adapter, which is asked for one head's columns.
-        rows = tuple(self.heads * count for count in walk.layout.read_rows)
+        rows = tuple(self.heads * count for count in forward.layout.read_rows)
         mixed = mixed.reshape(-1, d)
-        delta = walk.adapters.linear(index, ("value",), mixed, torch.zeros_like(mixed), rows)
+        delta = forward.adapters.linear(index, ("value",), mixed, torch.zeros_like(mixed), rows)
         by_head = delta.view(-1, self.heads, self.heads, per_head).diagonal(dim1=1, dim2=2)
         return context + by_head.transpose(1, 2).reshape(-1, d)
 

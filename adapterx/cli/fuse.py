@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from adapterx.cli import common
 from adapterx.limits import Limit, Sample
 from adapterx.places import expanded
-from adapterx.terminal import Column, Grid
+from adapterx.terminal import Column, TextGrid
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -214,7 +214,7 @@ def _teller(write: Callable[[str], object]) -> Callable[[Progress], None]:
     return tell
 
 
-def _trials(tried: Sequence[Trial]) -> Grid:
+def _trials(tried: Sequence[Trial]) -> TextGrid:
     """A row per vector of weights that was tried, the best first."""
     from rich.text import Text
 
@@ -225,7 +225,7 @@ def _trials(tried: Sequence[Trial]) -> Grid:
         [Text(" : ".join(f"{float(weight):.3g}" for weight in one.weights)), Text(f"{one.score:.1f}")]
         for one in (winner, *(trial for trial in tried if trial is not winner))
     ]
-    return Grid((Column("weights", folds=True, names=True), Column("dev", right=True)), rows)
+    return TextGrid((Column("weights", folds=True, names=True), Column("dev", right=True)), rows)
 
 
 def _tell(found: Scores, console: Console, tuned_in: Sequence[str]) -> None:
@@ -235,7 +235,7 @@ def _tell(found: Scores, console: Console, tuned_in: Sequence[str]) -> None:
         sys.stderr.write(f"{name} is not scored: {why}\n")
 
 
-def _table(found: Scores, tuned_in: Sequence[str]) -> Grid:
+def _table(found: Scores, tuned_in: Sequence[str]) -> TextGrid:
     """A row per language after their mean, a column per adapter.
 
     Args:
@@ -251,7 +251,7 @@ def _table(found: Scores, tuned_in: Sequence[str]) -> Grid:
         *([_named(name, tuned_in), *(f"{one[name]:.1f}" for one in scores.values())] for name in languages),
     ]
     columns = (Column("language", names=True), *(Column(name, right=True) for name in scores))
-    return Grid(columns, [[Text(text) for text in row] for row in rows])
+    return TextGrid(columns, [[Text(text) for text in row] for row in rows])
 
 
 def _named(language: str, tuned_in: Sequence[str]) -> str:

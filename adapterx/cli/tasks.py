@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapterx.cli import common
-from adapterx.terminal import Column, Grid
+from adapterx.terminal import Column, TextGrid
 from adapterx.wording import plain
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _listed(here: Path) -> RenderableType:
     notes = ["Sizes are per language (the first one's), of the first source whose files are here."]
     if mine:
         notes.append("* of your own, in this directory.")
-    return Group(Grid(columns, rows), *(Text(note, style="dim italic") for note in notes), *wrong)
+    return Group(TextGrid(columns, rows), *(Text(note, style="dim italic") for note in notes), *wrong)
 
 
 def _sizes(spec: TaskSpec) -> list[str]:
@@ -110,19 +110,17 @@ def _size(spec: TaskSpec, source: str, split: str) -> int | None:
 
 def _languages(spec: TaskSpec, source: str) -> tuple[str, ...]:
     """The first language, and those of splits that it has no part in."""
-    splits: Any = getattr(spec.sources[source], "splits", {})
-    named = [part.languages[0] for parts in splits.values() for part in parts if getattr(part, "languages", None)]
-    return tuple(dict.fromkeys([spec.languages[0], *named]))
+    return tuple(dict.fromkeys([spec.languages[0], *spec.sources[source].own_languages]))
 
 
 def _state(spec: TaskSpec, source: str) -> str:
-    """Whether a source can be read here and now; what is embedded always can."""
+    """Whether a source can be read here and now; what is generated always can."""
     from adapterx.tasks.data import at_hand
 
-    kind = spec.sources[source].kind
-    if kind == "embedded":
+    chosen = spec.sources[source]
+    if chosen.generated:
         return ""
-    if kind in ("local", "search", "sentences"):
+    if not chosen.remote:
         missing = any(_size(spec, source, split) is None for split in SPLITS)
         return " (no files)" if missing else " (here)"
     here = all(at_hand(spec, source, language, split) for language in _languages(spec, source) for split in SPLITS)
@@ -166,11 +164,9 @@ def _shown(args: argparse.Namespace) -> Iterator[Text]:
 def _left_out(spec: TaskSpec, source: str, language: str, split: str) -> Mapping[str, int]:
     """How many items a source that leaves some out does leave out, by reason."""
     from adapterx.tasks.data import counted
-    from adapterx.tasks.spec import Hub, Local
 
-    chosen = spec.sources[source]
-    drops = isinstance(chosen, Local | Hub) and "drop" in (chosen.missing, chosen.misplaced)
-    return counted(spec, source, language, split).left_out if drops else {}
+    leaves_out = spec.sources[source].leaves_out
+    return counted(spec, source, language, split).left_out if leaves_out else {}
 
 
 def _queries(examples: Iterable[Example], count: int) -> list[Example]:

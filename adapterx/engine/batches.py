@@ -47,7 +47,7 @@ class HeadRows:
 
 
 @dataclass(frozen=True)
-class Aligned:
+class AlignedRows:
     """Labels of cells that were padded to equally many read rows, where each cell uses one head."""
 
     labels: Tensor
@@ -60,14 +60,14 @@ class Aligned:
 
 @dataclass(frozen=True)
 class Source:
-    """Tokens of a trunk, by where they stand in their pool."""
+    """Tokens of shared rows, by where they stand in their pool."""
 
     data: Encoded
     examples: Integers
     tokens: Integers
     """Indices into the pool's tokens."""
     start: int
-    """Their first row in the trunk."""
+    """The first of those rows."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ class Batch:
     reads: tuple[int, ...]
     """Read rows of each cell, padding apart."""
     sources: tuple[Source, ...]
-    """Where the rows of the trunk come from."""
-    aligned: Aligned | None = None
+    """Where the shared rows come from."""
+    aligned: AlignedRows | None = None
     hidden: Tensor | None = None
-    """(trunk rows, d) hidden states below the lowest adapter, where they are known."""
+    """(shared rows, d) hidden states below the lowest adapter, where they are known."""
 
     def tensors(self) -> Iterator[Tensor]:
         """What a step reads of an aligned batch, always in the same order."""

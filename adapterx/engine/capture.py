@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adapterx.backbones.layout import PackedBatch, Spans
+from adapterx.backbones.layout import PackedBatch, SequenceSpans
 from adapterx.engine.batches import Batch, placed
 from adapterx.faults import is_out_of_memory
 
@@ -117,5 +117,10 @@ def signature(batch: Batch) -> Hashable:
 
 def _layout(packed: PackedBatch) -> Hashable:
     attention = (packed.attention, packed.read_attention)
-    longest = tuple(layout.longest if isinstance(layout, Spans) else None for layout in attention)
-    return (packed.rows, packed.read_rows, longest, None if packed.fork is None else _layout(packed.fork.trunk))
+    longest = tuple(layout.longest if isinstance(layout, SequenceSpans) else None for layout in attention)
+    return (
+        packed.rows,
+        packed.read_rows,
+        longest,
+        None if packed.expansion is None else _layout(packed.expansion.shared),
+    )

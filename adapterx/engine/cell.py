@@ -12,7 +12,6 @@ from torch import Tensor
 
 from adapterx.engine.batches import Selection
 from adapterx.engine.masking import Vocabulary, masked
-from adapterx.engine.settings import TrainSettings
 from adapterx.methods.base import MethodSpec
 from adapterx.methods.head import Head
 from adapterx.methods.method import Slot
@@ -20,6 +19,7 @@ from adapterx.methods.parameters import stream
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.metrics import Metric
 from adapterx.tasks.sampling import Sampler
+from adapterx.train_settings import TrainSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,4 +106,5 @@ class TrainingCell:
         warmup = int(np.ceil(self.settings.warmup_ratio * self.total_steps))
         rising, falling = step / max(1, warmup), (self.total_steps - step) / max(1, self.total_steps - warmup)
         share = rising if step < warmup else falling
+        assert self.settings.learning_rate is not None, "each candidate of `prune` is a cell with a rate of its own"
         return self.settings.learning_rate * share

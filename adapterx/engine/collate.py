@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adapterx.backbones.layout import Fork, Sequences, pack
+from adapterx.backbones.layout import Expansion, Sequences, pack
 from adapterx.engine.alignment import Counts, Size, filled, size_of
-from adapterx.engine.batches import Aligned, Batch, HeadRows, Integers, Selection, Source
+from adapterx.engine.batches import AlignedRows, Batch, HeadRows, Integers, Selection, Source
 from adapterx.tasks.encoded import reads_of
 
 
 def collate(cells: Sequence[Sequence[Selection]], spans: bool = False, align: bool = False) -> Batch:
     """Pack the selections of each cell, by head, in host memory: the rows that one head reads stand together.
 
-    Cells with the same selections share a trunk.
+    Cells with the same selections share their rows up to the first adapter.
 
     Args:
         spans: lay attention out for variable-length kernels.
@@ -26,22 +26,22 @@ def collate(cells: Sequence[Sequence[Selection]], spans: bool = False, align: bo
     """
     parts = [[_gather(selection) for selection in selections] for selections in cells]
     distinct: dict[object, int] = {}
-    trunk_of = [distinct.setdefault(_content(selections), place) for place, selections in enumerate(cells)]
+    prefix_of = [distinct.setdefault(_content(selections), place) for place, selections in enumerate(cells)]
     size = size_of([_counts(part) for part in parts]) if align else None
     sequences, starts, read_starts = _sequences(parts, size)
     capacity = 0 if size is None else size.sequences * len(parts)
-    packed, trunk_starts = pack(sequences, spans, capacity), starts
+    packed, shared_starts = pack(sequences, spans, capacity), starts
     firsts = list(distinct.values())
     if len(firsts) < len(cells):
-        trunk, trunk_starts, trunk_read_starts = _sequences([parts[place] for place in firsts], size)
-        at = [firsts.index(place) for place in trunk_of]
+        sequences_once, shared_starts, shared_read_starts = _sequences([parts[place] for place in firsts], size)
+        at = [firsts.index(place) for place in prefix_of]
         capacity = 0 if size is None else size.sequences * len(firsts)
-        fork = Fork(
-            pack(trunk, spans, capacity),
-            torch.from_numpy(_ranges([trunk_starts[place] for place in at], packed.rows)),
-            torch.from_numpy(_ranges([trunk_read_starts[place] for place in at], packed.read_rows)),
+        expansion = Expansion(
+            pack(sequences_once, spans, capacity),
+            torch.from_numpy(_ranges([shared_starts[place] for place in at], packed.rows)),
+            torch.from_numpy(_ranges([shared_read_starts[place] for place in at], packed.read_rows)),
         )
-        packed = replace(packed, fork=fork)
+        packed = replace(packed, expansion=expansion)
     rows = tuple(_head_rows(part, read_starts[cell]) for cell, part in enumerate(parts))
     return Batch(
         packed,
@@ -49,7 +49,7 @@ def collate(cells: Sequence[Sequence[Selection]], spans: bool = False, align: bo
         examples=tuple(sum(len(item.reads_of_example) for item in part) for part in parts),
         tokens=tuple(sum(len(item.tokens) for item in part) for part in parts),
         reads=tuple(sum(len(item.reads) for item in part) for part in parts),
-        sources=tuple(_sources([cells[place] for place in firsts], [parts[place] for place in firsts], trunk_starts)),
+        sources=tuple(_sources([cells[place] for place in firsts], [parts[place] for place in firsts], shared_starts)),
         aligned=_aligned(parts, size) if size is not None else None,
     )
 
@@ -171,7 +171,7 @@ def _sources(
             at += len(part.index)
 
 
-def _aligned(cells: Sequence[Sequence[_Part]], size: Size) -> Aligned | None:
+def _aligned(cells: Sequence[Sequence[_Part]], size: Size) -> AlignedRows | None:
     """Labels of padded cells; None where a cell uses several heads, or examples have different numbers of choices."""
     labels = np.zeros((len(cells), size.reads), np.int64)
     weights = np.zeros((len(cells), size.reads), np.float32)
@@ -189,4 +189,4 @@ def _aligned(cells: Sequence[Sequence[_Part]], size: Size) -> Aligned | None:
         labels[cell, :count] = np.concatenate([part.labels for part in parts])
         weights[cell, :count] = np.concatenate([np.full(len(part.labels), part.weight) for part in parts])
         choices.append(per_label)
-    return Aligned(torch.from_numpy(labels), torch.from_numpy(weights), tuple(choices))
+    return AlignedRows(torch.from_numpy(labels), torch.from_numpy(weights), tuple(choices))

@@ -35,7 +35,7 @@ def ladder(shares: Sequence[float], going_on: Sequence[int], total_steps: int) -
 
 
 @dataclass(frozen=True, eq=False)
-class Race:
+class Bracket:
     """Trainings of one bundle of which one is to be kept."""
 
     places: tuple[int, ...]
@@ -108,12 +108,12 @@ def decide(rungs: Sequence[Rung], standings: Sequence[Standing]) -> Decision:
     return Decision(frozenset(out), frozenset(), winner)
 
 
-def held(races: Iterable[Race], standings: Sequence[Standing]) -> set[int]:
-    """The cells of a bundle, by place, that take no step now because of the race they are in."""
+def held(brackets: Iterable[Bracket], standings: Sequence[Standing]) -> set[int]:
+    """The cells of a bundle, by place, that take no step now because of the bracket they are in."""
     return {
-        race.places[place]
-        for race in races
-        for place in decide(race.rungs, [standings[one] for one in race.places]).held
+        bracket.places[place]
+        for bracket in brackets
+        for place in decide(bracket.rungs, [standings[one] for one in bracket.places]).held
     }
 
 

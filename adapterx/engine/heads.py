@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adapterx.backbones.walk import Adapters
-from adapterx.engine.batches import Aligned, Batch
+from adapterx.backbones.forward_pass import Adapters
+from adapterx.engine.batches import AlignedRows, Batch
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.optimiser import RowAdamW
 from adapterx.methods import masked_lm
@@ -38,7 +38,7 @@ def groups(cells: Sequence[TrainingCell]) -> list[tuple[int, ...]]:
     return [tuple(places) for places in found.values()]
 
 
-def fit(cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], aligned: Aligned | None) -> bool:
+def fit(cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], aligned: AlignedRows | None) -> bool:
     """Whether `losses` can serve the cells of each group together: each with one task, all with as many choices.
 
     Masked-LM heads go one by one: the scores of one cell's rows over a whole vocabulary are plenty. So do those of
@@ -87,7 +87,9 @@ def losses(
     return torch.stack([found[place] for place in range(len(cells))])
 
 
-def _together(cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], aligned: Aligned, hidden: Tensor) -> Tensor:
+def _together(
+    cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], aligned: AlignedRows, hidden: Tensor
+) -> Tensor:
     """The same for padded cells, group by group."""
     rows = hidden.view(len(cells), len(hidden) // len(cells), -1)
     found = []

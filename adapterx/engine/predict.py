@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adapterx.backbones.forward_pass import Adapters, ForwardPass, Unadapted
 from adapterx.backbones.packed import PackedEncoder
-from adapterx.backbones.walk import Adapters, Unadapted, Walk
 from adapterx.engine.batches import Batch, HeadRows, Selection, placed
 from adapterx.engine.collate import collate
 from adapterx.engine.options import ROWS
@@ -247,10 +247,11 @@ def _sweep(
     # An adapter at the embeddings changes what is below every layer.
     low = [[one for one in own if one <= depths.shared] for own in layers]
     low = [[] if cell.adapters.embeds else own for cell, own in zip(cells, low, strict=True)]
-    trunk = encoder.trunk(batch.packed, {depths.shared}.union(*low), depths.kept, hidden)
-    hidden = trunk[depths.shared]
-    shared = {layer: Walk(batch.packed, Unadapted()).read(trunk[layer]) for layer in set[int]().union(*low)}
-    del trunk
+    at_depths = encoder.shared_states(batch.packed, {depths.shared}.union(*low), depths.kept, hidden)
+    hidden = at_depths[depths.shared]
+    unadapted = ForwardPass(batch.packed, Unadapted())
+    shared = {layer: unadapted.read(at_depths[layer]) for layer in set[int]().union(*low)}
+    del at_depths
     # Where no cell goes further than what is shared, there is nothing to project.
     projected = encoder.project(depths.shared, hidden) if any(own[-1] > depths.shared for own in layers) else None
     (group,) = batch.cells[0]

@@ -70,12 +70,12 @@ class PrefixCache:
         self._opening = threading.Lock()
 
     def known(self, batch: Batch, depth: int) -> Tensor | None:
-        """(trunk rows, d) hidden states of a batch at a depth, in host memory, if all of them are kept; else None."""
+        """(shared rows, d) hidden states of a batch at a depth, in host memory, if all of them are kept; else None."""
         found = [(self._kept(source.data, depth), source) for source in batch.sources]
         if not all(kept is not None and kept.has(source.examples) for kept, source in found):
             return None
         # Rows that fill cells up have no source; any finite numbers serve.
-        rows = torch.zeros(len(batch.packed.trunk.tokens), self.encoder.hidden, dtype=self.dtype)
+        rows = torch.zeros(len(batch.packed.shared.tokens), self.encoder.hidden, dtype=self.dtype)
         for kept, source in found:
             assert kept is not None
             part = rows[source.start : source.start + len(source.tokens)]

@@ -16,7 +16,7 @@ from adapterx.engine.answers import gold, predicted
 from adapterx.engine.bundle import Bundle, as_trained, shape_of
 from adapterx.engine.cell import TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
-from adapterx.engine.halving import Race, Standing, held
+from adapterx.engine.halving import Bracket, Standing, held
 from adapterx.engine.options import Options
 from adapterx.engine.predict import Scores, TrainedCell, predict
 from adapterx.engine.prefix import PrefixCache
@@ -33,7 +33,7 @@ class Outcome:
 
     cell: TrainingCell
     status: Literal["done", "diverged", "pruned"]
-    """Pruned: left its race before its end."""
+    """Pruned: left its bracket before its end."""
     state: CellState
     trained: TrainedCell
     """The best step where early stopping chose one, else the last."""
@@ -53,9 +53,9 @@ def train(
     observe: Callable[[Progress], None] = lambda progress: None,
     options: Options | None = None,
     prefix: PrefixCache | None = None,
-    races: Sequence[Race] = (),
+    brackets: Sequence[Bracket] = (),
 ) -> list[Outcome]:
-    """Train cells of one structure together; each ends as it would have ended alone, unless it loses a race.
+    """Train cells of one structure together; each ends as it would have ended alone, unless it loses a bracket.
 
     Where the program is asked to end meanwhile, the checkpoint of the last step taken is written first.
 
@@ -63,12 +63,12 @@ def train(
         checkpoints: where cells that were cut off go on from, and where this training leaves its own states.
         options: how fast it is to go; nothing of the results.
         prefix: hidden states below the adapters, kept.
-        races: cells of which the worst leave early.
+        brackets: cells of which the worst leave early.
 
     Returns:
         The outcomes in the order of `cells`.
     """
-    training = _Training(encoder, cells, checkpoints, options, prefix, races)
+    training = _Training(encoder, cells, checkpoints, options, prefix, brackets)
     with saving(training.leave):
         training.catch_up()
         active = training.active()
@@ -89,15 +89,15 @@ class _Training:
         checkpoints: Checkpoints | None,
         options: Options | None,
         prefix: PrefixCache | None,
-        races: Sequence[Race],
+        brackets: Sequence[Bracket],
     ) -> None:
         self.encoder = encoder
         self.cells = cells
         self.checkpoints = checkpoints
         self.options = options
         self.prefix = prefix
-        self.races = races
-        self.racing = {place: race for race in races for place in race.places}
+        self.brackets = brackets
+        self.bracket_of = {place: bracket for bracket in brackets for place in bracket.places}
         found = checkpoints.resume([cell.key for cell in cells]) if checkpoints else {}
         self.shape = shape_of(encoder)
         self.states = [found.get(cell.key) or CellState.start(cell, self.shape) for cell in cells]
@@ -116,10 +116,10 @@ class _Training:
             self._score(place)
 
     def active(self) -> list[int]:
-        """The places of the cells that take the next step: not at their end, not diverged, not held by their race."""
+        """The places of the cells that take the next step: not ended, diverged, or held by their bracket."""
         ended = [finished(cell, state) for cell, state in zip(self.cells, self.states, strict=True)]
         standings = [Standing.of(state, ended[at], at in self.diverged) for at, state in enumerate(self.states)]
-        away = held(self.races, standings) | self.diverged
+        away = held(self.brackets, standings) | self.diverged
         return [place for place, end in enumerate(ended) if not end and place not in away]
 
     def go_on(self, places: Sequence[int], observe: Callable[[Progress], None]) -> list[int]:
@@ -130,7 +130,7 @@ class _Training:
         following = list(places)
         try:
             while following == places:
-                losses = _advance(bundle, [self.racing.get(place) for place in places])
+                losses = _advance(bundle, [self.bracket_of.get(place) for place in places])
                 self._look(bundle, places, losses)
                 following = self.active()
                 since = _share_time(bundle, since)
@@ -179,15 +179,15 @@ class _Training:
         Args:
             bundle: has its numbers, at a position; they are the state's own where there is none.
         """
-        cell, state, race = self.cells[place], self.states[place], self.racing.get(place)
+        cell, state, bracket = self.cells[place], self.states[place], self.bracket_of.get(place)
         look = look_is_due(cell, state)
-        if bundle is not None and (look or (race is not None and _rung_is_due(cell, state, race))):
+        if bundle is not None and (look or (bracket is not None and _rung_is_due(cell, state, bracket))):
             bundle.state(position)
         if look:
             _look_at_dev(self.encoder, cell, state, self.shape, self.prefix)
         # Asked only now: the look may have brought the end forward.
-        if race is not None and _rung_is_due(cell, state, race):
-            _look_at_rung(self.encoder, cell, state, self.shape, race, self.prefix)
+        if bracket is not None and _rung_is_due(cell, state, bracket):
+            _look_at_rung(self.encoder, cell, state, self.shape, bracket, self.prefix)
 
     def _keep(self, bundle: Bundle, now: float, ends: bool) -> None:
         """Bring the states' numbers up to date when the bundle ends or a checkpoint is due; write that."""
@@ -223,14 +223,14 @@ def _update(bundle: Bundle) -> None:
         bundle.state(position)
 
 
-def _advance(bundle: Bundle, races: Sequence[Race | None]) -> list[float]:
+def _advance(bundle: Bundle, brackets: Sequence[Bracket | None]) -> list[float]:
     """Take steps up to the next one after which the host has something to do; returns the losses of the last.
 
     A cell that was not finite in any of them has a loss of NaN: from that step on it stood still.
     """
     ahead = bundle.lag
-    for cell, state, race in zip(bundle.cells, bundle.states, races, strict=True):
-        rungs = [rung.step for rung in race.rungs] if race is not None else []
+    for cell, state, bracket in zip(bundle.cells, bundle.states, brackets, strict=True):
+        rungs = [rung.step for rung in bracket.rungs] if bracket is not None else []
         ahead = min(ahead, _until_due(cell, state.step, rungs))
     for _ in range(ahead):
         bundle.step()
@@ -289,11 +289,11 @@ def _look_at_dev(
             state.best = Best(state.step, score, state.adapter.values, state.head.values)
 
 
-def _rung_is_due(cell: TrainingCell, state: CellState, race: Race) -> bool:
-    """Whether the cell is to be compared where it stands: at the rungs of its race and at its end, once."""
+def _rung_is_due(cell: TrainingCell, state: CellState, bracket: Bracket) -> bool:
+    """Whether the cell is to be compared where it stands: at the rungs of its bracket and at its end, once."""
     if not state.step or any(state.step == reached for reached, _ in state.rungs):
         return False
-    return finished(cell, state) or any(state.step == rung.step for rung in race.rungs)
+    return finished(cell, state) or any(state.step == rung.step for rung in bracket.rungs)
 
 
 def _look_at_rung(
@@ -301,12 +301,12 @@ def _look_at_rung(
     cell: TrainingCell,
     state: CellState,
     shape: Shape,
-    race: Race,
+    bracket: Bracket,
     prefix: PrefixCache | None,
 ) -> None:
     """Score the cell as it would be kept if it ended here."""
     kept = as_trained(cell, state, shape, best=True)
-    state.rungs.append((state.step, dev_score(encoder, replace(cell, tasks=race.tasks), kept, prefix)))
+    state.rungs.append((state.step, dev_score(encoder, replace(cell, tasks=bracket.tasks), kept, prefix)))
 
 
 def dev_score(

@@ -22,7 +22,7 @@ from adapterx.methods.method import Slot
 from adapterx.methods.pooling import Pooling
 from adapterx.plan import Evaluation, Stage, Training
 from adapterx.plan.bundles import structure
-from adapterx.plan.stage import Search
+from adapterx.plan.stage import SearchSettings
 from adapterx.store import JSON
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.facts import TaskPart
@@ -92,7 +92,7 @@ class Evaluations:
         """Evaluate by retrieval, with the adapters of a training or none; stages that read the same texts."""
         current, started = self.worker.backbone(stages[0]), time.monotonic()
         cells: dict[tuple[str, ...], tuple[Stage, TrainedCell]] = {}
-        going: list[tuple[Stage, Search]] = []
+        going: list[tuple[Stage, SearchSettings]] = []
         for stage in stages:
             with apart(stage, fail):
                 assert isinstance(stage.work, Evaluation) and stage.work.search is not None

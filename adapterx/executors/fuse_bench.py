@@ -18,7 +18,6 @@ from adapterx.engine.evaluate import LanguagePredictions, evaluate, summary
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import Progress, task_score, train
-from adapterx.executors import plain
 from adapterx.executors.answer import for_task
 from adapterx.executors.data import Data
 from adapterx.executors.device import choose, free_memory
@@ -32,7 +31,6 @@ from adapterx.methods.head import Head
 from adapterx.methods.merge_weights import Trial, Vector
 from adapterx.methods.merging import Merging
 from adapterx.plan.facts import Facts, Refusal
-from adapterx.recipe import TrainSettings
 from adapterx.tasks import data as catalog
 from adapterx.tasks.contamination import Relations
 from adapterx.tasks.contents import Contents
@@ -40,6 +38,7 @@ from adapterx.tasks.facts import Relation, TaskPart
 from adapterx.tasks.looks import Looks
 from adapterx.tasks.sampling import pool_probabilities
 from adapterx.tasks.spec import TaskSpec
+from adapterx.train_settings import TrainSettings
 from adapterx.wording import shown
 
 SOURCE = "en"
@@ -230,7 +229,7 @@ class Bench:
             key="fuse",
             seed=asked.seed,
             method=start.method,
-            settings=plain.settings(asked.settings),
+            settings=asked.settings,
             tasks=(TaskData(head, self.data.metrics(part)[0], pools, initial=initial),),
             probabilities=pool_probabilities([len(pool.data) for pool in pools]),
             initial=start.tensors if alone else None,

@@ -15,7 +15,7 @@ from adapterx.engine.retrieve import Side, Vectors, mined, rankings, sides
 from adapterx.engine.search import Similarity
 from adapterx.limits import Limit
 from adapterx.methods.pooling import Pooling
-from adapterx.plan.stage import Search
+from adapterx.plan.stage import SearchSettings
 from adapterx.store import JSON
 from adapterx.tasks.spec import TaskSpec
 
@@ -38,12 +38,12 @@ class Found:
     """More for the record."""
 
 
-def pooling(asked: Search) -> Pooling:
+def pooling(asked: SearchSettings) -> Pooling:
     """What a search reads of a text."""
     return Pooling(asked.layer, asked.pooling, asked.special_tokens)
 
 
-def passes(searches: Sequence[tuple[int, Search]], texts: int, width: int) -> list[Asked]:
+def passes(searches: Sequence[tuple[int, SearchSettings]], texts: int, width: int) -> list[Asked]:
     """What to read in one pass over all texts after another: a cell's layers together, and of as many cells as fit.
 
     Args:
@@ -69,7 +69,7 @@ def passes(searches: Sequence[tuple[int, Search]], texts: int, width: int) -> li
 
 
 def search(
-    searches: Sequence[tuple[int, Search]],
+    searches: Sequence[tuple[int, SearchSettings]],
     every: Sequence[Asked],
     spec: TaskSpec,
     pools: Mapping[str, Sequence[Pool]],
@@ -99,7 +99,7 @@ def search(
                 del own  # the next vectors may need its room
 
 
-def _found(asked: Search, spec: TaskSpec, own: Sequence[Side], limit: Limit | None) -> Found:
+def _found(asked: SearchSettings, spec: TaskSpec, own: Sequence[Side], limit: Limit | None) -> Found:
     similarity = Similarity(asked.similarity == "margin", asked.neighbours or 1)
     if not spec.mines:
         return Found(rankings(own, spec.pool, similarity, limit))

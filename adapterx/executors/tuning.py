@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from adapterx.engine.cell import TaskData, TrainingCell
-from adapterx.engine.halving import Race, Standing, decide, ladder
+from adapterx.engine.halving import Bracket, Standing, decide, ladder
 from adapterx.engine.train import Outcome
-from adapterx.executors import plain
-from adapterx.recipe import PruneSettings, TrainSettings
 from adapterx.store import JSON
+from adapterx.train_settings import PruneSettings, TrainSettings
 
 
 @dataclass(frozen=True)
@@ -42,27 +41,27 @@ def candidates(cell: TrainingCell, train: TrainSettings) -> list[TrainingCell]:
             cell,
             name=f"{cell.name} at {one.learning_rate:g}",
             key=f"{cell.key} {one.learning_rate!r}",
-            settings=plain.settings(one),
+            settings=one,
         )
         for one in train.candidates
     ]
 
 
-def race(cells: Sequence[TrainingCell], start: int, prune: PruneSettings, tasks: tuple[TaskData, ...]) -> Race:
-    """The race of a stage's cells, the first of which has the place `start` in its bundle."""
+def bracket(cells: Sequence[TrainingCell], start: int, prune: PruneSettings, tasks: tuple[TaskData, ...]) -> Bracket:
+    """The bracket of a stage's cells, the first of which has the place `start` in its bundle."""
     rungs = ladder(prune.rungs, prune.going_on, cells[0].total_steps)
-    return Race(tuple(range(start, start + len(cells))), rungs, tasks)
+    return Bracket(tuple(range(start, start + len(cells))), rungs, tasks)
 
 
-def choose(outcomes: Sequence[Outcome], race: Race | None) -> Chosen:
-    """The outcome to keep of a stage's candidates; that of the only one where there is no race."""
-    if race is None:
+def choose(outcomes: Sequence[Outcome], bracket: Bracket | None) -> Chosen:
+    """The outcome to keep of a stage's candidates; that of the only one where there is no bracket."""
+    if bracket is None:
         (outcome,) = outcomes
         return Chosen(outcome, (outcome,))
     standings = [Standing.of(one.state, one.status == "done", one.status == "diverged") for one in outcomes]
-    winner = decide(race.rungs, standings).winner
+    winner = decide(bracket.rungs, standings).winner
     if winner is None:
-        assert all(one.status == "diverged" for one in outcomes), "a race ends with a winner unless all diverged"
+        assert all(one.status == "diverged" for one in outcomes), "a bracket ends with a winner unless all diverged"
         winner = max(range(len(outcomes)), key=lambda place: outcomes[place].state.step)
     return Chosen(outcomes[winner], tuple(outcomes))
 

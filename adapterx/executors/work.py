@@ -23,13 +23,13 @@ from adapterx.backbones.spec import Backbone
 from adapterx.engine.bundle import shape_of
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
-from adapterx.engine.halving import Race
+from adapterx.engine.halving import Bracket
 from adapterx.engine.masking import Vocabulary
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import Outcome, train
 from adapterx.errors import AdapterxError
-from adapterx.executors import noted, plain, tuning, weights
+from adapterx.executors import noted, tuning, weights
 from adapterx.executors.apart import Fail, apart
 from adapterx.executors.data import Data
 from adapterx.executors.device import Machine, free_memory
@@ -142,15 +142,15 @@ class Worker:
     def _train(self, stages: Sequence[Stage], fail: Fail) -> None:
         current = self.backbone(stages[0])
         cells: list[TrainingCell] = []
-        places: list[tuple[Stage, range, Race | None]] = []
+        places: list[tuple[Stage, range, Bracket | None]] = []
         of_data: dict[str, Mapping[str, JSON]] = {}
         for stage in stages:
             with apart(stage, fail):
-                own, race = self._candidates(stage, current.loaded, len(cells))
+                own, bracket = self._candidates(stage, current.loaded, len(cells))
                 assert isinstance(stage.work, Training)
                 of_data[stage.id] = noted.of_training(own[0], stage.work.tasks)
                 noted.tell(of_data[stage.id].get("remarks"))
-                places.append((stage, range(len(cells), len(cells) + len(own)), race))
+                places.append((stage, range(len(cells), len(cells) + len(own)), bracket))
                 cells += own
         if not cells:
             return
@@ -158,19 +158,21 @@ class Worker:
             (alone,) = cells
             outcomes = [reference.train(current.loaded.model, alone, self.checkpoints, self.progress.steps)]
         else:
-            run = [race for _, _, race in places if race is not None]
+            run = [bracket for _, _, bracket in places if bracket is not None]
             outcomes = train(
                 current.encoder, cells, self.checkpoints, self.progress.steps, self.machine.options, current.prefix, run
             )
         with shielded():  # what is trained is stored, even if the run is to end
-            for stage, span, race in places:
+            for stage, span, bracket in places:
                 with apart(stage, fail):
-                    chosen = tuning.choose([outcomes[place] for place in span], race)
+                    chosen = tuning.choose([outcomes[place] for place in span], bracket)
                     self._commit_training(stage, chosen, len(cells), of_data[stage.id])
         self.checkpoints.forget(self._stored)
 
-    def _candidates(self, stage: Stage, loaded: LoadedBackbone, start: int) -> tuple[list[TrainingCell], Race | None]:
-        """The trainings of a stage, and the race between them if there are several."""
+    def _candidates(
+        self, stage: Stage, loaded: LoadedBackbone, start: int
+    ) -> tuple[list[TrainingCell], Bracket | None]:
+        """The trainings of a stage, and the bracket between them if there are several."""
         assert isinstance(stage.work, Training)
         cells = tuning.candidates(self._cell(stage, loaded), stage.work.train)
         prune = stage.work.train.prune
@@ -180,7 +182,7 @@ class Worker:
             replace(task, dev=self._tokenised(part, stage.work, loaded, "dev", prune.limit))
             for task, part in zip(cells[0].tasks, stage.work.tasks, strict=True)
         )
-        return cells, tuning.race(cells, start, prune, judged)
+        return cells, tuning.bracket(cells, start, prune, judged)
 
     def _stored(self, key: str) -> bool:
         """Whether the training of a checkpoint's key has its result, be it of this plan or of another."""
@@ -203,7 +205,7 @@ class Worker:
             key=f"{stage.kind} {stage.id}",
             seed=work.seed,
             method=_acting(work, stage.method, below),
-            settings=plain.settings(work.train.candidates[0]),
+            settings=work.train.candidates[0],
             tasks=tasks,
             probabilities=_probabilities(tasks, work),
             initial=initial,

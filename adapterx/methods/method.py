@@ -9,8 +9,8 @@ from typing import Any, Protocol, cast
 
 from torch import Tensor
 
+from adapterx.backbones.forward_pass import Adapters, Unadapted
 from adapterx.backbones.shape import Shape
-from adapterx.backbones.walk import Adapters, Unadapted
 from adapterx.methods.base import MethodSpec
 from adapterx.methods.parameters import Parameter
 from adapterx.methods.rows import CellDropout

@@ -8,9 +8,10 @@ from contextlib import suppress
 from adapterx.config.fields import ALL_LANGUAGES
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
-from adapterx.recipe import Recipe, TrainSettings
+from adapterx.recipe import Recipe
 from adapterx.recipe.training import Phase, PhaseTrain
 from adapterx.tasks.facts import Split
+from adapterx.train_settings import TrainSettings
 
 
 def look_ahead(recipe: Recipe, facts: Facts[Task], cells: Iterable[Cell]) -> None:

@@ -10,8 +10,9 @@ from adapterx.config.fields import ALL_LANGUAGES
 from adapterx.methods.base import MethodSpec
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
-from adapterx.recipe import Intermediate, Recipe, Target, TrainSettings
+from adapterx.recipe import Intermediate, Recipe, Target
 from adapterx.tasks.facts import TaskPart
+from adapterx.train_settings import TrainSettings
 from adapterx.transfers.base import Names, TransferSpec
 
 

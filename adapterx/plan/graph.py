@@ -23,10 +23,11 @@ from adapterx.plan.looks import Look, unseen
 from adapterx.plan.result import CellStages, Plan
 from adapterx.plan.stage import Coordinates, Evaluation, Precision, Stage, Training
 from adapterx.plan.unknown import unknown_members, unknown_tasks
-from adapterx.recipe import Intermediate, Lane, Recipe, Target, TrainSettings
+from adapterx.recipe import Intermediate, Lane, Recipe, Target
 from adapterx.recipe import Sampling as Proportions
 from adapterx.recipe.training import Phase
 from adapterx.tasks.facts import Relation, TaskPart
+from adapterx.train_settings import TrainSettings
 from adapterx.transfers.base import TransferSpec
 
 

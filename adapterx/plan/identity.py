@@ -18,9 +18,9 @@ from adapterx.methods.base import MethodSpec
 from adapterx.methods.registry import PACKAGES
 from adapterx.plan import defaults
 from adapterx.plan.stage import Evaluation, StageKind, Training
-from adapterx.recipe import TrainSettings
 from adapterx.store import JSON, fingerprint
 from adapterx.tasks.facts import TaskPart
+from adapterx.train_settings import TrainSettings
 
 VERSIONS: Mapping[StageKind, int] = {"intermediate": 1, "target": 1, "evaluation": 1}
 """Raised when the code behind a kind of stage changes its results."""

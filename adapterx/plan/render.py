@@ -13,7 +13,7 @@ from adapterx.plan.graph import asked
 from adapterx.plan.result import Plan
 from adapterx.plan.stage import Coordinates, Stage, Training
 from adapterx.plan.states import State, StateName
-from adapterx.terminal import Column, Grid
+from adapterx.terminal import Column, TextGrid
 
 MAX_ROWS = 60
 """A plan of more stages is shown in groups, unless every stage is asked for."""
@@ -69,7 +69,7 @@ def _columns(first: str) -> list[Column]:
     return [Column(first, folds=True, names=True), Column("state", folds=True), *numbers]
 
 
-def _stages(plan: Plan, current: Mapping[str, State]) -> Grid:
+def _stages(plan: Plan, current: Mapping[str, State]) -> TextGrid:
     rows: list[list[Text]] = []
     kind = ""
     for stage in plan.stages.values():
@@ -87,10 +87,10 @@ def _stages(plan: Plan, current: Mapping[str, State]) -> Grid:
             size(price.disk_bytes),
         )
         rows.append([Text(f"  {stage.slug}"), Text(words, style=_STYLES[state.name]), *map(Text, numbers)])
-    return Grid(_columns("stage"), rows, narrowest=_NARROWEST)
+    return TextGrid(_columns("stage"), rows, narrowest=_NARROWEST)
 
 
-def _groups(plan: Plan, current: Mapping[str, State]) -> Grid:
+def _groups(plan: Plan, current: Mapping[str, State]) -> TextGrid:
     rows: list[list[Text]] = []
     kind = ""
     for key, stages in _grouped(list(plan.stages.values())).items():
@@ -110,7 +110,7 @@ def _groups(plan: Plan, current: Mapping[str, State]) -> Grid:
             size(sum(stage.cost.disk_bytes for stage in stages)),
         )
         rows.append([Text("  " + (".".join(filter(None, key[1:])) or "all")), label, *map(Text, numbers)])
-    return Grid(_columns("stages"), rows, narrowest=_NARROWEST)
+    return TextGrid(_columns("stages"), rows, narrowest=_NARROWEST)
 
 
 def _grouped(stages: Sequence[Stage]) -> dict[tuple[str, ...], list[Stage]]:

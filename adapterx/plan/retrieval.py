@@ -5,7 +5,7 @@ from __future__ import annotations
 from adapterx.backbones.info import BackboneInfo
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
-from adapterx.plan.stage import Search
+from adapterx.plan.stage import SearchSettings
 from adapterx.recipe import Recipe, Retrieval, Target, default_layer
 
 FORMAT = "retrieval"
@@ -35,7 +35,9 @@ def check(recipe: Recipe, cell: Cell) -> None:
         )
 
 
-def search(facts: Facts[Task], cell: Cell, target: Target, info: BackboneInfo, max_length: int) -> Search | None:
+def search(
+    facts: Facts[Task], cell: Cell, target: Target, info: BackboneInfo, max_length: int
+) -> SearchSettings | None:
     """How a target's texts are searched, every setting concrete; None where its task is no retrieval."""
     task = facts.task(target.task)
     if task.format != FORMAT:
@@ -51,4 +53,4 @@ def search(facts: Facts[Task], cell: Cell, target: Target, info: BackboneInfo, m
     similarity = asked.similarity or ("margin" if "dev" in task.scored else "cosine")
     special = asked.special_tokens or asked.pooling == "cls"  # <s> itself is what is read
     neighbours = asked.neighbours if similarity == "margin" or "dev" in task.scored else None
-    return Search(layer, asked.pooling, special, similarity, neighbours, max_length)
+    return SearchSettings(layer, asked.pooling, special, similarity, neighbours, max_length)

@@ -10,9 +10,10 @@ from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
 from adapterx.limits import Limit
 from adapterx.methods.base import MethodSpec
-from adapterx.recipe import Lane, Sampling, TrainSettings
+from adapterx.recipe import Lane, Sampling
 from adapterx.store import JSON
 from adapterx.tasks.facts import TaskPart
+from adapterx.train_settings import TrainSettings
 from adapterx.transfers.base import TransferSpec
 
 StageKind = Literal["intermediate", "target", "evaluation"]
@@ -44,7 +45,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchSettings:
     """How retrieval turns texts into vectors and compares them."""
 
     layer: int
@@ -71,7 +72,7 @@ class Evaluation:
     """The languages whose own adapters, the stage's inputs after the first, take the place of the frozen one below."""
     lane: Lane = "fused"
     """That of the training."""
-    search: Search | None = None
+    search: SearchSettings | None = None
     """Of retrieval."""
 
 

@@ -1,6 +1,6 @@
 """YAML → a validated Recipe."""
 
-from adapterx.recipe.prune import Prune, PruneSettings
+from adapterx.recipe.prune import Prune
 from adapterx.recipe.reader import locate, read
 from adapterx.recipe.retrieval import Retrieval, default_layer
 from adapterx.recipe.schema import (
@@ -9,31 +9,28 @@ from adapterx.recipe.schema import (
     Evaluate,
     Intermediate,
     Lane,
-    PrefixCache,
+    PrefixCacheSettings,
     Recipe,
     Sampling,
     Skip,
     Target,
 )
-from adapterx.recipe.training import EarlyStopping, Train, TrainSettings
+from adapterx.recipe.training import Train
 
 __all__ = [
     "Axis",
     "Compare",
-    "EarlyStopping",
     "Evaluate",
     "Intermediate",
     "Lane",
-    "PrefixCache",
+    "PrefixCacheSettings",
     "Prune",
-    "PruneSettings",
     "Recipe",
     "Retrieval",
     "Sampling",
     "Skip",
     "Target",
     "Train",
-    "TrainSettings",
     "default_layer",
     "locate",
     "read",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated
 
@@ -11,6 +9,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from adapterx.config.fields import Model, PositiveFloat, PositiveInt, unique
 from adapterx.limits import Limit, Sample
+from adapterx.train_settings import PruneSettings
 
 
 def _several(rates: tuple[float, ...]) -> tuple[float, ...]:
@@ -70,31 +69,3 @@ class Prune(Model):
         if isinstance(rates, dict):
             rates = rates[method_name] if method_name in rates else rates[kind]
         return PruneSettings(rates, self.rungs, self.keep, Limit.of(self.limit, self.sample))
-
-
-@dataclass(frozen=True)
-class PruneSettings:
-    """The candidates of one stage and how they are thinned out."""
-
-    learning_rates: tuple[float, ...]
-    rungs: tuple[float, ...]
-    keep: float
-    limit: Limit | None
-    """Of the dev examples."""
-
-    @property
-    def going_on(self) -> tuple[int, ...]:
-        """How many candidates go on from each rung, 1 once nobody is left to drop."""
-        sizes = [len(self.learning_rates)]
-        for _ in self.rungs:
-            # The tolerance keeps products such as 0.7 · 10 from counting as more than the whole number they stand for.
-            kept = math.ceil(self.keep * sizes[-1] - 1e-9)
-            sizes.append(max(1, min(kept, sizes[-1] - 1)))
-        return tuple(sizes[1:])
-
-    @property
-    def trainings(self) -> float:
-        """The steps of all candidates, in units of one full training."""
-        ends = (*self.rungs, 1.0)
-        counts = (len(self.learning_rates), *self.going_on)
-        return sum(count * (end - start) for count, start, end in zip(counts, (0.0, *self.rungs), ends, strict=True))

@@ -201,7 +201,7 @@ class Evaluate(Model):
         return Limit.of(self.limit, self.sample)
 
 
-class PrefixCache(Model):
+class PrefixCacheSettings(Model):
     """Hidden states below adapters that sit in upper layers only: computed once per example, and kept."""
 
     where: Literal["memory", "disk", "none"] = "memory"
@@ -270,7 +270,7 @@ class Recipe(Model):
     """How trainings are done: fused, many side by side; or each alone, through the libraries' own models."""
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
-    prefix_cache: PrefixCache = PrefixCache()
+    prefix_cache: PrefixCacheSettings = PrefixCacheSettings()
     skip: Annotated[tuple[Skip, ...], Field(strict=False)] = ()
     compare: Compare | None = None
 

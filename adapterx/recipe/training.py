@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -16,7 +15,8 @@ from pydantic import (
 
 from adapterx.config.fields import Model, NonNegativeFloat, PositiveFloat, PositiveInt
 from adapterx.limits import Limit, Sample
-from adapterx.recipe.prune import Prune, PruneSettings
+from adapterx.recipe.prune import Prune
+from adapterx.train_settings import EarlyStopping, TrainSettings
 
 Phase = Literal["intermediate", "target"]
 
@@ -29,24 +29,6 @@ DEFAULT_LEARNING_RATE = 1e-4
 """Where a recipe gives neither `learning_rate` nor `prune`."""
 DEFAULT_EPOCHS = 3.0
 """Passes over the training data where a recipe gives neither `epochs` nor `steps`."""
-
-
-class EarlyStopping(Model):
-    """Keep the best step on the dev set of the training languages, and stop when it no longer improves."""
-
-    every: PositiveInt
-    """Steps between two looks at the dev set."""
-    patience: PositiveInt
-    """Looks without improvement after which training stops."""
-    limit: PositiveInt | None = None
-    """Dev examples per language; all of them when null."""
-    sample: Sample = "random"
-    """Which ones a limit keeps."""
-
-    @property
-    def looked_at(self) -> Limit | None:
-        """Which of the dev examples are read; None for all."""
-        return Limit.of(self.limit, self.sample)
 
 
 class TrainFields(Model):
@@ -136,32 +118,3 @@ class Train(TrainFields):
             chosen["learning_rate"] = rates[method_name] if method_name in rates else rates[kind]
         chosen["limit"] = Limit.of(chosen["limit"], chosen.pop("sample"))
         return TrainSettings(**chosen)
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """The training settings of one stage: one of `epochs` and `steps` is set, one of `learning_rate` and `prune`."""
-
-    learning_rate: float | None
-    batch_size: int
-    epochs: float | None
-    steps: int | None
-    warmup_ratio: float
-    weight_decay: float
-    max_grad_norm: float
-    max_length: int
-    limit: Limit | None
-    early_stopping: EarlyStopping | None
-    prune: PruneSettings | None
-
-    @property
-    def candidates(self) -> tuple[TrainSettings, ...]:
-        """The settings of each training that this comes to: one per learning rate of `prune`, else these alone."""
-        if self.prune is None:
-            return (self,)
-        return tuple(replace(self, learning_rate=rate, prune=None) for rate in self.prune.learning_rates)
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits of the data that the training reads."""
-        return ("train",) if self.early_stopping is None and self.prune is None else ("train", "dev")

@@ -46,7 +46,7 @@ def train(
 
     Where the program is asked to end meanwhile, the checkpoint of the last step taken is written first.
     """
-    training = _Training(encoder, cell, checkpoints)
+    training = _ReferenceTraining(encoder, cell, checkpoints)
     with saving(training.leave):
         training.look()  # one that was due where the training was cut off
         while not training.diverged and not finished(cell, training.state):
@@ -60,7 +60,7 @@ def train(
 
 
 @dataclass(frozen=True)
-class _Part:
+class _TrainedPart:
     """Trained tensors that fill one flat row: those of the adapter, or of the heads."""
 
     parameters: list[Parameter]
@@ -75,7 +75,7 @@ class _Part:
             self.tensors[name].copy_(tensor)
 
 
-class _Training:
+class _ReferenceTraining:
     """A cell, its model, and how far it is."""
 
     def __init__(self, encoder: nn.Module, cell: TrainingCell, checkpoints: Checkpoints | None) -> None:
@@ -90,7 +90,7 @@ class _Training:
         given = {name: tensor for task in cell.tasks for name, tensor in task.initial.items()}
         start = {**initial(specs, cell.seed), **given}
         fresh = {one.name: nn.Parameter(start[one.name].clone().to(self.device)) for one in specs}
-        self.parts = (_Part(list(self.model.parameters), self.model.tensors), _Part(specs, fresh))
+        self.parts = (_TrainedPart(list(self.model.parameters), self.model.tensors), _TrainedPart(specs, fresh))
         found = checkpoints.resume([cell.key]) if checkpoints else {}
         self.state = found.get(cell.key) or self._start()
         self.optimiser = self._optimiser()
@@ -231,7 +231,7 @@ class _Training:
         """Bring the numbers of the state up to date."""
         self.state.adapter, self.state.head = (self._rows(part) for part in self.parts)
 
-    def _rows(self, part: _Part) -> Rows:
+    def _rows(self, part: _TrainedPart) -> Rows:
         named = dict(part.tensors)
         moments = [
             {name: self.optimiser.state.get(one, {}).get(key, torch.zeros_like(one)) for name, one in named.items()}

@@ -12,7 +12,7 @@ from markupsafe import Markup
 import adapterx
 from adapterx.report.colours import GAIN, LOSS, ZERO
 from adapterx.report.document import Document
-from adapterx.report.table import Column, Entry, Table
+from adapterx.report.table import Table, TableColumn, TableEntry
 
 HERE = Path(__file__).parent
 MARKERS = {
@@ -28,7 +28,7 @@ MARKERS = {
 class Row:
     """A row with, per entry, its column and whether it only repeats the label above it."""
 
-    entries: tuple[tuple[Column, Entry, bool], ...]
+    entries: tuple[tuple[TableColumn, TableEntry, bool], ...]
     starts: bool
     """Whether the first label changes here, so that a hairline helps the eye."""
 
@@ -82,11 +82,11 @@ def _bodies(table: Table) -> list[Body]:
     return [Body(tuple(_rows(table, rows)), footer) for rows, footer in parts if rows]
 
 
-def _rows(table: Table, rows: tuple[tuple[Entry, ...], ...]) -> Iterator[Row]:
+def _rows(table: Table, rows: tuple[tuple[TableEntry, ...], ...]) -> Iterator[Row]:
     labels = [column.label for column in table.columns]
     leading = labels.index(False) if False in labels else 0
     parts = any(one[0] == other[0] for one, other in pairwise(rows))
-    above: tuple[Entry, ...] = ()
+    above: tuple[TableEntry, ...] = ()
     for row in rows:
         same = [bool(above) and row[: at + 1] == above[: at + 1] for at in range(leading)]
         repeats = [*same, *[False] * (len(row) - leading)]

@@ -9,7 +9,7 @@ from typing import Any, cast
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import Results
 from adapterx.report.run import Run
-from adapterx.report.table import Column, Entry, Table, fold
+from adapterx.report.table import Table, TableColumn, TableEntry, fold
 from adapterx.store import JSON
 
 PLACE = ("backbone", "method", "intermediate", "transfer", "target", "seed")
@@ -51,18 +51,18 @@ def table(found: Sequence[Weighed], run: Run) -> Table | None:
     if not found:
         return None
     columns = [
-        *(Column(title, label=True) for title in PLACE),
-        Column("weights", rule=True),
-        Column("dev"),
-        Column("default", note="dev score with the default weights, which are equal"),
-        Column("candidates", size=True),
+        *(TableColumn(title, label=True) for title in PLACE),
+        TableColumn("weights", rule=True),
+        TableColumn("dev"),
+        TableColumn("default", note="dev score with the default weights, which are equal"),
+        TableColumn("candidates", size=True),
     ]
     rows = [
         [
-            *map(Entry, _labels(one.cell, run)),
-            Entry(" : ".join(f"{weight:.3g}" for weight in one.weights)),
-            *(Entry(f"{100 * score:.1f}") for score in (one.dev, one.default)),
-            Entry(str(one.tried)),
+            *map(TableEntry, _labels(one.cell, run)),
+            TableEntry(" : ".join(f"{weight:.3g}" for weight in one.weights)),
+            *(TableEntry(f"{100 * score:.1f}") for score in (one.dev, one.default)),
+            TableEntry(str(one.tried)),
         ]
         for one in found
     ]

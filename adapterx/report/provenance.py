@@ -9,7 +9,7 @@ from io import StringIO
 from adapterx.report.analysis import Analysis
 from adapterx.report.numbers import millions
 from adapterx.report.run import Run, StageRef
-from adapterx.report.table import DASH, Column, Entry, Table
+from adapterx.report.table import DASH, Table, TableColumn, TableEntry
 from adapterx.store import JSON, Record
 
 COST = ("seconds", "peak_memory_bytes", "trained_parameters", "trained_together", "candidates", "examples")
@@ -159,5 +159,5 @@ def _flat(value: JSON, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _table(name: str, caption: str, titles: list[str], rows: Iterable[Iterable[str]], labels: int = 1) -> Table:
-    columns = tuple(Column(title, label=index < labels) for index, title in enumerate(titles))
-    return Table(name, caption, columns, tuple(tuple(Entry(text) for text in row) for row in rows))
+    columns = tuple(TableColumn(title, label=index < labels) for index, title in enumerate(titles))
+    return Table(name, caption, columns, tuple(tuple(TableEntry(text) for text in row) for row in rows))

@@ -21,7 +21,7 @@ from adapterx.report.statistics import (
     Quantity,
     Sample,
     Scored,
-    Training,
+    TrainingVariance,
     differences,
     measured,
     pooled,
@@ -103,8 +103,8 @@ class Family:
         self._once = once
         self._items = Items(facts)
         self._cells = {cell: self._with_means(scores) for cell, scores in cells.items()}
-        self._training: dict[str, Training] = {}
-        self._training_of_gaps: dict[str, Training] = {}
+        self._training: dict[str, TrainingVariance] = {}
+        self._training_of_gaps: dict[str, TrainingVariance] = {}
         self._samples: dict[tuple[Cell, ...], Mapping[str, Sample]] = {}
 
     def seeds(self, cells: Sequence[CellResult], name: str) -> list[Scored]:

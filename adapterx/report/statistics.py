@@ -147,7 +147,7 @@ def differences(arm: Sequence[Scored], baseline: Sequence[Scored], items: int, *
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingVariance:
     """How one training's score scatters, in all settings of a family."""
 
     variance: float
@@ -158,11 +158,11 @@ class Training:
     """Degrees of freedom; 0 where nothing is known."""
 
 
-def pooled(samples: Iterable[Sample]) -> Training:
+def pooled(samples: Iterable[Sample]) -> TrainingVariance:
     """The variance between seeds that settings have in common, each weighing by its degrees of freedom."""
     known = [one for one in samples if one.freedom]
     if not known:
-        return Training(0.0, 0.0, 0.0)
+        return TrainingVariance(0.0, 0.0, 0.0)
     freedom = sum(one.freedom for one in known)
     squares = [math.fsum((value - one.value) ** 2 for value in one.values) for one in known]
     total = math.fsum(squares)
@@ -170,7 +170,7 @@ def pooled(samples: Iterable[Sample]) -> Training:
     uneven = math.fsum(square**2 / one.freedom for square, one in zip(squares, known, strict=True))
     satterthwaite = total**2 / uneven if uneven else freedom
     certain = max(ALIKE * freedom + (1 - ALIKE) * satterthwaite, *(one.freedom for one in known), 0)
-    return Training(total / freedom, interaction / freedom, float(certain))
+    return TrainingVariance(total / freedom, interaction / freedom, float(certain))
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ class Measured:
         ]
 
 
-def measured(found: Sample, training: Training) -> Measured:
+def measured(found: Sample, training: TrainingVariance) -> Measured:
     """The mean over a setting's seeds."""
     if found.untrained or not training.freedom:
         return Measured(found.value, found.influence, found.items, 0.0, 0.0, training.freedom)

@@ -14,7 +14,7 @@ from adapterx.report.learning import Judgement
 from adapterx.report.run import Run
 from adapterx.report.scores import Score
 from adapterx.report.statistics import Estimate, Quantity
-from adapterx.report.table import DASH, Column, Entry, fold
+from adapterx.report.table import DASH, TableColumn, TableEntry, fold
 from adapterx.wording import plain
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ def summary(analysis: Analysis) -> RenderableType:
     from adapterx import terminal
 
     gaps = {gap.arm: gap for gap in analysis.gaps}
-    columns = [Column(title, label=True) for title in ("backbone", "method", "intermediate", "transfer", "target")]
-    columns += [Column("source"), Column("others")]
+    columns = [TableColumn(title, label=True) for title in ("backbone", "method", "intermediate", "transfer", "target")]
+    columns += [TableColumn("source"), TableColumn("others")]
     compare = analysis.results.run.compare
     if compare is not None:
-        columns.append(Column(f"gap {compare[0]} − {compare[1]}"))
-    columns.append(Column("cells"))
+        columns.append(TableColumn(f"gap {compare[0]} − {compare[1]}"))
+    columns.append(TableColumn("cells"))
     run = analysis.results.run
     rows = [
         _row(one, gaps.get(one.setting), run, analysis.judged(one.setting), compared=compare is not None)
@@ -54,7 +54,7 @@ def summary(analysis: Analysis) -> RenderableType:
         for one in kept
     ]
     texts = [[Text(f"{entry.text} {entry.interval}".strip(), STYLES[entry.tone]) for entry in row] for row in entries]
-    table = terminal.Grid(laid_out, texts, rule=True)
+    table = terminal.TextGrid(laid_out, texts, rule=True)
     above = [Text(constant.strip().strip("()"), style="dim")] if constant else []
     remarks = [Text(one, "yellow") for one in _remarks(analysis)]
     return Group(*above, table, Text(), *_unfinished(analysis), Text(answer(analysis)), *remarks)
@@ -85,30 +85,30 @@ def _main(analysis: Analysis) -> list[Score]:
     return [one for one in analysis.scores if one.metric == main.get(one.setting.target, "")]
 
 
-def _score(quantity: Quantity | None, metric: str) -> Entry:
+def _score(quantity: Quantity | None, metric: str) -> TableEntry:
     if quantity is None:
-        return Entry(DASH, tone="faint")
+        return TableEntry(DASH, tone="faint")
     if isinstance(quantity, Estimate):
-        return Entry(numbers.value(quantity.value, metric))
-    return Entry(DASH, tone="missing")
+        return TableEntry(numbers.value(quantity.value, metric))
+    return TableEntry(DASH, tone="missing")
 
 
-def _gap(gap: Gap | None) -> Entry:
+def _gap(gap: Gap | None) -> TableEntry:
     if gap is None:
-        return Entry("")
+        return TableEntry("")
     headline = gap.summary.headline
     if isinstance(headline, Estimate):
-        return Entry(numbers.gap(headline, gap.metric), tone="strong" if headline.sign else "")
-    return Entry(headline.count, tone="missing")
+        return TableEntry(numbers.gap(headline, gap.metric), tone="strong" if headline.sign else "")
+    return TableEntry(headline.count, tone="missing")
 
 
-def _row(one: Score, gap: Gap | None, run: Run, judged: Sequence[Judgement], *, compared: bool) -> list[Entry]:
+def _row(one: Score, gap: Gap | None, run: Run, judged: Sequence[Judgement], *, compared: bool) -> list[TableEntry]:
     place = one.setting
     named = run.labelled(place.intermediate, place.target)
     labels = (place.backbone, place.method, named, place.transfer, place.target)
-    row = [Entry(label) for label in labels]
+    row = [TableEntry(label) for label in labels]
     row += [_score(quantity, one.metric) for quantity in (one.summary.sources, one.summary.others)]
     if compared:
         row.append(_gap(gap))
     status = tables.statuses(one, judged)
-    return [*row, Entry(status, tone="" if set(one.statuses) == {"done"} and "(" not in status else "missing")]
+    return [*row, TableEntry(status, tone="" if set(one.statuses) == {"done"} and "(" not in status else "missing")]

@@ -12,11 +12,11 @@ from adapterx.wording import plain as printable
 DASH = "\N{EN DASH}"
 """Stands where there is nothing to say."""
 Tone = Literal["", "missing", "strong", "faint"]
-Rows = tuple[tuple["Entry", ...], ...]
+Rows = tuple[tuple["TableEntry", ...], ...]
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A column's head."""
 
     title: str
@@ -33,7 +33,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Entry:
+class TableEntry:
     """One cell of a table."""
 
     text: str
@@ -51,8 +51,8 @@ class Table:
     name: str
     """Identifier, unique in a report."""
     caption: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Entry, ...], ...]
+    columns: tuple[TableColumn, ...]
+    rows: tuple[tuple[TableEntry, ...], ...]
     notes: tuple[str, ...] = ()
     footer: int = 0
     """How many of the last rows stand below a rule of their own."""
@@ -62,7 +62,9 @@ class Table:
     """What the ends of the entries' colours stand for, where they mean something."""
 
 
-def fold(columns: Sequence[Column], rows: Sequence[Sequence[Entry]]) -> tuple[tuple[Column, ...], Rows, str]:
+def fold(
+    columns: Sequence[TableColumn], rows: Sequence[Sequence[TableEntry]]
+) -> tuple[tuple[TableColumn, ...], Rows, str]:
     """Take out label and size columns that say the same in every row; the phrase in brackets says it once.
 
     At least one label stays.
@@ -78,7 +80,7 @@ def fold(columns: Sequence[Column], rows: Sequence[Sequence[Entry]]) -> tuple[tu
     return tuple(columns[index] for index in kept), entries, f" ({', '.join(phrases)})" if phrases else ""
 
 
-def _phrase(column: Column, text: str) -> str:
+def _phrase(column: TableColumn, text: str) -> str:
     if column.size:
         return f"{text} {column.title.removesuffix('s') if text == '1' else column.title}"
     return f"{column.title} {text}"
@@ -118,7 +120,7 @@ def _row(texts: Iterable[str]) -> str:
     return "| " + " | ".join(texts) + " |"
 
 
-def _cell(entry: Entry) -> str:
+def _cell(entry: TableEntry) -> str:
     text = escape(entry.text)
     return f"{f'**{text}**' if entry.tone == 'strong' and text else text} {escape(entry.interval)}".strip()
 

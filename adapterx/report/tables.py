@@ -26,7 +26,7 @@ from adapterx.report.overall import learnt
 from adapterx.report.run import Run
 from adapterx.report.scores import Score, Setting
 from adapterx.report.statistics import Estimate, Missing, Quantity
-from adapterx.report.table import DASH, Column, Entry, Table, Tone, fold
+from adapterx.report.table import DASH, Table, TableColumn, TableEntry, Tone, fold
 from adapterx.tasks.metrics import unit
 from adapterx.tasks.metrics_qa import NAMES as TEXT_METRICS
 from adapterx.tasks.metrics_retrieval import MINING_NAMES, RANKING_NAMES
@@ -61,14 +61,14 @@ def gaps(analysis: Analysis) -> Table | None:
     if not analysis.gaps or analysis.results.run.compare is None:
         return None
     arm, baseline, _ = analysis.results.run.compare
-    columns = [Column(title, label=True) for title in ("backbone", "method", "transfer", "target")]
+    columns = [TableColumn(title, label=True) for title in ("backbone", "method", "transfer", "target")]
     columns += [
-        Column("others", group="mean over languages", rule=True, note=OTHERS),
-        Column("all", group="mean over languages", note="mean over all evaluated languages"),
-        Column("source", group="mean over languages", note=SOURCE),
-        Column("seeds", rule=True, size=True),
-        Column("languages", size=True),
-        Column("items", size=True, note="test items per language"),
+        TableColumn("others", group="mean over languages", rule=True, note=OTHERS),
+        TableColumn("all", group="mean over languages", note="mean over all evaluated languages"),
+        TableColumn("source", group="mean over languages", note=SOURCE),
+        TableColumn("seeds", rule=True, size=True),
+        TableColumn("languages", size=True),
+        TableColumn("items", size=True, note="test items per language"),
     ]
     rows = []
     for one in analysis.gaps:
@@ -88,10 +88,10 @@ def changes(analysis: Analysis) -> Table | None:
     if overall is None or not analysis.sized:
         return None
     levels = analysis.levels
-    columns = [Column(title, label=True) for title in ("method", "transfer", "target")]
-    columns += [Column(f"gap, {level.name}", rule=not at) for at, level in enumerate(levels)]
+    columns = [TableColumn(title, label=True) for title in ("method", "transfer", "target")]
+    columns += [TableColumn(f"gap, {level.name}", rule=not at) for at, level in enumerate(levels)]
     note = "" if len(levels) == 2 else "of the line fitted to all sizes, from the smallest to the largest"
-    columns.append(Column("change", rule=True, note=note))
+    columns.append(TableColumn("change", rule=True, note=note))
     rows = []
     for one in overall.contrasts:
         labels = [one.method, one.transfer, _contrasted(one.target, analysis)]
@@ -109,7 +109,7 @@ def changes(analysis: Analysis) -> Table | None:
     return Table("changes", caption, kept, entries, (*notes, *_target_training(analysis)), len(overall.means))
 
 
-def _over_sizes(one: Contrast, levels: Sequence[Level]) -> list[Entry]:
+def _over_sizes(one: Contrast, levels: Sequence[Level]) -> list[TableEntry]:
     """A contrast's gap at every size, and its change."""
     at = {level.parameters: quantity for level, quantity in one.at}
     found = [_gap_entry(at.get(level.parameters), one.metric) for level in levels]
@@ -133,7 +133,7 @@ def by_language(analysis: Analysis) -> list[Table]:
         of_target = [one for one in analysis.gaps if one.arm.target == target]
         if of_target and units in limits:
             rows = [_language_row(one, facts, limits[units]) for one in of_target]
-            labels = [Column(title, label=True) for title in ("backbone", "method", "transfer")]
+            labels = [TableColumn(title, label=True) for title in ("backbone", "method", "transfer")]
             columns, entries, constant = fold([*labels, *_language_columns(facts)], rows)
             arm, baseline = (analysis.results.run.labelled(side, target) for side in compare[:2])
             told = _units([facts.metrics[0]])
@@ -153,14 +153,14 @@ def _units(metrics: Iterable[str]) -> str:
 def unfinished(results: Results) -> Table | None:
     """Cells that are not done, with their reasons; None where all are."""
     rows = [
-        [*_texts(_labels(cell, results.run)), Entry(cell.status, tone="strong"), Entry(cell.message or DASH)]
+        [*_texts(_labels(cell, results.run)), TableEntry(cell.status, tone="strong"), TableEntry(cell.message or DASH)]
         for cell in results.cells
         if cell.status != "done"
     ]
     if not rows:
         return None
     titles = ("backbone", "method", "intermediate", "transfer", "target", "seed", "status", "message")
-    columns = tuple(Column(title, label=True) for title in titles)
+    columns = tuple(TableColumn(title, label=True) for title in titles)
     return Table("unfinished", f"Cells without a usable result: {len(rows)}.", columns, tuple(map(tuple, rows)))
 
 
@@ -226,10 +226,10 @@ def _results(
         constant: of each setting the languages in which a cell of it answers alike to everything.
     """
     titles = ("backbone", "method", "intermediate", "transfer")
-    columns = [Column(title, label=True) for title in titles]
+    columns = [TableColumn(title, label=True) for title in titles]
     columns += [
-        Column("others", group="mean", rule=True, note=OTHERS),
-        Column("all", group="mean", note="mean over all evaluated languages"),
+        TableColumn("others", group="mean", rule=True, note=OTHERS),
+        TableColumn("all", group="mean", note="mean over all evaluated languages"),
         *_language_columns(facts),
     ]
     rows = [
@@ -241,7 +241,7 @@ def _results(
     values = [*means, *(majority.get(name) for name in facts.languages)]
     labels = sum(column.label for column in kept)
     last = [*_texts(["majority"] + [""] * (labels - 1))]
-    last += [Entry(DASH if one is None else value(one, metric), tone="faint") for one in values]
+    last += [TableEntry(DASH if one is None else value(one, metric), tone="faint") for one in values]
     caption = f"{facts.name}: {metric_name(metric)}, {unit(metric).words}{same}."
     shown = any((one.setting.intermediate, facts.name) in run.target_training for one in scores)
     notes = (*((TARGET_TRAINING,) if shown else ()), *((CONSTANT,) if any(constant.values()) else ()))
@@ -249,10 +249,10 @@ def _results(
     return Table(name, caption, kept, rows_, notes, footer=1, dense=_dense(facts))
 
 
-def _language_columns(facts: TargetFacts) -> list[Column]:
+def _language_columns(facts: TargetFacts) -> list[TableColumn]:
     first_other = len(facts.sources)
     return [
-        Column(
+        TableColumn(
             name,
             group="source" if name in facts.sources else "other languages",
             note=language_name(name),
@@ -284,7 +284,7 @@ def _labels(result: CellResult, run: Run) -> list[str]:
     return [cell.backbone, cell.method, named, cell.transfer, cell.target, str(cell.seed)]
 
 
-def _score_entries(one: Score, facts: TargetFacts, constant: Collection[str]) -> list[Entry]:
+def _score_entries(one: Score, facts: TargetFacts, constant: Collection[str]) -> list[TableEntry]:
     spread = "seeds " + " to ".join(value(end, one.metric) for end in one.seed_range) if one.seed_range else ""
     entries = [_mean_entry(one.summary.others, one.metric, spread), _score_entry(one.summary.mean, one.metric)]
     for name in facts.languages:
@@ -293,45 +293,45 @@ def _score_entries(one: Score, facts: TargetFacts, constant: Collection[str]) ->
     return entries
 
 
-def _mean_entry(quantity: Quantity | None, metric: str, spread: str) -> Entry:
+def _mean_entry(quantity: Quantity | None, metric: str, spread: str) -> TableEntry:
     if quantity is None:
-        return Entry(DASH, tone="faint")
+        return TableEntry(DASH, tone="faint")
     if isinstance(quantity, Missing):
-        return Entry(quantity.count, note=quantity.why, tone="missing")
-    return Entry(value(quantity.value, metric), value_interval(quantity, metric), note=spread)
+        return TableEntry(quantity.count, note=quantity.why, tone="missing")
+    return TableEntry(value(quantity.value, metric), value_interval(quantity, metric), note=spread)
 
 
-def _score_entry(quantity: Quantity, metric: str) -> Entry:
+def _score_entry(quantity: Quantity, metric: str) -> TableEntry:
     if isinstance(quantity, Missing):
-        return Entry(DASH, note=str(quantity), tone="missing")
-    return Entry(value(quantity.value, metric), note=value_interval(quantity, metric))
+        return TableEntry(DASH, note=str(quantity), tone="missing")
+    return TableEntry(value(quantity.value, metric), note=value_interval(quantity, metric))
 
 
-def _gap_entry(quantity: Quantity | None, metric: str = "") -> Entry:
+def _gap_entry(quantity: Quantity | None, metric: str = "") -> TableEntry:
     if quantity is None:
-        return Entry(DASH, tone="faint")
+        return TableEntry(DASH, tone="faint")
     if isinstance(quantity, Missing):
-        return Entry(str(quantity), tone="missing")
+        return TableEntry(str(quantity), tone="missing")
     value, interval = points(quantity.value, metric), points_interval(quantity, metric)
-    return Entry(value, interval, tone="strong" if quantity.sign else "")
+    return TableEntry(value, interval, tone="strong" if quantity.sign else "")
 
 
-def _language_row(one: Gap, facts: TargetFacts, limit: float) -> list[Entry]:
+def _language_row(one: Gap, facts: TargetFacts, limit: float) -> list[TableEntry]:
     row = _texts([one.arm.backbone, one.arm.method, one.transfer])
     for name in facts.languages:
         quantity = one.summary.languages[name]
         if isinstance(quantity, Missing):
-            row.append(Entry(DASH, note=str(quantity), tone="missing"))
+            row.append(TableEntry(DASH, note=str(quantity), tone="missing"))
         else:
             tone: Tone = "strong" if quantity.sign else ""
             colours = diverging(quantity.value if quantity.sign else UNSURE * quantity.value, limit)
             text, note = points(quantity.value, one.metric), gap(quantity, one.metric)
-            row.append(Entry(text, note=note, tone=tone, colours=colours))
+            row.append(TableEntry(text, note=note, tone=tone, colours=colours))
     return row
 
 
-def _texts(texts: Iterable[str]) -> list[Entry]:
-    return [Entry(text) for text in texts]
+def _texts(texts: Iterable[str]) -> list[TableEntry]:
+    return [TableEntry(text) for text in texts]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

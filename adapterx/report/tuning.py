@@ -10,7 +10,7 @@ from typing import Any, cast
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import Results
 from adapterx.report.run import Run, StageRef
-from adapterx.report.table import DASH, Column, Entry, Table, fold
+from adapterx.report.table import DASH, Table, TableColumn, TableEntry, fold
 from adapterx.store import JSON, Record
 
 PLACE = ("phase", "backbone", "method", "intermediate", "transfer", "target")
@@ -64,23 +64,26 @@ def table(found: Sequence[Tuned], run: Run) -> Table | None:
     if not found:
         return None
     rates = sorted({rate for one in found for rate in one.chosen})
-    columns = [Column(title, label=True) for title in PLACE]
-    columns += [Column(f"{rate:g}", group="learning rate", rule=rate == rates[0]) for rate in rates]
+    columns = [TableColumn(title, label=True) for title in PLACE]
+    columns += [TableColumn(f"{rate:g}", group="learning rate", rule=rate == rates[0]) for rate in rates]
     columns += [
-        Column("seeds", rule=True, size=True),
-        Column("diverged", size=True, note="candidates whose loss or gradient was not finite, over all seeds"),
-        Column("spent, %", note="steps of all candidates, as a share of training each of them to its end"),
+        TableColumn("seeds", rule=True, size=True),
+        TableColumn("diverged", size=True, note="candidates whose loss or gradient was not finite, over all seeds"),
+        TableColumn("spent, %", note="steps of all candidates, as a share of training each of them to its end"),
     ]
     rows = []
     for one in found:
-        counts = [Entry(str(one.chosen[rate])) if rate in one.chosen else _absent() for rate in rates]
+        counts = [TableEntry(str(one.chosen[rate])) if rate in one.chosen else _absent() for rate in rates]
         rows.append(
             [
-                *map(Entry, one.place[:3]),
-                Entry(run.labelled(one.place[3], one.place[5])),
-                *map(Entry, one.place[4:]),
-                *(Entry(entry.text, tone="strong") if entry.text not in ("0", DASH) else entry for entry in counts),
-                *map(Entry, (str(one.seeds), str(one.diverged), f"{100 * one.spent:.0f}")),
+                *map(TableEntry, one.place[:3]),
+                TableEntry(run.labelled(one.place[3], one.place[5])),
+                *map(TableEntry, one.place[4:]),
+                *(
+                    TableEntry(entry.text, tone="strong") if entry.text not in ("0", DASH) else entry
+                    for entry in counts
+                ),
+                *map(TableEntry, (str(one.seeds), str(one.diverged), f"{100 * one.spent:.0f}")),
             ]
         )
     kept, entries, constant = fold(columns, rows)
@@ -134,8 +137,8 @@ def _candidates(record: Record) -> list[Mapping[str, Any]]:
     return cast(list[Mapping[str, Any]], record.result.get("tuning") or [])
 
 
-def _absent() -> Entry:
-    return Entry(DASH, note="not a candidate", tone="faint")
+def _absent() -> TableEntry:
+    return TableEntry(DASH, note="not a candidate", tone="faint")
 
 
 def _note(found: Sequence[Tuned]) -> str:

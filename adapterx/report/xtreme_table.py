@@ -8,7 +8,7 @@ from dataclasses import asdict
 from adapterx.limits import Limit
 from adapterx.report.numbers import score, score_interval
 from adapterx.report.statistics import Estimate, Missing, Quantity
-from adapterx.report.table import DASH, Column, Entry, Table, fold
+from adapterx.report.table import DASH, Table, TableColumn, TableEntry, fold
 from adapterx.report.xtreme import Arm, Averages, TaskScore
 from adapterx.store import JSON
 from adapterx.tasks.xtreme import GROUPS, TASKS
@@ -24,15 +24,15 @@ def table(rows: Sequence[Averages], limit: Limit | None) -> Table | None:
         return None
     tasks = [name for name in TASKS if any(name in row.tasks for row in rows)]
     groups = [name for name in GROUPS if any(name in row.groups for row in rows)]
-    columns = [Column(title, label=True) for title in Arm._fields]
-    columns += [Column(TASKS[name].title, group="tasks", rule=not at) for at, name in enumerate(tasks)]
-    columns += [Column(name, group="averages of groups", rule=not at) for at, name in enumerate(groups)]
-    columns.append(Column("all nine tasks", rule=True))
+    columns = [TableColumn(title, label=True) for title in Arm._fields]
+    columns += [TableColumn(TASKS[name].title, group="tasks", rule=not at) for at, name in enumerate(tasks)]
+    columns += [TableColumn(name, group="averages of groups", rule=not at) for at, name in enumerate(groups)]
+    columns.append(TableColumn("all nine tasks", rule=True))
     entries = [
         [
-            *map(Entry, row.arm),
+            *map(TableEntry, row.arm),
             *(_task_entry(row.tasks.get(name)) for name in tasks),
-            *(_entry(row.groups[name]) if name in row.groups else Entry(DASH, tone="faint") for name in groups),
+            *(_entry(row.groups[name]) if name in row.groups else TableEntry(DASH, tone="faint") for name in groups),
             _entry(row.overall),
         ]
         for row in rows
@@ -64,19 +64,19 @@ def export(rows: Sequence[Averages]) -> JSON:
     ]
 
 
-def _task_entry(one: TaskScore | None) -> Entry:
+def _task_entry(one: TaskScore | None) -> TableEntry:
     if one is None:
-        return Entry(DASH, tone="faint")
+        return TableEntry(DASH, tone="faint")
     if isinstance(one.quantity, Estimate) and one.languages < one.wanted:
         part = f"{one.languages} of {one.wanted} languages"
-        return Entry(score(one.quantity.value), f"({part})", note=score_interval(one.quantity), tone="faint")
+        return TableEntry(score(one.quantity.value), f"({part})", note=score_interval(one.quantity), tone="faint")
     return _entry(one.quantity)
 
 
-def _entry(quantity: Quantity) -> Entry:
+def _entry(quantity: Quantity) -> TableEntry:
     if isinstance(quantity, Missing):
-        return Entry(quantity.count, note=quantity.why, tone="missing")
-    return Entry(score(quantity.value), score_interval(quantity))
+        return TableEntry(quantity.count, note=quantity.why, tone="missing")
+    return TableEntry(score(quantity.value), score_interval(quantity))
 
 
 def _json(quantity: Quantity) -> JSON:

@@ -24,7 +24,8 @@ from adapterx.tasks.facts import Relation, TaskPart
 from adapterx.tasks.item_keys import LONG, Keys
 from adapterx.tasks.shingles import LONG as RUN
 from adapterx.tasks.shingles import Runs
-from adapterx.tasks.spec import Embedded, Hub, HubRows, Local, Sentences, TaskSpec
+from adapterx.tasks.sources.fields import Fold
+from adapterx.tasks.spec import TaskSpec
 from adapterx.tasks.words import Flags
 
 OWN_SHARE = 0.01
@@ -34,7 +35,7 @@ ANY_SHARE = 0.05
 
 Node: TypeAlias = tuple[str, Split]
 
-_DECLARED, _FILES = "derived_from", "the same files on the Hub"
+_DECLARED = "derived_from"
 
 
 class Relations:
@@ -59,15 +60,16 @@ class Relations:
         learnt, tested = self._sources(used.task, which), self._sources(scored.task, "test")
         if common := [node for node in learnt if node in tested]:
             task, part = common[0]
-            why = _FILES if _FILES in (learnt[common[0]], tested[common[0]]) else _DECLARED
+            reasons = (learnt[common[0]], tested[common[0]])
+            why = next((one for one in reasons if one != _DECLARED), _DECLARED)
             return Relation(
                 f"{verb} leaks into the test set of '{scored.task}': both hold items of {task}'s {part} split ({why})",
                 same_task=same,
             )
-        made_of = known.sources[scored.source]
-        if isinstance(made_of, Sentences):  # the questions and passages are those of extractive QA
-            asked = self.spec(made_of.task)
-            scored = replace(scored, task=asked.name, format=asked.format, source=made_of.source)
+        if (made_of := known.sources[scored.source].made_of) is not None:
+            task, source = made_of
+            asked = self.spec(task)
+            scored = replace(scored, task=asked.name, format=asked.format, source=source)
         pair = _Pair(used, scored, which, verb)
         missing = self._missing(pair)
         overlaps = [self._overlap(pair, language) for language in self._languages(scored, "test")]
@@ -92,23 +94,24 @@ class Relations:
             if node not in found:
                 found[node] = why
                 left += [(parent, why) for parent in self._parents(*node)]
-                left += [(other, _FILES) for other in self._same_files(*node)]
+                left += self._same_rows(*node)
         return found
 
-    def _same_files(self, task: str, split: Split) -> Iterator[Node]:
-        """Splits of the catalog that read the same files of the Hub as a split of a task of the user's own."""
+    def _same_rows(self, task: str, split: Split) -> Iterator[tuple[Node, str]]:
+        """Splits of the catalog that read the same published rows as a split of a task of the user's own, and why."""
         try:
             known = self.spec(task)
         except UnknownTask:
             return
         if task in names() and known == data.find(task):  # whose relations are declared
             return
-        own = _hub_parts(known, split)
+        own = _published(known, split)
         for name in names() if own else ():
             for other in get_args(Split):
-                theirs = _hub_parts(self.spec(name), other)
-                if any(key in theirs and _overlap(rows, theirs[key]) for key, rows in own.items()):
-                    yield name, other
+                theirs = _published(self.spec(name), other)
+                same = (rows.why for key, rows in own.items() if key in theirs and rows.overlap(theirs[key]))
+                if (why := next(same, None)) is not None:
+                    yield (name, other), why
 
     def _parents(self, task: str, split: Split) -> Iterator[Node]:
         try:
@@ -132,7 +135,7 @@ class Relations:
         """The ids of all languages that are read and at hand."""
         spec = self.spec(part.task)
         source = spec.sources[part.source]
-        if not isinstance(source, Local | Hub) or "id" not in source.columns:
+        if not source.names_items:
             return np.zeros(0, np.uint64)
         here = [code for code in part.languages if data.at_hand(spec, part.source, code, split)]
         found = [self._contents.ids((part.task, part.source, code, split)) for code in here]
@@ -152,7 +155,7 @@ class Relations:
     def _languages(self, part: TaskPart, split: Split) -> list[str]:
         """Those read, and those whose files are here too."""
         spec = self.spec(part.task)
-        if isinstance(spec.sources[part.source], Embedded):  # whose splits and languages are what they say
+        if spec.sources[part.source].generated:  # in languages and splits that are what they say
             return list(part.languages)
         return [code for code in spec.languages if self._there(part, code, split)]
 
@@ -182,7 +185,7 @@ class Relations:
             learnt = self._all_keys(used.task, used.source, codes, pair.split)
             repeated = np.intersect1d(learnt, tested, assume_unique=True)
         sources = (spec.sources[used.source], known.sources[scored.source])
-        generated = any(isinstance(source, Embedded) for source in sources)  # from patterns, whose words recur
+        generated = any(source.generated for source in sources)  # from patterns, whose words recur
         partly = np.zeros(0, np.bool_) if generated else self._partly_repeated(pair, codes, language)
         return _Overlap(language, repeated, tested, int(partly.sum()), len(partly))
 
@@ -262,24 +265,28 @@ def _fetched(spec: TaskSpec, source: str, language: str, split: Split) -> bool:
     return data.at_hand(spec, source, language, split)
 
 
-def _hub_parts(spec: TaskSpec, split: Split) -> dict[tuple[str, str, str], HubRows]:
-    """What a split reads on the Hub: dataset, configuration and split there."""
-    found = {}
-    for source in (one for one in spec.sources.values() if isinstance(one, Hub)):
-        for language in spec.languages:
-            if (rows := source.rows(language, split)) is not None:
-                code = source.codes.get(language, language)
-                names_ = (source.dataset, rows.config or source.config, rows.split)
-                dataset, config, part = (one.replace("{language}", code) for one in names_)
-                found[dataset, config, part] = rows
-    return found
+@dataclass(frozen=True)
+class _Rows:
+    """Which of some published rows a split reads."""
+
+    fold: Fold | None
+    why: str
+    """What two splits that read the same have in common, for messages."""
+
+    def overlap(self, other: _Rows) -> bool:
+        """Whether two choices of the same rows may share some: all but different remainders of one fold."""
+        if self.fold is None or other.fold is None or self.fold.of != other.fold.of:
+            return True
+        return bool({*self.fold.keep} & {*other.fold.keep})
 
 
-def _overlap(one: HubRows, other: HubRows) -> bool:
-    """Whether two choices of rows of the same files may share some: all but different remainders of one fold."""
-    if one.fold is None or other.fold is None or one.fold.of != other.fold.of:
-        return True
-    return bool({*one.fold.keep} & {*other.fold.keep})
+def _published(spec: TaskSpec, split: Split) -> dict[tuple[str, ...], _Rows]:
+    """The published rows that a split reads in any language, by their names."""
+    return {
+        name: _Rows(fold, source.same_rows)
+        for source in spec.sources.values()
+        for name, fold in source.published(spec.languages, split).items()
+    }
 
 
 def _leak(pair: _Pair, found: _Overlap) -> str | None:

@@ -32,7 +32,7 @@ from adapterx.tasks.item_keys import Keys, Known, texts
 from adapterx.tasks.seal import check_seal, seal
 from adapterx.tasks.shingles import Items, Runs
 from adapterx.tasks.sources.entry import LeftOut
-from adapterx.tasks.spec import Embedded, Local, TaskSpec
+from adapterx.tasks.spec import TaskSpec
 from adapterx.tasks.words import normalised
 
 VERSION = 3
@@ -96,7 +96,7 @@ class Contents:
     def known_size(self, part: Split) -> int | None:
         """How many items a split of files here has, if that is known without reading it."""
         spec = self.spec(part[0])
-        if not isinstance(spec.sources[part[1]], Local):
+        if not spec.sources[part[1]].counted_by_reading:
             return None
         if part in self._read:
             return self._read[part].counted.examples
@@ -220,7 +220,7 @@ def _read(spec: TaskSpec, source: str, language: str, split: str) -> _Read:
 
     # The texts of generated items are of few patterns, so that runs of words would say nothing of them.
     runs, items = Runs(()), Items.of(())
-    if isinstance(spec.sources[source], Embedded):
+    if spec.sources[source].generated:
         for _ in said():
             pass
     elif split == "test":

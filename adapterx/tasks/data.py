@@ -16,11 +16,12 @@ from adapterx.limits import Limit, Smallest, smallest
 from adapterx.store import fingerprint as identity
 from adapterx.store.identity import JSON
 from adapterx.tasks.catalog import find, names
-from adapterx.tasks.examples import Example, PairExample, QAExample, RetrievalExample, Split
+from adapterx.tasks.examples import Example, RetrievalExample, Split
 from adapterx.tasks.metrics import span_reading
-from adapterx.tasks.sources import embedded, hub, local, search, sentences
+from adapterx.tasks.sources import labels, registry
 from adapterx.tasks.sources.entry import Entry, LeftOut
-from adapterx.tasks.spec import Embedded, Hub, Local, Search, Sentences, Source, TaskSpec
+from adapterx.tasks.sources.registry import Source
+from adapterx.tasks.spec import TaskSpec
 
 __all__ = [
     "at_hand",
@@ -34,6 +35,7 @@ __all__ = [
     "names",
     "origin",
     "paths",
+    "read_ahead",
     "sizes",
     "stream",
     "texts",
@@ -94,8 +96,8 @@ def stream(spec: TaskSpec, source: str, language: str, split: str, limit: Limit 
 
     A random sample is in memory too, and the split is read to its end for it; first items are all that is read.
     """
-    entries = _entries(spec, source, language, split)
-    examples = (one for one in entries if not isinstance(one, LeftOut))
+    read = _source(spec, source).entries(spec, language, _split(split))
+    examples = (one for one in read if not isinstance(one, LeftOut))
     if limit is None:
         return examples
     if spec.format == "retrieval":
@@ -110,23 +112,10 @@ def entries(spec: TaskSpec, source: str, language: str, split: str) -> Iterator[
 
     None of files that hold nothing, not even the names of their columns, which `stream` refuses.
     """
-    chosen = spec.sources[source]
-    empty = isinstance(chosen, Local) and not local.size(chosen, language, split)
-    return iter(()) if empty else _entries(spec, source, language, split)
-
-
-def _entries(spec: TaskSpec, source: str, language: str, split: str) -> Iterator[Entry]:
-    chosen, known = _source(spec, source), _split(split)
-    if isinstance(chosen, Embedded):
-        return iter(embedded.load(spec, chosen, language, known))
-    if isinstance(chosen, Search):
-        return search.stream(spec, chosen, language, known)
-    if isinstance(chosen, Sentences):
-        return sentences.examples(cast(Iterator[QAExample], stream(*_asked(chosen), language, split)))
-    if isinstance(chosen, Local):
-        return local.stream(spec, chosen, language, known)
-    rows = hub.stream(spec, chosen, language, known)
-    return search.from_rows(cast("Iterator[PairExample | LeftOut]", rows)) if spec.format == "retrieval" else rows
+    chosen, known = spec.sources[source], _split(split)
+    if chosen.holds_nothing(language, known):
+        return iter(())
+    return _source(spec, source).entries(spec, language, known)
 
 
 def counted(spec: TaskSpec, source: str, language: str, split: str) -> Counted:
@@ -148,137 +137,77 @@ _COUNTED: dict[str, Counted] = {}
 
 def content_key(spec: TaskSpec, source: str, language: str, split: str) -> str:
     """Names the rows of a split and how they are read; the same rows may be refused by one way and read by another."""
-    missing = getattr(_source(spec, source), "missing", "refuse")
+    missing = _source(spec, source).on_missing
     content = fingerprint(spec, source, {split: [language]})
     return identity({"content": content, "missing": missing, "version": _READ})
 
 
 def origin(spec: TaskSpec, source: str, language: str, split: str) -> str:
     """The files, or the dataset, that a split comes from, for messages; empty where the task has no such split."""
-    chosen = _source(spec, source)
-    if isinstance(chosen, Hub) and language in spec.languages:
-        return "" if chosen.rows(language, _split(split)) is None else f"{chosen.dataset} on the Hub"
-    return ", ".join(map(str, paths(spec, source, language, split)))
+    chosen, known = _source(spec, source), _split(split)
+    return chosen.origin(language, known) if language in spec.languages else ""
 
 
 def paths(spec: TaskSpec, source: str, language: str, split: str) -> list[Path]:
     """The files under the data directory that a split is read from; none of other sources, or without such a split."""
     chosen, known = _source(spec, source), _split(split)
-    if language not in spec.languages or isinstance(chosen, Embedded | Hub):
-        return []
-    if isinstance(chosen, Sentences):
-        return paths(*_asked(chosen), language, split)
-    if isinstance(chosen, Search):
-        sides = chosen.sides(language, known)
-        return [] if sides is None else search.files(sides, chosen.codes.get(language, language))
-    files = chosen.files(language, known)
-    return [] if files is None else local.paths(files, language)
+    return chosen.paths(language, known) if language in spec.languages else []
 
 
 def sizes(spec: TaskSpec, source: str, language: str, split: str) -> int | None:
-    """How many examples `load` would give: declared (embedded), counted (local), or told by files' metadata (Hub).
+    """How many examples `load` would give: declared, counted, or told by files' metadata.
 
-    Where a source leaves items out, only reading tells; rows of the Hub are not read for it.
+    Where a source leaves items out, only reading tells; rows that are not in files here are not read for it.
 
     0 where there is no such split, None where only reading it would tell.
     """
     chosen, known = _source(spec, source), _split(split)
     if language not in spec.languages:
         return 0
-    if isinstance(chosen, Embedded):
-        return chosen.sizes.get(known, 0)
-    if isinstance(chosen, Sentences):
-        return sizes(*_asked(chosen), language, split)
-    if isinstance(chosen, Search):
-        return search.size(spec, chosen, language, known)
-    if isinstance(chosen, Local) and "drop" in (chosen.missing, chosen.misplaced):
-        return 0 if chosen.files(language, known) is None else counted(spec, source, language, split).examples
-    return hub.size(chosen, language, known) if isinstance(chosen, Hub) else local.size(chosen, language, known)
+    found = chosen.size(spec, language, known)
+    return counted(spec, source, language, split).examples if found is None and chosen.counted_by_reading else found
 
 
 def texts(spec: TaskSpec, source: str, language: str, split: str) -> int | None:
     """How many texts a search reads, queries and candidates together; None where only reading them would tell."""
-    chosen = _source(spec, source)
-    if isinstance(chosen, Search):
-        return search.texts(chosen, language, _split(split))
-    if isinstance(chosen, Sentences):
-        return None  # how many sentences a passage has is known once it is cut
-    queries = sizes(spec, source, language, split)
-    return None if queries is None else 2 * queries
+    chosen, known = _source(spec, source), _split(split)
+    return chosen.texts(spec, language, known) if language in spec.languages else 0
 
 
 def known_size(spec: TaskSpec, source: str, language: str, split: str) -> int | None:
-    """The same without asking the network; None where it is not known, FileNotFoundError for files that are missing."""
+    """What `sizes` tells without asking the network; None where it is not known. MissingData for missing files."""
     chosen, known = _source(spec, source), _split(split)
-    if isinstance(chosen, Hub) and language in spec.languages:
-        return hub.known_size(chosen, language, known)
-    if isinstance(chosen, Sentences):
-        return known_size(*_asked(chosen), language, split)
-    return sizes(spec, source, language, split)
+    if chosen.counted_by_reading or language not in spec.languages:
+        return sizes(spec, source, language, split)
+    return chosen.known_size(spec, language, known)
 
 
 def at_hand(spec: TaskSpec, source: str, language: str, split: str) -> bool:
-    """Whether `load` would need no network: true of everything but what is not downloaded from the Hub yet."""
-    chosen = _source(spec, source)
-    if isinstance(chosen, Sentences):
-        return at_hand(*_asked(chosen), language, split)
-    return not isinstance(chosen, Hub) or hub.at_hand(chosen, language, _split(split))
+    """Whether `load` would need no network: true of everything but what is not downloaded yet."""
+    return _source(spec, source).at_hand(language, _split(split))
 
 
 def fetch(spec: TaskSpec, source: str, language: str, split: str) -> None:
-    """Download what reading a split would download; DataError where the Hub has not got it or does not answer."""
-    chosen = _source(spec, source)
-    if isinstance(chosen, Sentences):
-        fetch(*_asked(chosen), language, split)
-    elif isinstance(chosen, Hub):
-        hub.fetch(chosen, language, _split(split))
+    """Download what reading a split would download; AdapterxError where it is not there or nobody answers."""
+    _source(spec, source).fetch(language, _split(split))
+
+
+def read_ahead(spec: TaskSpec, source: str, language: str, split: str) -> bool:
+    """Whether a plan reads every row of a split, to tell what is wrong with it before anything is trained."""
+    return _source(spec, source).read_ahead(language, _split(split))
 
 
 def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]) -> str:
     """Names the content of these languages of these splits, without making examples.
 
-    Files count by their bytes, not by their names or places, those on the Hub by the names of their content; embedded
-    data by generator, seed and Babel's version.
+    Files count by their bytes, not by their names or places, those on the Hub by the names of their content; what is
+    made here by generator, seed and Babel's version; a source of another package by that package's version too.
     Splits that are scored bring their metrics with them: all of them for test, the one that chooses a step for dev.
     """
     chosen = _source(spec, source)
-    content: JSON
-    if isinstance(chosen, Embedded):
-        content = {
-            "embedded": cast(JSON, embedded.digest(spec, chosen)),
-            "splits": {
-                split: [sorted(languages), chosen.sizes.get(_split(split), 0)] for split, languages in splits.items()
-            },
-        }
-    elif isinstance(chosen, Hub):
-        reading = chosen.model_dump(mode="json", include={"columns", "values"}) | _left_out(chosen)
-        content = {
-            "hub": cast(JSON, reading),
-            "splits": {
-                split: {language: hub.digest(chosen, language, _split(split)) for language in languages}
-                for split, languages in splits.items()
-            },
-        }
-    elif isinstance(chosen, Sentences):
-        content = {"sentences": [sentences.VERSION, fingerprint(*_asked(chosen), splits)]}
-    elif isinstance(chosen, Search):
-        content = {
-            "splits": {
-                split: {language: search.digest(chosen, language, _split(split)) for language in languages}
-                for split, languages in splits.items()
-            }
-        }
-    else:
-        reading = chosen.model_dump(mode="json", include={"reader", "columns", "values"})
-        # A setting at its default is left out of identities.
-        reading |= ({"header": True} if chosen.header else {}) | _left_out(chosen)
-        content = {
-            "local": cast(JSON, reading),
-            "splits": {
-                split: {language: _files(chosen, language, _split(split)) for language in languages}
-                for split, languages in splits.items()
-            },
-        }
+    content = chosen.digest(spec, {_split(split): languages for split, languages in splits.items()})
+    if package := registry.PACKAGES.get(chosen.kind):  # whose code no version of this package stands for
+        content = {"kind": chosen.kind, "package": package, "content": content}
     task: dict[str, JSON] = {"format": spec.format, "labels": list(spec.labels), "version": spec.version}
     if spec.unanswerable:
         task["unanswerable"] = True
@@ -291,18 +220,6 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
         spans = span_reading(spec.labels, spec.name)
         metrics |= {} if spans is None else {"spans": spans}
     return identity({"task": task, "content": content, "metrics": metrics})
-
-
-def _left_out(source: Local | Hub) -> dict[str, str]:
-    """Settings that change which items there are, or what they say, at values other than their defaults."""
-    found: dict[str, str] = {} if source.misplaced == "refuse" else {"misplaced": source.misplaced}
-    return found | ({"missing": "drop"} if source.missing == "drop" else {})
-
-
-def _files(source: Local, language: str, split: Split) -> JSON:
-    files = source.files(language, split)
-    rows = None if files is None else files.model_dump(mode="json", include={"fold", "aligned"}, exclude_none=True)
-    return {"rows": rows, "sha256": cast(JSON, local.digest(source, language, split))}
 
 
 def _limited_queries(examples: Iterator[RetrievalExample], limit: Limit) -> Iterator[RetrievalExample]:
@@ -319,11 +236,6 @@ def _limited_queries(examples: Iterator[RetrievalExample], limit: Limit) -> Iter
     yield from kept
 
 
-def _asked(source: Sentences) -> tuple[TaskSpec, str]:
-    """The task whose passages are cut, and which of its sources."""
-    return find(source.task), source.source
-
-
 def _split(name: str) -> Split:
     if name not in get_args(Split):
         raise LookupError(f"no split '{name}'; splits are {', '.join(get_args(Split))}")
@@ -334,5 +246,5 @@ def _source(spec: TaskSpec, source: str) -> Source:
     if source not in spec.sources:
         raise LookupError(f"the task '{spec.name}' has no source '{source}'; it has {', '.join(spec.sources)}")
     if spec.label_file is not None and not spec.labels:
-        local.labels(spec.label_file)  # raises, naming the file
+        labels.labels(spec.label_file)  # raises, naming the file
     return spec.sources[source]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from adapterx.tasks import data
 from adapterx.tasks.contents import Contents
 from adapterx.tasks.facts import Seen, Split
-from adapterx.tasks.spec import Embedded, Hub, Local, Sentences, TaskSpec
 
 
 class Looks:
@@ -24,7 +23,7 @@ class Looks:
         """Raises DataError naming file and row, or MissingData."""
         spec = self._contents.spec(task)
         origin = data.origin(spec, source, language, split)
-        if not origin or not _is_read(spec, source, language, split):
+        if not origin or not data.read_ahead(spec, source, language, split):
             return Seen(origin)
         found = self._contents.counted((task, source, language, split))
         return Seen(origin, found.left_out, "" if found.only_label is None else spec.labels[found.only_label])
@@ -38,21 +37,8 @@ class Looks:
         for task, source, _, split in asked:
             if split == "test":
                 parts |= {(task, source, code, split): None for code in self._contents.spec(task).languages}
-        self._contents.ahead([part for part in parts if _is_read(self._contents.spec(part[0]), *part[1:])])
+        self._contents.ahead([part for part in parts if data.read_ahead(self._contents.spec(part[0]), *part[1:])])
 
     def size(self, asked: Split) -> int | None:
         """How many examples a split has that has been read; of a file here, others are not counted for it."""
         return self._contents.known_size(asked)
-
-
-def _is_read(spec: TaskSpec, source: str, language: str, split: str) -> bool:
-    """Whether a plan reads the rows of a split."""
-    chosen = spec.sources[source]
-    if isinstance(chosen, Sentences):
-        asked = data.find(chosen.task)
-        return _is_read(asked, chosen.source, language, split)
-    if isinstance(chosen, Hub):
-        drops = "drop" in (chosen.missing, chosen.misplaced)
-        return drops and data.at_hand(spec, source, language, split)
-    # Lines of plain text cannot be wrong, and there may be very many.
-    return not isinstance(chosen, Embedded) and not (isinstance(chosen, Local) and chosen.reader == "text")

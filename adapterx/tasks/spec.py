@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
@@ -15,48 +14,11 @@ from adapterx.tasks.examples import Format, Split
 from adapterx.tasks.metrics import NAMES as METRICS
 from adapterx.tasks.metrics import metric as metric_of
 from adapterx.tasks.metrics import unit
-from adapterx.tasks.source_spec import (
-    Column,
-    DataPath,
-    Embedded,
-    Files,
-    Fold,
-    Hub,
-    HubRows,
-    Local,
-    Misplaced,
-    Missing,
-    Search,
-    Sentences,
-    Sides,
-    Source,
-    Texts,
-)
+from adapterx.tasks.sources.base import SettingError
+from adapterx.tasks.sources.fields import DataPath
+from adapterx.tasks.sources.registry import Source
 from adapterx.tasks.tag_schemes import SchemeError
-from adapterx.wording import plain, shown
-
-__all__ = [
-    "FIELDS",
-    "UNLABELLED",
-    "Column",
-    "Embedded",
-    "Files",
-    "Fold",
-    "Hub",
-    "HubRows",
-    "Local",
-    "Misplaced",
-    "Missing",
-    "Pool",
-    "Search",
-    "Sentences",
-    "SettingError",
-    "Sides",
-    "Source",
-    "TaskSpec",
-    "Texts",
-    "check_tags",
-]
+from adapterx.wording import plain
 
 FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "pair-classification": (("text", "label"), ("text_pair",)),
@@ -70,20 +32,6 @@ FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 UNLABELLED = ("extractive-qa", "retrieval", "masked-lm")
 """Formats whose answers are texts."""
-
-
-def _by_position(column: str) -> bool:
-    """Whether a text is a template of positions, as "{0}: {1}"."""
-    keys = re.findall(r"\{(\w+)\}", column)
-    return bool(keys) and all(key.isdecimal() for key in keys)
-
-
-class SettingError(ValueError):
-    """What is wrong with one setting of a task, and where it stands in its YAML."""
-
-    def __init__(self, location: tuple[str | int, ...], message: str) -> None:
-        super().__init__(message)
-        self.location = location
 
 
 def check_tags(labels: Sequence[str], task: str) -> None:
@@ -133,6 +81,11 @@ class TaskSpec(Model):
     """By name; the first is the default."""
 
     @property
+    def fields(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The fields that each row must give for the format, and those that it may."""
+        return FIELDS[self.format]
+
+    @property
     def metric(self) -> str:
         """The main metric, empty where the task is not scored."""
         return self.metrics[0] if self.metrics else ""
@@ -164,11 +117,7 @@ class TaskSpec(Model):
                 raise SettingError(("labels",), str(error)) from None
         self._check_answers()
         for name, source in self.sources.items():
-            if isinstance(source, Local):
-                self._check_local(name, source)
-            if isinstance(source, Local | Hub):
-                self._check_columns(name, source)
-                self._check_misplaced(name, source)
+            source.check(self, name)
         return self
 
     @property
@@ -183,12 +132,11 @@ class TaskSpec(Model):
 
     def _check_splits(self, name: str, source: Source) -> None:
         """Text is learnt from alone, retrieval is tested alone."""
-        if isinstance(source, Search | Sentences) and self.format != "retrieval":
-            raise ValueError(f"source {name}: the kind {source.kind} and the format retrieval go together")
-        if isinstance(source, Sentences):
+        source.check_format(self, name)
+        splits = source.split_names
+        if splits is None:
             return
-        splits = {*(source.sizes if isinstance(source, Embedded) else source.splits)}
-        if self.format == "masked-lm" and (others := splits - {"train"}):
+        if self.format == "masked-lm" and (others := {*splits} - {"train"}):
             raise ValueError(f"{min(others)}: text to learn from has a train split alone")
         if self.format == "retrieval" and "train" in splits:
             raise ValueError(f"source {name}: nothing is trained on what is retrieved; its splits are dev and test")
@@ -213,60 +161,3 @@ class TaskSpec(Model):
             raise ValueError("metrics: pairs are mined or candidates ranked, not both")
         if self.pool != "own" and (self.format != "retrieval" or self.mines or not self.parallel):
             raise ValueError(f"pool: {self.pool}: other languages are searched by rankings with parallel: true alone")
-
-    def _check_misplaced(self, name: str, source: Local | Hub) -> None:
-        if source.misplaced != "refuse" and self.format != "extractive-qa":
-            raise ValueError(f"source {name}: misplaced is of answers, and the format {self.format} has none")
-        if source.misplaced == "drop" and "test" in source.splits:
-            raise ValueError(f"source {name}: misplaced: drop would leave out test items; 'nearest' keeps them")
-
-    def _check_columns(self, name: str, source: Local | Hub) -> None:
-        required, optional = FIELDS[self.format]
-        if isinstance(source, Local) and source.reader == "squad":
-            return
-        known = {*required, *optional, "id"}
-        if unknown := [field for field in source.columns if field not in known]:
-            hint = did_you_mean(unknown[0], sorted(known))
-            raise ValueError(f"source {name}: {self.format} has no field '{plain(unknown[0])}' ({hint})")
-        from_file: set[str] = set()
-        if isinstance(source, Local) and all(f.labels for split in source.splits.values() for f in split):
-            from_file = {"label"}
-        if missing := [field for field in required if field not in source.columns and field not in from_file]:
-            raise ValueError(f"source {name}: columns lacks '{missing[0]}'")
-
-    def _check_local(self, name: str, source: Local) -> None:
-        if source.header and source.reader != "tsv":
-            raise ValueError(f"source {name}: header is of the tsv reader; a csv file has one, others have none")
-        if source.reader != "jsonl" and any(f.aligned for split in source.splits.values() for f in split):
-            raise ValueError(f"source {name}: columns are taken from aligned files by key, so their reader is jsonl")
-        if self.format == "retrieval":
-            raise ValueError(f"source {name}: files of the format retrieval are of the kind search")
-        for reader, format_ in (("conll", "tagging"), ("conllu", "tagging"), ("text", "masked-lm")):
-            if source.reader == reader and self.format != format_:
-                raise ValueError(f"source {name}: the {reader} reader is for the format {format_}")
-        if (self.format == "extractive-qa") != (source.reader == "squad"):
-            raise ValueError(f"source {name}: the squad reader and the format extractive-qa go together")
-        folds = [f.fold for split in source.splits.values() for f in split]
-        if source.reader in ("conll", "conllu", "squad", "text") and any(
-            fold is not None and fold.by for fold in folds
-        ):
-            raise ValueError(f"source {name}: the {source.reader} reader gives no column to fold by")
-        if source.reader == "squad" and source.columns not in ({}, {"id": "id"}):
-            raise ValueError(f"source {name}: columns of SQuAD's JSON are {{}}, or {{id: id}} where ids name questions")
-        self._check_places(name, source)
-
-    def _check_places(self, name: str, source: Local) -> None:
-        """Files whose columns have no names are read by position, others by name."""
-        if source.reader == "squad":
-            return
-        positions = source.reader in ("conll", "conllu") or (source.reader == "tsv" and not source.header)
-        for field, given in source.columns.items():
-            for column in given if isinstance(given, tuple) else (given,):
-                if isinstance(column, int) == positions:
-                    continue
-                if positions and isinstance(column, str) and _by_position(column) and source.reader == "tsv":
-                    continue
-                what = f"columns of the {source.reader} reader{' without `header: true`' * (source.reader == 'tsv')}"
-                kind = "are positions, counted from 0" if positions else "have names"
-                message = f"{what} {kind}: {field} cannot be {shown(column)}"
-                raise SettingError(("sources", name, "columns", field), message)

@@ -12,12 +12,12 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from adapterx.backbones.attention import mix
+from adapterx.backbones.forward_pass import ForwardPass, Unadapted
 from adapterx.backbones.layout import MAX_BLOCKS, Blocks, PackedBatch, Sequences, pack
 from adapterx.backbones.modules import Module
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.backbones.products import Joint, Reordered
 from adapterx.backbones.shape import Shape
-from adapterx.backbones.walk import Unadapted, Walk
 from adapterx.methods.lora.layers import LoraAdapters, parameters
 from adapterx.methods.lora.spec import Lora
 from adapterx.methods.rows import CellDropout
@@ -118,8 +118,8 @@ def test_what_is_not_finite_stays_in_its_sequence() -> None:
     embedded = packed.embed(batch)
     embedded[:5] = torch.nan
     embedded.requires_grad_()
-    walk = Walk(batch, Unadapted())
-    hidden = packed.layer(1, packed.layer(0, embedded, walk), walk)
+    forward = ForwardPass(batch, Unadapted())
+    hidden = packed.layer(1, packed.layer(0, embedded, forward), forward)
     assert hidden[:5].isnan().all() and hidden[5:].isfinite().all()
     torch.autograd.backward(hidden[5:].sum())
     assert present(embedded.grad)[5:].isfinite().all()
@@ -134,7 +134,7 @@ def test_gradients_of_the_inputs_equal_the_hugging_face_ones() -> None:
     leaf = packed.embed(batch).detach().requires_grad_()
     hidden = leaf
     for index in range(len(packed.layers)):
-        hidden = packed.layer(index, hidden, Walk(batch, Unadapted()))
+        hidden = packed.layer(index, hidden, ForwardPass(batch, Unadapted()))
     torch.autograd.backward((hidden * weight).sum())
 
     grads = []

@@ -14,10 +14,11 @@ from pydantic import BaseModel
 from adapterx.backbones.spec import Backbone
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.lora.spec import Lora
-from adapterx.recipe import EarlyStopping, Recipe, read
+from adapterx.recipe import Recipe, read
 from adapterx.recipe.schema import Compare, Evaluate, Intermediate, Sampling, Target
 from adapterx.recipe.training import Train
 from adapterx.tasks.catalog import names
+from adapterx.train_settings import EarlyStopping
 from tests.support.command import ROOT, adapterx, environment
 from tests.support.marks import everyday
 

@@ -177,11 +177,11 @@ def test_targets_that_differ_in_what_is_read_of_a_text_read_it_once(
         "near": {"layer": 2, "special_tokens": False, "similarity": "margin"},
     }
     targets = {name: {"task": "names", "retrieval": retrieval} for name, retrieval in asked.items()}
-    trunk, passes, kept = PackedEncoder.trunk, [], []
+    states, passes, kept = PackedEncoder.shared_states, [], []
 
     def counted(*args: Any, **more: Any) -> object:
         passes.append(args)
-        return trunk(*args, **more)
+        return states(*args, **more)
 
     def run(name: str, **some: object) -> dict[str, list[dict[str, Any]]]:
         passes.clear()
@@ -190,7 +190,7 @@ def test_targets_that_differ_in_what_is_read_of_a_text_read_it_once(
         files = (tmp_path / name / "stages" / "evaluation").glob("*/predictions.parquet")
         return {path.parent.name: parquet.read_table(path).to_pylist() for path in files}
 
-    monkeypatch.setattr(PackedEncoder, "trunk", counted)
+    monkeypatch.setattr(PackedEncoder, "shared_states", counted)
     monkeypatch.setattr(PrefixCache, "hidden", lambda *_: kept.append(1))
     together = run("together", **targets)
     assert len(passes) == 1 and not kept

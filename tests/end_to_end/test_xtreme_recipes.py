@@ -10,7 +10,7 @@ import pytest
 
 from adapterx.recipe import Recipe, read
 from adapterx.tasks.catalog import find
-from adapterx.tasks.spec import Hub, HubRows
+from adapterx.tasks.sources.hub.spec import HubRows, HubSource
 from tests.models import config
 from tests.support.command import ROOT, adapterx, environment
 from tests.support.hub import Hub as Server
@@ -29,7 +29,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         datasets: dict[tuple[str, str], dict[str, bytes]] = {}
         for task in dict.fromkeys(task for name in NAMES for task in tasks(read(ROOT / "recipes" / f"{name}.yaml"))):
             source = find(task).sources.get("hub")
-            if isinstance(source, Hub):
+            if isinstance(source, HubSource):
                 files = dict.fromkeys(paths(source, find(task).languages), rows)
                 datasets.setdefault((source.dataset, source.revision), {}).update(files)
         for (dataset, revision), files in datasets.items():
@@ -49,14 +49,14 @@ def tasks(recipe: Recipe) -> Iterator[str]:
         yield from (target.task, target.train_task or target.task)
 
 
-def paths(source: Hub, languages: tuple[str, ...]) -> Iterator[str]:
+def paths(source: HubSource, languages: tuple[str, ...]) -> Iterator[str]:
     for parts in source.splits.values():
         for part in parts:
             for language in part.languages or languages:
                 yield from _paths(source, part, source.codes.get(language, language))
 
 
-def _paths(source: Hub, part: HubRows, code: str) -> Iterator[str]:
+def _paths(source: HubSource, part: HubRows, code: str) -> Iterator[str]:
     layout = part.paths[0] if part.paths else "{config}/{split}/0000.parquet"
     named = layout.replace("{config}", part.config or source.config).replace("{split}", part.split)
     yield named.replace("{language}", code).replace("*", "0000").replace("?", "1")

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from adapterx.backbones.forward_pass import ForwardPass
 from adapterx.backbones.modules import Module
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.backbones.products import Product, Reordered
-from adapterx.backbones.walk import Walk
 from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.options import Options
@@ -127,9 +127,9 @@ def test_nothing_is_differentiated_below_the_lowest_adapter(method: Lora) -> Non
     needed: dict[int, bool] = {}
     layer = PackedEncoder.layer
 
-    def watched(own: PackedEncoder, index: int, hidden: Tensor, walk: Walk) -> Tensor:
+    def watched(own: PackedEncoder, index: int, hidden: Tensor, forward: ForwardPass) -> Tensor:
         needed[index] = hidden.requires_grad
-        return layer(own, index, hidden, walk)
+        return layer(own, index, hidden, forward)
 
     differentiated: list[int] = []
     products = {id(one): index for index, all_of in enumerate(enc.products) for one in all_of.values()}

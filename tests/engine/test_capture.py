@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from adapterx.backbones import attention
-from adapterx.backbones.layout import Fork, Spans
+from adapterx.backbones.layout import Expansion, SequenceSpans
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import bundle as bundle_module
 from adapterx.engine import capture
-from adapterx.engine.batches import Aligned, Batch, placed
+from adapterx.engine.batches import AlignedRows, Batch, placed
 from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.capture import LIMIT, WARM_UP, CapturedSteps
 from adapterx.engine.cell import TrainingCell
@@ -163,7 +163,7 @@ def shaped(own: Bundle, longest: int) -> Batch:
     """The batch of the first step, as if its longest sequence were that long."""
     (batch,) = own._batches(0)
     spans = batch.packed.attention
-    assert isinstance(spans, Spans)
+    assert isinstance(spans, SequenceSpans)
     return replace(batch, packed=replace(batch.packed, attention=replace(spans, longest=(longest, longest))))
 
 
@@ -300,17 +300,17 @@ def test_cut_batches_and_dropout_are_not_recorded(cuda: Cuda) -> None:
     assert bundle(one, options=replace(ALIGNED, graphs=False))._captured is None
 
 
-def forked(batch: Batch) -> Fork:
-    assert batch.packed.fork is not None
-    return batch.packed.fork
+def expanded(batch: Batch) -> Expansion:
+    assert batch.packed.expansion is not None
+    return batch.packed.expansion
 
 
-def spans(batch: Batch, longest: tuple[int, int]) -> Spans:
-    assert isinstance(batch.packed.attention, Spans)
+def spans(batch: Batch, longest: tuple[int, int]) -> SequenceSpans:
+    assert isinstance(batch.packed.attention, SequenceSpans)
     return replace(batch.packed.attention, longest=longest)
 
 
-def choices(batch: Batch, *counts: int) -> Aligned:
+def choices(batch: Batch, *counts: int) -> AlignedRows:
     assert batch.aligned is not None
     return replace(batch.aligned, choices=counts)
 
@@ -322,9 +322,9 @@ CHANGES: dict[str, Callable[[Batch], Batch]] = {
     "longest key": lambda b: replace(b, packed=replace(b.packed, attention=spans(b, (64, 640)))),
     "longest read": lambda b: replace(b, packed=replace(b.packed, read_attention=spans(b, (640, 64)))),
     "choices": lambda b: replace(b, aligned=choices(b, 3, 3)),
-    "no fork": lambda b: replace(b, packed=replace(b.packed, fork=None)),
-    "trunk rows": lambda b: replace(
-        b, packed=replace(b.packed, fork=replace(forked(b), trunk=replace(forked(b).trunk, rows=(1, 2))))
+    "not expanded": lambda b: replace(b, packed=replace(b.packed, expansion=None)),
+    "shared rows": lambda b: replace(
+        b, packed=replace(b.packed, expansion=replace(expanded(b), shared=replace(expanded(b).shared, rows=(1, 2))))
     ),
     "hidden": lambda b: replace(b, hidden=torch.zeros(3, 4)),
     "labels": lambda b: replace(b, aligned=replace(choices(b, 1, 1), labels=torch.zeros(2, 3))),

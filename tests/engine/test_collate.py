@@ -67,25 +67,25 @@ def reads_of(batch: Batch, cell: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("align", [False, True])
-def test_the_rows_of_a_fork_are_those_of_its_trunk(align: bool) -> None:
+def test_expanded_rows_are_those_that_are_shared(align: bool) -> None:
     same, other = [chosen(PAIRS, 4, 2)], [chosen(TAGS, 1)]
     batch = collate([same, other, same, [], same], spans=align, align=align)
-    fork = batch.packed.fork
-    assert fork is not None
-    trunk = fork.trunk
-    assert len(trunk.rows) == 3, "two kinds of examples and none"
-    assert torch.equal(trunk.tokens[fork.rows], batch.packed.tokens)
-    assert torch.equal(trunk.positions[fork.rows], batch.packed.positions)
-    assert torch.equal(trunk.reads[fork.reads], fork.rows[batch.packed.reads])
+    expansion = batch.packed.expansion
+    assert expansion is not None
+    shared = expansion.shared
+    assert len(shared.rows) == 3, "two kinds of examples and none"
+    assert torch.equal(shared.tokens[expansion.rows], batch.packed.tokens)
+    assert torch.equal(shared.positions[expansion.rows], batch.packed.positions)
+    assert torch.equal(shared.reads[expansion.reads], expansion.rows[batch.packed.reads])
     assert [source.data for source in batch.sources] == [PAIRS, TAGS]
     for source in batch.sources:
-        found = trunk.tokens[source.start : source.start + len(source.tokens)]
+        found = shared.tokens[source.start : source.start + len(source.tokens)]
         assert found.tolist() == source.data.tokens[source.tokens].tolist()
 
 
 def test_the_same_examples_in_another_order_are_another_batch() -> None:
-    assert collate([[chosen(PAIRS, 1, 2)], [chosen(PAIRS, 2, 1)]]).packed.fork is None
-    assert collate([[chosen(PAIRS, 1, 2)], [chosen(encoded("pair-classification"), 1, 2)]]).packed.fork is None
+    assert collate([[chosen(PAIRS, 1, 2)], [chosen(PAIRS, 2, 1)]]).packed.expansion is None
+    assert collate([[chosen(PAIRS, 1, 2)], [chosen(encoded("pair-classification"), 1, 2)]]).packed.expansion is None
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 5, 8, 16])

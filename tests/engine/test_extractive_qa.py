@@ -22,7 +22,6 @@ from adapterx.engine.evaluate import collapse, evaluate, summary, write_parquet
 from adapterx.engine.options import Options
 from adapterx.engine.predict import predict
 from adapterx.engine.prefix import PrefixCache
-from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.state import CellState
 from adapterx.engine.train import train
 from adapterx.methods.base import MethodSpec
@@ -33,6 +32,7 @@ from adapterx.reference import train as reference_train
 from adapterx.reference.predict import predict as reference_predict
 from adapterx.report import predictions
 from adapterx.tasks.metrics import metric
+from adapterx.train_settings import EarlyStopping
 from tests.cells import cell
 from tests.engine.questions import HEAD, answerer, passages
 from tests.engine.trainings import ARCHITECTURES, assert_same, losses, mixed, packed

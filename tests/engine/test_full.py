@@ -21,12 +21,12 @@ from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.predict import predict
-from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.state import CellState, head_parameters
 from adapterx.engine.train import train
 from adapterx.methods.full.spec import Full
 from adapterx.methods.lora.spec import Lora
 from adapterx.methods.parameters import initial
+from adapterx.train_settings import EarlyStopping
 from tests.cells import cell
 from tests.models import encoder
 

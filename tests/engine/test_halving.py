@@ -1,4 +1,4 @@
-"""Who goes on: decisions from made-up scores, then races of real trainings."""
+"""Who goes on: decisions from made-up scores, then brackets of real trainings."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import torch
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.cell import Pool, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
-from adapterx.engine.halving import Decision, Race, Rung, Standing, decide, ladder
+from adapterx.engine.halving import Bracket, Decision, Rung, Standing, decide, ladder
 from adapterx.engine.options import Options
-from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.train import Outcome, Progress, dev_score, train
+from adapterx.train_settings import EarlyStopping
 from tests.cells import METHODS, cell, encoded
 from tests.engine.test_train import assert_same_training, losses
 from tests.models import encoder
+from tests.support.present import present
 
 RUNGS = (Rung(10, 2), Rung(20, 1))
 END = 40
@@ -114,9 +115,9 @@ def candidates(rates: tuple[float, ...] = RATES, seed: int = 1, **changes: Any) 
     return [replace(one, key=f"{one.key} {rate}") for one, rate in zip(cells, rates, strict=True)]
 
 
-def race(cells: list[TrainingCell], start: int = 0, going_on: tuple[int, ...] = (2, 1)) -> Race:
+def bracket(cells: list[TrainingCell], start: int = 0, going_on: tuple[int, ...] = (2, 1)) -> Bracket:
     rungs = ladder((0.25, 0.5), going_on, cells[0].total_steps)
-    return Race(tuple(range(start, start + len(cells))), rungs, cells[0].tasks)
+    return Bracket(tuple(range(start, start + len(cells))), rungs, cells[0].tasks)
 
 
 def standings(outcomes: list[Outcome]) -> list[Standing]:
@@ -124,13 +125,13 @@ def standings(outcomes: list[Outcome]) -> list[Standing]:
 
 
 def test_the_winner_is_what_its_rate_gives_alone() -> None:
-    """Two races and a bystander in one bundle, one race shorter than the other."""
+    """Two brackets and a bystander in one bundle, one bracket shorter than the other."""
     packed = PackedEncoder(encoder("xlm-roberta"))
     long, short = candidates(steps=60), candidates(seed=2, steps=40, batch_size=5)
     bystander = cell(METHODS["lora"], seed=9, steps=50)
-    races = [race(long), race(short, start=3)]
-    outcomes = train(packed, [*long, *short, bystander], races=races)
-    for one in races:
+    brackets = [bracket(long), bracket(short, start=3)]
+    outcomes = train(packed, [*long, *short, bystander], brackets=brackets)
+    for one in brackets:
         mine = [outcomes[place] for place in one.places]
         winner = decide(one.rungs, standings(mine)).winner
         assert winner is not None
@@ -150,26 +151,26 @@ def test_the_winner_is_what_its_rate_gives_alone() -> None:
 def test_a_stage_outlives_all_but_the_last_of_its_candidates() -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     cells = candidates((1e37, 1e-3, 1e36), method=METHODS["sequential"], steps=20)
-    outcomes = train(packed, cells, races=[race(cells)])
+    outcomes = train(packed, cells, brackets=[bracket(cells)])
     assert [outcome.status for outcome in outcomes] == ["diverged", "done", "diverged"]
-    assert decide(race(cells).rungs, standings(outcomes)).winner == 1
+    assert decide(bracket(cells).rungs, standings(outcomes)).winner == 1
     cells = candidates((1e37, 1e36), method=METHODS["sequential"], steps=20)
-    outcomes = train(packed, cells, races=[race(cells, going_on=(1, 1))])
+    outcomes = train(packed, cells, brackets=[bracket(cells, going_on=(1, 1))])
     assert {outcome.status for outcome in outcomes} == {"diverged"}
 
 
 def test_a_candidate_that_left_goes_on_when_the_better_one_diverges(monkeypatch: pytest.MonkeyPatch) -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     cells = candidates((1e-5, 1e-2), steps=40)
-    one = race(cells, going_on=(1, 1))
-    outcomes = train(packed, cells, races=[one])
+    one = bracket(cells, going_on=(1, 1))
+    outcomes = train(packed, cells, brackets=[one])
     assert [outcome.status for outcome in outcomes] == ["pruned", "done"]
 
     def rate(own: TrainingCell, step: int) -> float:
-        return math.inf if own is cells[1] and step >= 30 else own.settings.learning_rate
+        return math.inf if own is cells[1] and step >= 30 else present(own.settings.learning_rate)
 
     monkeypatch.setattr(TrainingCell, "learning_rate", rate)
-    outcomes = train(packed, cells, races=[one])
+    outcomes = train(packed, cells, brackets=[one])
     assert [outcome.status for outcome in outcomes] == ["done", "diverged"]
     assert outcomes[1].state.step in (30, 31)
     assert_same_training(outcomes[0], train(packed, cells[:1])[0])
@@ -180,8 +181,8 @@ def test_looks_of_early_stopping_are_its_own() -> None:
     noise = (Pool("en", encoded("pair-classification", seed=3, signal=False)),)
     cells = candidates((1e-2, 3e-3), steps=400, early_stopping=EarlyStopping(every=7, patience=2))
     cells = [replace(one, tasks=(replace(one.tasks[0], dev=noise),)) for one in cells]
-    one = race(cells, going_on=(1, 1))
-    outcomes = train(packed, cells, races=[one])
+    one = bracket(cells, going_on=(1, 1))
+    outcomes = train(packed, cells, brackets=[one])
     assert max(outcome.state.step for outcome in outcomes) < one.rungs[0].step, "both were to stop before a rung"
     winner = decide(one.rungs, standings(outcomes)).winner
     best = [outcome.state.best.score for outcome in outcomes if outcome.state.best]
@@ -195,7 +196,7 @@ def test_looks_of_early_stopping_are_its_own() -> None:
 def test_a_host_that_lags_behind_still_stops_at_every_rung() -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     cells = candidates(steps=30)
-    prompt, late = (train(packed, cells, options=Options(lag=lag), races=[race(cells)]) for lag in (1, 16))
+    prompt, late = (train(packed, cells, options=Options(lag=lag), brackets=[bracket(cells)]) for lag in (1, 16))
     for one, other in zip(prompt, late, strict=True):
         assert (one.status, one.state.step) == (other.status, other.state.step)
         assert one.state.rungs == other.state.rungs
@@ -204,8 +205,8 @@ def test_a_host_that_lags_behind_still_stops_at_every_rung() -> None:
 def test_resumed_after_any_checkpoint_decides_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     cells = candidates((1e-5, 1e-2, 3e-3, 1e-3), steps=24)
-    one = race(cells)
-    straight = train(packed, cells, races=[one])
+    one = bracket(cells)
+    straight = train(packed, cells, brackets=[one])
 
     class Killed(Exception):
         pass
@@ -218,10 +219,10 @@ def test_resumed_after_any_checkpoint_decides_alike(tmp_path: Path, monkeypatch:
                 raise Killed
 
         with pytest.raises(Killed):
-            train(packed, cells, checkpoints, kill, races=[one])
+            train(packed, cells, checkpoints, kill, brackets=[one])
         states = checkpoints.resume([candidate.key for candidate in cells])
         assert max(state.step for state in states.values()) == last
-        resumed = train(packed, cells, checkpoints, races=[one])
+        resumed = train(packed, cells, checkpoints, brackets=[one])
         for outcome, expected in zip(resumed, straight, strict=True):
             assert outcome.status == expected.status
             assert outcome.state.rungs == expected.state.rungs

@@ -28,10 +28,10 @@ from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.collate import collate
 from adapterx.engine.options import Options
 from adapterx.engine.prefix import PrefixCache
-from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.train import Outcome, Progress, train
 from adapterx.methods.lora.spec import Lora
 from adapterx.tasks.encoded import Encoded
+from adapterx.train_settings import EarlyStopping
 from tests.cells import cell, encoded
 from tests.engine.trainings import assert_same, like, losses, mixed, packed
 from tests.models import encoder
@@ -82,13 +82,13 @@ def test_every_example_is_computed_once(passes: list[int]) -> None:
     assert len(passes) == 2 + 2 + 1, "another depth has other states"
 
 
-def test_a_trunk_is_looked_up_once_for_all_its_cells(passes: list[int]) -> None:
+def test_shared_rows_are_looked_up_once_for_all_its_cells(passes: list[int]) -> None:
     data, other = encoded("pair-classification", seed=1), encoded("tagging", seed=2)
     same = [Selection(0, data, np.array([4, 2]))]
     forked = collate([same, [Selection(0, other, np.array([0]))], same], align=True)
     kept = PrefixCache(packed(), PLENTY)
     hidden = kept.hidden(forked, 2)
-    assert hidden is not None and len(hidden) == len(forked.packed.trunk.tokens)
+    assert hidden is not None and len(hidden) == len(forked.packed.shared.tokens)
     assert sum(passes) == len(batch(data, 4, 2).packed.tokens) + len(batch(other, 0).packed.tokens)
     for source in forked.sources:
         found = hidden[source.start : source.start + len(source.tokens)]

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from adapterx import reference
+from adapterx.backbones.forward_pass import ForwardPass
 from adapterx.backbones.packed import PackedEncoder
-from adapterx.backbones.walk import Walk
 from adapterx.engine.cell import Pool
 from adapterx.engine.predict import TrainedCell, embed
 from adapterx.engine.prefix import PrefixCache
@@ -102,9 +102,9 @@ def test_several_layers_of_a_cell_take_one_pass(architecture: str, kept: bool, m
     readers = [(Pooling(3), Pooling(1, "cls")), (Pooling(2), Pooling(2, "cls"), Pooling(0)), (Pooling(0), Pooling(3))]
     layer, computed = PackedEncoder.layer, []
 
-    def counted(own: PackedEncoder, index: int, hidden: Tensor, walk: Walk) -> Tensor:
+    def counted(own: PackedEncoder, index: int, hidden: Tensor, forward: ForwardPass) -> Tensor:
         computed.append(index)
-        return layer(own, index, hidden, walk)
+        return layer(own, index, hidden, forward)
 
     for some in ([0], [1], [0, 1], [0, 1, 2]):
         asked = [(cells[number], readers[number]) for number in some]

@@ -18,11 +18,11 @@ from adapterx.engine import train as train_module
 from adapterx.engine.bundle import Bundle
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
-from adapterx.engine.halving import Race, ladder
+from adapterx.engine.halving import Bracket, ladder
 from adapterx.engine.optimiser import RowAdamW
-from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.train import Outcome, train
 from adapterx.stopping import Stopped, heeded
+from adapterx.train_settings import EarlyStopping
 from tests.cells import METHODS, cell
 from tests.models import encoder
 
@@ -39,9 +39,9 @@ def alone(cells: Sequence[TrainingCell], checkpoints: Checkpoints | None) -> lis
     return [reference.train(encoder("xlm-roberta"), one, checkpoints) for one in cells]
 
 
-def racing(cells: Sequence[TrainingCell], checkpoints: Checkpoints | None) -> list[Outcome]:
-    race = Race((0, 1), ladder([0.5], [1], cells[0].total_steps), cells[0].tasks)
-    return train(PackedEncoder(encoder("xlm-roberta")), cells, checkpoints, races=[race])
+def halved(cells: Sequence[TrainingCell], checkpoints: Checkpoints | None) -> list[Outcome]:
+    bracket = Bracket((0, 1), ladder([0.5], [1], cells[0].total_steps), cells[0].tasks)
+    return train(PackedEncoder(encoder("xlm-roberta")), cells, checkpoints, brackets=[bracket])
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, call: int) -> None:
@@ -110,28 +110,28 @@ def test_a_look_at_the_dev_set_that_was_due_is_taken_later(
 ) -> None:
     """Two cells look at step 6 and at their end; any of these looks may be cut off."""
     stop_at(monkeypatch, train_module, "dev_score", call)
-    assert_resumed(fused, cells(2, EarlyStopping(6, 3)), 6 if call <= 2 else 12, tmp_path, monkeypatch)
+    assert_resumed(fused, cells(2, EarlyStopping(every=6, patience=3)), 6 if call <= 2 else 12, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("call", "step"), [(1, 6), (2, 6), (3, 12)])
 def test_a_race_decides_alike(call: int, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both are scored at the rung, one of them at its end."""
     stop_at(monkeypatch, train_module, "dev_score", call)
-    assert_resumed(racing, cells(2), step, tmp_path, monkeypatch)
+    assert_resumed(halved, cells(2), step, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("name", "call", "step"), [("read", 5, 4), ("scores", 1, 6), ("scores", 2, 12)])
 def test_the_reference_lane(name: str, call: int, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("peft")
     stop_at(monkeypatch, REFERENCE, name, call)
-    assert_resumed(alone, cells(1, EarlyStopping(6, 3)), step, tmp_path, monkeypatch)
+    assert_resumed(alone, cells(1, EarlyStopping(every=6, patience=3)), step, tmp_path, monkeypatch)
 
 
 def test_a_checkpoint_that_finds_no_room_is_not_told_of_as_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")  # nobody makes a directory in a file
-    for run, owner, name in ((fused, Bundle, "_booked"), (alone, REFERENCE._Training, "step")):
+    for run, owner, name in ((fused, Bundle, "_booked"), (alone, REFERENCE._ReferenceTraining, "step")):
         stop_at(monkeypatch, owner, name, 4)
         with pytest.raises(Stopped) as stopped, heeded(str, last=False):
             run(cells(1), Checkpoints(tmp_path / "file" / "checkpoints", NEVER))

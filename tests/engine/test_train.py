@@ -17,7 +17,6 @@ from adapterx.engine import train as train_module
 from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
-from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.state import CellState
 from adapterx.engine.train import Outcome, train
 from adapterx.methods.bottleneck.spec import Bottleneck
@@ -26,9 +25,11 @@ from adapterx.methods.lora.spec import Lora
 from adapterx.tasks.examples import Format
 from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
+from adapterx.train_settings import EarlyStopping
 from tests.cells import METHODS, cell, encoded
 from tests.models import encoder
 from tests.support.marks import everyday
+from tests.support.present import present
 
 
 def losses(outcome: Outcome) -> np.ndarray:
@@ -282,7 +283,7 @@ def test_the_learning_rate_is_the_hugging_face_schedule() -> None:
     from transformers import get_linear_schedule_with_warmup
 
     one = cell(METHODS["lora"], steps=37, warmup_ratio=0.1)
-    optimiser = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=one.settings.learning_rate)
+    optimiser = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=present(one.settings.learning_rate))
     schedule = get_linear_schedule_with_warmup(optimiser, math.ceil(0.1 * 37), 37)  # type: ignore[no-untyped-call]
     for step in range(37):
         assert one.learning_rate(step) == pytest.approx(schedule.get_last_lr()[0])

@@ -6,11 +6,11 @@ import pytest
 
 from adapterx.executors import search
 from adapterx.methods.pooling import Pooling
-from adapterx.plan.stage import Search
+from adapterx.plan.stage import SearchSettings
 
 
-def asked(layer: int, similarity: str = "cosine") -> Search:
-    return Search(layer, "mean", True, similarity, None, 64)  # type: ignore[arg-type]
+def asked(layer: int, similarity: str = "cosine") -> SearchSettings:
+    return SearchSettings(layer, "mean", True, similarity, None, 64)  # type: ignore[arg-type]
 
 
 def test_layers_of_a_cell_come_together_and_each_once(monkeypatch: pytest.MonkeyPatch) -> None:

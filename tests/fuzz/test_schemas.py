@@ -85,9 +85,9 @@ def test_the_walk_finds_the_keys_of_every_part() -> None:
         "transfers.en.Merge.density",
         "intermediates.en.method.Lora.rank",
         "skip.0.seeds",
-        "sources.en.Local.splits.train.0.fold.keep",
-        "sources.en.Search.splits.train.0.queries.paths",
-        "sources.en.Hub.splits.train.0.where",
+        "sources.en.LocalSource.splits.train.0.fold.keep",
+        "sources.en.SearchSource.splits.train.0.queries.paths",
+        "sources.en.HubSource.splits.train.0.where",
     }
     inputs = (len(RECIPE_KEYS) + len(TASK_KEYS)) * len(WRONG)
     assert inputs > 3000

@@ -17,9 +17,10 @@ from adapterx.methods.method import parameters
 from adapterx.methods.probe.spec import Probe
 from adapterx.plan import Training
 from adapterx.plan.cost import REORDERED_BYTES, head_parameters, training
-from adapterx.recipe import Sampling, TrainSettings
+from adapterx.recipe import Sampling
 from adapterx.tasks.examples import Format
 from adapterx.tasks.facts import TaskPart
+from adapterx.train_settings import TrainSettings
 from tests.plan.conftest import Planner
 
 BASE = BackboneInfo("base", "xlm-roberta", 768, 12, 12, 3072, 250002, 512)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapterx.plan import Evaluation, Plan, StageKind, Training, bundles
-from adapterx.plan.stage import Search
+from adapterx.plan.stage import SearchSettings
 from tests.plan.conftest import Planner
 
 TARGETS = {"names": {"task": "names"}, "pairs": {"task": "pairs"}, "after": {"task": "names", "train_task": "units"}}
@@ -43,10 +43,10 @@ def test_layers_follow_the_depth_and_margins_where_pairs_are_mined(planned: Plan
     settings = {"layer": 3, "pooling": "cls", "special_tokens": False, "similarity": "margin", "neighbours": 7}
     targets = {**TARGETS, "own": {"task": "names", "retrieval": settings}}
     plan = planned(targets=targets, transfers=["continue"], train={"target": {"max_length": 64}})
-    assert evaluation(plan, "base.lora.none.names.seed1").search == Search(7, "mean", True, "cosine", None, 64)
-    assert evaluation(plan, "small.lora.none.names.seed1").search == Search(4, "mean", True, "cosine", None, 64)
-    assert evaluation(plan, "base.lora.none.pairs.seed1").search == Search(7, "mean", True, "margin", 4, 64)
-    assert evaluation(plan, "base.lora.none.own.seed1").search == Search(3, "cls", True, "margin", 7, 64)
+    assert evaluation(plan, "base.lora.none.names.seed1").search == SearchSettings(7, "mean", True, "cosine", None, 64)
+    assert evaluation(plan, "small.lora.none.names.seed1").search == SearchSettings(4, "mean", True, "cosine", None, 64)
+    assert evaluation(plan, "base.lora.none.pairs.seed1").search == SearchSettings(7, "mean", True, "margin", 4, 64)
+    assert evaluation(plan, "base.lora.none.own.seed1").search == SearchSettings(3, "cls", True, "margin", 7, 64)
 
 
 def test_an_intermediates_own_method_is_what_is_searched_with(planned: Planner) -> None:

@@ -10,8 +10,9 @@ from adapterx.config.problems import Finding, Position
 from adapterx.limits import Limit
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.lora.spec import Lora
-from adapterx.recipe import EarlyStopping, PruneSettings, Recipe, Sampling, Skip, locate, read
+from adapterx.recipe import Recipe, Sampling, Skip, locate, read
 from adapterx.recipe.overrides import without_effect
+from adapterx.train_settings import EarlyStopping, PruneSettings
 from tests.recipe.conftest import GOOD, Write
 
 

@@ -14,7 +14,6 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.bundle import shape_of
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.predict import predict as fused_predict
-from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.train import Outcome
 from adapterx.engine.train import train as fused_train
 from adapterx.methods.base import MethodSpec
@@ -30,6 +29,7 @@ from adapterx.methods.probe.spec import Probe
 from adapterx.reference.predict import predict
 from adapterx.reference.train import train
 from adapterx.tasks.examples import Format
+from adapterx.train_settings import EarlyStopping
 from tests.cells import METHODS, cell
 from tests.engine.texts import reader
 from tests.engine.trainings import mixed

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from adapterx.backbones.info import BackboneInfo
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
-from adapterx.engine.settings import EarlyStopping
 from adapterx.engine.train import Outcome, Progress
 from adapterx.methods.base import MethodSpec
 from adapterx.methods.library.spec import AdaptersMethod, PeftMethod
@@ -29,6 +28,7 @@ from adapterx.reference.measure import measure
 from adapterx.reference.model import build
 from adapterx.reference.predict import predict
 from adapterx.reference.train import train
+from adapterx.train_settings import EarlyStopping
 from tests.cells import cell
 from tests.models import encoder
 
@@ -76,7 +76,9 @@ def check(settings: dict[str, Any], architecture: str) -> None:
     planned = measure(method, info(architecture))
     model = encoder(architecture, **SIZES)
     before = {name: tensor.clone() for name, tensor in model.named_parameters()}
-    one = cell(method, steps=2, learning_rate=1e-2, early_stopping=EarlyStopping(2, 1), batch_size=3, examples=8)
+    one = cell(
+        method, steps=2, learning_rate=1e-2, early_stopping=EarlyStopping(every=2, patience=1), batch_size=3, examples=8
+    )
     outcome, tensors = trained(model, one)
     assert outcome.state.adapter.values.numel() == planned.parameters
     assert not any("adapterx" in name for name in tensors)
@@ -206,7 +208,7 @@ class Killed(Exception):
 def resumed_and_straight(method: MethodSpec, directory: Path) -> tuple[Outcome, Outcome, TrainingCell]:
     """A training cut off after its fifth step, gone on with; and the same without a cut."""
     model = encoder("xlm-roberta", **SIZES)
-    one = cell(method, steps=8, learning_rate=1e-2, early_stopping=EarlyStopping(2, 9))
+    one = cell(method, steps=8, learning_rate=1e-2, early_stopping=EarlyStopping(every=2, patience=9))
     checkpoints = Checkpoints(directory, seconds=0.0)
 
     def kill(progress: Progress) -> None:
@@ -256,7 +258,7 @@ def test_what_is_not_finite_ends_a_training() -> None:
 
 def test_early_stopping_stops() -> None:
     pytest.importorskip("peft")
-    one = cell(Lora(rank=2), steps=20, learning_rate=1e-9, early_stopping=EarlyStopping(1, 2))
+    one = cell(Lora(rank=2), steps=20, learning_rate=1e-9, early_stopping=EarlyStopping(every=1, patience=2))
     outcome = train(encoder("xlm-roberta", **SIZES), one)
     assert outcome.status == "done" and outcome.state.step == 3
     assert outcome.state.best is not None and outcome.state.best.step == 1

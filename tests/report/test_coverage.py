@@ -31,9 +31,9 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(world: World) -> No
 def test_intervals_that_leave_training_out_do_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same count sees a fault: with a variance of training of next to nothing, gaps are missed."""
     from adapterx.report import scores
-    from adapterx.report.statistics import Training
+    from adapterx.report.statistics import TrainingVariance
 
-    monkeypatch.setattr(scores, "pooled", lambda samples: Training(0.0, 0.0, 0.0))
+    monkeypatch.setattr(scores, "pooled", lambda samples: TrainingVariance(0.0, 0.0, 0.0))
     row = measure(World(300, 2, 3.0), 10)
     assert row.gap < 0.8
 

@@ -19,7 +19,7 @@ from adapterx.report.statistics import (
     Missing,
     Sample,
     Scored,
-    Training,
+    TrainingVariance,
     combined,
     differences,
     joined,
@@ -146,7 +146,7 @@ def test_the_variance_of_training_is_pooled_by_degrees_of_freedom() -> None:
     uneven = 0.04**2 / (0.02**2 / 1 + 0.02**2 / 2)  # Satterthwaite's, of the sums of squares
     assert training.freedom == pytest.approx(ALIKE * 3 + (1 - ALIKE) * uneven)
     assert pooled(found[:1]).freedom == 1  # a single setting has nothing to be unlike
-    assert pooled([]) == pooled(found[2:]) == Training(0.0, 0.0, 0.0)
+    assert pooled([]) == pooled(found[2:]) == TrainingVariance(0.0, 0.0, 0.0)
 
 
 def test_the_interaction_of_items_and_training_is_counted_once() -> None:
@@ -154,7 +154,7 @@ def test_the_interaction_of_items_and_training_is_counted_once() -> None:
     seeds = scores([0.5, 0.5, 0.5, 0.5], items=2000, spread=0.01)
     one = sample(seeds, 2000)
     assert one.interaction == pytest.approx(2000 * 0.01**2, rel=0.1)  # of one seed, the variance of its own influences
-    found = measured(one, Training(one.interaction, one.interaction, 3))
+    found = measured(one, TrainingVariance(one.interaction, one.interaction, 3))
     assert found.training == pytest.approx(found.interaction)
     assert found.reach() == pytest.approx(reach(0.95, 3) * np.sqrt(one.interaction / 4), rel=0.1)
 
@@ -173,7 +173,7 @@ def test_a_gap_has_the_variance_of_its_differences() -> None:
     assert together.value == pytest.approx(0.2) == against.value
     assert pooled([together]).variance == pytest.approx(0.0)
     assert pooled([against]).variance == pytest.approx(0.08)  # of 0.0 and 0.4
-    gap = measured(against, Training(0.04, 0.0, 8))
+    gap = measured(against, TrainingVariance(0.04, 0.0, 8))
     assert gap.training == pytest.approx(0.04 / 2)
     assert combined([(1.0, gap), (-1.0, gap)]).training == pytest.approx(2 * 0.04 / 2)
 
@@ -192,9 +192,9 @@ def test_arms_that_answer_alike_differ_by_no_chance() -> None:
     seeds = scores([0.4, 0.6], spread=0.01)
     alike = differences(seeds, seeds, 100)
     assert alike.freedom == 0
-    assert measured(alike, Training(0.02, 0.0, 4)).estimate() == Estimate(0.0, 0.0, 0.0)
+    assert measured(alike, TrainingVariance(0.02, 0.0, 4)).estimate() == Estimate(0.0, 0.0, 0.0)
     other = differences(seeds, seeds[::-1], 100)  # the same mean, by other trainings
-    assert measured(other, Training(0.02, 0.0, 4)).reach() > 0.1
+    assert measured(other, TrainingVariance(0.02, 0.0, 4)).reach() > 0.1
 
 
 def test_one_seed_leaves_the_items_alone() -> None:

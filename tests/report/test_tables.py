@@ -15,7 +15,7 @@ from adapterx.report.colours import diverging
 from adapterx.report.document import document
 from adapterx.report.exports import report_json, report_markdown, results_csv
 from adapterx.report.summary import summary
-from adapterx.report.table import Column, Entry, Table, fold, markdown
+from adapterx.report.table import Table, TableColumn, TableEntry, fold, markdown
 from adapterx.store import Store
 from tests.report.fake import Fake, write
 
@@ -164,8 +164,13 @@ def test_every_metric_has_its_table_and_the_first_is_the_main_one(tmp_path: Path
 
 
 def test_fold_says_once_what_never_varies() -> None:
-    columns = [Column("method", label=True), Column("target", label=True), Column("seeds", size=True), Column("gap")]
-    rows = [[Entry("lora"), Entry(target), Entry("1"), Entry("0.0")] for target in ("a", "b")]
+    columns = [
+        TableColumn("method", label=True),
+        TableColumn("target", label=True),
+        TableColumn("seeds", size=True),
+        TableColumn("gap"),
+    ]
+    rows = [[TableEntry("lora"), TableEntry(target), TableEntry("1"), TableEntry("0.0")] for target in ("a", "b")]
     kept, entries, phrase = fold(columns, rows)
     assert [column.title for column in kept] == ["target", "gap"]
     assert [[entry.text for entry in row] for row in entries] == [["a", "0.0"], ["b", "0.0"]]
@@ -176,7 +181,7 @@ def test_fold_says_once_what_never_varies() -> None:
 
 
 def test_markdown_keeps_marks_as_text() -> None:
-    table = Table("t", "a *b*", (Column("x|y", label=True),), ((Entry("<b>\n1_2"),),))
+    table = Table("t", "a *b*", (TableColumn("x|y", label=True),), ((TableEntry("<b>\n1_2"),),))
     assert markdown(table) == "**a \\*b\\***\n\n| x\\|y |\n| --- |\n| \\<b> 1\\_2 |\n"
 
 

@@ -15,7 +15,6 @@ from adapterx.tasks.contamination import Relations
 from adapterx.tasks.contents import Contents
 from adapterx.tasks.examples import Split
 from adapterx.tasks.facts import TaskPart
-from adapterx.tasks.spec import Embedded, Hub
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
@@ -23,15 +22,15 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 def parts() -> dict[tuple[str, str, Split], TaskPart]:
     """Every split of every task of the catalog whose files are here, in all its languages."""
     found = {}
-    for name in names():
-        spec = data.find(name)
-        here = [source for source in spec.sources if not isinstance(spec.sources[source], Embedded | Hub)]
+    for task in names():
+        spec = data.find(task)
+        here = [name for name, source in spec.sources.items() if not (source.generated or source.remote)]
         for source in here:
             for split in SPLITS:
-                languages = tuple(code for code in spec.languages if _holds(name, source, code, split))
+                languages = tuple(code for code in spec.languages if _holds(task, source, code, split))
                 if languages:
-                    part = TaskPart(name, spec.format, spec.labels, source, languages, "", spec.tokens)
-                    found[name, source, split] = part
+                    part = TaskPart(task, spec.format, spec.labels, source, languages, "", spec.tokens)
+                    found[task, source, split] = part
     return found
 
 

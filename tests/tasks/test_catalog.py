@@ -9,8 +9,8 @@ import pytest
 from adapterx import places
 from adapterx.tasks.catalog import TaskError, UnknownTask, find, names
 from adapterx.tasks.data import fingerprint, load
+from adapterx.tasks.sources.embedded import EmbeddedSource
 from adapterx.tasks.sources.errors import DataError
-from adapterx.tasks.spec import Embedded
 
 OWN = """\
 adapterx: 1
@@ -53,7 +53,7 @@ def test_every_shipped_task_is_readable_and_described() -> None:
 
 
 def test_there_is_an_embedded_task_of_every_format_in_many_languages() -> None:
-    embedded = [find(name) for name in names() if isinstance(next(iter(find(name).sources.values())), Embedded)]
+    embedded = [find(name) for name in names() if isinstance(next(iter(find(name).sources.values())), EmbeddedSource)]
     assert {spec.format for spec in embedded} == {"pair-classification", "tagging", "multiple-choice", "masked-lm"}
     assert all(len(spec.languages) == 24 for spec in embedded)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from adapterx.tasks.catalog import find, names
-from adapterx.tasks.spec import Hub
+from adapterx.tasks.sources.hub.spec import HubSource
 from tests.support.hub import serve
 from tests.tasks.hub_tasks import CONVERSION, ask, parquet
 
@@ -113,9 +113,9 @@ def _passages(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{**row, "id": f"{row['id']}{n}", "context": f"{row['context']} {n}"} for n in range(10)]
 
 
-def source(name: str) -> Hub:
+def source(name: str) -> HubSource:
     found = find(name).sources["hub"]
-    assert isinstance(found, Hub)
+    assert isinstance(found, HubSource)
     return found
 
 

@@ -20,11 +20,12 @@ from adapterx.tasks.cldr.places import RELATIONS, places
 from adapterx.tasks.cldr.time_mentions import words
 from adapterx.tasks.data import fingerprint, load, sizes
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample, Split, TaggingExample, TextExample
-from adapterx.tasks.spec import Embedded, TaskSpec
+from adapterx.tasks.sources.embedded import EmbeddedSource
+from adapterx.tasks.spec import TaskSpec
 from tests.support.present import present
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
-EMBEDDED = tuple(name for name in names() if isinstance(next(iter(find(name).sources.values())), Embedded))
+EMBEDDED = tuple(name for name in names() if isinstance(next(iter(find(name).sources.values())), EmbeddedSource))
 TASKS = tuple(name for name in EMBEDDED if find(name).labels)
 SCRIPTS = {
     "LATIN": ("en", "de", "fr", "es", "pl", "fi", "hu", "tr", "id", "vi", "sw"),

@@ -17,7 +17,7 @@ from adapterx.tasks.contents import Contents
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample
 from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.item_keys import Keys, Known, texts
-from adapterx.tasks.spec import Embedded
+from adapterx.tasks.sources.embedded import EmbeddedSource
 from adapterx.tasks.words import normalised
 from tests.support.marks import everyday
 
@@ -189,7 +189,7 @@ def test_keys_are_kept_by_content(here: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_embedded_tasks_share_nothing() -> None:
     relations = Relations(Contents(None))
-    tasks = [name for name in names() if isinstance(next(iter(find(name).sources.values())), Embedded)]
+    tasks = [name for name in names() if isinstance(next(iter(find(name).sources.values())), EmbeddedSource)]
     for learnt in tasks:
         for scored in tasks:
             if find(scored).metrics:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -138,7 +138,6 @@ def _training(stage: Any, loaded: Any, data: Any) -> Training:
     from adapterx.backbones.shape import Shape
     from adapterx.engine.cell import TaskData, TrainingCell
     from adapterx.engine.state import head_parameters
-    from adapterx.executors import plain
     from adapterx.methods.head import Head
     from adapterx.methods.method import parameters
     from adapterx.methods.parameters import initial
@@ -153,7 +152,7 @@ def _training(stage: Any, loaded: Any, data: Any) -> Training:
         key=stage.id,
         seed=work.seed,
         method=stage.method,
-        settings=plain.settings(work.train.candidates[0]),
+        settings=work.train.candidates[0],
         tasks=(TaskData(head, data.metrics(part)[0], pools),),
         probabilities=pool_probabilities([len(pool.data) for pool in pools], work.sampling.temperature),
     )
@@ -165,7 +164,7 @@ def _training(stage: Any, loaded: Any, data: Any) -> Training:
             for step in range(cell.total_steps)
         ],
         labels=head.labels,
-        learning_rate=cell.settings.learning_rate,
+        learning_rate=cast(float, cell.settings.learning_rate),
         warm_up=int(np.ceil(cell.settings.warmup_ratio * cell.total_steps)),
         weight_decay=cell.settings.weight_decay,
         max_grad_norm=cell.settings.max_grad_norm,

@@ -111,9 +111,9 @@ def _train(encoder: Any, job: Job, session: Session) -> None:
 
 def _cells(job: Job) -> list[Any]:
     from adapterx.engine.cell import Pool, TaskData, TrainingCell
-    from adapterx.engine.settings import TrainSettings
     from adapterx.tasks.metrics import Accuracy
     from adapterx.tasks.sampling import pool_probabilities
+    from adapterx.train_settings import TrainSettings
 
     variant = job.variant
     settings = TrainSettings(LEARNING_RATE, variant.batch, steps=STEPS, warmup_ratio=0.0)

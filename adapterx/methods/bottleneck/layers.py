@@ -16,9 +16,9 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from adapterx.backbones.forward_pass import Unadapted
 from adapterx.backbones.modules import Module, Place
 from adapterx.backbones.shape import Shape
-from adapterx.backbones.walk import Unadapted
 from adapterx.methods.bottleneck import invertible
 from adapterx.methods.bottleneck.activations import ACTIVATIONS
 from adapterx.methods.bottleneck.spec import Bottleneck

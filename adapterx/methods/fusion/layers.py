@@ -18,9 +18,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from adapterx.backbones.forward_pass import Unadapted
 from adapterx.backbones.modules import Module, Place
 from adapterx.backbones.shape import Shape
-from adapterx.backbones.walk import Unadapted
 from adapterx.methods.bottleneck import layers as bottleneck
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.fusion.spec import Fusion

@@ -8,9 +8,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from adapterx.backbones.forward_pass import Unadapted
 from adapterx.backbones.modules import MODULE_PATH, Module, Place
 from adapterx.backbones.shape import Shape
-from adapterx.backbones.walk import Unadapted
 from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import Slot
 from adapterx.methods.parameters import Parameter, kaiming_uniform, zeros

@@ -15,9 +15,9 @@ from adapterx.config.problems import MOST_TOLD, Finding, Position, did_you_mean
 from adapterx.config.wording import findings
 from adapterx.errors import AdapterxError
 from adapterx.reading import UnreadableFile, read_text
-from adapterx.tasks.sources import local
 from adapterx.tasks.sources.errors import MissingData
 from adapterx.tasks.sources.files import root as data_directory
+from adapterx.tasks.sources.labels import labels
 from adapterx.tasks.spec import TaskSpec, check_tags
 from adapterx.tasks.tag_schemes import SchemeError
 from adapterx.wording import plain as printable
@@ -79,7 +79,7 @@ def _labelled(spec: TaskSpec) -> TaskSpec:
     if spec.label_file is None:
         return spec
     try:
-        found = local.labels(spec.label_file)
+        found = labels(spec.label_file)
         if "span_f1" in spec.metrics:
             check_tags(found, spec.name)
         return spec.model_copy(update={"labels": found})

@@ -1,1 +1,1 @@
-"""Where examples come from."""
+"""Where examples come from: a module or a folder per kind of source, and what they share."""

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from adapterx.tasks.examples import Example
 from adapterx.tasks.sources.errors import DataError, MissingValue
-from adapterx.tasks.spec import Missing
+from adapterx.tasks.sources.fields import Missing
 
 
 class LeftOut(Enum):

@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import re
 from functools import cached_property, lru_cache
-from typing import Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from adapterx.config.problems import did_you_mean
 from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample, TextExample
 from adapterx.tasks.sources import conll, squad
 from adapterx.tasks.sources.entry import Entry, or_left_out
 from adapterx.tasks.sources.errors import DataError, MissingValue
+from adapterx.tasks.sources.fields import Column, Columns, Fold
 from adapterx.tasks.sources.files import Row, root
-from adapterx.tasks.spec import Column, Fold, Hub, Local, TaskSpec
 from adapterx.wording import plain, shown
 
-Columns: TypeAlias = Column | tuple[Column, ...]
-
+if TYPE_CHECKING:
+    from adapterx.tasks.sources.row_source import RowSource
+    from adapterx.tasks.spec import TaskSpec
 
 UNLABELLED = ("", "-", "_")
 """What stands for "no label" where a task has none of that name: nothing, SNLI's mark, and CoNLL-U's."""
@@ -46,7 +47,7 @@ def kept(fold: Fold | None, number: int, place: str = "", row: Row | None = None
 class Reading:
     """How the rows of one source of a task become examples."""
 
-    def __init__(self, spec: TaskSpec, source: Local | Hub) -> None:
+    def __init__(self, spec: TaskSpec, source: RowSource) -> None:
         self.spec, self.source = spec, source
         self._meant = source.values.get("label", {})
         self._read: dict[str, int] = {}
@@ -234,7 +235,7 @@ class _Row:
     def place_of(self, word: int) -> str:
         """Where a word of the row stands: of a file with a word a line, on its own line."""
         numbers = self._row.get(conll.LINES)
-        if self.reading.source.kind != "local" or not isinstance(numbers, tuple) or word >= len(numbers):
+        if not self.reading.source.lines_of_words or not isinstance(numbers, tuple) or word >= len(numbers):
             return self.place
         return f"{self.place.rpartition(':')[0]}:{numbers[word]}"
 

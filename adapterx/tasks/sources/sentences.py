@@ -9,9 +9,18 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
 
-from adapterx.tasks.examples import QAExample, RetrievalExample
+from adapterx.config.fields import Name
+from adapterx.store.identity import JSON
+from adapterx.tasks.examples import QAExample, RetrievalExample, Split
+from adapterx.tasks.sources.base import SourceSpec
+from adapterx.tasks.sources.entry import Entry
+
+if TYPE_CHECKING:
+    from adapterx.tasks.spec import TaskSpec
 
 VERSION = 1
 """Raised whenever the same passages would be cut into other sentences."""
@@ -55,3 +64,92 @@ def examples(questions: Iterable[QAExample]) -> Iterator[RetrievalExample]:
             yield RetrievalExample(question.id, question.question, tuple(found))
     for text, place in places.items():
         yield RetrievalExample(f"sentence-{place}", text, None)
+
+
+class SentencesSource(SourceSpec):
+    """Questions of an extractive QA task, to find the sentences that hold their answers among all sentences.
+
+    What it asks of the other task is imported where it is asked, since tasks know the kinds of source.
+    """
+
+    kind: Literal["sentences"]
+    task: Name
+    """Of the catalog."""
+    source: str
+    """Which of its sources."""
+
+    @property
+    def in_words(self) -> str:
+        """Whose passages are cut."""
+        return f"sentences of the passages of `{self.task}`"
+
+    @property
+    def split_names(self) -> None:
+        """Those of the task whose passages are cut."""
+
+    @property
+    def made_of(self) -> tuple[str, str]:
+        """The task whose questions and passages these are."""
+        return self.task, self.source
+
+    def check_format(self, task: TaskSpec, name: str) -> None:
+        """Refuse tasks that search for nothing."""
+        if task.format != "retrieval":
+            raise ValueError(f"source {name}: the kind {self.kind} and the format retrieval go together")
+
+    def entries(self, task: TaskSpec, language: str, split: Split) -> Iterator[Entry]:
+        """The questions that have an answer, then all sentences."""
+        from adapterx.tasks import data
+
+        return examples(cast(Iterator[QAExample], data.stream(*self._asked, language, split)))
+
+    def digest(self, task: TaskSpec, splits: Mapping[Split, Sequence[str]]) -> dict[str, JSON]:
+        """How passages are cut, and what decides them."""
+        from adapterx.tasks import data
+
+        return {"sentences": [VERSION, data.fingerprint(*self._asked, cast(Mapping[str, Sequence[str]], splits))]}
+
+    def size(self, task: TaskSpec, language: str, split: Split) -> int | None:
+        """The number of questions, as far as all have an answer."""
+        from adapterx.tasks import data
+
+        return data.sizes(*self._asked, language, split)
+
+    def known_size(self, task: TaskSpec, language: str, split: Split) -> int | None:
+        """The same without asking the network."""
+        from adapterx.tasks import data
+
+        return data.known_size(*self._asked, language, split)
+
+    def texts(self, task: TaskSpec, language: str, split: Split) -> None:
+        """Unknown: how many sentences a passage has is known once it is cut."""
+
+    def paths(self, language: str, split: Split) -> list[Path]:
+        """The files of the passages."""
+        from adapterx.tasks import data
+
+        return data.paths(*self._asked, language, split)
+
+    def at_hand(self, language: str, split: Split) -> bool:
+        """Whether the passages are."""
+        from adapterx.tasks import data
+
+        return data.at_hand(*self._asked, language, split)
+
+    def fetch(self, language: str, split: Split) -> None:
+        """Download the passages."""
+        from adapterx.tasks import data
+
+        data.fetch(*self._asked, language, split)
+
+    def read_ahead(self, language: str, split: Split) -> bool:
+        """Whether a plan reads the questions as they are."""
+        task, source = self._asked
+        return task.sources[source].read_ahead(language, split)
+
+    @property
+    def _asked(self) -> tuple[TaskSpec, str]:
+        """The task whose passages are cut, and which of its sources."""
+        from adapterx.tasks.catalog import find
+
+        return find(self.task), self.source

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapterx.tasks.examples import Answer, QAExample
 from adapterx.tasks.sources.entry import Entry, LeftOut, or_left_out
 from adapterx.tasks.sources.errors import DataError, MissingValue
+from adapterx.tasks.sources.fields import Misplaced
 from adapterx.tasks.sources.files import parsed
-from adapterx.tasks.spec import Local, Misplaced
 from adapterx.wording import shown
+
+if TYPE_CHECKING:
+    from adapterx.tasks.sources.row_source import RowSource
 
 CONTEXT, QUESTIONS = "context", "qas"
 
@@ -34,7 +37,9 @@ def paragraphs(path: object, text: str) -> Iterator[tuple[str, Mapping[str, Any]
             yield place, paragraph
 
 
-def entries(place: str, paragraph: Mapping[str, Any], name: str, source: Local, unanswerable: bool) -> Iterator[Entry]:
+def entries(
+    place: str, paragraph: Mapping[str, Any], name: str, source: RowSource, unanswerable: bool
+) -> Iterator[Entry]:
     """The questions of a paragraph, or why one is left out. Raises DataError.
 
     Args:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapterx.config.problems import did_you_mean
 from adapterx.store.identity import JSON
-from adapterx.tasks.sources import hub_files
+from adapterx.tasks.examples import Split
 from adapterx.tasks.sources.entry import Entry, LeftOut
 from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.sources.files import Row
-from adapterx.tasks.sources.hub_files import Listing
+from adapterx.tasks.sources.hub import files as hub_files
+from adapterx.tasks.sources.hub.files import Listing
 from adapterx.tasks.sources.rows import Reading, kept
-from adapterx.tasks.spec import Hub, HubRows, TaskSpec
 from adapterx.wording import plain, shown
+
+if TYPE_CHECKING:
+    from adapterx.tasks.sources.hub.spec import HubRows, HubSource
+    from adapterx.tasks.spec import TaskSpec
 
 _BATCH = 1024  # rows that are Python objects at once
 
@@ -29,7 +33,7 @@ _ROOT_LAYOUTS = ("data/{split}-*.parquet", "data/{split}.parquet", "{split}-*.pa
 """Where a dataset has no configurations but `default`."""
 
 
-def stream(spec: TaskSpec, source: Hub, language: str, split: str) -> Iterator[Entry]:
+def stream(spec: TaskSpec, source: HubSource, language: str, split: Split) -> Iterator[Entry]:
     """The examples of a split, in the order of the files, or why a row is left out; none where there is no such split.
 
     Files are fetched when their turn comes. Raises DataError naming dataset, file and row or column.
@@ -54,7 +58,7 @@ def stream(spec: TaskSpec, source: Hub, language: str, split: str) -> Iterator[E
         yield one
 
 
-def size(source: Hub, language: str, split: str) -> int | None:
+def size(source: HubSource, language: str, split: Split) -> int | None:
     """How many examples a split has, by its files' metadata; None where rows are chosen by what they say."""
     rows = source.rows(language, split)
     if rows is None:
@@ -63,7 +67,7 @@ def size(source: Hub, language: str, split: str) -> int | None:
     return _counted(found, source, rows, language)
 
 
-def known_size(source: Hub, language: str, split: str) -> int | None:
+def known_size(source: HubSource, language: str, split: Split) -> int | None:
     """The same as far as it is known without the network."""
     rows = source.rows(language, split)
     if rows is None:
@@ -79,7 +83,7 @@ def known_size(source: Hub, language: str, split: str) -> int | None:
     return _counted(found, source, rows, language) if here else None
 
 
-def at_hand(source: Hub, language: str, split: str) -> bool:
+def at_hand(source: HubSource, language: str, split: Split) -> bool:
     """Whether a split can be read without the network."""
     rows = source.rows(language, split)
     if rows is None:
@@ -94,7 +98,7 @@ def at_hand(source: Hub, language: str, split: str) -> bool:
     return all(hub_files.cached(found.dataset, found.commit, path) for path in paths)
 
 
-def fetch(source: Hub, language: str, split: str) -> None:
+def fetch(source: HubSource, language: str, split: Split) -> None:
     """Download the files of a split that are not here yet."""
     if (rows := source.rows(language, split)) is not None:
         found = hub_files.listing(source.dataset, source.revision)
@@ -102,7 +106,7 @@ def fetch(source: Hub, language: str, split: str) -> None:
             hub_files.download(found.dataset, found.commit, path)
 
 
-def digest(source: Hub, language: str, split: str) -> dict[str, JSON]:
+def digest(source: HubSource, language: str, split: Split) -> dict[str, JSON]:
     """What decides the rows of a split: the content of its files in order, and which of their rows are kept.
 
     Blobs name content, so another commit that holds the same files comes to the same.
@@ -118,7 +122,7 @@ def digest(source: Hub, language: str, split: str) -> dict[str, JSON]:
     return {"blobs": blobs, **chosen}
 
 
-def _counted(found: Listing, source: Hub, rows: HubRows, language: str) -> int | None:
+def _counted(found: Listing, source: HubSource, rows: HubRows, language: str) -> int | None:
     paths = _paths(found, source, rows, language)
     by_passage = rows.fold is not None and ("answers" in source.columns or rows.fold.by is not None)
     if rows.where or "drop" in (source.misplaced, source.missing) or by_passage:
@@ -127,7 +131,7 @@ def _counted(found: Listing, source: Hub, rows: HubRows, language: str) -> int |
     return total if rows.fold is None else sum(kept(rows.fold, number) for number in range(total))
 
 
-def _paths(found: Listing, source: Hub, rows: HubRows, language: str) -> list[str]:
+def _paths(found: Listing, source: HubSource, rows: HubRows, language: str) -> list[str]:
     """The files of a split, in order; DataError naming what the dataset has instead."""
     code = source.codes.get(language, language)
     config = (rows.config or source.config).replace("{language}", code)
@@ -160,7 +164,7 @@ def _nothing(found: Listing, config: str, split: str, rows: HubRows) -> str:
     return f"{where} has no split {split!r} of {config!r}" + (f" ({hint})" if hint else "")
 
 
-def _read(found: Listing, path: str, source: Hub, rows: HubRows) -> Iterator[tuple[str, Row]]:
+def _read(found: Listing, path: str, source: HubSource, rows: HubRows) -> Iterator[tuple[str, Row]]:
     """Rows with their places for messages: row group after row group, only the columns that are asked for."""
     import pyarrow
     import pyarrow.parquet
@@ -181,7 +185,7 @@ def _read(found: Listing, path: str, source: Hub, rows: HubRows) -> Iterator[tup
         raise DataError(f"{name}: cannot be read ({plain(str(error), longest=200)})") from error
 
 
-def _columns(source: Hub, rows: HubRows) -> list[str]:
+def _columns(source: HubSource, rows: HubRows) -> list[str]:
     """Every column that is looked at, each once."""
     written = [one for given in source.columns.values() for one in ((given,) if isinstance(given, str) else given)]
     named = [key for one in written for key in _named(one)]
@@ -194,7 +198,7 @@ def _named(column: str) -> list[str]:
     return re.findall(r"\{(\w+)\}", column) if "{" in column else [column]
 
 
-def _units(spec: TaskSpec, source: Hub, read: Iterable[tuple[str, Row]]) -> Iterator[tuple[int, str, Row]]:
+def _units(spec: TaskSpec, source: HubSource, read: Iterable[tuple[str, Row]]) -> Iterator[tuple[int, str, Row]]:
     """Rows with the number that a fold goes by: the row's own, of extractive QA the passage's."""
     if spec.format != "extractive-qa":
         yield from ((number, place, row) for number, (place, row) in enumerate(read))
@@ -236,7 +240,7 @@ def _flat(row: Mapping[str, Any]) -> Row:
     return {**row, **inner} if inner else row
 
 
-def _where(source: Hub, rows: HubRows, language: str) -> Mapping[str, tuple[str, ...]]:
+def _where(source: HubSource, rows: HubRows, language: str) -> Mapping[str, tuple[str, ...]]:
     """The values asked for, in the dataset's own name of the language."""
     code = source.codes.get(language, language)
     return {column: tuple(one.replace("{language}", code) for one in values) for column, values in rows.where.items()}

@@ -1,4 +1,4 @@
-"""One pass over the layers of an encoder: where it is on the trunk, and what adapters do at each place."""
+"""One pass over the layers of an encoder: which rows cells still share, and what adapters do at each place."""
 
 from __future__ import annotations
 
@@ -97,12 +97,12 @@ class Unadapted:
         return hidden
 
 
-class Walk:
-    """One pass over a batch: on the trunk that cells share up to the first adapter, on rows of their own from there."""
+class ForwardPass:
+    """One pass over a batch: over rows that cells share up to the first adapter, and rows of their own from there."""
 
     def __init__(self, batch: PackedBatch, adapters: Adapters, projected: Tensor | None = None) -> None:
         self.batch = batch
-        self.layout = batch.trunk
+        self.layout = batch.shared
         self.adapters = adapters
         self._projected = projected
 
@@ -111,7 +111,7 @@ class Walk:
         known, self._projected = self._projected, None
         return None if known is None else known.clone()
 
-    def fork(
+    def expand(
         self, layer: int, places: Sequence[Module | Place], rows: Sequence[Tensor] = (), reads: Sequence[Tensor] = ()
     ) -> tuple[Tensor, ...]:
         """The tensors, with a line for every cell's rows from here on if an adapter sits at one of these places.
@@ -122,21 +122,21 @@ class Walk:
         """
         if not self.adapters.adapts(layer, places):
             return (*rows, *reads)
-        return self.leave_trunk(rows, reads)
+        return self.expand_all(rows, reads)
 
-    def leave_trunk(self, rows: Sequence[Tensor] = (), reads: Sequence[Tensor] = ()) -> tuple[Tensor, ...]:
+    def expand_all(self, rows: Sequence[Tensor] = (), reads: Sequence[Tensor] = ()) -> tuple[Tensor, ...]:
         """The tensors with a line for every cell's rows."""
-        fork = self.batch.fork
-        if fork is None or self.layout is self.batch:
+        expansion = self.batch.expansion
+        if expansion is None or self.layout is self.batch:
             return (*rows, *reads)
         self.layout = self.batch
         return (
-            *(tensor.index_select(0, fork.rows) for tensor in rows),
-            *(tensor.index_select(0, fork.reads) for tensor in reads),
+            *(tensor.index_select(0, expansion.rows) for tensor in rows),
+            *(tensor.index_select(0, expansion.reads) for tensor in reads),
         )
 
     def read(self, hidden: Tensor) -> Tensor:
-        """(R, d) rows that are read, of (N, d) states as they stand; the walk goes on as if nobody had looked."""
-        if self.layout is not self.batch and self.batch.fork is not None:
-            hidden = hidden.index_select(0, self.batch.fork.rows)
+        """(R, d) rows that are read, of (N, d) states as they stand; the forward goes on as if nobody had looked."""
+        if self.layout is not self.batch and self.batch.expansion is not None:
+            hidden = hidden.index_select(0, self.batch.expansion.rows)
         return hidden.index_select(0, self.batch.reads)

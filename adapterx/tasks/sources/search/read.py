@@ -9,21 +9,25 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from adapterx.config.problems import did_you_mean
 from adapterx.reading import not_utf8
 from adapterx.store.identity import JSON
-from adapterx.tasks.examples import PairExample, RetrievalExample
+from adapterx.tasks.examples import PairExample, RetrievalExample, Split
 from adapterx.tasks.sources.entry import LeftOut
 from adapterx.tasks.sources.errors import DataError, MissingData
+from adapterx.tasks.sources.fields import Column
 from adapterx.tasks.sources.files import ENVIRONMENT, digest_of, evenly, json_object, readable, root, stamp
 from adapterx.tasks.sources.files import text as whole
-from adapterx.tasks.spec import Column, Search, Sides, TaskSpec, Texts
 from adapterx.wording import plain, shown
 
+if TYPE_CHECKING:
+    from adapterx.tasks.sources.search.spec import SearchSource, Sides, Texts
+    from adapterx.tasks.spec import TaskSpec
 
-def stream(spec: TaskSpec, source: Search, language: str, split: str) -> Iterator[RetrievalExample]:
+
+def stream(spec: TaskSpec, source: SearchSource, language: str, split: Split) -> Iterator[RetrievalExample]:
     """The queries of a split in a language, then the candidates; none where the task has no such split.
 
     Queries of a ranking have at least one relevant candidate. Raises DataError or MissingData naming file and row.
@@ -58,7 +62,7 @@ def from_rows(rows: Iterable[PairExample | LeftOut]) -> Iterator[RetrievalExampl
         yield RetrievalExample(row.id, row.text_pair, None)
 
 
-def size(spec: TaskSpec, source: Search, language: str, split: str) -> int:
+def size(spec: TaskSpec, source: SearchSource, language: str, split: Split) -> int:
     """How many queries a split has, of a ranking those with something to find; 0 where the task has no such split."""
     sides = source.sides(language, split)
     if sides is None:
@@ -69,7 +73,7 @@ def size(spec: TaskSpec, source: Search, language: str, split: str) -> int:
     return sum(_count(path, *stamp(path)) for path in paths(sides.queries, code))
 
 
-def texts(source: Search, language: str, split: str) -> int:
+def texts(source: SearchSource, language: str, split: Split) -> int:
     """How many texts a split has, queries and candidates together; 0 where the task has no such split."""
     sides = source.sides(language, split)
     if sides is None:
@@ -78,7 +82,7 @@ def texts(source: Search, language: str, split: str) -> int:
     return sum(_count(path, *stamp(path)) for side in (sides.queries, sides.candidates) for path in paths(side, code))
 
 
-def digest(source: Search, language: str, split: str) -> dict[str, JSON]:
+def digest(source: SearchSource, language: str, split: Split) -> dict[str, JSON]:
     """What decides the texts of a split: of each side how it is read, and SHA-256 of its files in order."""
     sides = source.sides(language, split)
     if sides is None:

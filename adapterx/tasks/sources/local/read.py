@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from adapterx.tasks.examples import Example
+from adapterx.tasks.examples import Example, Split
 from adapterx.tasks.sources import conll, files, squad
 from adapterx.tasks.sources.entry import Entry, LeftOut
 from adapterx.tasks.sources.errors import DataError, EmptyFile
 from adapterx.tasks.sources.files import Row, digest_of, lines, root, stamp
 from adapterx.tasks.sources.rows import Reading, kept
-from adapterx.tasks.spec import Files, Local, TaskSpec
 from adapterx.wording import shown
+
+if TYPE_CHECKING:
+    from adapterx.tasks.sources.local.spec import Files, LocalSource
+    from adapterx.tasks.spec import TaskSpec
 
 Read = Callable[[Path], Iterator[tuple[str, Row]]]
 
 
-def stream(spec: TaskSpec, source: Local, language: str, split: str) -> Iterator[Entry]:
+def stream(spec: TaskSpec, source: LocalSource, language: str, split: Split) -> Iterator[Entry]:
     """The examples of a split, in the order of the files, or why a row is left out; none where there is no such split.
 
     Rows are read when their turn comes, of SQuAD's JSON a file at a time. Raises DataError naming file and row.
@@ -52,7 +55,7 @@ def _check_once(one: Example, seen: set[str], place: str) -> None:
     seen.add(one.id)
 
 
-def _labelled(source: Local, chosen: Files, language: str) -> Iterator[tuple[str, Row, tuple[str, str] | None]]:
+def _labelled(source: LocalSource, chosen: Files, language: str) -> Iterator[tuple[str, Row, tuple[str, str] | None]]:
     """Every row with its place and, where labels stand in a file of their own, its label's place and the label."""
     if chosen.labels is None:
         yield from ((place, row, None) for place, row in _rows(source, chosen, language))
@@ -85,10 +88,10 @@ def _given(path: Path) -> Iterator[tuple[str, str]]:
         yield f"{path}:{number}", line
 
 
-def size(source: Local, language: str, split: str) -> int:
+def size(source: LocalSource, language: str, split: Split) -> int:
     """How many examples a split has, without making them; 0 where the task has no such split.
 
-    Rows that `missing: drop` leaves out count here; `data.look` counts without them.
+    Rows that `missing: drop` leaves out count here; `data.counted` counts without them.
     """
     chosen = source.files(language, split)
     if chosen is None:
@@ -105,7 +108,7 @@ def size(source: Local, language: str, split: str) -> int:
     return sum(kept(chosen.fold, number) for number in range(rows))
 
 
-def digest(source: Local, language: str, split: str) -> list[str]:
+def digest(source: LocalSource, language: str, split: Split) -> list[str]:
     """SHA-256 of each file behind a split, in order."""
     chosen = source.files(language, split)
     if chosen is None:
@@ -138,7 +141,7 @@ def _questions(path: Path, _bytes: int, _modified: int) -> tuple[int, ...]:
     return tuple(len(paragraph[squad.QUESTIONS]) for _, paragraph in _read_squad(path))
 
 
-def _rows(source: Local, chosen: Files, language: str) -> Iterator[tuple[str, Row]]:
+def _rows(source: LocalSource, chosen: Files, language: str) -> Iterator[tuple[str, Row]]:
     """Every row with its place for messages."""
     read = _reader(source.reader, source.header)
     rows = (row for path in paths(chosen, language) for row in read(path))
@@ -172,18 +175,3 @@ _READERS: Mapping[str, Read] = {
 
 def _reader(name: str, header: bool) -> Read:
     return files.titled if header else _READERS[name]
-
-
-def labels(name: str) -> tuple[str, ...]:
-    """The labels of a file under the data directory, one a line; blank lines do not count.
-
-    Raises MissingData, or DataError for a label that stands twice or alone.
-    """
-    path = root() / name
-    stamp(path)
-    found = tuple(line.strip() for line in lines(path) if line.strip())
-    if twice := [label for label, count in Counter(found).items() if count > 1]:
-        raise DataError(f"{path}: the label {shown(twice[0])} stands there more than once")
-    if len(found) < 2:
-        raise DataError(f"{path}: should have one label a line, two or more; it has {len(found)}")
-    return found

@@ -1,0 +1,1 @@
+"""Queries and candidates, each in files of their own."""
