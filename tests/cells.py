@@ -12,7 +12,6 @@ from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.head import Head
 from adapterx.methods.lora.spec import Lora
 from adapterx.tasks.encoded import Encoded, offsets
-from adapterx.tasks.examples import Format
 from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
 from adapterx.train_settings import EarlyStopping, TrainSettings
@@ -32,7 +31,7 @@ METHODS: dict[str, MethodSpec] = {
 
 
 def encoded(
-    format_: Format, examples: int = 40, labels: int = 3, seed: int = 0, longest: int = 17, signal: bool = True
+    format_: str, examples: int = 40, labels: int = 3, seed: int = 0, longest: int = 17, signal: bool = True
 ) -> Encoded:
     """Random token sequences. With a signal the label shows in the tokens, so that training can learn it."""
     random = np.random.default_rng(seed)
@@ -92,7 +91,7 @@ def settings(steps: int | None = 50, **changes: Any) -> TrainSettings:
 def cell(
     method: MethodSpec,
     seed: int = 1,
-    format_: Format = "pair-classification",
+    format_: str = "pair-classification",
     steps: int | None = 50,
     data_seed: int = 0,
     early_stopping: EarlyStopping | None = None,

@@ -66,7 +66,7 @@ def examples(case: Case) -> list[Any]:
 def ours(case: Case, given: list[Any], tokenizer: Any) -> int:
     """Encode as a run does; the number of tokens."""
     from adapterx.tasks.catalog import find
-    from adapterx.tasks.formats import encode_stream
+    from adapterx.tasks.kinds.encoding import encode_stream
 
     return len(encode_stream(given, find(case.task), tokenizer, case.max_length).tokens)
 
@@ -97,7 +97,7 @@ def _flat(one: Sequence[Any]) -> Sequence[Any]:
 
 
 def _columns(given: list[Any]) -> dict[str, list[Any]]:
-    from adapterx.tasks.examples import QAExample
+    from adapterx.tasks.kinds.extractive_qa import QAExample
 
     if not isinstance(given[0], QAExample):
         names = [name for name in type(given[0]).__dataclass_fields__ if name != "id"]

@@ -54,13 +54,13 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
     },
     "kind of task": {
         "pair-classification": Kind(
-            ("pair-classification",), ("PairExample",), ("tasks/formats/pair_classification.py",)
+            ("pair-classification",), ("PairExample",), ("tasks/kinds/pair_classification.py",)
         ),
-        "tagging": Kind(("tagging",), ("TaggingExample",), ("tasks/formats/tagging.py",)),
-        "multiple-choice": Kind(("multiple-choice",), ("ChoiceExample",), ("tasks/formats/multiple_choice.py",)),
-        "extractive-qa": Kind(("extractive-qa",), ("QAExample",), ("tasks/formats/extractive_qa.py",)),
-        "masked-lm": Kind(("masked-lm",), ("TextExample",), ("tasks/formats/masked_lm.py",)),
-        "retrieval": Kind(("retrieval",), ("RetrievalExample",), ("tasks/formats/retrieval.py",)),
+        "tagging": Kind(("tagging",), ("TaggingExample",), ("tasks/kinds/tagging.py",)),
+        "multiple-choice": Kind(("multiple-choice",), ("ChoiceExample",), ("tasks/kinds/multiple_choice.py",)),
+        "extractive-qa": Kind(("extractive-qa",), ("QAExample",), ("tasks/kinds/extractive_qa",)),
+        "masked-lm": Kind(("masked-lm",), ("TextExample",), ("tasks/kinds/masked_lm",)),
+        "retrieval": Kind(("retrieval",), ("RetrievalExample",), ("tasks/kinds/retrieval.py",)),
     },
     "source": {
         "embedded": Kind(("embedded",), ("EmbeddedSource",), ("tasks/sources/embedded.py",)),

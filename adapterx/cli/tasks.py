@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from adapterx.tasks.encoded import Encoded
-    from adapterx.tasks.examples import Example
     from adapterx.tasks.spec import TaskSpec
 
 HELP = "list the tasks; `tasks show NAME` prints examples"
@@ -25,10 +24,6 @@ _READ = "bold cyan"
 _LABEL = "green"
 _MARK = "▁"
 """Stands where a word begins, in XLM-R's vocabulary."""
-_LEGENDS = {
-    "extractive-qa": "«…» is the answer to learn, or <s> in a window of the passage that does not hold it whole",
-    "retrieval": "→ is what the query above it is to find; every token is read",
-}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -129,8 +124,6 @@ def _state(spec: TaskSpec, source: str) -> str:
 
 def _shown(args: argparse.Namespace) -> Iterator[Text]:
     """Examples decoded from the arrays that training and evaluation get."""
-    from itertools import islice
-
     from rich.text import Text
 
     from adapterx.backbones.spec import Backbone
@@ -139,10 +132,10 @@ def _shown(args: argparse.Namespace) -> Iterator[Text]:
     spec = data.find(args.name, Path.cwd())
     source, language, split = _chosen(spec, args)
     from adapterx.backbones.load import load_tokenizer  # seconds, so only now
-    from adapterx.tasks.formats import encode
+    from adapterx.tasks.kinds.encoding import encode
 
     whole = data.stream(spec, source, language, split)
-    examples = _queries(whole, args.n) if spec.format == "retrieval" else list(islice(whole, args.n))
+    examples = spec.kind.preview(whole, args.n)
     size = data.sizes(spec, source, language, split)
     model, _, revision = args.backbone.partition("@") if "/" in args.backbone else (args.backbone, "", "")
     if model.startswith("embedded/"):
@@ -155,7 +148,7 @@ def _shown(args: argparse.Namespace) -> Iterator[Text]:
     yield head.append(f" · labels: {named}" if named else "")
     for why, count in _left_out(spec, source, language, split).items():
         yield Text(f"{count:,} left out for {why}", style="yellow")
-    yield Text(_LEGENDS.get(spec.format, "«…» is where the head reads"), style="dim")
+    yield Text(spec.kind.legend, style="dim")
     for number in range(len(encoded)):
         yield Text()
         yield from _example(spec, encoded, number, tokenizer)
@@ -167,19 +160,6 @@ def _left_out(spec: TaskSpec, source: str, language: str, split: str) -> Mapping
 
     leaves_out = spec.sources[source].leaves_out
     return counted(spec, source, language, split).left_out if leaves_out else {}
-
-
-def _queries(examples: Iterable[Example], count: int) -> list[Example]:
-    """So many queries, each followed by what it is to find."""
-    from adapterx.tasks.examples import RetrievalExample
-
-    known = [one for one in examples if isinstance(one, RetrievalExample)]
-    candidates = [one for one in known if one.relevant is None]
-    found: list[Example] = []
-    queries = [one for one in known if one.relevant is not None]
-    for query in sorted(queries, key=lambda one: not one.relevant)[:count]:  # those that have something to find
-        found += [query, *(candidates[place] for place in query.relevant or ())]
-    return found
 
 
 def _chosen(spec: TaskSpec, args: argparse.Namespace) -> tuple[str, str, str]:
@@ -207,33 +187,18 @@ def _example(spec: TaskSpec, encoded: Encoded, number: int, tokenizer: Any) -> I
     """One example: its id and label, then each of its sequences."""
     from rich.text import Text
 
-    from adapterx.tasks.examples import CANDIDATE
-
-    first, last = encoded.example_sequences[number : number + 2].tolist()
-    reads = encoded.read_tokens[slice(*encoded.example_reads[number : number + 2].tolist())].tolist()
-    labels = encoded.labels[slice(*encoded.example_labels[number : number + 2].tolist())].tolist()
-    each = len(labels) == len(reads) and spec.format == "tagging"
-    named = dict(zip(reads, labels, strict=True)) if each else {}
-    title = Text("→ " if labels == [CANDIDATE] and spec.format == "retrieval" else "", style=_LABEL)
+    found = spec.kind.shown(encoded, number, spec.labels)
+    title = Text(found.lead, style=_LABEL)
     title.append(encoded.ids[number], style="bold")
-    if spec.labels and len(labels) == 1 and not each:
-        title.append("  ").append(spec.labels[labels[0]], style=_LABEL)
-    if encoded.passages is not None:
-        title.append("  ").append(" | ".join(encoded.passages.answers()[number]) or "no answer", style=_LABEL)
+    if found.answer:
+        title.append("  ").append(found.answer, style=_LABEL)
     yield title
-    for place in range(first, last):
-        start, stop = encoded.sequence_offsets[place : place + 2].tolist()
-        line = Text("  ")
-        if spec.format == "multiple-choice":
-            line.append("→ " if labels == [place - first] else "  ", style=_LABEL)
-        marked = [] if spec.format == "retrieval" else [token for token in reads if start <= token < stop]
-        if encoded.passages is not None:  # of all the tokens that are read, those that the head should point at
-            begin, end = labels[2 * (place - first) :][:2]
-            marked = marked[begin : end + 1]
-        pieces = tokenizer.convert_ids_to_tokens(encoded.tokens[start:stop].tolist())
-        for token, piece in enumerate(pieces, start=start):
-            _append(line, piece, token in marked, spec.labels[named[token]] if token in named else "")
-        yield line.append(f"  ({stop - start} tokens)", style="dim")
+    for one in found.sequences:
+        line = Text("  ").append(one.lead, style=_LABEL)
+        pieces = tokenizer.convert_ids_to_tokens(encoded.tokens[one.tokens.start : one.tokens.stop].tolist())
+        for token, piece in zip(one.tokens, pieces, strict=True):
+            _append(line, piece, token in one.marked, one.marked.get(token, ""))
+        yield line.append(f"  ({len(one.tokens)} tokens)", style="dim")
 
 
 def _append(line: Text, piece: str, read: bool, label: str) -> None:

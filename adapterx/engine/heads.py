@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,11 +13,6 @@ from adapterx.backbones.forward_pass import Adapters
 from adapterx.engine.batches import AlignedRows, Batch
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.optimiser import RowAdamW
-from adapterx.methods import masked_lm
-from adapterx.tasks.examples import Format
-
-ALONE: tuple[Format, ...] = ("masked-lm", "extractive-qa")
-"""Formats whose heads have no batched product."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +37,11 @@ def groups(cells: Sequence[TrainingCell]) -> list[tuple[int, ...]]:
 def fit(cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], aligned: AlignedRows | None) -> bool:
     """Whether `losses` can serve the cells of each group together: each with one task, all with as many choices.
 
-    Masked-LM heads go one by one: the scores of one cell's rows over a whole vocabulary are plenty. So do those of
-    extractive QA, whose windows differ in their rows.
+    Heads of some kinds go one by one (`TaskKind.alone`): the scores of one cell's rows over a whole vocabulary are
+    plenty, and windows of extractive QA differ in their rows.
     """
     return aligned is None or (
-        not any(task.head.format in ALONE for cell in cells for task in cell.tasks)
+        not any(task.head.kind.alone for cell in cells for task in cell.tasks)
         and all(len(cell.tasks) == 1 for cell in cells)
         and all(len({aligned.choices[place] for place in group.members} - {0}) <= 1 for group in heads)
     )
@@ -75,14 +71,9 @@ def losses(
             loss = hidden.new_zeros(())
             for rows in batch.cells[place]:
                 head, own = cells[place].tasks[rows.head].head, hidden[rows.start : rows.stop]
-                if head.format == "masked-lm":
-                    counts = tuple(len(own) if cell == place else 0 for cell in range(len(cells)))
-                    states = adapters.unembedding(masked_lm.transform(head.prefix, tensors, own), counts)
-                    bias = tensors[f"{head.prefix}output.bias"]
-                    loss = loss + masked_lm.loss(states, embeddings, bias, rows.labels, rows.weights)
-                else:
-                    scores = head.scores(tensors, own)
-                    loss = loss + head.loss(scores, rows.reads, rows.labels, rows.weights, rows.windows)
+                counts = tuple(len(own) if cell == place else 0 for cell in range(len(cells)))
+                unembed = partial(adapters.unembedding, rows=counts)
+                loss = loss + head.total(tensors, own, rows, unembed, embeddings)
             found[place] = loss
     return torch.stack([found[place] for place in range(len(cells))])
 

@@ -17,7 +17,7 @@ from adapterx.engine.collate import collate
 from adapterx.engine.options import ROWS
 from adapterx.engine.prefix import PrefixCache
 from adapterx.faults import is_out_of_memory
-from adapterx.methods.head import LINEAR, Head
+from adapterx.methods.head import Head
 from adapterx.methods.method import Slot, adapters, lowest_layer
 from adapterx.methods.pooling import Pooling
 from adapterx.methods.rows import CellDropout
@@ -275,5 +275,5 @@ def _read(cell: _Active, reader: Reader, states: Tensor, group: HeadRows) -> Ten
 
 def by_example(scores: Tensor, head: Reader, group: HeadRows) -> list[NDArray[np.float32]]:
     """The lines of `Head.units` that belong to each example, from a tensor in host memory."""
-    units = group.reads.tolist() if isinstance(head, Head) and head.format in LINEAR else [1] * len(group.reads)
+    units = group.reads.tolist() if isinstance(head, Head) and head.kind.per_read else [1] * len(group.reads)
     return [part.numpy() for part in torch.split(scores, units)]

@@ -16,7 +16,7 @@ from adapterx.engine.evaluate import LanguagePredictions
 from adapterx.engine.search import Integers, Pairs, Ranking, Similarity, mine, normalised, rank, threshold
 from adapterx.limits import Limit
 from adapterx.tasks.encoded import Encoded
-from adapterx.tasks.examples import CANDIDATE
+from adapterx.tasks.kinds.retrieval import CANDIDATE
 from adapterx.tasks.spec import Pool as Among
 
 Vectors = NDArray[np.float32]

@@ -12,7 +12,6 @@ import numpy as np
 
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.backbones.shape import Shape
-from adapterx.engine.answers import gold, predicted
 from adapterx.engine.bundle import Bundle, as_trained, shape_of
 from adapterx.engine.cell import TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
@@ -333,7 +332,9 @@ def answers_score(task: TaskData, answers: Scores) -> float:
     assert task.metric is not None, "a plan looks at the dev sets of scored tasks only"
     scores = []
     for pool, found in zip(task.dev, answers, strict=True):
-        statistics = task.metric.statistics(gold(pool), predicted(pool, found)[0], pool.language)
+        kind = task.head.kind
+        said, _ = kind.decode(pool.data, found, pool.unanswerable)
+        statistics = task.metric.statistics(kind.gold(pool.data), said, pool.language)
         scores.append(float(task.metric.value(statistics.sum(axis=0))))
     return float(np.mean(scores))
 

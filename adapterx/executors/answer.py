@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from adapterx.backbones.embedded import NAME, PREFIX
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.shape import Encoder, Shape
 from adapterx.backbones.spec import Backbone
-from adapterx.engine.cell import Pool
 from adapterx.errors import AdapterxError
 from adapterx.files.adapter_files import METADATA, SETUP
 from adapterx.files.errors import FormatError
@@ -31,7 +29,7 @@ from adapterx.recipe.training import Train
 from adapterx.tasks import catalog
 from adapterx.tasks.catalog import UnknownTask
 from adapterx.tasks.encoded import Encoded
-from adapterx.tasks.examples import ChoiceExample, Example
+from adapterx.tasks.examples import Example
 from adapterx.tasks.items import read as read_items
 from adapterx.wording import shown
 
@@ -78,7 +76,7 @@ def prepare(
     slots, head = _read(directory, known, encoder, language)
     length = known.max_length if known is not None else Train.model_fields["max_length"].default
     fitting = for_task(told(head, known, directory), task, beside)
-    none = fitting.format == "extractive-qa" and _unanswerable(task, beside)
+    none = fitting.kind.passages and _unanswerable(task, beside)
     return Answering(chosen, info, slots, fitting, task, min(length, info.max_positions), none)
 
 
@@ -211,8 +209,7 @@ def for_task(head: PortableHead, task: str, beside: Path) -> PortableHead:
 def answers(answering: Answering, lines: Iterable[str], where: str, language: str | None) -> Iterator[dict[str, Any]]:
     """One answer per item, in order: `id`, `language` if given, `label`, and `scores`, the probability of each label.
 
-    For tagging label and scores are lists with one entry per word. For extractive QA there are `answer`, a text, and in
-    `scores` the sum of its first and last token's as such, `answer`, and the same of <s>, `none`.
+    Tags are lists with one entry per word, answers of extractive QA are texts: see `TaskKind.said` of each kind.
 
     Args:
         lines: JSON lines, as `adapterx.tasks.items` reads them.
@@ -221,45 +218,20 @@ def answers(answering: Answering, lines: Iterable[str], where: str, language: st
     Raises ItemError before the backbone is loaded, BackboneError, and AnswerError for scores that are not finite.
     """
     head = answering.head
-    examples = read_items(lines, where, head.format, head.labels)
+    examples = read_items(lines, where, head.kind, head.labels)
     if not examples:
         return
     encoded, scores = _scores(answering, examples)
     for example, of_example in zip(examples, scores, strict=True):
-        # Lines of a batch are as long as the longest: what lies beyond an item's own choices is no score of it.
-        own = len(example.choices) if isinstance(example, ChoiceExample) else None
-        if not np.isfinite(of_example[:, :own]).all():
+        if not np.isfinite(head.kind.own_scores(example, of_example)).all():
             raise AnswerError(
                 f"{where}: the scores of item {shown(example.id)} are not finite: the adapter, its head or the backbone"
                 " has weights that overflow"
             )
     named = {} if language is None else {"language": language}
-    if head.format == "extractive-qa":
-        yield from _spoken(Pool(language or "", encoded, answering.unanswerable), scores, named)
-        return
-    for example, of_example in zip(examples, scores, strict=True):
-        each = [_named(row, head.labels) for row in of_example]
-        labels = [max(one, key=lambda label: one[label]) for one in each]
-        tagged = head.format == "tagging"
-        yield {
-            "id": example.id,
-            **named,
-            "label": labels if tagged else labels[0],
-            "scores": each if tagged else each[0],
-        }
-
-
-def _spoken(pool: Pool, scores: Sequence[NDArray[np.float32]], named: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Answers in words."""
-    from adapterx.engine.answers import predicted
-
-    for id, text, ((answer, none),) in zip(pool.data.ids, *predicted(pool, scores), strict=True):
-        yield {"id": id, **named, "answer": text, "scores": {"answer": _finite(answer), "none": _finite(none)}}
-
-
-def _finite(score: np.float32) -> float | None:
-    """JSON has no infinity, which is the score where a passage has no token."""
-    return round(float(score), 6) if np.isfinite(score) else None
+    said = head.kind.said(encoded, scores, head.labels, answering.unanswerable)
+    for id, answer in zip(encoded.ids, said, strict=True):
+        yield {"id": id, **named, **answer}
 
 
 def _scores(answering: Answering, examples: Sequence[Example]) -> tuple[Encoded, list[NDArray[np.float32]]]:
@@ -267,22 +239,10 @@ def _scores(answering: Answering, examples: Sequence[Example]) -> tuple[Encoded,
     from adapterx.backbones.packed import PackedEncoder
     from adapterx.engine.predict import TrainedCell, predict
     from adapterx.executors.device import choose
-    from adapterx.tasks.formats import encode_as
 
     loaded = load(answering.backbone, answering.info, choose().device)
     head, tensors = answering.head.named(answering.task)
-    encoded = encode_as(answering.head.format, examples, loaded.tokenizer, answering.max_length)
+    encoded = answering.head.kind.encode(examples, loaded.tokenizer, answering.max_length)
     encoder = PackedEncoder(loaded.model, answering.info.key)
     ((scores,),) = predict(encoder, [(TrainedCell(answering.slots, tensors), head)], [encoded])
     return encoded, scores
-
-
-def _named(row: NDArray[np.float32], labels: Sequence[str]) -> dict[str, float]:
-    """Softmax of one unit's scores by label; a choice that the item does not have is left out."""
-    powers = np.exp(row.astype(np.float64) - row.max())
-    shares = powers / powers.sum()
-    return {
-        label: round(float(share), 6)
-        for label, share, score in zip(labels, shares, row, strict=False)
-        if not math.isinf(score)
-    }

@@ -13,7 +13,7 @@ from adapterx.limits import Limit
 from adapterx.tasks import data as catalog
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.facts import TaskPart
-from adapterx.tasks.formats import encode_stream
+from adapterx.tasks.kinds.encoding import encode_stream
 from adapterx.tasks.metrics import Metric, metric
 from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.spec import TaskSpec

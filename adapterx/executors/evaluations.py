@@ -26,6 +26,7 @@ from adapterx.plan.stage import SearchSettings
 from adapterx.store import JSON
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.facts import TaskPart
+from adapterx.tasks.kinds import kind
 from adapterx.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Evaluations:
         seconds = (time.monotonic() - started) / len(going)
         for stage, of_stage in zip(going, predictions, strict=True):
             with apart(stage, fail):
-                why = collapse(of_stage, work.task.labels)
+                why = collapse(of_stage, work.task.labels, kind(work.task.format))
                 self._commit_evaluation(stage, work.task, of_stage, seconds, why, {})
 
     def _passed(self, pools: Sequence[Pool], cells: int) -> Observe:
@@ -204,12 +205,13 @@ class Evaluations:
         more: Mapping[str, JSON],
     ) -> None:
         """Store an evaluation; `why` says in what way it is no result, if it is none."""
-        metrics = self.worker.data.metrics(part)
+        metrics, of = self.worker.data.metrics(part), kind(part.format)
         metadata: dict[str, object] = {
             "task": part.task,
             "labels": list(part.labels),
             "metrics": [metric.name for metric in metrics],
         }
+        metadata |= of.metadata
         metadata |= {"unanswerable": True} if self.worker.data.spec(part.task).unanswerable else {}
         self.worker.store.commit(
             stage.kind,
@@ -217,7 +219,11 @@ class Evaluations:
             stage.id,
             settings=stage.settings,
             inputs=stage.inputs,
-            files={PREDICTIONS: partial(write_parquet, cell=stage.slug, predictions=predictions, metadata=metadata)},
+            files={
+                PREDICTIONS: partial(
+                    write_parquet, cell=stage.slug, predictions=predictions, metadata=metadata, kind=of
+                )
+            },
             result={"languages": summary(predictions, metrics), "collapsed": why is not None, "why": why, **more},
             provenance=self.worker.provenance(seconds, {"lane": stage.work.lane}),
         )

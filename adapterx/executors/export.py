@@ -30,7 +30,7 @@ from adapterx.plan import defaults
 from adapterx.plan.identity import with_defaults
 from adapterx.report.run import BackboneSize, PlannedCell, Run, StageRef
 from adapterx.store import Record, Store
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds import portable
 from adapterx.transfers.registry import TRANSFERS
 
 BELOW, ABOVE = "intermediate", "target"
@@ -135,13 +135,13 @@ def _trained(store: Store, run: Run, planned: PlannedCell, size: BackboneSize) -
             f"the cell {planned.cell.slug} is evaluated by retrieval, which has no head: export a cell with the same"
             " adapter whose target is a task with one"
         )
-    labels = _read_labels(store, refs["evaluation"])
+    of = _evaluated(store, refs["evaluation"])
     record = _done(store, refs["target"])
     transfer = record.settings.get("transfer")
     way = TRANSFERS.get(str(transfer["kind"] if isinstance(transfer, Mapping) else transfer))
     if way is not None and way.freezes and way.several:
-        return [_fusion(store, run, planned, size, record, labels)]
-    target = _training(store, refs["target"], size, labels)
+        return [_fusion(store, run, planned, size, record, of)]
+    target = _training(store, refs["target"], size, of)
     if way is not None and way.freezes:
         return [_training(store, refs["intermediate"], size, None), target]
     return [target]
@@ -165,9 +165,7 @@ def _language(record: Record) -> str:
     return code
 
 
-def _fusion(
-    store: Store, run: Run, planned: PlannedCell, size: BackboneSize, record: Record, labels: tuple[str, ...]
-) -> _Trained:
+def _fusion(store: Store, run: Run, planned: PlannedCell, size: BackboneSize, record: Record, of: _Task) -> _Trained:
     """A fusion over the members of the cell's intermediate, in the order in which it was trained."""
     *members, target, _ = planned.stages
     if record.inputs != tuple(ref.id for ref in members):
@@ -177,12 +175,12 @@ def _fusion(
     learnt = cast(dict[str, Any], run.recipe["intermediates"])[planned.cell.intermediate]
     tensors = _tensors(store, record)
     fusion = PortableFusion(
-        fused.distinct(learnt["members"]), adapters, _encoder_part(tensors), _head(record, tensors, labels)
+        fused.distinct(learnt["members"]), adapters, _encoder_part(tensors), _head(record, tensors, of)
     )
     return _Trained(_name(target), record, fusion)
 
 
-def _training(store: Store, ref: StageRef, size: BackboneSize, labels: tuple[str, ...] | None) -> _Trained:
+def _training(store: Store, ref: StageRef, size: BackboneSize, of: _Task | None) -> _Trained:
     record = _done(store, ref)
     tensors = _tensors(store, record)
     method: MethodSpec = TypeAdapter(Method).validate_python(
@@ -191,7 +189,7 @@ def _training(store: Store, ref: StageRef, size: BackboneSize, labels: tuple[str
     if method.not_exported:
         tensors_in = f"; its tensors are in {store.read(record, ADAPTER)}" if method.made_by_library else ""
         raise ExportError(f"the cell {ref.slug} {method.not_exported}{tensors_in}")
-    head = None if labels is None else _head(record, tensors, labels)
+    head = None if of is None else _head(record, tensors, of)
     return _Trained(_name(ref), record, PortableAdapter(method, _encoder_part(tensors), head))
 
 
@@ -224,26 +222,31 @@ def _name(ref: StageRef) -> str:
     return "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in ref.slug)
 
 
-def _read_labels(store: Store, ref: StageRef) -> tuple[str, ...]:
-    """The task's labels, which stand with the predictions."""
+@dataclass(frozen=True)
+class _Task:
+    """What an evaluation's predictions say of their task."""
+
+    labels: tuple[str, ...]
+    format: str | None
+    """The name of its kind; None where it can be told by the head, as of the first kinds."""
+
+
+def _evaluated(store: Store, ref: StageRef) -> _Task:
+    """The task, as it stands with the predictions."""
     from pyarrow import parquet
 
-    schema = parquet.read_schema(store.read(_record(store, ref), PREDICTIONS))
-    return tuple(json.loads(schema.metadata[b"labels"]))
+    metadata = parquet.read_schema(store.read(_record(store, ref), PREDICTIONS)).metadata
+    format_ = json.loads(metadata[b"format"]) if b"format" in metadata else None
+    return _Task(tuple(json.loads(metadata[b"labels"])), format_)
 
 
-def _head(record: Record, tensors: dict[str, Tensor], labels: tuple[str, ...]) -> PortableHead:
+def _head(record: Record, tensors: dict[str, Tensor], of: _Task) -> PortableHead:
     (task,) = cast(dict[str, object], record.settings["tasks"])
     prefix = f"head.{task}."
     own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    format_: Format = "pair-classification"
-    if not labels:
-        format_ = "extractive-qa"
-    elif "dense.weight" not in own:
-        format_ = "tagging"
-    elif len(own["output.weight"]) == 1:
-        format_ = "multiple-choice"
-    return PortableHead(format_, labels, own, task)
+    shapes = {name: tuple(tensor.shape) for name, tensor in own.items()}
+    found = of.format or next(name for name, one in portable().items() if one.is_stored_head(of.labels, shapes))
+    return PortableHead(found, of.labels, own, task)
 
 
 def _metadata(run: Run, planned: PlannedCell, size: BackboneSize, trained: list[_Trained]) -> Metadata:

@@ -207,7 +207,7 @@ class Bench:
         A merged adapter whose head is of the task goes on from that head. Raises FuseError where it diverges.
         """
         part = self._to_train(asked)
-        head = Head(part.task, part.format, len(part.labels))  # type: ignore[arg-type]  # the catalog knows formats only
+        head = Head(part.task, part.format, len(part.labels))
         cell = self._cell(start, asked, part, head)
         (outcome,) = train(self._encoder, [cell], observe=observe, options=self._machine.options, prefix=self._prefix)
         if outcome.status == "diverged":

@@ -7,16 +7,14 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from adapterx.engine.cell import TrainingCell
 from adapterx.store import JSON
 from adapterx.tasks import constancy
-from adapterx.tasks.examples import Format
 from adapterx.tasks.facts import TaskPart
+from adapterx.tasks.kinds import kind
 
 logger = logging.getLogger(__name__)
-_LABELLED: tuple[Format, ...] = ("pair-classification", "tagging", "multiple-choice")
 
 
 def of_training(cell: TrainingCell, parts: Sequence[TaskPart]) -> Mapping[str, JSON]:
@@ -29,9 +27,10 @@ def of_training(cell: TrainingCell, parts: Sequence[TaskPart]) -> Mapping[str, J
         parts: those behind `cell.tasks`, in their order.
     """
     result: dict[str, JSON] = {}
-    if all(task.head.format in _LABELLED for task in cell.tasks):
-        entropies = [_entropy(pool.data.labels) for _, pool in cell.pools]
-        result["prior_loss"] = round(float(np.dot(cell.probabilities, entropies)), 6)
+    losses = [cell.tasks[place].head.kind.prior_loss(pool.data.labels) for place, pool in cell.pools]
+    known = [loss for loss in losses if loss is not None]
+    if len(known) == len(losses):
+        result["prior_loss"] = round(float(np.dot(cell.probabilities, known)), 6)
     if found := _single_labels(cell, parts):
         result["remarks"] = list(found)
     return result
@@ -53,13 +52,9 @@ def _single_labels(cell: TrainingCell, parts: Sequence[TaskPart]) -> list[str]:
     for place, pool in cell.pools:
         part, count = parts[place], len(pool.data)
         labels = np.unique(pool.data.labels)
-        if part.format in _LABELLED and count > 1 and len(labels) == 1:
+        if kind(part.format).labelled and count > 1 and len(labels) == 1:
             found.setdefault((part.task, count, part.labels[int(labels[0])]), []).append(pool.language)
     return [
         f"{task}: {constancy.single(count, 'training', languages, label)}"
         for (task, count, label), languages in found.items()
     ]
-
-
-def _entropy(labels: NDArray[np.int64]) -> float:
-    return constancy.entropy(np.unique(labels, return_counts=True)[1])

@@ -46,6 +46,7 @@ from adapterx.plan import Plan, Stage, Training
 from adapterx.stopping import shielded
 from adapterx.store import JSON, DamagedFile, Store
 from adapterx.tasks.facts import TaskPart
+from adapterx.tasks.kinds import kind
 from adapterx.tasks.sampling import pool_probabilities, weighted_probabilities
 from adapterx.transfers.base import TransferSpec
 
@@ -214,7 +215,8 @@ class Worker:
 
     def _task(self, part: TaskPart, work: Training, loaded: LoadedBackbone) -> TaskData:
         stopping = work.train.early_stopping
-        head, text = _head(part, loaded.info), part.format == "masked-lm"
+        head = _head(part, loaded.info)
+        text = head.kind.drawn
         initial = {f"{head.prefix}{name}": tensor for name, tensor in loaded.masked_lm.items()} if text else {}
         return TaskData(
             head=head,
@@ -345,8 +347,7 @@ def _probabilities(tasks: Sequence[TaskData], work: Training) -> NDArray[np.floa
 
 
 def _head(part: TaskPart, info: BackboneInfo) -> Head:
-    outputs = info.vocabulary if part.format == "masked-lm" else len(part.labels)
-    return Head(part.task, part.format, outputs)  # type: ignore[arg-type]  # the catalog knows formats only
+    return Head(part.task, part.format, kind(part.format).size(len(part.labels), info.vocabulary))
 
 
 def _vocabulary(tokenizer: PreTrainedTokenizerFast) -> Vocabulary:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -15,21 +15,19 @@ from adapterx.methods.base import MethodSpec
 from adapterx.methods.head import Head
 from adapterx.methods.method import Slot, parameters
 from adapterx.methods.parameters import Parameter
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds import kind
+from adapterx.tasks.kinds.base import TaskKind
 
 DENSE, OUTPUT = "dense", "output"
 """The layers of a head; one for tagging or extractive QA has no dense one."""
-
-
-HEADED: tuple[Format, ...] = ("pair-classification", "tagging", "multiple-choice", "extractive-qa")
-"""The formats of tasks whose heads travel with an adapter."""
 
 
 @dataclass(frozen=True)
 class PortableHead:
     """A prediction head: dense, tanh, output (d, d) and (o, d), or one linear layer for tagging and extractive QA."""
 
-    format: Format
+    format: str
+    """The name of the kind of task that it is for."""
     labels: tuple[str, ...]
     """Class names in the order of the outputs; of multiple choice the names of the positions; none of QA."""
     tensors: Mapping[str, Tensor]
@@ -43,6 +41,11 @@ class PortableHead:
         own = {name.removeprefix(head.prefix): tensor for name, tensor in tensors.items()}
         return cls(head.format, tuple(labels), own, head.task)
 
+    @property
+    def kind(self) -> TaskKind[Any]:
+        """What it is a head of."""
+        return kind(self.format)
+
     def ordered(self, labels: Sequence[str]) -> Self | None:
         """The same head with its outputs in this order of labels; None where these are other names, or other in number.
 
@@ -53,8 +56,7 @@ class PortableHead:
             return replace(self, labels=labels)
         if len(labels) != len(self.labels) or set(labels) != set(self.labels):
             return None
-        if self.format == "multiple-choice":
-            # One output scores each choice by itself, whatever the position is called.
+        if not self.kind.by_label:
             return replace(self, labels=labels)
         places = torch.tensor([self.labels.index(label) for label in labels])
         outputs = {name: tensor[places] for name, tensor in self.tensors.items() if name.startswith(f"{OUTPUT}.")}
@@ -80,7 +82,7 @@ class PortableAdapter:
         return (Slot(self.method, self.tensors),)
 
 
-def head_shapes(format_: Format, labels: int, hidden: int) -> dict[str, tuple[int, ...]]:
+def head_shapes(format_: str, labels: int, hidden: int) -> dict[str, tuple[int, ...]]:
     """Shape of each tensor of a head for an encoder of this width."""
     head = Head("", format_, labels)
     return {parameter.name.removeprefix(head.prefix): parameter.shape for parameter in head.parameters(hidden)}

@@ -15,49 +15,36 @@ from adapterx.files.adapter_files import HEAD_CONFIG, HUB_HEAD, read_config, rea
 from adapterx.files.errors import FormatError
 from adapterx.files.settings import whole as whole_number
 from adapterx.formats.adapter import PortableHead, head_shapes, unnamed
-from adapterx.methods.extractive_qa import OUTPUTS
-from adapterx.methods.head import LINEAR
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds import portable
+from adapterx.tasks.kinds.base import TaskKind
 from adapterx.wording import shown
 
-_TYPES: dict[Format, str] = {
-    "pair-classification": "classification",
-    "tagging": "tagging",
-    "multiple-choice": "multiple_choice",
-    "extractive-qa": "question_answering",
-}
 _PLACES = {2: {"dense": 1, "output": 4}, 1: {"output": 1}}
 """Position of each linear layer in a head of two layers, and of one."""
 
 
 def write(directory: Path, head: PortableHead, name: str, facts: Mapping[str, Any]) -> None:
     """Write a head beside its adapter, under the same name."""
+    kind = head.kind
     config: dict[str, Any] = {
         "activation_function": "tanh",
         "dropout_prob": None,
-        "head_type": _TYPES[head.format],
-        "label2id": {label: place for place, label in enumerate(head.labels or unnamed(OUTPUTS))},
-        "layers": _layers(head.format),
+        "head_type": kind.hub_type,
+        "label2id": {label: place for place, label in enumerate(head.labels or unnamed(kind.outputs(0)))},
+        "layers": _layers(kind),
+        **kind.hub_config(len(head.labels)),
     }
-    if head.format == "multiple-choice":
-        config |= {"num_choices": len(head.labels), "use_pooler": False}
-    else:
-        config |= {"num_labels": OUTPUTS if head.format == "extractive-qa" else len(head.labels)}
-    if head.format == "pair-classification":
-        config |= {"bias": True, "use_pooler": False}
     write_config(directory / HEAD_CONFIG, {"config": config, **facts, "model_class": "XLMRobertaAdapterModel"})
-    write_tensors(
-        directory / HUB_HEAD, {_in_file(key, name, head.format): tensor for key, tensor in head.tensors.items()}
-    )
+    write_tensors(directory / HUB_HEAD, {_in_file(key, name, kind): tensor for key, tensor in head.tensors.items()})
 
 
-def _layers(format_: Format) -> int:
-    return 1 if format_ in LINEAR else 2
+def _layers(kind: TaskKind[Any]) -> int:
+    return 2 if kind.dense else 1
 
 
-def _in_file(key: str, name: str, format_: Format) -> str:
-    part, kind = key.split(".")
-    return f"heads.{name}.{_PLACES[_layers(format_)][part]}.{kind}"
+def _in_file(key: str, name: str, kind: TaskKind[Any]) -> str:
+    layer, what = key.split(".")
+    return f"heads.{name}.{_PLACES[_layers(kind)][layer]}.{what}"
 
 
 def read(directory: Path, encoder: Encoder) -> PortableHead:
@@ -74,27 +61,26 @@ def read(directory: Path, encoder: Encoder) -> PortableHead:
             f"{path}: the head is for {shown(whole.get('hidden_size'))} features, the backbone has "
             f"{encoder.shape.hidden}"
         )
-    format_ = next((format_ for format_, kind in _TYPES.items() if kind == config.get("head_type")), None)
-    if format_ is None:
-        raise FormatError(
-            f"{path}: a head of type {shown(config.get('head_type'))} cannot be used; {', '.join(_TYPES.values())} can"
-        )
-    wanted: dict[str, object] = {"layers": _layers(format_), "use_pooler": False, "bias": True}
-    wanted |= {} if format_ in LINEAR else {"activation_function": "tanh"}
-    wanted |= {"num_labels": OUTPUTS} if format_ == "extractive-qa" else {}
+    known = portable().values()
+    kind = next((one for one in known if one.is_hub_head(config)), None)
+    if kind is None:
+        types = ", ".join(dict.fromkeys(one.hub_type for one in known))
+        raise FormatError(f"{path}: a head of type {shown(config.get('head_type'))} cannot be used; {types} can")
+    wanted: dict[str, object] = {"layers": _layers(kind), "use_pooler": False, "bias": True}
+    wanted |= {"activation_function": "tanh"} if kind.dense else {}
+    wanted |= {} if kind.labelled else {"num_labels": kind.outputs(0)}
     for key, value in wanted.items():
         if config.get(key, value) != value:
             raise FormatError(f"{path}: {key}: {shown(config[key])} is not supported here; it should be {value!r}")
-    labels = () if format_ == "extractive-qa" else _labels(path, config)
-    shapes = head_shapes(format_, len(labels), encoder.shape.hidden)
-    in_file = {_in_file(key, name, format_): key for key in shapes}
+    labels = _labels(path, config, kind.hub_count) if kind.labelled else ()
+    shapes = head_shapes(kind.name, len(labels), encoder.shape.hidden)
+    in_file = {_in_file(key, name, kind): key for key in shapes}
     found = read_tensors(directory / HUB_HEAD, {key: shapes[own] for key, own in in_file.items()}, "this head")
-    return PortableHead(format_, labels, {in_file[key]: tensor for key, tensor in found.items()})
+    return PortableHead(kind.name, labels, {in_file[key]: tensor for key, tensor in found.items()})
 
 
-def _labels(path: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Class names in the order of the outputs."""
-    key = "num_choices" if config.get("head_type") == "multiple_choice" else "num_labels"
+def _labels(path: Path, config: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Class names in the order of the outputs; `key` counts them."""
     count, given = whole_number(path, config, key), config.get("label2id")
     if given is None:
         return unnamed(count)

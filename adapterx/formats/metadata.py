@@ -10,8 +10,7 @@ from typing import Any
 from adapterx.files.adapter_files import METADATA, is_name, read_config, write_config
 from adapterx.files.errors import FormatError
 from adapterx.files.settings import LARGEST_COUNT, texts
-from adapterx.formats.adapter import HEADED
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds import kind, portable
 from adapterx.wording import plain, shown
 
 VERSION = 1
@@ -39,7 +38,7 @@ class Metadata:
     hidden: int
     task: str
     """What the head was trained on."""
-    format: Format
+    format: str
     labels: tuple[str, ...]
     max_length: int
     """Tokens to which texts were cut in training."""
@@ -74,7 +73,7 @@ def read(directory: Path) -> Metadata | None:
         raise FormatError(f"{path} is not what an export writes: {wrong} is {shown(content[wrong])}")
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
     found = Metadata(**values)
-    if bool(found.labels) == (found.format == "extractive-qa"):
+    if bool(found.labels) != kind(found.format).labelled:
         raise FormatError(f"{path} is not what an export writes: labels is {shown(content['labels'])}")
     return found
 
@@ -103,7 +102,7 @@ _RIGHT: dict[str, Callable[[object], bool]] = {
     "model": _is_word,
     "revision": lambda value: value is None or _is_word(value),
     "load": lambda value: value in ("float32", "bfloat16"),
-    "format": lambda value: value in HEADED,
+    "format": lambda value: isinstance(value, str) and value in portable(),
     "labels": lambda value: (names := texts(value)) is not None and len(set(names)) == len(names),
     "adapters": lambda value: isinstance(value, list) and value != [] and all(map(_is_inside, value)),
     "languages": lambda value: isinstance(value, dict) and all(map(_is_inside, value.values())),

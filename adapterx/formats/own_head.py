@@ -14,8 +14,8 @@ from adapterx.backbones.shape import Encoder
 from adapterx.files.adapter_files import HEAD_CONFIG, OWN_HEAD, read_config, read_tensors, write_config, write_tensors
 from adapterx.files.errors import FormatError
 from adapterx.files.settings import texts
-from adapterx.formats.adapter import HEADED, PortableHead, head_shapes
-from adapterx.tasks.examples import Format
+from adapterx.formats.adapter import PortableHead, head_shapes
+from adapterx.tasks.kinds import portable
 from adapterx.wording import shown
 
 
@@ -30,10 +30,11 @@ def read(directory: Path, encoder: Encoder) -> PortableHead:
     path = directory / HEAD_CONFIG
     config = read_config(path)
     labels, task = texts(config.get("labels")), config.get("task", "")
-    format_: Format | None = next((one for one in HEADED if one == config.get("format")), None)
-    if format_ is None:
-        raise FormatError(f"{path}: format {shown(config.get('format'))} is not known; {', '.join(HEADED)} are")
-    none = format_ == "extractive-qa"
+    known = portable()
+    found = next((one for name, one in known.items() if name == config.get("format")), None)
+    if found is None:
+        raise FormatError(f"{path}: format {shown(config.get('format'))} is not known; {', '.join(known)} are")
+    format_, none = found.name, not found.labelled
     if labels is None or bool(labels) == none or len(set(labels)) < len(labels):
         wanted = "empty" if none else "a list of names, each once"
         raise FormatError(f"{path}: labels {shown(config.get('labels'))} should be {wanted}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -31,7 +32,8 @@ from adapterx.formats.adapter import (
     unnamed,
 )
 from adapterx.formats.codec import peft_codec, peft_codecs
-from adapterx.tasks.examples import Format
+from adapterx.tasks.kinds import portable
+from adapterx.tasks.kinds.base import TaskKind
 from adapterx.wording import shown
 
 PREFIX = "base_model.model."
@@ -67,35 +69,36 @@ def read(directory: Path, encoder: Encoder) -> PortableAdapter:
     method = codec.read(path, config, encoder, prefix.removeprefix(PREFIX))
     in_file = {f"{prefix}{codec.name_in_file(one.name)}": one for one in expected(method, encoder.shape)}
     shapes = {name: parameter.shape for name, parameter in in_file.items()}
-    saved = _head(weights, found, encoder) if config.get("modules_to_save") else {}
+    trained, saved = _head(weights, found, encoder) if config.get("modules_to_save") else (None, {})
     shapes |= {name: shape for name, (_, shape) in saved.items()}
     what = f"this {method.plural} in an encoder of {encoder.shape.layers} layers of {encoder.shape.hidden} features"
     tensors = read_tensors(weights, shapes, what)
     own = {parameter.name: tensors[name] for name, parameter in in_file.items()}
-    return PortableAdapter(method, own, _portable({own: tensors[name] for name, (own, _) in saved.items()}))
+    head = {own: tensors[name] for name, (own, _) in saved.items()}
+    return PortableAdapter(method, own, None if trained is None else _portable(trained, head))
 
 
-def _head(path: Path, found: Mapping[str, tuple[int, ...]], encoder: Encoder) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Of a head of the library's that was trained along: name in the file → name here, and shape.
+def _head(
+    path: Path, found: Mapping[str, tuple[int, ...]], encoder: Encoder
+) -> tuple[TaskKind[Any], dict[str, tuple[str, tuple[int, ...]]]]:
+    """A head of the library's that was trained along: its kind; and name in the file → name here, and shape.
 
     Args:
         found: the shapes in the file.
     """
-    format_: Format = "tagging" if f"{_HEAD}weight" in found else "pair-classification"
-    layers = {"output": ""} if format_ == "tagging" else {"dense": "dense.", "output": "out_proj."}
-    weight = f"{_HEAD}{layers['output']}weight"
-    labels = found.get(weight, ())[:1]
-    if labels in ((), (0,)):
+    layered = [(one, f"{_HEAD}{one.classifier['output']}weight") for one in portable().values() if one.classifier]
+    weight = next((name for _, name in layered if name in found), layered[0][1])
+    outputs = found.get(weight, ())[:1]
+    if outputs in ((), (0,)):
         raise FormatError(f"{path} lacks {weight}: the head it was trained with is not one that adapterx reads")
-    shapes = head_shapes(format_, labels[0], encoder.shape.hidden)
+    kind = next(one for one, name in layered if name == weight and one.is_classifier(outputs[0]))
+    shapes = head_shapes(kind.name, outputs[0] if kind.labelled else 0, encoder.shape.hidden)
     places = {key: key.partition(".") for key in shapes}
-    return {f"{_HEAD}{layers[part]}{kind}": (key, shapes[key]) for key, (part, _, kind) in places.items()}
+    named = {f"{_HEAD}{kind.classifier[layer]}{what}": (key, shapes[key]) for key, (layer, _, what) in places.items()}
+    return kind, named
 
 
-def _portable(tensors: Mapping[str, Tensor]) -> PortableHead | None:
+def _portable(kind: TaskKind[Any], tensors: Mapping[str, Tensor]) -> PortableHead:
     """The head, with labels that bear numbers only: the library keeps their names in the model's configuration."""
-    if not tensors:
-        return None
-    count = len(tensors["output.weight"])
-    format_: Format = "pair-classification" if "dense.weight" in tensors else "tagging"
-    return PortableHead(format_, unnamed(count), tensors)
+    labels = unnamed(len(tensors["output.weight"])) if kind.labelled else ()
+    return PortableHead(kind.name, labels, tensors)

@@ -1,112 +1,80 @@
-"""Prediction heads: what turns the rows the encoder was asked for into scores and a loss.
+"""The prediction head of a task: what turns the rows the encoder was asked for into scores and a loss.
 
-Architectures after XLM-R's own heads and AdapterHub's: dense, tanh, output for whole sequences (classification and
-multiple choice), one linear layer for tagging and extractive QA.
+Its layers and its loss are its kind's: see `adapterx.tasks.kinds`. Architectures are those of XLM-R's own heads and of
+AdapterHub's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, linear
 
-from adapterx.methods import extractive_qa, masked_lm
-from adapterx.methods.parameters import Parameter, normal, zeros
-from adapterx.tasks.examples import Format
+from adapterx.methods.parameters import Initialiser, Parameter, normal, ones, zeros
+from adapterx.tasks import kinds
+from adapterx.tasks.kinds.base import Targets, TaskKind
 
-LINEAR: tuple[Format, ...] = ("tagging", "extractive-qa")
-"""Formats whose head is the output layer alone."""
+_STARTS: Mapping[str, Initialiser] = {"normal": normal(0.02), "zeros": zeros, "ones": ones}
 
 
 @dataclass(frozen=True)
 class Head:
     """The head of one task.
 
-    Tensors are named `head.<task>.dense.{weight,bias}` and `head.<task>.output.{weight,bias}`.
+    Tensors are named `head.<task>.dense.{weight,bias}` and `head.<task>.output.{weight,bias}`, say.
     """
 
     task: str
-    format: Format
+    format: str
+    """The name of the task's kind."""
     labels: int
-    """Classes of a classification or tagging task; multiple choice scores each choice with one output.
+    """As `TaskKind.size` counts: classes, positions of choices, tokens of a vocabulary; 0 where there are none."""
 
-    Extractive QA has no classes but two outputs: how well a token begins an answer, and how well it ends one.
-    Of masked language modelling, the tokens of the vocabulary; such a head's tensors and loss are `masked_lm`'s.
-    """
-
-    def parameters(self, hidden: int) -> list[Parameter]:
-        """The head's tensors for an encoder of this width."""
-        if self.format == "masked-lm":
-            return masked_lm.parameters(self.prefix, hidden, self.labels)
-        outputs = {"multiple-choice": 1, "extractive-qa": extractive_qa.OUTPUTS}.get(self.format, self.labels)
-        found = []
-        if self.format not in LINEAR:
-            found.append(Parameter(f"{self.prefix}dense.weight", (hidden, hidden), normal(0.02)))
-            found.append(Parameter(f"{self.prefix}dense.bias", (hidden,), zeros, decays=False))
-        found.append(Parameter(f"{self.prefix}output.weight", (outputs, hidden), normal(0.02)))
-        found.append(Parameter(f"{self.prefix}output.bias", (outputs,), zeros, decays=False))
-        return found
+    @property
+    def kind(self) -> TaskKind[Any]:
+        """What it is a head of."""
+        return kinds.kind(self.format)
 
     @property
     def prefix(self) -> str:
+        """What the names of its tensors begin with."""
         return f"head.{self.task}."
 
+    def parameters(self, hidden: int) -> list[Parameter]:
+        """The head's tensors for an encoder of this width."""
+        return [
+            Parameter(f"{self.prefix}{one.name}", one.shape, _STARTS[one.start], one.decays)
+            for one in self.kind.tensors(hidden, self.labels)
+        ]
+
     def scores(self, tensors: Mapping[str, Tensor], rows: Tensor) -> Tensor:
-        """(R, labels) scores of the R rows read, (R, 1) for multiple choice, (R, 2) for QA. `tensors`: of one cell."""
-        if self.format not in LINEAR:
-            rows = torch.tanh(linear(rows, tensors[f"{self.prefix}dense.weight"], tensors[f"{self.prefix}dense.bias"]))
-        return linear(rows, tensors[f"{self.prefix}output.weight"], tensors[f"{self.prefix}output.bias"])
+        """(R, o) scores of the (R, d) rows read. `tensors`: of one cell."""
+        return self.kind.scores(self.prefix, tensors, rows)
 
     def units(self, scores: Tensor, reads: Tensor) -> Tensor:
-        """(U, classes): one line per label; of QA, per row. A choice's score becomes a class of its example.
+        """(U, classes): one line per label, of extractive QA per row.
 
         Args:
-            scores: (R, ·) from `scores`.
-            reads: (n,) rows read for each of the n examples. An example with fewer choices gets scores of -inf.
+            scores: (R, o) from `scores`.
+            reads: (n,) rows read for each of the n examples.
         """
-        if self.format != "multiple-choice":
-            return scores
-        example = torch.repeat_interleave(reads)
-        choice = torch.arange(len(scores), device=scores.device) - (reads.cumsum(0) - reads)[example]
-        table = scores.new_full((len(reads), int(reads.max())), float("-inf"))
-        return table.index_put((example, choice), scores[:, 0])
+        return self.kind.units(scores, reads)
 
-    def loss(self, scores: Tensor, reads: Tensor, labels: Tensor, weights: Tensor, windows: Tensor) -> Tensor:
-        """Cross-entropy summed over the labels (words, for tagging) with the weight of each.
-
-        Equal weights that sum to 1 give the mean, as the Hugging Face heads compute it.
-
-        Args:
-            windows: (s,) rows read in each sequence, which matters to QA alone.
-        """
-        if self.format == "extractive-qa":
-            return extractive_qa.loss(scores, windows, labels, weights)
-        return cross_entropy(self.units(scores, reads), labels, reduction="none") @ weights
+    def total(
+        self,
+        tensors: Mapping[str, Tensor],
+        rows: Tensor,
+        targets: Targets,
+        unembed: Callable[[Tensor], Tensor],
+        embeddings: Tensor,
+    ) -> Tensor:
+        """The loss of the rows that one cell reads, summed over labels with the weight of each; as `TaskKind.total`."""
+        return self.kind.total(self.prefix, tensors, rows, targets, unembed, embeddings)
 
     def losses(
-        self, tensors: Mapping[str, Tensor], rows: Tensor, labels: Tensor, weights: Tensor, choices: int
+        self, tensors: Mapping[str, Tensor], rows: Tensor, labels: Tensor, weights: Tensor, reads: int
     ) -> Tensor:
-        """(K,) losses of K cells at once; not of QA, whose windows differ in their rows.
-
-        Args:
-            tensors: (K, …), those of every cell.
-            rows: (K, R, d) read rows.
-            labels: (K, U) gold, U at least R / choices; what lies beyond a cell's own labels has weight 0.
-            weights: (K, U).
-            choices: read rows per label.
-        """
-        if self.format not in LINEAR:
-            rows = torch.tanh(_linear(rows, tensors, f"{self.prefix}dense"))
-        scores = _linear(rows, tensors, f"{self.prefix}output").float()
-        units = scores.shape[1] // choices
-        if self.format == "multiple-choice":
-            scores = scores[:, : units * choices, 0].reshape(len(rows), units, choices)
-        losses = cross_entropy(scores.flatten(0, 1), labels[:, :units].flatten(), reduction="none")
-        return (losses.view(len(rows), units) * weights[:, :units]).sum(1)
-
-
-def _linear(rows: Tensor, tensors: Mapping[str, Tensor], name: str) -> Tensor:
-    return torch.baddbmm(tensors[f"{name}.bias"][:, None], rows, tensors[f"{name}.weight"].transpose(1, 2))
+        """(K,) losses of K cells at once; arguments as of `TaskKind.losses`."""
+        return self.kind.losses(self.prefix, tensors, rows, labels, weights, reads)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from adapterx.methods.base import MethodSpec
 from adapterx.plan.result import Plan
 from adapterx.plan.stage import Evaluation, Stage, Training
+from adapterx.tasks.kinds import kind
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
     if stage.method.trains_backbone:
         return ("training", stage.id)
     # A cell that draws its heads as it goes has no fixed shape: it would keep its neighbours from batched products.
-    several = len(stage.work.tasks) > 1 or stage.work.tasks[0].format in ("masked-lm", "extractive-qa")
+    several = len(stage.work.tasks) > 1 or kind(stage.work.tasks[0].format).alone
     below = _below(stage, plan)
     way = () if stage.work.transfer is None else stage.work.transfer.bundles_with()
     return ("training", weights, stage.method, below, way, several)

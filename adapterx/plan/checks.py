@@ -12,6 +12,7 @@ from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
 from adapterx.recipe import Intermediate, Recipe, Target
 from adapterx.tasks.facts import TaskPart
+from adapterx.tasks.kinds import kind
 from adapterx.train_settings import TrainSettings
 from adapterx.transfers.base import Names, TransferSpec
 
@@ -135,12 +136,12 @@ def _below(cell: Cell, learnt: Intermediate, way: TransferSpec, method: MethodSp
 def target(facts: Facts[Task], target: Target) -> None:
     """A head trained on one task must fit the other, and its answers must be such as can be scored."""
     for name in (target.task, target.train_task or target.task):
-        if facts.task(name).format == "masked-lm":
+        if not kind(facts.task(name).format).scored:
             raise Refusal(f"'{name}' is text to learn a language from, and is not scored; name it as an intermediate")
     if target.train_task is None:
         return
     trained, scored = facts.task(target.train_task), facts.task(target.task)
-    if scored.format == "retrieval":
+    if kind(scored.format).searched:
         return  # what the encoder learnt is searched with, its head has no part in it
     if trained.format != scored.format:
         raise Refusal(
@@ -159,7 +160,7 @@ def text(parts: Sequence[TaskPart], settings: TrainSettings) -> None:
     if settings.early_stopping is None and settings.prune is None:
         return
     for part in parts:
-        if part.format == "masked-lm":
+        if not kind(part.format).scored:
             setting = "prune" if settings.early_stopping is None else "early_stopping"
             raise Refusal(
                 f"{setting} judges by scores on a dev set, and '{part.task}' is text that is not scored; leave it"

@@ -6,6 +6,7 @@ their looks at the dev set; sharing a pass in a bundle makes it less.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from adapterx.backbones.info import BackboneInfo
@@ -13,13 +14,12 @@ from adapterx.backbones.spec import Backbone
 from adapterx.methods.base import STATE_BYTES, MethodSpec
 from adapterx.plan.stage import Cost, Evaluation, Training
 from adapterx.tasks.facts import TaskPart
+from adapterx.tasks.kinds import kind
 
 FLOPS = 100e9
 """Floating-point operations per second behind the times: two laptop cores. Divide by 500 for a data-centre GPU."""
 REORDERED_BYTES = 4 << 30
 """Frozen layers up to this size have copies in another order, one per direction (`backbones.products`)."""
-_GUESSED, _GUESSES = 0.15, 256
-"""Tokens guessed in masked language modelling, of all tokens, and at once."""
 LINE_BYTES = 100
 """One line of a training log, or one row of stored predictions."""
 
@@ -44,7 +44,7 @@ def training(
     way = work.transfer
     adapter = method.parameters(info, library) if way is None else way.parameters(method, info, library)
     lower = 4 * sum(one.parameters(info, library) for one in below)
-    tokens = max(_tokens(part, work.train.max_length) for part in work.tasks)
+    tokens = max(kind(part.format).tokens(part.tokens, work.train.max_length, len(part.labels)) for part in work.tasks)
     batch = work.train.batch_size * tokens
     steps: float | None = work.train.steps
     if steps is None and examples is not None:
@@ -61,10 +61,9 @@ def training(
     if method.checkpoints_layers:
         # What enters each layer, and what one layer keeps.
         activations = batch * (4 * info.hidden * info.layers + _activations(info, backbone))
-    if any(part.format == "masked-lm" for part in work.tasks):
-        # Guesses are compared with every token of the vocabulary: there and back, a block of them at a time.
-        operations += int(_GUESSED * 4 * info.hidden * info.vocabulary)
-        activations += int(min(_GUESSES, _GUESSED * batch) * 12 * info.vocabulary)
+    for name in {part.format for part in work.tasks}:
+        more_operations, more_activations = kind(name).extra_cost(info.hidden, info.vocabulary, batch)
+        operations, activations = operations + more_operations, activations + more_activations
     return Cost(
         trainable_parameters=adapter + heads,
         shared_bytes=_weights(backbone, info),
@@ -90,7 +89,7 @@ def evaluation(
         library: parameters of the adapter where a library makes it.
         texts: queries and candidates that a search reads; None where they are not known, or nothing is searched.
     """
-    tokens = work.task.tokens * _sequences(work.task)
+    tokens = work.task.tokens * kind(work.task.format).sequences(len(work.task.labels))
     adapter = method.parameters(info, library)
     operations = 2 * info.layer_parameters + (0 if method.trains_backbone else 2 * adapter)
     read = items if texts is None else texts
@@ -107,30 +106,10 @@ def evaluation(
 
 
 def head_parameters(part: TaskPart, info: BackboneInfo) -> int:
-    """Parameters of a task's head: a dense layer and an output layer, or the output layer alone for tagging and QA.
-
-    Of masked language modelling, a dense layer, a norm and a bias per token.
-    """
-    hidden = info.hidden
-    if part.format == "masked-lm":
-        return hidden * (hidden + 1) + 2 * hidden + info.vocabulary
-    dense = 0 if part.format in ("tagging", "extractive-qa") else hidden * hidden + hidden
-    outputs = {"multiple-choice": 1, "extractive-qa": 2}.get(part.format, len(part.labels))
-    return dense + hidden * outputs + outputs
-
-
-def _tokens(part: TaskPart, max_length: int) -> int:
-    """Tokens of a typical example: of its sequences, or of the windows that its passage takes."""
-    if part.format == "extractive-qa":
-        # Windows begin a third of a sequence apart, at most 128 tokens.
-        beyond = max(0, part.tokens - max_length)
-        return min(max_length, part.tokens) * (1 + -(-beyond // min(128, max_length // 3)))
-    return min(max_length, part.tokens) * _sequences(part)
-
-
-def _sequences(part: TaskPart) -> int:
-    """Sequences per example: one per choice."""
-    return max(2, len(part.labels)) if part.format == "multiple-choice" else 1
+    """Parameters of a task's head."""
+    of = kind(part.format)
+    tensors = of.tensors(info.hidden, of.size(len(part.labels), info.vocabulary))
+    return sum(math.prod(one.shape) for one in tensors)
 
 
 def _weights(backbone: Backbone, info: BackboneInfo) -> int:

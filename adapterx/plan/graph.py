@@ -27,6 +27,7 @@ from adapterx.recipe import Intermediate, Lane, Recipe, Target
 from adapterx.recipe import Sampling as Proportions
 from adapterx.recipe.training import Phase
 from adapterx.tasks.facts import Relation, TaskPart
+from adapterx.tasks.kinds import kind
 from adapterx.train_settings import TrainSettings
 from adapterx.transfers.base import TransferSpec
 
@@ -273,7 +274,7 @@ class _Builder(Generic[Task]):
             parts = self._parts(learnt, settings.splits, languages)
             checks.text(parts, settings)
             # What is masked differs from step to step, so nothing is kept.
-            text = any(part.format == "masked-lm" for part in parts)
+            text = any(kind(part.format).drawn for part in parts)
             prefix = "exact" if text else self._prefix(info, method)
             sampling, where = learnt.sampling.normalised, lane.lane_of(self.recipe, method)
             work = Training(parts, sampling, settings, cell.seed, None, prefix, lane=where)

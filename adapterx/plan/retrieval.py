@@ -7,13 +7,12 @@ from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
 from adapterx.plan.stage import SearchSettings
 from adapterx.recipe import Recipe, Retrieval, Target, default_layer
-
-FORMAT = "retrieval"
+from adapterx.tasks.kinds import kind
 
 
 def untrained(facts: Facts[Task], target: Target) -> bool:
     """Whether a target is evaluated with what its intermediate learnt, or with the backbone as it is."""
-    return target.train_task is None and facts.task(target.task).format == FORMAT
+    return target.train_task is None and kind(facts.task(target.task).format).searched
 
 
 def check(recipe: Recipe, cell: Cell) -> None:
@@ -40,7 +39,7 @@ def search(
 ) -> SearchSettings | None:
     """How a target's texts are searched, every setting concrete; None where its task is no retrieval."""
     task = facts.task(target.task)
-    if task.format != FORMAT:
+    if not kind(task.format).searched:
         if target.retrieval is not None:
             raise Refusal(f"the target '{cell.target}' has `retrieval` settings, and '{task.name}' is {task.format}")
         return None

@@ -30,7 +30,7 @@ def evaluate(
     observe: Observe = unobserved,
 ) -> list[LanguagePredictions]:
     """Predictions of a cell for the pools, one language each; arguments as of `predict`."""
-    return answered(pools, predict(encoder, cell, head, [pool.data for pool in pools], seed, observe))
+    return answered(pools, predict(encoder, cell, head, [pool.data for pool in pools], seed, observe), head.kind)
 
 
 def predict(

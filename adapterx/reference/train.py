@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from adapterx.engine.optimiser import BETAS, EPSILON
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.state import Best, CellState, Rows, head_parameters
 from adapterx.engine.train import LOST, Outcome, Progress, answers_score, finished, look_is_due, saved_at
-from adapterx.methods import masked_lm
 from adapterx.methods.head import Head
 from adapterx.methods.method import Slot
 from adapterx.methods.parameters import Parameter, flatten, in_order, initial, stream, unflatten
@@ -168,14 +167,10 @@ class _ReferenceTraining:
 
     def _loss(self, head: Head, hidden: Tensor, rows: HeadRows) -> Tensor:
         """Of one head's rows."""
-        given = (rows.reads, rows.labels, rows.weights, rows.windows)
-        reads, labels, weights, windows = (one.to(self.device) for one in given)
-        tensors = self.parts[1].tensors
-        if head.format != "masked-lm":
-            return head.loss(head.scores(tensors, hidden), reads, labels, weights, windows)
-        states = self.model.unembedded(masked_lm.transform(head.prefix, tensors, hidden))
-        bias = tensors[f"{head.prefix}output.bias"]
-        return masked_lm.loss(states, self.model.token_embeddings, bias, labels, weights)
+        there = {name: getattr(rows, name).to(self.device) for name in ("reads", "labels", "weights", "windows")}
+        targets = replace(rows, **there)
+        model = self.model
+        return head.total(self.parts[1].tensors, hidden, targets, model.unembedded, model.token_embeddings)
 
     def look(self) -> None:
         """Every `every` steps and at the last one: score the dev set, and remember the parameters that do best."""

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.errors import AdapterxError
-from adapterx.tasks import constancy
+from adapterx.tasks.answers import Answered
 from adapterx.tasks.constancy import Answers
-from adapterx.tasks.metrics import Metric, majority_baseline, metric
-from adapterx.tasks.metrics_retrieval import MINING_NAMES, RANKING_NAMES
+from adapterx.tasks.metrics import Metric, majority_baseline, metric, scoring
 from adapterx.wording import plain
 
 Statistics = NDArray[np.float32]
@@ -138,14 +137,8 @@ def _has_holes(column: Any) -> bool:
 
 
 def _whole(raw: _Raw, part: slice) -> Answers | None:
-    main, gold, prediction = raw.metrics[0].name, raw.gold[part], raw.prediction[part]
-    if main in MINING_NAMES:
-        return None
-    if main in RANKING_NAMES:
-        return constancy.of_rankings(raw.ids[part], gold, prediction, raw.languages)
-    if isinstance(prediction[0], str):
-        return constancy.of_texts(gold, prediction)
-    return constancy.of_labels(gold, prediction, raw.labels)
+    answered = Answered(raw.ids[part], raw.gold[part], raw.prediction[part], raw.labels, raw.languages)
+    return scoring(raw.metrics[0].name).answers.whole(answered)
 
 
 def _answers(column: Any) -> list[Any]:

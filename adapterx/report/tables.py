@@ -27,9 +27,8 @@ from adapterx.report.run import Run
 from adapterx.report.scores import Score, Setting
 from adapterx.report.statistics import Estimate, Missing, Quantity
 from adapterx.report.table import DASH, Table, TableColumn, TableEntry, Tone, fold
-from adapterx.tasks.metrics import unit
-from adapterx.tasks.metrics_qa import NAMES as TEXT_METRICS
-from adapterx.tasks.metrics_retrieval import MINING_NAMES, RANKING_NAMES
+from adapterx.tasks.answers import TYPES
+from adapterx.tasks.metrics import scoring, unit
 
 UNSURE = 0.35
 """How much of its colour a gap has whose interval includes zero: it must not look like a finding."""
@@ -167,16 +166,9 @@ def unfinished(results: Results) -> Table | None:
 def score_note(analysis: Analysis) -> str:
     """What all tables of scores have in common."""
     seeds = any(sum(one.statuses.values()) > 1 for one in analysis.scores)
-    metrics = {name for facts in analysis.results.targets.values() for name in facts.metrics}
-    also = "".join(
-        f", or {what}"
-        for what, names in (
-            ("no text", TEXT_METRICS),
-            ("no pair", MINING_NAMES),
-            ("the candidates in the order of their file", RANKING_NAMES),
-        )
-        if metrics & set(names)
-    )
+    types = [scoring(name).answers for facts in analysis.results.targets.values() for name in facts.metrics]
+    ordered = [one for one in dict.fromkeys((*TYPES, *types)) if one in types and one.plainest]
+    also = "".join(f", or {one.plainest}" for one in ordered)
     return (
         "Source is the language that the target was trained in; majority, the score of always answering the most"
         f" frequent label{also}. In brackets, the 95% interval of the mean."

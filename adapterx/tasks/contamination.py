@@ -22,6 +22,7 @@ from adapterx.tasks.contents import Contents
 from adapterx.tasks.examples import Split
 from adapterx.tasks.facts import Relation, TaskPart
 from adapterx.tasks.item_keys import LONG, Keys
+from adapterx.tasks.kinds import kind
 from adapterx.tasks.shingles import LONG as RUN
 from adapterx.tasks.shingles import Runs
 from adapterx.tasks.sources.fields import Fold
@@ -124,7 +125,7 @@ class Relations:
     def _repeated_ids(self, pair: _Pair) -> str | None:
         """Why not, where questions of another task bear the ids of test items, in whatever languages."""
         used, scored = pair.used, pair.scored
-        if used.format != "extractive-qa" or scored.format != "extractive-qa" or pair.own:
+        if not (kind(used.format).passages and kind(scored.format).passages) or pair.own:
             return None
         learnt, tested = self._question_ids(used, pair.split), self._question_ids(scored, "test")
         if not (shared := len(np.intersect1d(learnt, tested, assume_unique=True))):

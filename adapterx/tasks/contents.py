@@ -28,7 +28,7 @@ from adapterx.store.atomic import write_json
 from adapterx.tasks import data
 from adapterx.tasks.data import Count, Counted
 from adapterx.tasks.facts import Split
-from adapterx.tasks.item_keys import Keys, Known, texts
+from adapterx.tasks.item_keys import Keys, Known
 from adapterx.tasks.seal import check_seal, seal
 from adapterx.tasks.shingles import Items, Runs
 from adapterx.tasks.sources.entry import LeftOut
@@ -160,7 +160,7 @@ class Contents:
             with suppress(OSError):
                 write_json(path, counts)
         self._keep(part, ".npy", lambda path: _save_keys(found.keys, path))
-        if self.spec(part[0]).format == "extractive-qa":
+        if self.spec(part[0]).kind.passages:
             self._keep(part, ".ids.npy", lambda path: _save_keys(found.ids, path))
         if part[3] == "test":
             self._keep(part, ".items.npz", found.items.save)
@@ -208,13 +208,13 @@ class Contents:
 
 
 def _read(spec: TaskSpec, source: str, language: str, split: str) -> _Read:
-    count, known = Count(), Known()
+    count, known = Count(spec), Known()
 
     def said() -> Iterator[tuple[str, ...]]:
         for one in data.entries(spec, source, language, split):
             count.add(one)
             if not isinstance(one, LeftOut):
-                found = tuple([normalised(text) for text in texts(one)])
+                found = tuple([normalised(text) for text in one.texts])
                 known.add(one.id, found)
                 yield found
 
@@ -227,7 +227,7 @@ def _read(spec: TaskSpec, source: str, language: str, split: str) -> _Read:
         items = Items.of(said())
     else:
         runs = Runs.of(chain.from_iterable(said()))
-    return _Read(count.found(spec), known.keys, known.ids, runs, items)
+    return _Read(count.found(), known.keys, known.ids, runs, items)
 
 
 def _loaded_count(path: Path, spec: TaskSpec) -> Counted:

@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import cast, get_args
 
-from adapterx.limits import Limit, Smallest, smallest
+from adapterx.limits import Limit
 from adapterx.store import fingerprint as identity
 from adapterx.store.identity import JSON
 from adapterx.tasks.catalog import find, names
-from adapterx.tasks.examples import Example, RetrievalExample, Split
+from adapterx.tasks.examples import Example, Split
 from adapterx.tasks.metrics import span_reading
 from adapterx.tasks.sources import labels, registry
 from adapterx.tasks.sources.entry import Entry, LeftOut
@@ -58,9 +57,10 @@ class Counted:
 
 
 class Count:
-    """Counts the entries of a split."""
+    """Counts the entries of a split of a task."""
 
-    def __init__(self) -> None:
+    def __init__(self, spec: TaskSpec) -> None:
+        self._spec = spec
         self._examples = 0
         self._left_out = Counter[str]()
         self._labels: set[int] = set()
@@ -70,12 +70,13 @@ class Count:
         if isinstance(one, LeftOut):
             self._left_out[one.value] += 1
         else:
-            self._examples += not (isinstance(one, RetrievalExample) and one.relevant is None)
+            self._examples += self._spec.kind.counts(one)
             self._labels.update(one.labels)
 
-    def found(self, spec: TaskSpec) -> Counted:
+    def found(self) -> Counted:
         """What was counted."""
-        only = next(iter(self._labels)) if self._examples > 1 and len(self._labels) == 1 and spec.labels else None
+        alike = self._examples > 1 and len(self._labels) == 1 and self._spec.labels
+        only = next(iter(self._labels)) if alike else None
         return Counted(self._examples, dict(self._left_out), only)
 
 
@@ -98,13 +99,7 @@ def stream(spec: TaskSpec, source: str, language: str, split: str, limit: Limit 
     """
     read = _source(spec, source).entries(spec, language, _split(split))
     examples = (one for one in read if not isinstance(one, LeftOut))
-    if limit is None:
-        return examples
-    if spec.format == "retrieval":
-        return _limited_queries(cast(Iterator[RetrievalExample], examples), limit)
-    if limit.sample == "first":
-        return islice(examples, limit.items)
-    return smallest(examples, limit.items, lambda one: one.id)
+    return examples if limit is None else spec.kind.limited(examples, limit)
 
 
 def entries(spec: TaskSpec, source: str, language: str, split: str) -> Iterator[Entry]:
@@ -125,10 +120,10 @@ def counted(spec: TaskSpec, source: str, language: str, split: str) -> Counted:
     """
     key = content_key(spec, source, language, split)
     if key not in _COUNTED:
-        count = Count()
+        count = Count(spec)
         for one in entries(spec, source, language, split):
             count.add(one)
-        _COUNTED[key] = count.found(spec)
+        _COUNTED[key] = count.found()
     return _COUNTED[key]
 
 
@@ -220,20 +215,6 @@ def fingerprint(spec: TaskSpec, source: str, splits: Mapping[str, Sequence[str]]
         spans = span_reading(spec.labels, spec.name)
         metrics |= {} if spans is None else {"spans": spans}
     return identity({"task": task, "content": content, "metrics": metrics})
-
-
-def _limited_queries(examples: Iterator[RetrievalExample], limit: Limit) -> Iterator[RetrievalExample]:
-    """Some of the queries and all candidates, each in their order; a random sample of queries comes last."""
-    queries, kept = 0, Smallest[RetrievalExample](limit.items)
-    for one in examples:
-        if one.relevant is None:
-            yield one
-        elif limit.sample == "random":
-            kept.offer(one.id, one)
-        elif queries < limit.items:
-            queries += 1
-            yield one
-    yield from kept
 
 
 def _split(name: str) -> Split:

@@ -21,8 +21,7 @@ try:
 except ImportError as error:
     raise ImportError(f"needs the extra: pip install 'adapterx[evaluate]' ({error})") from error
 
-from adapterx.tasks import metrics_qa, metrics_retrieval
-from adapterx.tasks.metrics import NAMES, metric, unit
+from adapterx.tasks.metrics import metric, scoring, scorings, unit
 
 _TEXT, _NUMBER = datasets.Value("string"), datasets.Value("int64")
 _TEXTS, _NUMBERS = datasets.Sequence(_TEXT), datasets.Sequence(_NUMBER)
@@ -44,7 +43,7 @@ _CITATIONS = {
 
 
 class Metric(evaluate.Metric):  # type: ignore[misc]
-    """One of `NAMES`; `compute` gives its value under its name, in the metric's unit: a share, or ranks.
+    """One of `metrics.scorings()`; `compute` gives its value under its name, in the metric's unit: a share, or ranks.
 
     Beside predictions and references `compute` takes the `language` of the texts, which the metrics of MLQA need; the
     `task`, where spans are to be those that XTREME finds in its own (`udpos`, `pan-x`); and `unanswerable`, for SQuAD
@@ -93,17 +92,15 @@ def load(name: str, **settings: Any) -> Metric:
         settings: of `evaluate.Metric`; several processes that score together share a `cache_dir`, by default it is the
             metric's own and temporary.
     """
-    if name not in NAMES:
-        raise ValueError(f"unknown metric {name!r}; known: {', '.join(NAMES)}")
+    if name not in scorings():
+        raise ValueError(f"unknown metric {name!r}; known: {', '.join(scorings())}")
     return Metric(name, **settings)
 
 
 def _kind(name: str) -> str:
-    if name in metrics_qa.NAMES or name in metrics_retrieval.MINING_NAMES:
-        return "texts"
-    if name in metrics_retrieval.RANKING_NAMES:
-        return "rankings"
-    return "tags" if name == "span_f1" else "labels"
+    """Which of `_SAYS` tells of a metric's input."""
+    answers = {"pairs": "texts"}.get(scoring(name).answers.name, scoring(name).answers.name)
+    return "tags" if name == "span_f1" else answers
 
 
 def _features(kind: str) -> list[datasets.Features]:

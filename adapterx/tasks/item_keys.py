@@ -10,8 +10,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from adapterx.tasks.examples import ChoiceExample, Example, PairExample, QAExample, TaggingExample
-
 ID = 16
 """Characters from which a question's id is taken to be no chance repetition; SQuAD's are hashes of 24 digits, and its
 translations keep them."""
@@ -49,19 +47,6 @@ class Known:
     def ids(self) -> Keys:
         """The hashes of ids that name one question."""
         return np.unique(np.asarray(self._ids, dtype=np.uint64))
-
-
-def texts(one: Example) -> tuple[str, ...]:
-    """Everything that an item says, its answer apart."""
-    if isinstance(one, PairExample):
-        return (one.text,) if one.text_pair is None else (one.text, one.text_pair)
-    if isinstance(one, ChoiceExample):
-        return (one.context, *one.choices)
-    if isinstance(one, TaggingExample):
-        return (" ".join(one.words),)
-    if isinstance(one, QAExample):
-        return (one.question, one.context)
-    return (one.text,)
 
 
 def _hashed(content: bytes) -> int:

@@ -1,4 +1,4 @@
-"""New items to be answered: JSON lines with the fields of a task's format, labels not needed."""
+"""New items to be answered: JSON lines with the fields of a task's kind, labels not needed."""
 
 from __future__ import annotations
 
@@ -8,28 +8,26 @@ from typing import Any
 from adapterx.config.problems import did_you_mean
 from adapterx.errors import AdapterxError
 from adapterx.reading import MEGABYTE, UnreadableFile, parse_json
-from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, QAExample, TaggingExample
+from adapterx.tasks.examples import Example
+from adapterx.tasks.kinds import portable
+from adapterx.tasks.kinds.base import TaskKind
 from adapterx.wording import shown
 
 _LONGEST_KEY = 40  # characters that are compared with the names of fields
 LONGEST = MEGABYTE
 """Characters of a line: some hundred pages. The tokenizer takes hundreds of bytes for each of them."""
 
-_FIELDS: dict[Format, tuple[str, ...]] = {
-    "pair-classification": ("text", "text_pair"),
-    "tagging": ("words",),
-    "multiple-choice": ("context", "choices"),
-    "extractive-qa": ("question", "context"),
-}
-_IGNORED = ("label", "tags", "answers")
-"""Gold answers, which a file of examples may hold."""
+
+def _answers() -> set[str]:
+    """Fields of gold answers, which a file of examples may hold."""
+    return {field for one in portable().values() for field in one.required if field not in one.item_fields}
 
 
 class ItemError(AdapterxError, ValueError):
     """A line that is no item of the task; the message gives the line and the field."""
 
 
-def read(lines: Iterable[str], where: str, format_: Format, labels: tuple[str, ...]) -> list[Example]:
+def read(lines: Iterable[str], where: str, kind: TaskKind[Any], labels: tuple[str, ...]) -> list[Example]:
     """The items of a file, their labels set to the first. An item without an `id` is named by its line.
 
     Args:
@@ -38,7 +36,7 @@ def read(lines: Iterable[str], where: str, format_: Format, labels: tuple[str, .
 
     Raises ItemError.
     """
-    return [_item(_Line(f"{where}:{number}", row), str(number), format_, labels) for number, row in _rows(lines, where)]
+    return [_item(Line(f"{where}:{number}", row), str(number), kind, labels) for number, row in _rows(lines, where)]
 
 
 def _rows(lines: Iterable[str], where: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -56,49 +54,47 @@ def _rows(lines: Iterable[str], where: str) -> Iterator[tuple[int, Mapping[str, 
         yield number, row
 
 
-def _item(line: _Line, number: str, format_: Format, labels: tuple[str, ...]) -> Example:
-    line.check_fields(_FIELDS[format_])
-    id = line.identity(number)
-    if format_ == "tagging":
-        words = line.texts("words")
-        return TaggingExample(id, words, (0,) * len(words))
-    if format_ == "multiple-choice":
-        choices = line.texts("choices")
-        if len(choices) > len(labels):
-            raise ItemError(f"{line.place}: choices: {len(choices)} are more than the {len(labels)} of the task")
-        return ChoiceExample(id, line.text("context"), choices, 0)
-    if format_ == "extractive-qa":
-        return QAExample(id, line.text("question"), line.text("context"), ())
-    return PairExample(id, line.text("text"), line.text("text_pair") if "text_pair" in line.row else None, 0)
+def _item(line: Line, number: str, kind: TaskKind[Any], labels: tuple[str, ...]) -> Example:
+    line.check_fields(kind.item_fields)
+    found: Example = kind.item(line.identity(number), line, labels)
+    return found
 
 
-class _Line:
-    """One row, read by field."""
+class Line:
+    """One row, read by field. What is asked for and is not there raises ItemError."""
 
     def __init__(self, place: str, row: Mapping[str, Any]) -> None:
         self.place = place
         self.row = {key: value for key, value in row.items() if not (key == "text_pair" and value is None)}
 
+    def error(self, field: str, what: str) -> ItemError:
+        """What is wrong with a field."""
+        return ItemError(f"{self.place}: {field}: {what}")
+
     def check_fields(self, known: tuple[str, ...]) -> None:
+        """Refuse fields that are not known, gold answers apart."""
         allowed = ("id", *known)
         for key in self.row:
-            if key not in allowed and key not in _IGNORED:
+            if key not in allowed and key not in _answers():
                 hint = did_you_mean(key[:_LONGEST_KEY], allowed)
                 raise ItemError(f"{self.place}: unknown field {shown(key)}" + (f" ({hint})" if hint else ""))
 
     def identity(self, default: str) -> str:
+        """The item's id, or else the default."""
         given = self.row.get("id", default)
         if isinstance(given, bool) or not isinstance(given, str | int):
             raise ItemError(f"{self.place}: id: should be a text or a whole number")
         return str(given)
 
     def text(self, field: str) -> str:
+        """A text."""
         value = self._get(field)
         if not isinstance(value, str):
             raise ItemError(f"{self.place}: {field}: should be a text, not {shown(value)}")
         return value
 
     def texts(self, field: str) -> tuple[str, ...]:
+        """A list of texts, one at least."""
         value = self._get(field)
         if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
             raise ItemError(f"{self.place}: {field}: should be a list of texts, not {shown(value)}")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.tasks import metrics_qa, metrics_retrieval, tag_schemes
+from adapterx.tasks.answers import LABELS, PAIRS, RANKINGS, TEXTS, AnswerType
 from adapterx.tasks.tag_schemes import OUTSIDE, Scheme, SchemeError
 
 Labels = Sequence[NDArray[np.int64]]
 Array = NDArray[np.float64]
 
-NAMES = ("accuracy", "span_f1", *metrics_qa.NAMES, *metrics_retrieval.NAMES)
 _AS_XTREME = ("udpos", "pan-x")
 """Tasks whose published spans are those of seqeval 0.0.12, by name, whatever their tags look like."""
 
@@ -33,9 +34,32 @@ class Unit:
 SHARE, RANKS = Unit(100, "in per cent"), Unit(1, "in ranks, lower is better", "lower")
 
 
+@dataclass(frozen=True)
+class ScoredTask:
+    """A task, as far as its metrics depend on it."""
+
+    labels: Sequence[str] = ()
+    task: str = ""
+    """Its name; XTREME's tagging tasks are read as XTREME was scored."""
+    unanswerable: bool = False
+    """Whether some questions have no answer, as SQuAD 2.0's."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A metric as tasks name it."""
+
+    name: str
+    answers: AnswerType
+    """What it scores."""
+    make: Callable[[ScoredTask], Metric]
+    """The metric for a task; raises ValueError for labels that it cannot read."""
+    unit: Unit = SHARE
+
+
 def unit(name: str) -> Unit:
     """The unit of a metric."""
-    return RANKS if name == "rank_distance" else SHARE
+    return scoring(name).unit
 
 
 class Metric(Protocol):
@@ -58,6 +82,10 @@ class Metric(Protocol):
         """The score, (...), of statistics summed over items, (..., s). No evidence at all scores 0."""
         ...
 
+    def plainest(self, gold: Sequence[Any]) -> Sequence[Any]:
+        """What answers whoever gives one answer to everything, the best one by the right answers."""
+        ...
+
 
 class Accuracy:
     """Right labels among all labels: items with one label weigh 1, sentences weigh by their words."""
@@ -74,6 +102,10 @@ class Accuracy:
     def value(self, sums: Array) -> Array:
         """Right labels / labels."""
         return _ratio(sums[..., 0], sums[..., 1])
+
+    def plainest(self, gold: Sequence[Any]) -> Sequence[Any]:
+        """The most frequent label everywhere."""
+        return _most_frequent(gold)
 
 
 class SpanF1:
@@ -105,6 +137,10 @@ class SpanF1:
         """2 · both / (predicted + gold)."""
         return _ratio(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
 
+    def plainest(self, gold: Sequence[Any]) -> Sequence[Any]:
+        """The most frequent label everywhere."""
+        return _most_frequent(gold)
+
     def _spans(self, items: Labels) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
         """Where a span has just ended, with that span's first position and type there.
 
@@ -125,22 +161,51 @@ class SpanF1:
         return ends, np.concatenate([[0], last_open[:-1]]), type_[:-1]
 
 
+def _span_f1(of: ScoredTask) -> SpanF1:
+    return SpanF1(tag_schemes.seqeval_0_0_12(of.labels) if of.task in _AS_XTREME else tag_schemes.scheme(of.labels))
+
+
+def _answer_score(name: str) -> Scoring:
+    return Scoring(name, TEXTS, lambda of: metrics_qa.AnswerScore(name, of.unanswerable))
+
+
+def _ranking_score(name: str) -> Scoring:
+    return Scoring(
+        name, RANKINGS, lambda of: metrics_retrieval.RankingScore(name), RANKS if name == "rank_distance" else SHARE
+    )
+
+
+BUILT_IN = (
+    Scoring("accuracy", LABELS, lambda of: Accuracy()),
+    Scoring("span_f1", LABELS, _span_f1),
+    *map(_answer_score, metrics_qa.NAMES),
+    *map(_ranking_score, metrics_retrieval.RANKING_NAMES),
+    Scoring("pair_f1", PAIRS, lambda of: metrics_retrieval.PairF1()),
+)
+"""Metrics that adapterx comes with, in the order in which messages list them."""
+
+
+@cache
+def scorings() -> Mapping[str, Scoring]:
+    """All metrics by name."""
+    return {one.name: one for one in BUILT_IN}
+
+
+def scoring(name: str) -> Scoring:
+    """The metric of that name, for any task. Raises ValueError for an unknown one."""
+    found = scorings().get(name)
+    if found is None:
+        raise ValueError(f"unknown metric {name!r}; known: {', '.join(scorings())}")
+    return found
+
+
 def metric(name: str, labels: Sequence[str], task: str = "", unanswerable: bool = False) -> Metric:
-    """Return the metric of that name for a task with these labels; ValueError for an unknown name, or unknown tags.
+    """The metric of that name for a task with these labels; ValueError for an unknown name, or unknown tags.
 
     Args:
-        task: its name; XTREME's tagging tasks are read as XTREME was scored.
-        unanswerable: whether some questions have no answer, as SQuAD 2.0's.
+        task: as of `ScoredTask`, like `unanswerable`.
     """
-    if name == "accuracy":
-        return Accuracy()
-    if name == "span_f1":
-        return SpanF1(tag_schemes.seqeval_0_0_12(labels) if task in _AS_XTREME else tag_schemes.scheme(labels))
-    if name in metrics_qa.NAMES:
-        return metrics_qa.AnswerScore(name, unanswerable)
-    if name in metrics_retrieval.NAMES:
-        return metrics_retrieval.metric(name)
-    raise ValueError(f"unknown metric {name!r}; known: {', '.join(NAMES)}")
+    return scoring(name).make(ScoredTask(labels, task, unanswerable))
 
 
 def span_reading(labels: Sequence[str], task: str = "") -> str | None:
@@ -166,14 +231,12 @@ def majority_baseline(scorer: Metric, gold: Sequence[Any], language: str = "") -
 
     Where answers are texts, of giving none; where candidates are ranked, of leaving them in their own order.
     """
-    if isinstance(scorer, metrics_retrieval.RankingScore):
-        return float(scorer.value(scorer.statistics(gold, metrics_retrieval.own_order(gold)).sum(axis=0)))
-    if isinstance(scorer, metrics_qa.AnswerScore | metrics_retrieval.PairF1):
-        return float(scorer.value(scorer.statistics(gold, [""] * len(gold), language).sum(axis=0)))
-    flat = np.concatenate(list(gold))
-    answer = np.bincount(flat).argmax()
-    statistics = scorer.statistics(gold, [np.full_like(item, answer) for item in gold])
-    return float(scorer.value(statistics.sum(axis=0)))
+    return float(scorer.value(scorer.statistics(gold, scorer.plainest(gold), language).sum(axis=0)))
+
+
+def _most_frequent(gold: Labels) -> list[NDArray[np.int64]]:
+    answer = np.bincount(np.concatenate(list(gold))).argmax()
+    return [np.full_like(item, answer) for item in gold]
 
 
 def _flatten(gold: Labels, prediction: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

@@ -92,6 +92,10 @@ class AnswerScore:
         """Score / items."""
         return np.divide(sums[..., 0], sums[..., 1], out=np.zeros_like(sums[..., 0]), where=sums[..., 1] != 0)
 
+    def plainest(self, gold: Sequence[Sequence[str]]) -> list[str]:
+        """No answer to anything."""
+        return [""] * len(gold)
+
     def _normalise(self, language: str) -> Normalise:
         if self.name.startswith("squad"):
             return squad

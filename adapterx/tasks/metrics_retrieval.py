@@ -55,6 +55,10 @@ class RankingScore:
         """Score / queries."""
         return np.divide(sums[..., 0], sums[..., 1], out=np.zeros_like(sums[..., 0]), where=sums[..., 1] != 0)
 
+    def plainest(self, gold: Places) -> list[NDArray[np.int64]]:
+        """Candidates ranked by their places, whatever the query."""
+        return own_order(gold)
+
     def _scores(self, gold: Places, prediction: Places) -> Array:
         """One score per query."""
         count = _counts(gold, prediction)
@@ -107,10 +111,9 @@ class PairF1:
         total = sums[..., 1] + sums[..., 2]
         return np.divide(2 * sums[..., 0], total, out=np.zeros_like(total), where=total != 0)
 
-
-def metric(name: str) -> RankingScore | PairF1:
-    """The metric of one of `NAMES`."""
-    return PairF1() if name in MINING_NAMES else RankingScore(name)
+    def plainest(self, gold: Sequence[Sequence[str]]) -> list[str]:
+        """No pair."""
+        return [""] * len(gold)
 
 
 def own_order(gold: Places) -> list[NDArray[np.int64]]:

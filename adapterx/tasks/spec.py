@@ -1,37 +1,38 @@
-"""What a task is: its format, labels, metrics, languages and where its data comes from."""
+"""What a task is: its kind, labels, metrics, languages and where its data comes from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic_core import PydanticKnownError
 
 from adapterx.config.fields import LanguageCode, Model, Name, Strings, listed
 from adapterx.config.problems import did_you_mean
 from adapterx.tasks import metrics_qa, metrics_retrieval
-from adapterx.tasks.examples import Format, Split
-from adapterx.tasks.metrics import NAMES as METRICS
+from adapterx.tasks.examples import Split
+from adapterx.tasks.kinds import kind, kinds
+from adapterx.tasks.kinds.base import TaskKind
 from adapterx.tasks.metrics import metric as metric_of
-from adapterx.tasks.metrics import unit
+from adapterx.tasks.metrics import scorings, unit
 from adapterx.tasks.sources.base import SettingError
 from adapterx.tasks.sources.fields import DataPath
 from adapterx.tasks.sources.registry import Source
 from adapterx.tasks.tag_schemes import SchemeError
 from adapterx.wording import plain
 
-FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "pair-classification": (("text", "label"), ("text_pair",)),
-    "tagging": (("words", "tags"), ()),
-    "multiple-choice": (("context", "choices", "label"), ()),
-    "extractive-qa": (("question", "context", "answers"), ()),
-    "retrieval": (("query", "candidate"), ()),
-    "masked-lm": (("text",), ()),
-}
-"""Per format, the fields a file must give and those it may; SQuAD's JSON names its own."""
 
-UNLABELLED = ("extractive-qa", "retrieval", "masked-lm")
-"""Formats whose answers are texts."""
+def _known(value: object) -> str:
+    """The name of a kind; pydantic's error of a literal for anything else."""
+    if isinstance(value, str) and value in kinds():
+        return value
+    *names, last = (repr(name) for name in kinds())
+    raise PydanticKnownError("literal_error", {"expected": f"{', '.join(names)} or {last}"})
+
+
+Format = Annotated[str, BeforeValidator(_known)]
+"""The name of a kind of task."""
 
 
 def check_tags(labels: Sequence[str], task: str) -> None:
@@ -49,6 +50,7 @@ class TaskSpec(Model):
     name: Name
     description: str
     format: Format
+    """The name of a kind of task."""
     labels: Strings | tuple[()] = ()
     """Class names in the order of the head's outputs; for multiple choice the names of the positions; none where
     answers are texts."""
@@ -81,9 +83,9 @@ class TaskSpec(Model):
     """By name; the first is the default."""
 
     @property
-    def fields(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The fields that each row must give for the format, and those that it may."""
-        return FIELDS[self.format]
+    def kind(self) -> TaskKind[Any]:
+        """What kind of task it is."""
+        return kind(self.format)
 
     @property
     def metric(self) -> str:
@@ -95,20 +97,23 @@ class TaskSpec(Model):
         if self.labels and self.label_file:
             raise ValueError("labels and label_file exclude each other: the labels stand here or in the file")
         labels = self.labels or self.label_file
-        for name, given, without in (("labels", labels, UNLABELLED), ("metrics", self.metrics, ("masked-lm",))):
-            if bool(given) == (self.format in without):
+        for name, given, wanted in (
+            ("labels", labels, self.kind.labelled),
+            ("metrics", self.metrics, self.kind.scored),
+        ):
+            if bool(given) != wanted:
                 raise ValueError(f"{name}: the format {self.format} {'has none' if given else 'needs some'}")
         for name, source in self.sources.items():
             self._check_splits(name, source)
-        if unknown := [metric for metric in self.metrics if metric not in METRICS]:
-            near = did_you_mean(unknown[0], METRICS)
+        if unknown := [metric for metric in self.metrics if metric not in scorings()]:
+            near = did_you_mean(unknown[0], scorings())
             hint = f" ({near})" if near.startswith("did you mean") else ""
-            raise ValueError(f"unknown metric '{plain(unknown[0])}'; known: {', '.join(METRICS)}{hint}")
+            raise ValueError(f"unknown metric '{plain(unknown[0])}'; known: {', '.join(scorings())}{hint}")
         if self.metric and unit(self.metric).better == "lower":
             raise ValueError(
                 f"{self.metric} is better when lower, so it cannot be the first metric, which is maximised"
             )
-        if "span_f1" in self.metrics and self.format != "tagging":
+        if "span_f1" in self.metrics and not self.kind.tags:
             raise ValueError("span_f1 scores spans of tags: it is for the format tagging")
         if "span_f1" in self.metrics and self.labels:
             try:
@@ -131,33 +136,27 @@ class TaskSpec(Model):
         return self.metric in metrics_retrieval.MINING_NAMES
 
     def _check_splits(self, name: str, source: Source) -> None:
-        """Text is learnt from alone, retrieval is tested alone."""
+        """Some kinds lack splits, and some sources are of some kinds only."""
         source.check_format(self, name)
         splits = source.split_names
         if splits is None:
             return
-        if self.format == "masked-lm" and (others := {*splits} - {"train"}):
-            raise ValueError(f"{min(others)}: text to learn from has a train split alone")
-        if self.format == "retrieval" and "train" in splits:
-            raise ValueError(f"source {name}: nothing is trained on what is retrieved; its splits are dev and test")
+        self.kind.check_splits(name, {*splits})
         if self.mines and "dev" not in splits:
             raise ValueError(f"source {name}: how alike mined pairs must be is chosen on dev data; add a dev split")
 
     def _check_answers(self) -> None:
         """Metrics of texts score texts, those of rankings rankings; MLQA's know its languages only."""
-        answers = self.format == "extractive-qa"
-        kinds = {"extractive-qa": metrics_qa.NAMES, "retrieval": metrics_retrieval.NAMES}
-        special = {name for names in kinds.values() for name in names}
-        fitting = kinds.get(self.format, tuple(name for name in METRICS if name not in special))
+        fitting = [name for name, one in scorings().items() if one.answers in self.kind.answers]
         for metric in self.metrics:
             if metric not in fitting:
                 raise ValueError(f"{metric} is not for the format {self.format}; {', '.join(fitting)} are")
             unknown = [language for language in self.languages if language not in metrics_qa.MLQA_LANGUAGES]
             if metric.startswith("mlqa") and unknown:
                 raise ValueError(f"{metric} has no rules for the language '{unknown[0]}'; the squad metrics fit any")
-        if self.unanswerable and not answers:
+        if self.unanswerable and not self.kind.passages:
             raise ValueError(f"unanswerable: questions of the format {self.format} always have an answer")
         if len({metric in metrics_retrieval.MINING_NAMES for metric in self.metrics}) > 1:
             raise ValueError("metrics: pairs are mined or candidates ranked, not both")
-        if self.pool != "own" and (self.format != "retrieval" or self.mines or not self.parallel):
+        if self.pool != "own" and (not self.kind.searched or self.mines or not self.parallel):
             raise ValueError(f"pool: {self.pool}: other languages are searched by rankings with parallel: true alone")

@@ -9,14 +9,15 @@ from pathlib import Path
 from adapterx import limits
 from adapterx.limits import Limit
 from adapterx.store import fingerprint
-from adapterx.tasks import formats, stored
+from adapterx.tasks import stored
 from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.kinds import encoding
 
 logger = logging.getLogger(__name__)
 
 
 def token_key(content: str, limit: Limit | None, tokenizer: str, max_length: int) -> str:
-    """Names what `formats.encode` makes of examples; equal keys, equal arrays.
+    """Names what `encoding.encode` makes of examples; equal keys, equal arrays.
 
     Args:
         content: fingerprint of one language of one split.
@@ -32,7 +33,7 @@ def token_key(content: str, limit: Limit | None, tokenizer: str, max_length: int
             "max_length": max_length,
             # The library's own: what a tokenizer's content means has changed between its versions.
             "tokenizers": version("tokenizers"),
-            "encoding": formats.VERSION,
+            "encoding": encoding.VERSION,
             "layout": stored.LAYOUT,
         }
     )

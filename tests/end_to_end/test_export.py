@@ -21,7 +21,10 @@ from adapterx.cli import main
 from adapterx.limits import Limit
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import load
-from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample
+from adapterx.tasks.examples import Example
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
+from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.tagging import TaggingExample
 from tests.backbones.checkpoints import save, tokenizer
 from tests.support.command import ROOT, adapterx, environment
 

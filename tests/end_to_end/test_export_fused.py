@@ -19,7 +19,7 @@ from adapterx.cli import main
 from adapterx.limits import Limit
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find
-from adapterx.tasks.examples import PairExample
+from adapterx.tasks.kinds.pair_classification import PairExample
 from tests.end_to_end.fused import MODEL
 from tests.end_to_end.test_export import command, compare, line, probabilities
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from adapterx.limits import Limit
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import load
-from adapterx.tasks.examples import ChoiceExample
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
 from tests.backbones.checkpoints import tokenizer
 from tests.support.command import ROOT, adapterx
 from tests.support.forge import forge

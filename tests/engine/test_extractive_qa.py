@@ -57,7 +57,7 @@ def test_the_loss_is_the_mean_over_windows_of_both_cross_entropies() -> None:
     ((rows,),) = batch.cells
     hidden = torch.randn(rows.stop - rows.start, 32, generator=torch.Generator().manual_seed(1))
     scores = HEAD.scores(tensors(), hidden)
-    found = HEAD.loss(scores, rows.reads, rows.labels, rows.weights, rows.windows)
+    found = HEAD.kind.loss(scores, rows)
     single: list[Tensor] = []
     at = 0
     for example in chosen:
@@ -145,9 +145,9 @@ def test_it_learns_to_answer_and_when_not_to(tmp_path: Path) -> None:
     assert values["en"]["squad_f1"] > 0.7 and values["en"]["n"] == 40
     assert "" in found[0].prediction, "some passages hold no answer"
     assert "" not in found[1].prediction, "no answer is no answer where it may not be one"
-    assert collapse(found, ()) is None
+    assert collapse(found, (), HEAD.kind) is None
     metadata = {"task": "qa", "labels": [], "metrics": [one.name for one in metrics]}
-    write_parquet(tmp_path / "p.parquet", "cell", found, metadata)
+    write_parquet(tmp_path / "p.parquet", "cell", found, metadata, HEAD.kind)
     again = predictions.read(tmp_path / "p.parquet")
     for language in ("en", "de"):
         items = again.languages[language]
@@ -164,7 +164,7 @@ def test_what_is_stored_is_readable_by_others(tmp_path: Path) -> None:
     enc = packed()
     (outcome,) = train(enc, [answerer(Probe(), steps=1)])
     (found,) = evaluate(enc, [(outcome.trained, HEAD)], [Pool("en", passages(examples=3))])
-    write_parquet(tmp_path / "p.parquet", "cell", found, {"labels": [], "metrics": ["squad_f1"]})
+    write_parquet(tmp_path / "p.parquet", "cell", found, {"labels": [], "metrics": ["squad_f1"]}, HEAD.kind)
     rows = parquet.read_table(tmp_path / "p.parquet").to_pylist()
     assert [row["prediction"] for row in rows] == list(found[0].prediction)
     assert [tuple(row["gold"]) for row in rows] == list(found[0].gold)
@@ -177,7 +177,7 @@ def test_cells_that_say_one_thing_everywhere_have_collapsed() -> None:
     (found,) = evaluate(enc, [(outcome.trained, HEAD)], [Pool("en", passages())])
     silent = replace(found[0], prediction=[""] * 40)
     assert (
-        collapse([silent, replace(silent, language="de")], ())
+        collapse([silent, replace(silent, language="de")], (), HEAD.kind)
         == "gives no answer to anything in en, de (2 of 2 languages)"
     )
-    assert collapse([silent, found[0]], ()) is None
+    assert collapse([silent, found[0]], (), HEAD.kind) is None

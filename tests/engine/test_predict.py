@@ -20,7 +20,6 @@ from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.head import Head
 from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import Slot
-from adapterx.tasks.examples import Format
 from tests.cells import cell, encoded
 from tests.engine.trainings import ARCHITECTURES, packed, slot
 
@@ -31,7 +30,7 @@ METHODS: list[tuple[MethodSpec, int]] = [
 ]
 
 
-def trained(enc: PackedEncoder, format_: Format) -> list[tuple[TrainedCell, Head]]:
+def trained(enc: PackedEncoder, format_: str) -> list[tuple[TrainedCell, Head]]:
     """Cells of different methods and numbers of adapters, with a head each."""
     found = []
     for seed, (method, slots) in enumerate(METHODS):
@@ -44,7 +43,7 @@ def trained(enc: PackedEncoder, format_: Format) -> list[tuple[TrainedCell, Head
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("format_", ["pair-classification", "tagging", "multiple-choice"])
-def test_together_as_alone(format_: Format, architecture: str) -> None:
+def test_together_as_alone(format_: str, architecture: str) -> None:
     enc = packed(architecture)
     cells = trained(enc, format_)
     labels = {"tagging": 4}.get(format_, 3)

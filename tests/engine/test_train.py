@@ -22,7 +22,6 @@ from adapterx.engine.train import Outcome, train
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.head import Head
 from adapterx.methods.lora.spec import Lora
-from adapterx.tasks.examples import Format
 from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
 from adapterx.train_settings import EarlyStopping
@@ -110,7 +109,7 @@ def test_the_backbone_does_not_move_and_the_adapter_does(method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("format_", everyday(["pair-classification", "tagging", "multiple-choice"], ["tagging"]))
-def test_every_method_learns_every_format(method: str, format_: Format) -> None:
+def test_every_method_learns_every_format(method: str, format_: str) -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     one = cell(METHODS[method], format_=format_, steps=150, learning_rate=1e-2, batch_size=16)
     (outcome,) = train(packed, [one])

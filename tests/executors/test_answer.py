@@ -18,7 +18,6 @@ from adapterx.formats import directory as formats
 from adapterx.formats.adapter import PortableAdapter, PortableHead, head_shapes, unnamed
 from adapterx.formats.metadata import Metadata
 from adapterx.methods.lora.spec import Lora
-from adapterx.tasks.examples import Format
 from tests.backbones.checkpoints import save
 from tests.formats.worked import adapter, place
 from tests.support.present import present
@@ -26,7 +25,7 @@ from tests.support.present import present
 LABELS = ("negative", "positive", "neither")
 
 
-def head(labels: tuple[str, ...], task: str = "", format_: Format = "pair-classification") -> PortableHead:
+def head(labels: tuple[str, ...], task: str = "", format_: str = "pair-classification") -> PortableHead:
     """A head whose scores are its biases: 0, 4, 8 … in the order of its labels."""
     tensors = {name: torch.zeros(shape) for name, shape in head_shapes(format_, len(labels), 32).items()}
     outputs = len(tensors["output.bias"])

@@ -18,7 +18,7 @@ from adapterx.limits import Limit
 from adapterx.tasks import data as catalog
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.facts import TaskPart
-from adapterx.tasks.formats import encode
+from adapterx.tasks.kinds.encoding import encode
 from adapterx.tasks.stored import StoredTexts
 from tests.arrays import ARRAYS, mapped, same
 from tests.backbones.checkpoints import tokenizer as letters

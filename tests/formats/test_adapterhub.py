@@ -19,7 +19,6 @@ from adapterx.formats import directory as formats
 from adapterx.formats.adapter import PortableAdapter
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.lora.spec import Lora
-from adapterx.tasks.examples import Format
 from tests.formats.worked import LABELS, TOKENS, adapter, hidden, place, theirs
 from tests.models import encoder
 from tests.support.present import present
@@ -49,7 +48,7 @@ CONFIGS: dict[str, Any] = {
     ),
     "lora-ffn": library.LoRAConfig(selfattn_lora=False, output_lora=True),
 }
-HEADS: tuple[Format, ...] = ("pair-classification", "tagging", "multiple-choice", "extractive-qa")
+HEADS: tuple[str, ...] = ("pair-classification", "tagging", "multiple-choice", "extractive-qa")
 
 
 def flexible(model: PreTrainedModel) -> Any:
@@ -104,7 +103,7 @@ def test_saved_there_read_here(kind: str, name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format_", HEADS)
-def test_heads_written_here_loaded_there(format_: Format, tmp_path: Path) -> None:
+def test_heads_written_here_loaded_there(format_: str, tmp_path: Path) -> None:
     model, where = encoder("xlm-roberta"), place()
     own = adapter(METHODS["sequential"], where, format_)
     formats.write(tmp_path, "adapterhub", own, where, "mine")
@@ -118,7 +117,7 @@ def test_heads_written_here_loaded_there(format_: Format, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("format_", HEADS)
-def test_heads_saved_there_read_here(format_: Format, tmp_path: Path) -> None:
+def test_heads_saved_there_read_here(format_: str, tmp_path: Path) -> None:
     model = encoder("xlm-roberta")
     there = flexible(model)
     there.add_adapter("theirs", config="seq_bn")
@@ -157,7 +156,7 @@ def logits_here(model: PreTrainedModel, own: PortableAdapter) -> Tensor:
     return head.units(scores, torch.tensor([2, 2])) if written.format == "multiple-choice" else scores
 
 
-def logits_there(there: Any, format_: Format) -> Tensor:
+def logits_there(there: Any, format_: str) -> Tensor:
     """The same from the library's model."""
     tokens = torch.as_tensor(TOKENS, dtype=torch.long)
     if format_ == "multiple-choice":
@@ -171,7 +170,7 @@ def logits_there(there: Any, format_: Format) -> Tensor:
 
 @pytest.mark.parametrize("head", ["tagging", "extractive-qa"])
 @pytest.mark.parametrize("name", ["sequential-upper", "double", "parallel", "lora-ffn"])
-def test_configurations_are_as_the_library_writes_them(name: str, head: Format, tmp_path: Path) -> None:
+def test_configurations_are_as_the_library_writes_them(name: str, head: str, tmp_path: Path) -> None:
     """Key by key and head included, what saving the loaded adapter again gives."""
     where = place()
     formats.write(tmp_path, "adapterhub", adapter(METHODS[name], where, head), where, "mine")

@@ -41,7 +41,7 @@ def fusion_of(method: Bottleneck, value_rank: int | None = None, head: str = "pa
     generator = torch.Generator().manual_seed(9)
     wanted = parameters(Fusion(members=methods, value_rank=value_rank), place().shape)
     tensors = {one.name: torch.randn(one.shape, generator=generator) * 0.2 for one in wanted}
-    return PortableFusion(NAMES, members, tensors, adapter(method, place(), head, 4).head)  # type: ignore[arg-type]
+    return PortableFusion(NAMES, members, tensors, adapter(method, place(), head, 4).head)
 
 
 def logits(model: Any, content: PortableFusion) -> Tensor:

@@ -18,7 +18,6 @@ from adapterx.files.errors import FormatError
 from adapterx.formats import directory as formats
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.lora.spec import Lora
-from adapterx.tasks.examples import Format
 from tests.formats.worked import TOKENS, adapter, hidden, place, theirs
 from tests.models import encoder
 from tests.support.present import present
@@ -132,7 +131,7 @@ def test_a_head_that_was_trained_along_is_read(architecture: str, task: str, tmp
 
 
 @pytest.mark.parametrize("format_", ["pair-classification", "tagging", "multiple-choice", "extractive-qa"])
-def test_a_head_travels_beside_the_adapter(format_: Format, tmp_path: Path) -> None:
+def test_a_head_travels_beside_the_adapter(format_: str, tmp_path: Path) -> None:
     where = place()
     own = adapter(METHODS["default"], where, format_)
     formats.write(tmp_path, "peft", own, where, "mine")

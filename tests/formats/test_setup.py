@@ -16,7 +16,6 @@ from adapterx.formats.adapterhub_head import read as read_head
 from adapterx.formats.setup import Setup
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.lora.spec import Lora
-from adapterx.tasks.examples import Format
 from tests.formats.test_adapterhub import flexible, randomised
 from tests.formats.worked import adapter, hidden, place, theirs
 from tests.models import encoder
@@ -26,8 +25,9 @@ library = pytest.importorskip("adapters")
 
 def test_written_here_loaded_there(tmp_path: Path) -> None:
     model, where = encoder("xlm-roberta"), place()
-    heads: tuple[Format | None, ...] = (None, "tagging")
-    parts = [adapter(Bottleneck(reduction_factor=4.0), where, head, seed) for seed, head in enumerate(heads)]
+    parts = [
+        adapter(Bottleneck(reduction_factor=4.0), where, head, seed) for seed, head in enumerate((None, "tagging"))
+    ]
     for name, part in zip(("below", "above"), parts, strict=True):
         (tmp_path / name).mkdir()
         formats.write(tmp_path / name, "adapterhub", part, where, name)

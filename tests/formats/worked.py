@@ -16,7 +16,6 @@ from adapterx.formats.adapter import PortableAdapter, PortableHead, head_shapes
 from adapterx.methods.base import MethodSpec
 from adapterx.methods.method import Slot, adapters, parameters
 from adapterx.methods.rows import CellDropout
-from adapterx.tasks.examples import Format
 
 LENGTH = 7
 TOKENS = np.random.default_rng(0).integers(3, 120, size=(4, LENGTH)).astype(np.int32)
@@ -28,7 +27,7 @@ def place(architecture: str = "xlm-roberta", hidden: int = 32, layers: int = 3) 
     return Encoder(architecture, Shape(layers, hidden, 4 * hidden), "someone/small", "0" * 40)
 
 
-def adapter(method: MethodSpec, encoder: Encoder, head: Format | None = None, seed: int = 0) -> PortableAdapter:
+def adapter(method: MethodSpec, encoder: Encoder, head: str | None = None, seed: int = 0) -> PortableAdapter:
     """Random tensors, so that every part of the formula shows."""
     generator = torch.Generator().manual_seed(seed)
     tensors = {p.name: torch.randn(p.shape, generator=generator) * 0.2 for p in parameters(method, encoder.shape)}

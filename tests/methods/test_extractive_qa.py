@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import cross_entropy
 
-from adapterx.methods.extractive_qa import log_sum_exp, loss
+from adapterx.tasks.kinds.extractive_qa.loss import log_sum_exp, loss
 
 
 def test_loss_and_gradient_are_those_of_a_loop_over_windows() -> None:

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import XLMRobertaForMaskedLM, XLMRobertaXLForMaskedLM
 
-from adapterx.methods import masked_lm
 from adapterx.methods.bottleneck import invertible
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.method import Slot, adapters, lowest_layer, parameters
 from adapterx.methods.parameters import initial
 from adapterx.methods.rows import CellDropout
+from adapterx.tasks.kinds import kind
+from adapterx.tasks.kinds.masked_lm import head as masked_lm
 from tests.methods.test_oracles import LENGTHS, SHAPE, adapterhub_tensor, ours, tensors_of, theirs
 from tests.models import config, encoder
 from tests.support.present import present
@@ -84,11 +85,11 @@ def _method_of(tensors: dict[str, Tensor]) -> Bottleneck:
 def test_the_head_equals_the_library_s(architecture: str, rows: int) -> None:
     """Loss and gradients at the rows to be guessed, tied embeddings included."""
     torch.manual_seed(0)
-    kinds: dict[str, Callable[..., Any]] = {
+    of_library: dict[str, Callable[..., Any]] = {
         "xlm-roberta": XLMRobertaForMaskedLM,
         "xlm-roberta-xl": XLMRobertaXLForMaskedLM,
     }
-    model = kinds[architecture](config(architecture)).eval()
+    model = of_library[architecture](config(architecture)).eval()
     with torch.no_grad():
         for parameter in model.lm_head.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -97,7 +98,7 @@ def test_the_head_equals_the_library_s(architecture: str, rows: int) -> None:
     expected = cross_entropy(model.lm_head(theirs_in), labels)
     torch.autograd.backward(expected)
     tensors = {
-        f"h.{own}.{kind}": _of(model, name, kind).detach() for name, own in NAMES.items() for kind in _kinds(own)
+        f"h.{own}.{part}": _of(model, name, part).detach() for name, own in NAMES.items() for part in _parts(own)
     }
     embeddings = model.get_input_embeddings().weight.detach()
     with patch.object(masked_lm, "_ROWS", rows):
@@ -106,11 +107,11 @@ def test_the_head_equals_the_library_s(architecture: str, rows: int) -> None:
     torch.autograd.backward(found)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(ours_in.grad, theirs_in.grad, atol=1e-6, rtol=1e-5)
-    shapes = {one.name: one.shape for one in masked_lm.parameters("h.", 32, 120)}
+    shapes = {f"h.{one.name}": one.shape for one in kind("masked-lm").tensors(32, 120)}
     assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == shapes
 
 
-def _kinds(own: str) -> tuple[str, ...]:
+def _parts(own: str) -> tuple[str, ...]:
     return ("bias",) if own == "output" else ("weight", "bias")
 
 
@@ -138,7 +139,7 @@ def test_masked_language_modelling_equals_adapterhub() -> None:
         expected = torch.cat([output.logits[0] for output in outputs])
         states = torch.cat([output.hidden_states[-1][0] for output in outputs])
         modules = {"dense": dense, "norm": norm, "output": decoder}
-        head = {f"h.{own}.{kind}": getattr(modules[own], kind) for own in modules for kind in _kinds(own)}
+        head = {f"h.{own}.{kind}": getattr(modules[own], kind) for own in modules for kind in _parts(own)}
         stacked = {name: tensor[None] for name, tensor in tensors.items()}
         active = adapters([Slot(METHOD, stacked)], CellDropout(0.0, (0,)))
         rows = active.unembedding(masked_lm.transform("h.", head, states), (len(states),))

@@ -18,7 +18,6 @@ from adapterx.methods.probe.spec import Probe
 from adapterx.plan import Training
 from adapterx.plan.cost import REORDERED_BYTES, head_parameters, training
 from adapterx.recipe import Sampling
-from adapterx.tasks.examples import Format
 from adapterx.tasks.facts import TaskPart
 from adapterx.train_settings import TrainSettings
 from tests.plan.conftest import Planner
@@ -80,9 +79,8 @@ def test_the_engine_trains_what_the_plan_counts() -> None:
     ):
         counted = sum(p.numel for p in parameters(method, shape))
         assert counted == method.parameters(BASE)
-    none: tuple[tuple[Format, int], ...] = (("extractive-qa", 0), ("masked-lm", 0))
-    scored: tuple[tuple[Format, int], ...] = (("pair-classification", 3), ("tagging", 9), ("multiple-choice", 2))
-    for format, labels in (*scored, *none):
+    none = (("extractive-qa", 0), ("masked-lm", 0))
+    for format, labels in (("pair-classification", 3), ("tagging", 9), ("multiple-choice", 2), *none):
         head = Head("t", format, labels or BASE.vocabulary)
         assert sum(p.numel for p in head.parameters(BASE.hidden)) == head_parameters(part(format, labels), BASE)
 

@@ -21,6 +21,7 @@ from adapterx.report.statistics import Estimate, Missing
 from adapterx.report.table import markdown
 from adapterx.report.xtreme_table import table
 from adapterx.store import Store, fingerprint
+from adapterx.tasks.catalog import find
 from adapterx.tasks.xtreme import GROUPS, TASKS
 from tests.report.fake import Fake, write
 from tests.support.xtreme import GROUPS as FOLDERS_OF_GROUPS
@@ -76,7 +77,7 @@ class Made:
             "labels": LABELS.get(cell.target, []),
             "metrics": METRICS.get(cell.target, [TASKS[cell.target].metric]),
         }
-        write_parquet(scratch, cell.slug, self.predictions(cell), metadata)
+        write_parquet(scratch, cell.slug, self.predictions(cell), metadata, find(cell.target).kind)
         return parquet.read_table(scratch)
 
     def gold(self, directory: Path) -> None:

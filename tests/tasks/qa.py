@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.tasks.encoded import Encoded, offsets, reads_of
-from adapterx.tasks.examples import Answer, QAExample
+from adapterx.tasks.kinds.extractive_qa import Answer, QAExample
 
 WORDS = ["the", "days", "playing", "3", "ago", "ภาษาไทย", "我们", "今天去学校", "مرحبا", "x", "zzz"]
 

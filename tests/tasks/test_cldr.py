@@ -19,7 +19,11 @@ from adapterx.tasks.cldr.moments import Moment, lengths
 from adapterx.tasks.cldr.places import RELATIONS, places
 from adapterx.tasks.cldr.time_mentions import words
 from adapterx.tasks.data import fingerprint, load, sizes
-from adapterx.tasks.examples import ChoiceExample, Example, PairExample, Split, TaggingExample, TextExample
+from adapterx.tasks.examples import Example, Split
+from adapterx.tasks.kinds.masked_lm import TextExample
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
+from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.tagging import TaggingExample
 from adapterx.tasks.sources.embedded import EmbeddedSource
 from adapterx.tasks.spec import TaskSpec
 from tests.support.present import present

@@ -10,7 +10,7 @@ import pytest
 
 from adapterx import places
 from adapterx.tasks.data import load, sizes
-from adapterx.tasks.examples import TaggingExample
+from adapterx.tasks.kinds.tagging import TaggingExample
 from adapterx.tasks.sources import conll
 from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.spec import TaskSpec

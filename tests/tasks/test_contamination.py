@@ -14,9 +14,11 @@ from adapterx.tasks import data
 from adapterx.tasks.catalog import find, names
 from adapterx.tasks.contamination import OWN_SHARE, Relations
 from adapterx.tasks.contents import Contents
-from adapterx.tasks.examples import ChoiceExample, Example, PairExample
+from adapterx.tasks.examples import Example
 from adapterx.tasks.facts import TaskPart
-from adapterx.tasks.item_keys import Keys, Known, texts
+from adapterx.tasks.item_keys import Keys, Known
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
+from adapterx.tasks.kinds.pair_classification import PairExample
 from adapterx.tasks.sources.embedded import EmbeddedSource
 from adapterx.tasks.words import normalised
 from tests.support.marks import everyday
@@ -44,7 +46,7 @@ def keys(examples: Iterable[Example]) -> Keys:
     """Of several items."""
     known = Known()
     for one in examples:
-        known.add(one.id, map(normalised, texts(one)))
+        known.add(one.id, map(normalised, one.texts))
     return known.keys
 
 

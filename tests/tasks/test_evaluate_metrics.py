@@ -11,7 +11,7 @@ import pytest
 from seqeval.metrics import f1_score
 
 import adapterx
-from adapterx.tasks.metrics import NAMES, metric
+from adapterx.tasks.metrics import metric, scorings
 from adapterx.tasks.metrics_qa import MLQA_LANGUAGES
 from tests.support.xtreme import f1, tokens
 
@@ -128,7 +128,7 @@ def test_mistakes_are_told() -> None:
         load("mlqa_f1").compute(predictions=["a"], references=[["a"]], language="th")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", scorings())
 def test_each_describes_itself(name: str) -> None:
     one = load(name)
     assert name in one.description

@@ -14,8 +14,10 @@ from adapterx.tasks import data
 from adapterx.tasks.catalog import find
 from adapterx.tasks.contamination import Relations
 from adapterx.tasks.contents import Contents
-from adapterx.tasks.examples import Example, PairExample, QAExample
+from adapterx.tasks.examples import Example
 from adapterx.tasks.facts import TaskPart
+from adapterx.tasks.kinds.extractive_qa import QAExample
+from adapterx.tasks.kinds.pair_classification import PairExample
 
 SUBJECTS = [
     "baker",

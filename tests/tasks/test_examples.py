@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
+from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.tagging import TaggingExample
 
 
 def test_every_format_gives_its_gold_answer_as_labels() -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapterx.tasks import spans
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import load, sizes
 from adapterx.tasks.encoded import Encoded, offsets, reads_of
-from adapterx.tasks.examples import Answer, QAExample
-from adapterx.tasks.formats import encode, extractive_qa
+from adapterx.tasks.kinds.encoding import encode
+from adapterx.tasks.kinds.extractive_qa import Answer, QAExample, spans
+from adapterx.tasks.kinds.extractive_qa import windows as extractive_qa
 from adapterx.tasks.stored import read, write
 from tests.arrays import same
 from tests.tasks.qa import pointing, questions, real_tokenizer

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 
 from adapterx.limits import Limit
-from adapterx.tasks import formats
+from adapterx.tasks import sequences as shared
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import load
 from adapterx.tasks.encoded import Encoded
-from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample, TextExample
-from adapterx.tasks.formats import encode, encode_stream
-from adapterx.tasks.formats import sequences as shared
-from adapterx.tasks.formats.sequences import pieces
+from adapterx.tasks.kinds import encoding
+from adapterx.tasks.kinds.encoding import encode, encode_stream
+from adapterx.tasks.kinds.masked_lm import TextExample
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
+from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.tagging import TaggingExample
+from adapterx.tasks.sequences import pieces
 from tests.arrays import same
 from tests.tasks.qa import questions, real_tokenizer
 
@@ -208,7 +211,7 @@ def test_no_examples_encode_to_nothing(tokenizer: Any, task: str) -> None:
 def test_the_size_of_chunks_changes_nothing(tokenizer: Any, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     examples = [PairExample(str(n), WORDS[n % 11], None if n % 3 else WORDS[n % 7], n % 2) for n in range(20)]
     whole = encode(examples, find("time-order"), tokenizer, 16)
-    monkeypatch.setattr("adapterx.tasks.formats.sequences.CHUNK", chunk)
+    monkeypatch.setattr("adapterx.tasks.sequences.CHUNK", chunk)
     assert same(encode(examples, find("time-order"), tokenizer, 16), whole)
 
 
@@ -230,7 +233,7 @@ def test_a_stream_is_encoded_like_a_list(task: str, tokenizer: Any, monkeypatch:
     spec = find(task)
     examples = questions(count=50) if task == "squad" else load(spec, "embedded", "en", "train", Limit(50))
     whole = encode(examples, spec, tokenizer, 8)
-    monkeypatch.setattr(formats, "_TOGETHER", 7)
+    monkeypatch.setattr(encoding, "_TOGETHER", 7)
     parts = encode_stream(iter(examples), spec, tokenizer, 8)
     assert tuple(parts.ids) == whole.ids
     assert same(replace(parts, ids=whole.ids), whole)
@@ -245,11 +248,13 @@ def test_a_stream_is_encoded_like_a_list(task: str, tokenizer: Any, monkeypatch:
 @pytest.mark.usefixtures("benchmarks")
 def test_real_texts_are_tokenised_as_the_library_does(task: str, language: str, split: str, max_length: int) -> None:
     examples = load(find(task), "local", language, split, Limit(200))
-    pairs = [
-        (one.context, choice) if isinstance(one, ChoiceExample) else (one.text, one.text_pair)  # type: ignore[union-attr]
-        for one in examples
-        for choice in (one.choices if isinstance(one, ChoiceExample) else ("",))
-    ]
+    pairs: list[tuple[str, str | None]] = []
+    for one in examples:
+        if isinstance(one, ChoiceExample):
+            pairs += [(one.context, choice) for choice in one.choices]
+        else:
+            assert isinstance(one, PairExample)
+            pairs.append((one.text, one.text_pair))
     first, second = map(list, zip(*pairs, strict=True))
     cut = {"truncation": "longest_first", "max_length": max_length}
     found = encode(examples, find(task), real_tokenizer(), max_length)

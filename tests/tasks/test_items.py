@@ -4,14 +4,18 @@ import json
 
 import pytest
 
-from adapterx.tasks.examples import ChoiceExample, Example, Format, PairExample, TaggingExample
+from adapterx.tasks.examples import Example
 from adapterx.tasks.items import ItemError, read
+from adapterx.tasks.kinds import kind
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
+from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.tagging import TaggingExample
 
 LABELS = ("first", "second")
 
 
-def one(format_: Format, **fields: object) -> Example:
-    (example,) = read([json.dumps(fields, ensure_ascii=False)], "items.jsonl", format_, LABELS)
+def one(format_: str, **fields: object) -> Example:
+    (example,) = read([json.dumps(fields, ensure_ascii=False)], "items.jsonl", kind(format_), LABELS)
     return example
 
 
@@ -24,11 +28,11 @@ def test_items_have_the_fields_of_their_format() -> None:
 
 
 def test_blank_lines_are_skipped_and_counted() -> None:
-    examples = read(["", '{"text": "a"}', "  ", '{"text": "b"}', ""], "-", "pair-classification", LABELS)
+    examples = read(["", '{"text": "a"}', "  ", '{"text": "b"}', ""], "-", kind("pair-classification"), LABELS)
     assert [example.id for example in examples] == ["2", "4"]
 
 
-MISTAKES: dict[str, tuple[Format, str, str]] = {
+MISTAKES: dict[str, tuple[str, str, str]] = {
     "json": ("tagging", "{", "is not JSON"),
     "object": ("tagging", "[1]", "is not a JSON object"),
     "missing": ("pair-classification", '{"id": 1}', "lacks the field 'text'"),
@@ -42,7 +46,7 @@ MISTAKES: dict[str, tuple[Format, str, str]] = {
 }
 
 
-STRANGE: dict[str, tuple[Format, str, str]] = {
+STRANGE: dict[str, tuple[str, str, str]] = {
     "long": ("pair-classification", json.dumps({"text": "x" * 1_000_001}), "has more than 1,000,000 characters"),
     "deep": ("pair-classification", '{"text": ' + "[" * 100_000, "is (nested too deeply|not JSON)"),
     "half": ("pair-classification", '{"text": "\\ud800"}', "holds half of a surrogate pair"),
@@ -65,7 +69,7 @@ STRANGE: dict[str, tuple[Format, str, str]] = {
 def test_what_strangers_send_is_refused_within_bounds(name: str) -> None:
     format_, line, message = STRANGE[name]
     with pytest.raises(ItemError, match=f"^items.jsonl:1: {message}") as refused:
-        read([line], "items.jsonl", format_, LABELS)
+        read([line], "items.jsonl", kind(format_), LABELS)
     assert len(str(refused.value)) < 300 and str(refused.value).isprintable()
 
 
@@ -73,4 +77,4 @@ def test_what_strangers_send_is_refused_within_bounds(name: str) -> None:
 def test_a_mistake_is_told_with_its_line_and_field(name: str) -> None:
     format_, line, message = MISTAKES[name]
     with pytest.raises(ItemError, match=f"^items.jsonl:2: {message}"):
-        read(["", line], "items.jsonl", format_, LABELS)
+        read(["", line], "items.jsonl", kind(format_), LABELS)

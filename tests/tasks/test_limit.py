@@ -11,7 +11,8 @@ import pytest
 from adapterx import places
 from adapterx.limits import Limit
 from adapterx.tasks import data
-from adapterx.tasks.examples import Example, RetrievalExample
+from adapterx.tasks.examples import Example
+from adapterx.tasks.kinds.retrieval import RetrievalExample
 from adapterx.tasks.spec import TaskSpec
 from tests.support.hub import Hub, serve
 from tests.tasks import hub_tasks

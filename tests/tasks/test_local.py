@@ -10,7 +10,10 @@ import pytest
 from adapterx import places
 from adapterx.limits import Limit
 from adapterx.tasks.data import fingerprint, load, sizes, stream
-from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample, TextExample
+from adapterx.tasks.kinds.masked_lm import TextExample
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
+from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.tagging import TaggingExample
 from adapterx.tasks.sources.errors import DataError, MissingData
 from adapterx.tasks.spec import TaskSpec
 

@@ -12,8 +12,10 @@ import pytest
 from adapterx import places
 from adapterx.tasks.contents import Contents
 from adapterx.tasks.data import counted, fingerprint, load, origin, sizes
-from adapterx.tasks.examples import ChoiceExample, PairExample, TaggingExample
 from adapterx.tasks.facts import Seen
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
+from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.tagging import TaggingExample
 from adapterx.tasks.looks import Looks
 from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.spec import TaskSpec

@@ -13,7 +13,8 @@ import yaml
 
 from adapterx.limits import Limit
 from adapterx.tasks import data
-from adapterx.tasks.examples import Answer, QAExample, RetrievalExample
+from adapterx.tasks.kinds.extractive_qa import Answer, QAExample
+from adapterx.tasks.kinds.retrieval import RetrievalExample
 from adapterx.tasks.sources.errors import DataError, MissingData
 from adapterx.tasks.sources.sentences import examples, sentences
 from adapterx.tasks.spec import TaskSpec
@@ -220,7 +221,7 @@ def test_the_sentence_of_the_answer_is_what_a_question_looks_for() -> None:
         QAExample("first", "When was she born?", passage, (Answer("1815", 16), Answer("1815", 56))),
         QAExample("none", "Who?", passage, ()),
     ]
-    found = list(examples(asked))
+    found = [one for one in examples(asked, RetrievalExample) if isinstance(one, RetrievalExample)]
     assert [(one.id, one.relevant) for one in found] == [
         ("when", (1,)), ("first", (0,)), ("sentence-0", None), ("sentence-1", None)
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from tests.support.distribution import install
 MODULE = '''
 from typing import Literal
 from adapterx.config.fields import PositiveInt
-from adapterx.tasks.examples import PairExample
+from adapterx.tasks.kinds.pair_classification import PairExample
 from adapterx.tasks.sources.base import SourceSpec
 
 

@@ -10,8 +10,11 @@ from safetensors import numpy as safetensors
 
 from adapterx.tasks.catalog import find
 from adapterx.tasks.encoded import Encoded
-from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample
-from adapterx.tasks.formats import encode
+from adapterx.tasks.examples import Example
+from adapterx.tasks.kinds.encoding import encode
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
+from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.tagging import TaggingExample
 from adapterx.tasks.stored import DamagedEntry, StoredTexts, read, write
 from tests.arrays import ARRAYS, mapped, same
 

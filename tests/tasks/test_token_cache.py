@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from adapterx.limits import Limit
-from adapterx.tasks import formats, stored
+from adapterx.tasks import stored
 from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.kinds import encoding
 from adapterx.tasks.token_cache import TokenCache, token_key
 from tests.arrays import same
 from tests.cells import encoded
@@ -44,7 +45,7 @@ def test_every_setting_has_its_part_in_the_key(monkeypatch: pytest.MonkeyPatch) 
         key(tokenizer="other"),
         key(max_length=127),
     }
-    monkeypatch.setattr(formats, "VERSION", formats.VERSION + 1)
+    monkeypatch.setattr(encoding, "VERSION", encoding.VERSION + 1)
     keys.add(key())
     monkeypatch.setattr(stored, "LAYOUT", stored.LAYOUT + 1)
     keys.add(key())

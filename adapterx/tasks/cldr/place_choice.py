@@ -7,7 +7,8 @@ from functools import lru_cache, partial
 from adapterx.tasks.cldr import names
 from adapterx.tasks.cldr.draws import Draws
 from adapterx.tasks.cldr.places import RELATIONS, Fact, Places, places
-from adapterx.tasks.examples import ChoiceExample, Split
+from adapterx.tasks.examples import Split
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
 
 VERSION = 1
 CHOICES = 4

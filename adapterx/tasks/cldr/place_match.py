@@ -8,7 +8,8 @@ from functools import lru_cache, partial
 from adapterx.tasks.cldr import names
 from adapterx.tasks.cldr.draws import Draws
 from adapterx.tasks.cldr.places import RELATIONS, Fact, Places, places
-from adapterx.tasks.examples import PairExample, Split
+from adapterx.tasks.examples import Split
+from adapterx.tasks.kinds.pair_classification import PairExample
 
 LABELS = ("other", "match")
 VERSION = 1

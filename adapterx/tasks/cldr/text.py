@@ -8,7 +8,8 @@ from adapterx.tasks.cldr import names
 from adapterx.tasks.cldr.draws import Draws
 from adapterx.tasks.cldr.moments import Moment, lengths
 from adapterx.tasks.cldr.places import RELATIONS, Fact, places
-from adapterx.tasks.examples import Split, TextExample
+from adapterx.tasks.examples import Split
+from adapterx.tasks.kinds.masked_lm import TextExample
 
 VERSION = 1
 

@@ -6,7 +6,8 @@ from functools import lru_cache
 
 from adapterx.tasks.cldr.draws import Draws
 from adapterx.tasks.cldr.moments import Lengths, Moment, lengths
-from adapterx.tasks.examples import ChoiceExample, Split
+from adapterx.tasks.examples import Split
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
 
 VERSION = 1
 CHOICES = 4

@@ -15,7 +15,8 @@ from functools import lru_cache
 from adapterx.tasks.cldr import names
 from adapterx.tasks.cldr.draws import Draws, split_of
 from adapterx.tasks.cldr.moments import lengths
-from adapterx.tasks.examples import Split, TaggingExample
+from adapterx.tasks.examples import Split
+from adapterx.tasks.kinds.tagging import TaggingExample
 
 VERSION = 1
 KINDS = ("PAST", "FUTURE", "DURATION", "DATE", "MEASURE")

@@ -6,7 +6,8 @@ from functools import lru_cache, partial
 
 from adapterx.tasks.cldr.draws import Draws
 from adapterx.tasks.cldr.moments import Lengths, Moment, lengths
-from adapterx.tasks.examples import PairExample, Split
+from adapterx.tasks.examples import Split
+from adapterx.tasks.kinds.pair_classification import PairExample
 
 LABELS = ("earlier", "same", "later")
 VERSION = 1

@@ -55,14 +55,14 @@ class RowSource(SourceSpec):
     def check(self, task: TaskSpec, name: str) -> None:
         """Refuse columns that the format has not, or lacks; and rules for answers where it has none."""
         self.check_columns(task, name)
-        if self.misplaced != "refuse" and task.format != "extractive-qa":
+        if self.misplaced != "refuse" and not task.kind.passages:
             raise ValueError(f"source {name}: misplaced is of answers, and the format {task.format} has none")
         if self.misplaced == "drop" and "test" in self.splits:
             raise ValueError(f"source {name}: misplaced: drop would leave out test items; 'nearest' keeps them")
 
     def check_columns(self, task: TaskSpec, name: str) -> None:
         """Refuse columns that are no fields of the task's format, and those that are lacking."""
-        required, optional = task.fields
+        required, optional = task.kind.required, task.kind.optional
         known = {*required, *optional, "id"}
         if unknown := [field for field in self.columns if field not in known]:
             hint = did_you_mean(unknown[0], sorted(known))

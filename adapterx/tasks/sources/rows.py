@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from adapterx.config.problems import did_you_mean
-from adapterx.tasks.examples import ChoiceExample, Example, PairExample, TaggingExample, TextExample
-from adapterx.tasks.sources import conll, squad
+from adapterx.tasks.sources import conll
 from adapterx.tasks.sources.entry import Entry, or_left_out
 from adapterx.tasks.sources.errors import DataError, MissingValue
-from adapterx.tasks.sources.fields import Column, Columns, Fold
+from adapterx.tasks.sources.fields import Column, Columns, Fold, Misplaced
 from adapterx.tasks.sources.files import Row, root
 from adapterx.wording import plain, shown
 
@@ -63,60 +63,17 @@ class Reading:
 
         Raises DataError naming the place and the column.
         """
-        return or_left_out(self.source.missing, lambda: self._example(name, _Row(self, place, row), given))
+        cells = Cells(self, place, row, given)
+        return or_left_out(self.source.missing, lambda: self.spec.kind.read(cells.identity(name), cells))
 
-    def _example(self, name: str, row: _Row, given: tuple[str, str] | None) -> Entry:
-        columns = self.source.columns
-        identity = row.text(columns["id"]) if "id" in columns else name
-        if self.spec.format == "tagging":
-            return self._tagged(identity, row)
-        if self.spec.format == "masked-lm":
-            return TextExample(identity, row.text(columns["text"]))
-        if self.spec.format == "retrieval":
-            return PairExample(identity, row.text(columns["query"]), row.text(columns["candidate"]), 0)
-        if self.spec.format == "extractive-qa":
-            return self._asked(identity, row)
-        if self.spec.format == "multiple-choice":
-            return self._choice(identity, row, given)
-        pair = row.text(columns["text_pair"]) if "text_pair" in columns else None
-        return PairExample(identity, row.text(columns["text"]), pair, self._label(row, given))
-
-    def _tagged(self, identity: str, row: _Row) -> Example:
-        words, tags = row.words(self.source.columns["words"]), row.tags(self.source.columns["tags"])
-        if len(words) != len(tags) or not words:
-            raise DataError(f"{row.place}: has {len(words)} words and {len(tags)} tags")
+    def tag_labels(self, cells: Cells, words: Sequence[str], tags: Sequence[Any]) -> tuple[int, ...]:
+        """The positions of the labels of a row's tags, one for each word."""
         try:
-            return TaggingExample(identity, words, tuple([self._read[tag] for tag in tags]))
+            return tuple([self._read[tag] for tag in tags])
         except (KeyError, TypeError):  # a tag that was not read before, or that is no tag
-            labels = [self.label(tag, row.place_of(at), f" of {shown(words[at])}") for at, tag in enumerate(tags)]
+            labels = [self.label(tag, cells.place_of(at), f" of {shown(words[at])}") for at, tag in enumerate(tags)]
         self._read.update((tag, label) for tag, label in zip(tags, labels, strict=True) if isinstance(tag, str))
-        return TaggingExample(identity, words, tuple(labels))
-
-    def _choice(self, identity: str, row: _Row, given: tuple[str, str] | None) -> Example:
-        columns = self.source.columns
-        label, choices = self._label(row, given), row.texts(columns["choices"])
-        if not 2 <= len(choices) <= len(self.spec.labels):
-            raise DataError(
-                f"{row.place}: {_of_column(columns['choices'])} has {len(choices)} choices, and the task, by its"
-                f" labels, up to {len(self.spec.labels)}, two at least"
-            )
-        if label >= len(choices):
-            raise DataError(
-                f"{row.place}: the right answer is {shown(self.spec.labels[label])}, number {label + 1}, of"
-                f" {len(choices)} choices"
-            )
-        return ChoiceExample(identity, row.text(columns["context"], blank=True), choices, label)
-
-    def _asked(self, identity: str, row: _Row) -> Entry:
-        columns = self.source.columns
-        question, context = row.text(columns["question"]), row.text(columns["context"], blank=True)
-        answers = squad.answers(row.cell(columns["answers"]), row.place)
-        squad.check_answered(answers, self.spec.unanswerable, row.place)
-        return squad.example(row.place, identity, question, context, answers, self.source.misplaced)
-
-    def _label(self, row: _Row, given: tuple[str, str] | None) -> int:
-        place, value = (row.place, row.cell(self.source.columns["label"])) if given is None else given
-        return self.label(value, place)
+        return tuple(labels)
 
     def label(self, value: object, place: str, of: str = "") -> int:
         """The position of a label: of the one that reads as the value does, else, of a whole number, that position.
@@ -167,11 +124,53 @@ class Reading:
         return any(_NUMBER.fullmatch(label) for label in self.spec.labels)
 
 
-class _Row:
-    """One row, read by column."""
+class Cells:
+    """The cells of one row, read by column. What is asked for and is not there raises DataError, naming both.
 
-    def __init__(self, reading: Reading, place: str, row: Row) -> None:
-        self.reading, self.place, self._row = reading, place, row
+    Args:
+        place: where the row stands, for messages.
+        given: the label's place and the label, where it stands apart from the row.
+    """
+
+    def __init__(self, reading: Reading, place: str, row: Row, given: tuple[str, str] | None = None) -> None:
+        self.reading, self.place, self._row, self._given = reading, place, row, given
+
+    @property
+    def columns(self) -> Mapping[str, Any]:
+        """Where each field of the task's kind stands, as the YAML says."""
+        return self.reading.source.columns
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The task's labels."""
+        return self.reading.spec.labels
+
+    @property
+    def unanswerable(self) -> bool:
+        """Whether some questions of the task have no answer."""
+        return self.reading.spec.unanswerable
+
+    @property
+    def misplaced(self) -> Misplaced:
+        """What becomes of an answer that stands elsewhere than its row says."""
+        return self.reading.source.misplaced
+
+    def identity(self, default: str) -> str:
+        """What names the item: its own id, if a column holds ids."""
+        return self.text(self.columns["id"]) if "id" in self.columns else default
+
+    def label(self) -> int:
+        """The position of the row's label."""
+        place, value = (self.place, self.cell(self.columns["label"])) if self._given is None else self._given
+        return self.reading.label(value, place)
+
+    def tag_labels(self, words: Sequence[str], tags: Sequence[Any]) -> tuple[int, ...]:
+        """The positions of the labels of tags, one for each word."""
+        return self.reading.tag_labels(self, words, tags)
+
+    def named(self, column: Columns) -> str:
+        """A column, for messages."""
+        return _of_column(column)
 
     def cell(self, column: Columns) -> Any:
         if column not in self._row:

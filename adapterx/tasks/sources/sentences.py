@@ -11,11 +11,11 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from adapterx.config.fields import Name
 from adapterx.store.identity import JSON
-from adapterx.tasks.examples import QAExample, RetrievalExample, Split
+from adapterx.tasks.examples import Example, Split
 from adapterx.tasks.sources.base import SourceSpec
 from adapterx.tasks.sources.entry import Entry
 
@@ -48,8 +48,13 @@ def sentences(text: str) -> list[tuple[int, str]]:
     return found
 
 
-def examples(questions: Iterable[QAExample]) -> Iterator[RetrievalExample]:
-    """Questions that have an answer, then all sentences, each once, in the order of the passages."""
+def examples(questions: Iterable[Any], make: type[Any]) -> Iterator[Example]:
+    """Questions that have an answer, then all sentences, each once, in the order of the passages.
+
+    Args:
+        questions: with `id`, `question`, `context` and `answers`, each of which has a `start` in the context.
+        make: the type of the examples, of an id, a text, and the places of what is to be found (None of a sentence).
+    """
     places: dict[str, int] = {}
     cut: dict[str, list[tuple[int, str]]] = {}
     for question in questions:
@@ -61,9 +66,9 @@ def examples(questions: Iterable[QAExample]) -> Iterator[RetrievalExample]:
             starts = [start for start, _ in cut[question.context]]
             holding = [max(0, bisect_right(starts, answer.start) - 1) for answer in question.answers]
             found = dict.fromkeys(places[cut[question.context][number][1]] for number in holding)
-            yield RetrievalExample(question.id, question.question, tuple(found))
+            yield make(question.id, question.question, tuple(found))
     for text, place in places.items():
-        yield RetrievalExample(f"sentence-{place}", text, None)
+        yield make(f"sentence-{place}", text, None)
 
 
 class SentencesSource(SourceSpec):
@@ -94,14 +99,14 @@ class SentencesSource(SourceSpec):
 
     def check_format(self, task: TaskSpec, name: str) -> None:
         """Refuse tasks that search for nothing."""
-        if task.format != "retrieval":
+        if not task.kind.searched:
             raise ValueError(f"source {name}: the kind {self.kind} and the format retrieval go together")
 
     def entries(self, task: TaskSpec, language: str, split: Split) -> Iterator[Entry]:
         """The questions that have an answer, then all sentences."""
         from adapterx.tasks import data
 
-        return examples(cast(Iterator[QAExample], data.stream(*self._asked, language, split)))
+        return examples(data.stream(*self._asked, language, split), task.kind.example)
 
     def digest(self, task: TaskSpec, splits: Mapping[Split, Sequence[str]]) -> dict[str, JSON]:
         """How passages are cut, and what decides them."""

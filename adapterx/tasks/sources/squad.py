@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from adapterx.tasks.examples import Answer, QAExample
-from adapterx.tasks.sources.entry import Entry, LeftOut, or_left_out
+from adapterx.tasks.sources.entry import Entry, or_left_out
 from adapterx.tasks.sources.errors import DataError, MissingValue
-from adapterx.tasks.sources.fields import Misplaced
+from adapterx.tasks.sources.fields import Misplaced, Missing
 from adapterx.tasks.sources.files import parsed
 from adapterx.wording import shown
 
@@ -21,6 +20,27 @@ if TYPE_CHECKING:
     from adapterx.tasks.sources.row_source import RowSource
 
 CONTEXT, QUESTIONS = "context", "qas"
+Given = tuple[str, int]
+"""An answer: its text, and the character it starts at."""
+
+
+class Make(Protocol):
+    """Makes an example of a question; see `adapterx.tasks.kinds.extractive_qa.asked`."""
+
+    def __call__(
+        self, place: str, id: str, question: str, context: str, given: Sequence[Given], misplaced: Misplaced
+    ) -> Entry: ...
+
+
+class QuestionSource(Protocol):
+    """What the YAML says of the files."""
+
+    @property
+    def columns(self) -> Mapping[str, Any]: ...
+    @property
+    def missing(self) -> Missing: ...
+    @property
+    def misplaced(self) -> Misplaced: ...
 
 
 def paragraphs(path: object, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -38,7 +58,7 @@ def paragraphs(path: object, text: str) -> Iterator[tuple[str, Mapping[str, Any]
 
 
 def entries(
-    place: str, paragraph: Mapping[str, Any], name: str, source: RowSource, unanswerable: bool
+    place: str, paragraph: Mapping[str, Any], name: str, source: RowSource, unanswerable: bool, make: Make
 ) -> Iterator[Entry]:
     """The questions of a paragraph, or why one is left out. Raises DataError.
 
@@ -46,6 +66,7 @@ def entries(
         name: of the paragraph, for questions without ids of their own.
         source: whose `columns` say whether questions bear ids that name them.
         unanswerable: whether a question may have no answer.
+        make: makes the examples.
     """
 
     def made(question: object, name: str, where: str) -> Entry:
@@ -55,14 +76,14 @@ def entries(
         asked, context = _text(question, "question", where), _text(paragraph, CONTEXT, place)
         if not asked.strip() and source.missing != "keep":
             raise MissingValue(f"{where}: 'question' is blank")
-        return example(where, identity, asked, context, given, source.misplaced)
+        return make(where, identity, asked, context, given, source.misplaced)
 
     for number, question in enumerate(paragraph[QUESTIONS]):
         where = f"{place}.qas[{number}]"
         yield or_left_out(source.missing, partial(made, question, f"{name}-{number}", where))
 
 
-def _given(question: Mapping[str, Any], place: str) -> list[Answer]:
+def _given(question: Mapping[str, Any], place: str) -> list[Given]:
     """The answers of a question that may say that it has none."""
     impossible = question.get("is_impossible", False)
     if not isinstance(impossible, bool):
@@ -70,7 +91,7 @@ def _given(question: Mapping[str, Any], place: str) -> list[Answer]:
     return [] if impossible else answers(_list(question, "answers", place), place)
 
 
-def answers(value: object, place: str) -> list[Answer]:
+def answers(value: object, place: str) -> list[Given]:
     """Answers that are not empty. Raises DataError.
 
     Args:
@@ -80,33 +101,13 @@ def answers(value: object, place: str) -> list[Answer]:
     pairs = _paired(value, place)
     found = [_answer(answer, f"{place}.answers[{at}]") for at, answer in enumerate(pairs)]
     # An empty text is how some data sets write "none"; SQuAD 2.0's own evaluator leaves it out.
-    return [answer for answer in found if answer.text]
+    return [answer for answer in found if answer[0]]
 
 
-def check_answered(given: Sequence[Answer], unanswerable: bool, place: str) -> None:
+def check_answered(given: Sequence[Given], unanswerable: bool, place: str) -> None:
     """Refuse a question without an answer where the task does not expect any."""
     if not given and not unanswerable:
         raise DataError(f"{place}: has no answer; a task some of whose questions have none says `unanswerable: true`")
-
-
-def example(
-    place: str, id: str, question: str, context: str, given: Sequence[Answer], misplaced: Misplaced = "refuse"
-) -> Entry:
-    """A question with its answers, or why it is left out. Raises DataError.
-
-    Args:
-        place: where it stands, for messages.
-        misplaced: what becomes of an answer that stands elsewhere.
-    """
-    try:
-        return QAExample(id, question, context, tuple(given))
-    except ValueError as error:
-        found = [_nearest(context, answer) for answer in given] if misplaced == "nearest" else []
-        if misplaced == "drop":
-            return LeftOut.MISPLACED
-        if None in found or not found:
-            raise DataError(f"{place}: {error}") from None
-        return QAExample(id, question, context, tuple(answer for answer in found if answer is not None))
 
 
 def _paired(value: object, place: str) -> list[Any]:
@@ -118,19 +119,11 @@ def _paired(value: object, place: str) -> list[Any]:
     return [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
 
 
-def _nearest(context: str, answer: Answer) -> Answer | None:
-    """The occurrence that starts nearest to where the answer is said to, the earlier of two."""
-    before = context.rfind(answer.text, 0, max(0, answer.start) + len(answer.text))
-    after = context.find(answer.text, max(0, answer.start))
-    places = [place for place in (before, after) if place >= 0]
-    return Answer(answer.text, min(places, key=lambda place: abs(place - answer.start))) if places else None
-
-
-def _answer(value: object, place: str) -> Answer:
+def _answer(value: object, place: str) -> Given:
     start = _dict(value, place).get("answer_start")
     if isinstance(start, bool) or not isinstance(start, int):
         raise DataError(f"{place}: answer_start should be a whole number, the character it starts at")
-    return Answer(_text(value, "text", place), start)
+    return _text(value, "text", place), start
 
 
 def _dict(value: object, place: str) -> Mapping[str, Any]:

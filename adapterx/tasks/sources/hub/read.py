@@ -200,7 +200,7 @@ def _named(column: str) -> list[str]:
 
 def _units(spec: TaskSpec, source: HubSource, read: Iterable[tuple[str, Row]]) -> Iterator[tuple[int, str, Row]]:
     """Rows with the number that a fold goes by: the row's own, of extractive QA the passage's."""
-    if spec.format != "extractive-qa":
+    if not spec.kind.passages:
         yield from ((number, place, row) for number, (place, row) in enumerate(read))
         return
     columns = _named(str(source.columns["context"]))

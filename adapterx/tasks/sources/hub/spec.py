@@ -22,7 +22,6 @@ from adapterx.tasks.sources.fields import (
 )
 from adapterx.tasks.sources.hub import read
 from adapterx.tasks.sources.row_source import RowSource
-from adapterx.tasks.sources.search.read import from_rows
 
 if TYPE_CHECKING:
     from adapterx.tasks.spec import TaskSpec
@@ -104,8 +103,7 @@ class HubSource(RowSource):
 
     def entries(self, task: TaskSpec, language: str, split: Split) -> Iterator[Entry]:
         """The examples of the files' rows; of retrieval, what stands side by side is the query and its candidate."""
-        rows = read.stream(task, self, language, split)
-        return from_rows(cast(Any, rows)) if task.format == "retrieval" else rows
+        return iter(task.kind.side_by_side(read.stream(task, self, language, split)))
 
     def digest(self, task: TaskSpec, splits: Mapping[Split, Sequence[str]]) -> dict[str, JSON]:
         """How rows are read, the names of the files' content, and which rows are kept."""

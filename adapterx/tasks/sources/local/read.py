@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
@@ -37,12 +37,7 @@ def stream(spec: TaskSpec, source: LocalSource, language: str, split: Split) -> 
         if not kept(chosen.fold, number, place, row):
             continue
         name = f"{split}-{number}"
-        found: Iterable[Entry]
-        if source.reader == "squad":
-            found = squad.entries(place, row, name, source, spec.unanswerable)
-        else:
-            found = (reading.entry(name, place, row, given),)
-        for one in found:
+        for one in spec.kind.read_all(reading, name, place, row, given):
             if split == "test" and not isinstance(one, LeftOut):
                 _check_once(one, seen, place)
             yield one

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 from adapterx.config.fields import LanguageCode, Model, Strings
 from adapterx.store.identity import JSON
 from adapterx.tasks.examples import Split
+from adapterx.tasks.kinds import kinds
 from adapterx.tasks.sources.base import SettingError
 from adapterx.tasks.sources.entry import Entry
 from adapterx.tasks.sources.fields import (
@@ -163,12 +164,12 @@ class LocalSource(RowSource):
             raise ValueError(f"source {name}: header is of the tsv reader; a csv file has one, others have none")
         if self.reader != "jsonl" and any(f.aligned for split in self.splits.values() for f in split):
             raise ValueError(f"source {name}: columns are taken from aligned files by key, so their reader is jsonl")
-        if task.format == "retrieval":
+        if task.kind.searched:
             raise ValueError(f"source {name}: files of the format retrieval are of the kind search")
-        for reader, format_ in (("conll", "tagging"), ("conllu", "tagging"), ("text", "masked-lm")):
-            if self.reader == reader and task.format != format_:
-                raise ValueError(f"source {name}: the {reader} reader is for the format {format_}")
-        if (task.format == "extractive-qa") != (self.reader == "squad"):
+        for other in kinds().values():
+            if self.reader in other.readers and other is not task.kind:
+                raise ValueError(f"source {name}: the {self.reader} reader is for the format {other.name}")
+        if task.kind.passages != (self.reader == "squad"):
             raise ValueError(f"source {name}: the squad reader and the format extractive-qa go together")
         folds = [f.fold for split in self.splits.values() for f in split]
         if self.reader in ("conll", "conllu", "squad", "text") and any(fold is not None and fold.by for fold in folds):

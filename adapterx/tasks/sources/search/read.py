@@ -14,8 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from adapterx.config.problems import did_you_mean
 from adapterx.reading import not_utf8
 from adapterx.store.identity import JSON
-from adapterx.tasks.examples import PairExample, RetrievalExample, Split
-from adapterx.tasks.sources.entry import LeftOut
+from adapterx.tasks.examples import Example, Split
 from adapterx.tasks.sources.errors import DataError, MissingData
 from adapterx.tasks.sources.fields import Column
 from adapterx.tasks.sources.files import ENVIRONMENT, digest_of, evenly, json_object, readable, root, stamp
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from adapterx.tasks.spec import TaskSpec
 
 
-def stream(spec: TaskSpec, source: SearchSource, language: str, split: Split) -> Iterator[RetrievalExample]:
+def stream(spec: TaskSpec, source: SearchSource, language: str, split: Split) -> Iterator[Example]:
     """The queries of a split in a language, then the candidates; none where the task has no such split.
 
     Queries of a ranking have at least one relevant candidate. Raises DataError or MissingData naming file and row.
@@ -35,31 +34,18 @@ def stream(spec: TaskSpec, source: SearchSource, language: str, split: Split) ->
     sides = source.sides(language, split)
     if sides is None:
         return
-    code = source.codes.get(language, language)
+    code, make = source.codes.get(language, language), spec.kind.example
     places = _places(sides.candidates, code)
     if sides.relevant is None:
-        yield from _aligned(sides, code, len(places))
+        yield from _aligned(sides, code, len(places), make)
     else:
         relevant = _relevant(_judgements(sides.relevant, code), _places(sides.queries, code), places)
         for _, id, text in _texts(sides.queries, code):
             found = relevant.get(id, ())
             if found or spec.mines:
-                yield RetrievalExample(id, text, tuple(dict.fromkeys(found)))
+                yield make(id, text, tuple(dict.fromkeys(found)))
     for _, id, text in _texts(sides.candidates, code):
-        yield RetrievalExample(id, text, None)
-
-
-def from_rows(rows: Iterable[PairExample | LeftOut]) -> Iterator[RetrievalExample | LeftOut]:
-    """Queries and candidates that stand side by side, each the other's."""
-    number = -1
-    for row in rows:
-        if isinstance(row, LeftOut):
-            yield row
-            continue
-        assert row.text_pair is not None
-        number += 1
-        yield RetrievalExample(row.id, row.text, (number,))
-        yield RetrievalExample(row.id, row.text_pair, None)
+        yield make(id, text, None)
 
 
 def size(spec: TaskSpec, source: SearchSource, language: str, split: Split) -> int:
@@ -105,14 +91,14 @@ def _sha256(paths: Iterable[Path]) -> JSON:
     return [digest_of(path) for path in paths]
 
 
-def _aligned(sides: Sides, code: str, candidates: int) -> Iterator[RetrievalExample]:
+def _aligned(sides: Sides, code: str, candidates: int, make: type[Any]) -> Iterator[Example]:
     """Queries whose candidates stand in the same rows."""
     number, seen = 0, set()
     for where, id, text in _texts(sides.queries, code):
         if id in seen:
             raise DataError(f"{where}: the id {shown(id)} stands at more than one query")
         seen.add(id)
-        yield RetrievalExample(id, text, (number,))
+        yield make(id, text, (number,))
         number += 1
     if number != candidates:
         names = ", ".join(str(path) for side in (sides.queries, sides.candidates) for path in paths(side, code))

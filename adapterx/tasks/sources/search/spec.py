@@ -73,7 +73,7 @@ class SearchSource(SourceSpec):
 
     def check_format(self, task: TaskSpec, name: str) -> None:
         """Refuse tasks that search for nothing."""
-        if task.format != "retrieval":
+        if not task.kind.searched:
             raise ValueError(f"source {name}: the kind {self.kind} and the format retrieval go together")
 
     def entries(self, task: TaskSpec, language: str, split: Split) -> Iterator[Entry]:

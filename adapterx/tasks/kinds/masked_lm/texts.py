@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adapterx.tasks.encoded import Encoded
-from adapterx.tasks.examples import TextExample
-from adapterx.tasks.formats.sequences import CHUNK, Sequences, pieces, slices
+from adapterx.tasks.kinds.masked_lm import TextExample
+from adapterx.tasks.sequences import CHUNK, Sequences, pieces, slices
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -13,22 +13,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, gelu, layer_norm, linear
 from torch.utils.checkpoint import checkpoint
 
-from adapterx.methods.parameters import Parameter, normal, ones, zeros
-
 _EPSILON = 1e-5
 _ROWS = 256
 """Rows whose scores over the whole vocabulary are held at once: a quarter of a gigabyte with XLM-R's."""
-
-
-def parameters(prefix: str, hidden: int, vocabulary: int) -> list[Parameter]:
-    """Dense layer, norm, and a bias per token; the embeddings stay the encoder's."""
-    return [
-        Parameter(f"{prefix}dense.weight", (hidden, hidden), normal(0.02)),
-        Parameter(f"{prefix}dense.bias", (hidden,), zeros, decays=False),
-        Parameter(f"{prefix}norm.weight", (hidden,), ones, decays=False),
-        Parameter(f"{prefix}norm.bias", (hidden,), zeros, decays=False),
-        Parameter(f"{prefix}output.bias", (vocabulary,), zeros, decays=False),
-    ]
 
 
 def transform(prefix: str, tensors: Mapping[str, Tensor], rows: Tensor) -> Tensor:

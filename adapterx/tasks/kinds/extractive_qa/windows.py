@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.tasks.encoded import Encoded, Passages, offsets
-from adapterx.tasks.examples import QAExample
-from adapterx.tasks.formats.sequences import CHUNK, Sequences, pieces, slices
+from adapterx.tasks.kinds.extractive_qa import QAExample
+from adapterx.tasks.sequences import CHUNK, Sequences, pieces, slices
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

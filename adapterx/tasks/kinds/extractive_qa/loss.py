@@ -9,8 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-OUTPUTS = 2
-"""Of the head: scores as first and as last token."""
+from adapterx.tasks.kinds.extractive_qa import OUTPUTS
 
 
 def loss(scores: Tensor, windows: Tensor, labels: Tensor, weights: Tensor) -> Tensor:

@@ -1,0 +1,106 @@
+"""Masked language modelling: text to learn a language from; some of its tokens are hidden, and to be guessed.
+
+`texts` encodes, `head` has the head and its loss (with torch); what is hidden is drawn by `adapterx.engine.masking`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.kinds.base import HeadTensor, Targets, TaskKind
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerFast
+
+    from adapterx.tasks.sources.rows import Cells
+
+_GUESSED, _GUESSES = 0.15, 256
+"""Tokens that are guessed, of all tokens, and at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextExample:
+    """A text, which is its own answer."""
+
+    id: str
+    text: str
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """None: what is to be guessed is drawn whenever the text is seen."""
+        return ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The text."""
+        return (self.text,)
+
+
+class MaskedLM(TaskKind[TextExample]):
+    """The tokens that stood where others stand now."""
+
+    __slots__ = ()
+
+    name = "masked-lm"
+    example = TextExample
+    answers = ()
+    required = ("text",)
+    readers = ("text",)
+    labelled = False
+    scored = False
+    drawn = True
+    alone = True  # the scores of one cell's rows over a whole vocabulary are plenty
+    portable = False
+
+    def check_splits(self, source: str, splits: Iterable[str]) -> None:
+        """Text is learnt from alone."""
+        if others := {*splits} - {"train"}:
+            raise ValueError(f"{min(others)}: text to learn from has a train split alone")
+
+    def read(self, id: str, cells: Cells) -> TextExample:
+        """The text of a row."""
+        return TextExample(id, cells.text(cells.columns["text"]))
+
+    def encode(self, examples: Sequence[TextExample], tokenizer: PreTrainedTokenizerFast, max_length: int) -> Encoded:
+        """Encode texts without reads and labels; a long one becomes several examples."""
+        from adapterx.tasks.kinds.masked_lm import texts
+
+        return texts.encode(examples, tokenizer, max_length)
+
+    def size(self, labels: int, vocabulary: int) -> int:
+        """The tokens of the vocabulary."""
+        return vocabulary
+
+    def tensors(self, hidden: int, size: int) -> tuple[HeadTensor, ...]:
+        """Dense layer, norm, and a bias per token; the embeddings stay the encoder's."""
+        return (
+            HeadTensor("dense.weight", (hidden, hidden)),
+            HeadTensor("dense.bias", (hidden,), "zeros", decays=False),
+            HeadTensor("norm.weight", (hidden,), "ones", decays=False),
+            HeadTensor("norm.bias", (hidden,), "zeros", decays=False),
+            HeadTensor("output.bias", (size,), "zeros", decays=False),
+        )
+
+    def total(
+        self,
+        prefix: str,
+        tensors: Mapping[str, Tensor],
+        rows: Tensor,
+        targets: Targets,
+        unembed: Callable[[Tensor], Tensor],
+        embeddings: Tensor,
+    ) -> Tensor:
+        """Cross-entropy over the vocabulary. What adapters did to embeddings is undone before they are compared."""
+        from adapterx.tasks.kinds.masked_lm import head
+
+        states = unembed(head.transform(prefix, tensors, rows))
+        return head.loss(states, embeddings, tensors[f"{prefix}output.bias"], targets.labels, targets.weights)
+
+    def extra_cost(self, hidden: int, vocabulary: int, batch: int) -> tuple[int, int]:
+        """Guesses are compared with every token of the vocabulary: there and back, a block of them at a time."""
+        operations = int(_GUESSED * 4 * hidden * vocabulary)
+        return operations, int(min(_GUESSES, _GUESSED * batch) * 12 * vocabulary)
