@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
@@ -14,14 +16,17 @@ from adapterx.tasks.metrics import Accuracy
 from adapterx.tasks.sampling import pool_probabilities
 from adapterx.train_settings import EarlyStopping, TrainSettings
 
+BOTTLENECKS: dict[str, Bottleneck] = {
+    "sequential": Bottleneck(reduction_factor=4.0),
+    "double": Bottleneck(placement="double", reduction_factor=4.0, activation="swish"),
+    "parallel": Bottleneck(placement="parallel", reduction_factor=4.0, scaling=4.0),
+}
 METHODS: dict[str, MethodSpec] = {
     "lora": Lora(rank=4, alpha=8.0),
     "lora-everywhere": Lora(
         rank=2, alpha=4.0, target_modules=("query", "key", "value", "attention_output", "intermediate", "output")
     ),
-    "sequential": Bottleneck(reduction_factor=4.0),
-    "double": Bottleneck(placement="double", reduction_factor=4.0, activation="swish"),
-    "parallel": Bottleneck(placement="parallel", reduction_factor=4.0, scaling=4.0),
+    **BOTTLENECKS,
 }
 
 
@@ -68,9 +73,9 @@ def encoded(
     )
 
 
-def settings(steps: int | None = 50, **changes: object) -> TrainSettings:
+def settings(steps: int | None = 50, **changes: Any) -> TrainSettings:
     """Plain settings for a short training."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "learning_rate": 1e-3,
         "batch_size": 8,
         "epochs": None,
@@ -80,7 +85,7 @@ def settings(steps: int | None = 50, **changes: object) -> TrainSettings:
         "max_grad_norm": 1.0,
         "early_stopping": None,
     }
-    return TrainSettings(**(values | changes))  # type: ignore[arg-type]
+    return TrainSettings(**(values | changes))
 
 
 def cell(
@@ -91,10 +96,10 @@ def cell(
     data_seed: int = 0,
     early_stopping: EarlyStopping | None = None,
     examples: int = 40,
-    **changes: object,
+    **changes: Any,
 ) -> TrainingCell:
     """One training of one task in one language; `initial` and `lower` as in TrainingCell, other changes to settings."""
-    fields = {name: changes.pop(name) for name in ("initial", "lower") if name in changes}
+    fields: dict[str, Any] = {name: changes.pop(name) for name in ("initial", "lower") if name in changes}
     labels = {"pair-classification": 3, "tagging": 4, "multiple-choice": 3}[format_]
     train = encoded(format_, examples, labels=labels, seed=data_seed)
     dev = encoded(format_, examples, labels=labels, seed=data_seed + 100)
@@ -107,5 +112,5 @@ def cell(
         settings=settings(steps, early_stopping=early_stopping, **changes),
         tasks=(task,),
         probabilities=pool_probabilities([len(train)]),
-        **fields,  # type: ignore[arg-type]
+        **fields,
     )

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
+from torch import nn
 from transformers import (
     PretrainedConfig,
     PreTrainedModel,
@@ -20,13 +23,22 @@ from transformers import (
     XLMRobertaXLModel,
 )
 
+_CONFIGS: dict[str, Callable[..., PretrainedConfig]] = {
+    "xlm-roberta": XLMRobertaConfig,
+    "xlm-roberta-xl": XLMRobertaXLConfig,
+}
+_MODELS: dict[str, Callable[..., PreTrainedModel]] = {
+    "xlm-roberta": XLMRobertaModel,
+    "xlm-roberta-xl": XLMRobertaXLModel,
+}
 _SIZES = {"vocab_size": 120, "max_position_embeddings": 514, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def config(architecture: str, hidden: int = 32, layers: int = 3, heads: int = 4) -> PretrainedConfig:
     """A small configuration of either architecture."""
-    kind = {"xlm-roberta": XLMRobertaConfig, "xlm-roberta-xl": XLMRobertaXLConfig}[architecture]
-    return kind(
+    return _CONFIGS[architecture](
         hidden_size=hidden,
         num_hidden_layers=layers,
         num_attention_heads=heads,
@@ -40,8 +52,7 @@ def config(architecture: str, hidden: int = 32, layers: int = 3, heads: int = 4)
 def encoder(architecture: str, seed: int = 0, **sizes: int) -> PreTrainedModel:
     """An encoder whose norms and biases are random too, so that a swapped or forgotten one shows."""
     torch.manual_seed(seed)
-    kind = {"xlm-roberta": XLMRobertaModel, "xlm-roberta-xl": XLMRobertaXLModel}[architecture]
-    model = kind(config(architecture, **sizes), add_pooling_layer=False)
+    model = _MODELS[architecture](config(architecture, **sizes), add_pooling_layer=False)
     with torch.no_grad():
         for name, tensor in model.named_parameters():
             if tensor.dim() == 1:
@@ -49,6 +60,11 @@ def encoder(architecture: str, seed: int = 0, **sizes: int) -> PreTrainedModel:
             elif "embeddings" not in name:
                 tensor.normal_(0.0, 0.08)
     jitter(model, seed)
+    return without_dropout(model)
+
+
+def without_dropout(model: Module) -> Module:
+    """Put a model into evaluation mode and return it; the `eval` of transformers' models carries no types."""
     return model.eval()
 
 

@@ -20,14 +20,15 @@ def listed() -> list[str]:
 def imported(path: Path) -> Iterator[tuple[int, str]]:
     """Line and name of each part of adapterx that a file imports, within functions too."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module == "adapterx":
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        if isinstance(node, ast.Import):
+            names = [one.name for one in node.names]
+        elif node.module == "adapterx":
             names = [f"adapterx.{one.name}" for one in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.level == 0, f"{path}:{node.lineno}: a relative import"
             names = [node.module or ""]
-        elif isinstance(node, ast.Import):
-            names = [one.name for one in node.names]
         for name in names:
             if name.startswith("adapterx.") and name != "adapterx.__version__":
                 yield node.lineno, name.split(".")[1]

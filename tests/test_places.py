@@ -1,5 +1,8 @@
 """Directories named by variables and options, `~` put in full."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,7 +10,7 @@ from pydantic import ValidationError
 
 from adapterx import places
 from adapterx.errors import AdapterxError
-from adapterx.tasks.sources.local.spec import Files
+from adapterx.tasks.sources.local.spec import Aligned, Files
 from adapterx.tasks.sources.search.read import paths
 from adapterx.tasks.sources.search.spec import Texts
 
@@ -15,13 +18,15 @@ from adapterx.tasks.sources.search.spec import Texts
 @pytest.mark.parametrize(
     ("variable", "place"), [("STORE", places.store), ("CACHE", places.cache), ("DATA", places.data)]
 )
-def test_a_tilde_in_a_variable_is_the_home_directory(variable, place, tmp_path, monkeypatch):
+def test_a_tilde_in_a_variable_is_the_home_directory(
+    variable: str, place: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv(f"ADAPTERX_{variable}", "~/there")
     assert place() == tmp_path / "there"
 
 
-def test_the_defaults(tmp_path, monkeypatch):
+def test_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("ADAPTERX_STORE", "ADAPTERX_CACHE", "ADAPTERX_DATA", "XDG_CACHE_HOME"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -32,17 +37,18 @@ def test_the_defaults(tmp_path, monkeypatch):
     assert places.cache() == tmp_path / "x" / "adapterx"
 
 
-def test_a_home_that_nobody_has_is_told():
+def test_a_home_that_nobody_has_is_told() -> None:
     with pytest.raises(AdapterxError, match="~nobody-of-this-name"):
         places.expanded("~nobody-of-this-name/x")
 
 
-def test_a_tilde_in_a_tasks_paths_is_the_home_directory(tmp_path, monkeypatch):
+def test_a_tilde_in_a_tasks_paths_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     files = Files(
-        paths=("~/{language}.tsv", "beside.tsv"), labels="~/labels", aligned={"path": "~/a", "columns": ["x"]}
+        paths=("~/{language}.tsv", "beside.tsv"), labels="~/labels", aligned=Aligned(path="~/a", columns=("x",))
     )
     assert files.paths == (f"{tmp_path}/{{language}}.tsv", "beside.tsv")
+    assert files.aligned is not None
     assert (files.labels, files.aligned.path) == (f"{tmp_path}/labels", f"{tmp_path}/a")
     with pytest.raises(ValidationError, match="~nobody-of-this-name"):
         Files(paths=("~nobody-of-this-name/x",))

@@ -1,7 +1,10 @@
 """Files of unknown origin are read within bounds, and their values fit into messages."""
 
+from __future__ import annotations
+
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +12,7 @@ from adapterx.reading import UnreadableFile, parse_json, read_json, read_text, r
 from adapterx.wording import plain, shown
 
 
-def test_a_pipe_is_refused_without_opening_it(tmp_path):
+def test_a_pipe_is_refused_without_opening_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     outcome: list[BaseException] = []
 
@@ -25,14 +28,14 @@ def test_a_pipe_is_refused_without_opening_it(tmp_path):
     assert [str(error) for error in outcome] == ["is a pipe, socket or device, no file"]
 
 
-def test_a_link_to_a_device_and_a_directory_are_refused(tmp_path):
+def test_a_link_to_a_device_and_a_directory_are_refused(tmp_path: Path) -> None:
     (tmp_path / "zeros").symlink_to("/dev/zero")
     for path in (tmp_path / "zeros", tmp_path):
         with pytest.raises(UnreadableFile, match="no file"):
             read_text(path)
 
 
-def test_sizes_are_bounded(tmp_path):
+def test_sizes_are_bounded(tmp_path: Path) -> None:
     path = tmp_path / "large.json"
     path.write_bytes(b" " * 101)
     assert regular(path, 101) == 101
@@ -40,7 +43,7 @@ def test_sizes_are_bounded(tmp_path):
         read_json(path, 100)
 
 
-def test_a_byte_order_mark_is_not_part_of_the_text(tmp_path):
+def test_a_byte_order_mark_is_not_part_of_the_text(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n')
     assert read_json(path) == {"a": 1}
@@ -59,31 +62,31 @@ def test_a_byte_order_mark_is_not_part_of_the_text(tmp_path):
         ("1" * 5000, "is not JSON"),
     ],
 )
-def test_what_is_no_plain_json_is_refused(text, why):
+def test_what_is_no_plain_json_is_refused(text: str, why: str) -> None:
     with pytest.raises(UnreadableFile, match=why):
         parse_json(text)
     with pytest.raises(UnreadableFile, match=why):
         parse_json(text.encode())
 
 
-def test_data_files_keep_numbers_that_are_not_finite():
+def test_data_files_keep_numbers_that_are_not_finite() -> None:
     assert parse_json('{"a": NaN}', finite=False)["a"] != 0
     assert parse_json('"\\ud83d\\ude00"') == "😀"
 
 
 @pytest.mark.parametrize("value", ["\x1b[31mred" * 50, "a\nb" * 100, ["x" * 200], {"a": "\x00" * 90}, b"\xff" * 500])
-def test_values_in_messages_are_short_and_printable(value):
+def test_values_in_messages_are_short_and_printable(value: object) -> None:
     text = shown(value)
     assert len(text) <= 80
     assert text.isprintable()
     assert text.endswith("…")
 
 
-def test_short_values_are_shown_whole():
+def test_short_values_are_shown_whole() -> None:
     assert shown("Straße") == "'Straße'"
     assert shown(3) == "3"
     assert shown("x" * 78) == repr("x" * 78)
 
 
-def test_plain_texts_keep_no_control_characters():
+def test_plain_texts_keep_no_control_characters() -> None:
     assert plain("a\x1b[2Jb\u202e") == "a\\x1b[2Jb\\u202e"

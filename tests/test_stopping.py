@@ -23,7 +23,12 @@ def raised(number: int = signal.SIGINT) -> None:
 def test_a_signal_ends_the_work_and_what_was_earned_is_saved(number: int, code: int) -> None:
     before = signal.getsignal(number)
     saved = []
-    with pytest.raises(Stopped) as stopped, heeded(str, last=False), saving(lambda: saved.append(1) or "saved"):
+
+    def save() -> str:
+        saved.append(1)
+        return "saved"
+
+    with pytest.raises(Stopped) as stopped, heeded(str, last=False), saving(save):
         raised(number)
     assert (stopped.value.code, stopped.value.note, saved) == (code, "saved", [1])
     assert signal.getsignal(number) is before

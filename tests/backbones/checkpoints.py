@@ -29,7 +29,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
         "unk_token": "<unk>",
         "mask_token": "<mask>",
     }
-    return PreTrainedTokenizerFast(tokenizer_object=backend, **names)
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **names)  # type: ignore[no-untyped-call]
 
 
 def save(directory: Path, architecture: str = "xlm-roberta", seed: int = 0) -> Path:

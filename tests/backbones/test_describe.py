@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -118,7 +119,7 @@ def test_foreign_architecture_is_refused(checkpoint: Path) -> None:
         ({"position_embedding_type": "relative_key"}, "has 'relative_key' positions"),
     ],
 )
-def test_configurations_that_make_no_sense_are_refused(checkpoint: Path, settings: dict, words: str) -> None:
+def test_configurations_that_make_no_sense_are_refused(checkpoint: Path, settings: dict[str, Any], words: str) -> None:
     edit_config(checkpoint, **settings)
     assert words in refusal(checkpoint)
 
@@ -167,8 +168,9 @@ def test_embedded_depth_out_of_range(layers: int) -> None:
 
 def test_embedded_keys_follow_the_depth() -> None:
     whole, twelve, six = (
-        describe(Backbone(model=f"embedded/e5-small{cut}", load=load))
-        for cut, load in (("", "float32"), ("@12", "bfloat16"), ("@6", "float32"))
+        describe(Backbone(model="embedded/e5-small", load="float32")),
+        describe(Backbone(model="embedded/e5-small@12", load="bfloat16")),
+        describe(Backbone(model="embedded/e5-small@6", load="float32")),
     )
     assert whole == twelve
     assert (whole.layers, six.layers) == (12, 6)

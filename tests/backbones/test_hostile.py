@@ -79,7 +79,7 @@ def tokens(change: Callable[[dict[str, Any]], object]) -> Harm:
     return rewrite
 
 
-SIZE = {
+SIZE: dict[str, dict[str, Any]] = {
     "vocabulary": {"vocab_size": 10**9},
     "vocabulary-1": {"vocab_size": 121},
     "wide": {"hidden_size": 10**6},

@@ -7,6 +7,7 @@ import logging
 import shutil
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,11 @@ def test_what_was_saved_is_what_runs(tmp_path: Path, architecture: str) -> None:
 def test_a_pretraining_head_is_dropped_in_silence(
     tmp_path: Path, architecture: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    kind = {"xlm-roberta": XLMRobertaForMaskedLM, "xlm-roberta-xl": XLMRobertaXLForMaskedLM}[architecture]
-    whole = kind(config(architecture))
+    kinds: dict[str, Callable[..., Any]] = {
+        "xlm-roberta": XLMRobertaForMaskedLM,
+        "xlm-roberta-xl": XLMRobertaXLForMaskedLM,
+    }
+    whole = kinds[architecture](config(architecture))
     whole.save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
     level = logging.getLogger("transformers").level

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -56,8 +56,13 @@ def test_nothing_is_kept_for_a_gradient_nobody_asks_for() -> None:
     assert not own(torch.randn(3, 8)).requires_grad
     assert own._backward is None, "the copy of the other direction is made when it is needed"
     saved: list[Tensor] = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: saved.append(tensor) or tensor, lambda kept: kept):
-        own(torch.randn(3, 8, requires_grad=True)).sum().backward()
+
+    def keep(tensor: Tensor) -> Tensor:
+        saved.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda kept: kept):
+        torch.autograd.backward(own(torch.randn(3, 8, requires_grad=True)).sum())
     assert not [tensor for tensor in saved if tensor.shape == (3, 8)]
     assert layer.weight.grad is None and layer.bias.grad is None
 
@@ -107,7 +112,7 @@ def test_one_odd_layer_among_three_keeps_them_apart() -> None:
     model = encoder("xlm-roberta")
     tokens, batch = batch_of(LENGTHS)
     expected = torch.cat(reference(model, tokens, LENGTHS))
-    own = model.encoder.layer[1].attention.self
+    own = cast(Any, model).encoder.layer[1].attention.self
     own.key = Doubled(own.key)
     packed = PackedEncoder(model)
     kinds = {key: type(one) for key, one in packed.products[1].items()}
@@ -127,7 +132,7 @@ def test_other_numbers_and_too_many_are_not_reordered(monkeypatch: pytest.Monkey
     assert isinstance(plain, Joint)
     inputs = torch.randn(3, 8)
     assert torch.equal(plain(inputs), layer(inputs))
-    half = PackedEncoder(encoder("xlm-roberta").to(torch.bfloat16))
+    half = PackedEncoder(encoder("xlm-roberta").bfloat16())
     assert all(isinstance(one, Joint) for own in half.products for one in own.values())
 
 

@@ -24,6 +24,7 @@ from adapterx.tasks.data import load
 from adapterx.tasks.examples import Example
 from adapterx.tasks.kinds.multiple_choice import ChoiceExample
 from adapterx.tasks.kinds.pair_classification import PairExample
+from adapterx.tasks.kinds.tagging import TaggingExample
 from tests.backbones.checkpoints import save, tokenizer
 from tests.support.command import ROOT, adapterx, environment
 
@@ -81,6 +82,7 @@ def line(example: Example) -> dict[str, Any]:
         return {"id": example.id, "text": example.text, **pair}
     if isinstance(example, ChoiceExample):
         return {"id": example.id, "context": example.context, "choices": example.choices, "label": example.label}
+    assert isinstance(example, TaggingExample)
     return {"id": example.id, "words": example.words}
 
 
@@ -131,7 +133,7 @@ def stored(store: Path, cell: str) -> list[dict[str, Any]]:
     ids = [entry["stages"]["evaluation"] for entry in run["cells"]]
     (stage,) = [ref for ref in ids if ref["slug"] == cell]
     (path,) = (store / "stages" / "evaluation").glob(f"*-{stage['id'][:12]}/predictions.parquet")
-    return parquet.read_table(path).to_pylist()
+    return list(parquet.read_table(path).to_pylist())
 
 
 def compare(answers: list[dict[str, Any]], rows: list[dict[str, Any]], labels: tuple[str, ...], tagging: bool) -> None:
@@ -148,7 +150,7 @@ def compare(answers: list[dict[str, Any]], rows: list[dict[str, Any]], labels: t
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 LOADED = {"peft": ("small.lora.none.order", "small.lora.en"), "adapters": ("small.seq.none.choice", "small.seq.en")}
@@ -192,7 +194,7 @@ def library_logits(model: Any, batch: Any, directory: Path) -> np.ndarray:
     with torch.no_grad():
         if (directory / "model_head.safetensors").exists():
             choices = {key: batch[key][None] if len(batch[key]) > 1 else batch[key] for key in MODEL_INPUTS}
-            return model(**choices).logits.numpy()
+            return np.asarray(model(**choices).logits.numpy())
         head = load_file(directory / "head.safetensors")
         first = model(**{key: batch[key] for key in MODEL_INPUTS}).last_hidden_state[:, 0]
         inner = torch.tanh(first @ head["dense.weight"].T + head["dense.bias"])
@@ -217,7 +219,15 @@ def test_adapters_of_the_library_answer_too(
     out = tmp_path / "setup"
     there.save_adapter_setup(str(out), stack, head_setup="orders", use_safetensors=True)
     (tmp_path / "items.jsonl").write_text('{"text": "the cat", "text_pair": "b"}')
-    ask = ["predict", out, tmp_path / "items.jsonl", "--task", "time-order", "--backbone", checkpoints["small"]]
+    ask: list[str | Path] = [
+        "predict",
+        out,
+        tmp_path / "items.jsonl",
+        "--task",
+        "time-order",
+        "--backbone",
+        checkpoints["small"],
+    ]
     code, printed, complaints = command(capsys, *ask)
     assert (code, complaints) == (0, "")
     batch = tokenizer()("the cat", "b", return_tensors="pt")
@@ -274,7 +284,17 @@ def test_what_cannot_be_exported(store: Path, tmp_path: Path, capsys: pytest.Cap
 
 
 def test_nothing_is_overwritten(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["export", "small.lora.none.o", "--run", "grid", "--format", "peft", "--store", store, "--out"]
+    arguments: list[str | Path] = [
+        "export",
+        "small.lora.none.o",
+        "--run",
+        "grid",
+        "--format",
+        "peft",
+        "--store",
+        store,
+        "--out",
+    ]
     (tmp_path / "mine.txt").write_text("mine")
     code, _, complaints = command(capsys, *arguments, tmp_path)
     assert code == 2 and "is not empty, and nothing is ever overwritten" in complaints

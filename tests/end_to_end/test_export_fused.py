@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,15 +19,16 @@ from adapterx.cli import main
 from adapterx.limits import Limit
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find
+from adapterx.tasks.kinds.pair_classification import PairExample
 from tests.end_to_end.fused import MODEL
 from tests.end_to_end.test_export import command, compare, line, probabilities
 
 CELLS = {"fusion": "small.seq.both.fusion.order.seed1", "low": "e5.seq.both.low.order.seed1"}
 
 
-def stored(store: Path, cell: str) -> list[dict]:
+def stored(store: Path, cell: str) -> list[dict[str, Any]]:
     (path,) = (store / "stages" / "evaluation").glob(f"{cell}-*/predictions.parquet")
-    return parquet.read_table(path).to_pylist()
+    return list(parquet.read_table(path).to_pylist())
 
 
 @pytest.mark.parametrize("kind", CELLS)
@@ -72,6 +74,7 @@ def test_the_library_gives_the_run_s_logits(
     spec = find("time-order")
     rows = stored(fused_store, cell)
     for example, row in zip(data.load(spec, next(iter(spec.sources)), "de", "test", Limit(4)), rows, strict=True):
+        assert isinstance(example, PairExample)
         given = loaded.tokenizer(example.text, example.text_pair, truncation=True, max_length=32, return_tensors="pt")
         with torch.no_grad():
             logits = there.eval()(input_ids=given["input_ids"], attention_mask=given["attention_mask"]).logits
@@ -81,7 +84,7 @@ def test_the_library_gives_the_run_s_logits(
 
 def test_what_does_not_fit_is_refused(fused_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    export = ["export", CELLS["fusion"], "--store", fused_store, "--out", out, "--format"]
+    export: list[str | Path] = ["export", CELLS["fusion"], "--store", fused_store, "--out", out, "--format"]
     code, _, complaints = command(capsys, *export, "peft")
     assert code == 2 and "peft has no AdapterFusion" in complaints and not list(tmp_path.iterdir())
     assert command(capsys, *export, "adapterhub")[0] == 0

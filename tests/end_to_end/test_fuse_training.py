@@ -51,7 +51,7 @@ def test_what_comes_out_is_what_a_recipe_makes_of_them(
     """The same members, task, settings and seed give the same weights: it is one engine."""
     out = tmp_path / "out"
     own = {name: parts[f"{backbone}/{name}"] for name in ("latest", "match", "fusion", "mean")}
-    given = [own["latest"], own["match"], "--method", method, "--train", "time-order", *SETTINGS]
+    given: list[str | Path] = [own["latest"], own["match"], "--method", method, "--train", "time-order", *SETTINGS]
     code, printed, complaints = command(capsys, "fuse", *given, "--out", out)
     assert code == 0, complaints
     name = "fused" if method == "fusion" else "merged"
@@ -85,13 +85,13 @@ def test_heads_of_one_task_are_gone_on_with(
     other = tmp_path / "other"
     settings = ["--train", "place-match", "--train-languages", "en,de", "--limit-train", "4", "--steps", "1"]
     tiny = ["--learning-rate", "1e-12", "--batch-size", "2", "--limit", "2"]
-    first = [parts["small/match"], parts["small/latest"], *settings, *tiny, "--out", other]
+    first: list[str | Path] = [parts["small/match"], parts["small/latest"], *settings, *tiny, "--out", other]
     code, printed, complaints = command(capsys, "fuse", *first)
     assert code == 0, complaints
     assert printed.splitlines()[0].split() == ["language", "match", "merged"]
     heads = [load_file(path / "model_head.safetensors") for path in (parts["small/match"], other)]
-    fresh = [next(tensor for name, tensor in head.items() if ".1.weight" in name) for head in heads]
-    assert not torch.allclose(*fresh, atol=1e-3)
+    one, two = (next(tensor for name, tensor in head.items() if ".1.weight" in name) for head in heads)
+    assert not torch.allclose(one, two, atol=1e-3)
     out = tmp_path / "out"
     code, printed, complaints = command(
         capsys, "fuse", parts["small/match"], other, *settings, *tiny, "--weights", "0.25,0.75", "--out", out
@@ -114,7 +114,16 @@ def test_an_adapter_from_elsewhere_is_fused_and_the_library_loads_it(
     there.add_adapter("mine", config=library.SeqBnConfig(reduction_factor=4))
     there.save_adapter(str(tmp_path / "mine"), "mine", with_head=False, use_safetensors=True)
     out = tmp_path / "out"
-    fuse = ["fuse", tmp_path / "mine", parts["small/match"], "--method", "fusion", "--train", "place-match", *SETTINGS]
+    fuse: list[str | Path] = [
+        "fuse",
+        tmp_path / "mine",
+        parts["small/match"],
+        "--method",
+        "fusion",
+        "--train",
+        "place-match",
+        *SETTINGS,
+    ]
     code, printed, complaints = command(capsys, *fuse, "--backbone", backbone, "--out", out)
     assert code == 0, complaints
     assert printed.splitlines()[0].split() == ["language", "match", "fused"]
@@ -205,7 +214,15 @@ def test_training_on_items_that_are_scored_is_refused(
     monkeypatch.setenv("ADAPTERX_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("adapterx.executors.fuse_bench.load", None)
-    fuse = ["fuse", parts["small/latest"], parts["small/match"], "--train-languages", "de", "--out", tmp_path / "out"]
+    fuse: list[str | Path] = [
+        "fuse",
+        parts["small/latest"],
+        parts["small/match"],
+        "--train-languages",
+        "de",
+        "--out",
+        tmp_path / "out",
+    ]
     code, printed, complaints = command(capsys, *fuse, "--train", "order-again", "--task", "order-scored")
     assert (code, printed) == (2, "")
     assert (
@@ -218,7 +235,7 @@ def test_learning_the_same_task_again_is_said(
     parts: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny = ["--limit-train", "4", "--steps", "1", "--batch-size", "2", "--limit", "2"]
-    fuse = ["fuse", parts["small/match"], parts["small/latest"], "--train", "place-match", *tiny]
+    fuse: list[str | Path] = ["fuse", parts["small/match"], parts["small/latest"], "--train", "place-match", *tiny]
     code, _, complaints = command(capsys, *fuse, "--out", tmp_path / "out")
     assert code == 0, complaints
     assert complaints.startswith(

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from adapterx import reference
 from adapterx.cli import main
 from adapterx.engine import evaluate as evaluate_module
 from adapterx.engine.bundle import Bundle
 from adapterx.executors import work
+from adapterx.plan import Stage
 
 Recipe = Callable[..., Path]
 SMALL: dict[str, object] = {
@@ -63,7 +65,7 @@ def test_the_bundle_is_saved_and_gone_on_with(
         stop_in(monkeypatch, Bundle, "_gradients", 6, signal.SIGTERM)
     else:
         pytest.importorskip("peft")
-        stop_in(monkeypatch, work.reference.train.__globals__["_ReferenceTraining"], "step", 6, signal.SIGTERM)
+        stop_in(monkeypatch, reference.train.__globals__["_ReferenceTraining"], "step", 6, signal.SIGTERM)
     capsys.readouterr()
     assert main(stopped) == 143
     said = capsys.readouterr()
@@ -130,10 +132,10 @@ def test_a_defect_has_an_exit_code_of_its_own(
     monkeypatch.setenv("ADAPTERX_CACHE", str(tmp_path / "cache"))
     original = work.Worker.with_head
 
-    def faulty(worker: work.Worker, target: object) -> object:
-        if "seed2" in target.slug:  # type: ignore[attr-defined]
+    def faulty(worker: work.Worker, target: Stage) -> object:
+        if "seed2" in target.slug:
             raise IndexError("surprise")
-        return original(worker, target)  # type: ignore[arg-type]
+        return original(worker, target)
 
     monkeypatch.setattr(work.Worker, "with_head", faulty)
     assert main(["run", str(small()), "--store", str(tmp_path / "store")]) == 70

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from adapterx.limits import Limit
 from adapterx.tasks.catalog import find
 from adapterx.tasks.data import load
+from adapterx.tasks.kinds.multiple_choice import ChoiceExample
 from tests.backbones.checkpoints import tokenizer
 from tests.support.command import ROOT, adapterx
 from tests.support.forge import forge
@@ -82,13 +83,13 @@ def test_language_adapters_take_turns(recipe: Callable[..., Path], tmp_path: Pat
 def check_export(store: Path, directory: Path, expected: dict[str, list[list[float]]]) -> None:
     """Every language's adapter leaves, and answers its own texts as in the run."""
     out = directory / "madx"
-    cell = ["small.task.languages.stack", "--format", "adapterhub", "--store", store]
+    cell: list[str | Path] = ["small.task.languages.stack", "--format", "adapterhub", "--store", store]
     done = adapterx("export", *cell, "--out", out)
     assert done.returncode == 0, done.stderr
     wanted = {"en": "intermediate", "de": "intermediate-de", "ru": "intermediate-ru"}
     assert json.loads((out / "adapterx.json").read_text())["languages"] == wanted
     for code in ("de", "en"):
-        examples = load(find("time-latest"), "embedded", code, "test", Limit(len(expected[code])))
+        examples = choices(code, len(expected[code]))
         items = directory / f"{code}.jsonl"
         items.write_text("".join(json.dumps({"context": "", "choices": one.choices}) + "\n" for one in examples))
         answered = adapterx("predict", out, "--task", "time-latest", "--language", code, items)
@@ -106,13 +107,19 @@ def check_export(store: Path, directory: Path, expected: dict[str, list[list[flo
     assert lost.returncode == 2 and "name it with --language, one of de, en, ru" in lost.stderr
 
 
+def choices(code: str, count: int) -> list[ChoiceExample]:
+    """The first test items of the target in a language."""
+    found = load(find("time-latest"), "embedded", code, "test", Limit(count))
+    return [one for one in found if isinstance(one, ChoiceExample)]
+
+
 def check_library(out: Path, backbone: Path, expected: list[list[float]]) -> None:
     """The documented way to put another language's adapter below gives the run's own logits."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "export.md").read_text(), re.DOTALL)
     (code,) = [block for block in blocks if "# language adapters" in block]
     names: dict[str, Any] = {}
     exec(code.replace("FacebookAI/xlm-roberta-base", str(backbone)).replace("DIR", str(out)), names)  # noqa: S102
-    model, examples = names["model"].eval(), load(find("time-latest"), "embedded", "de", "test", Limit(len(expected)))
+    model, examples = names["model"].eval(), choices("de", len(expected))
     for one, logits in zip(examples, expected, strict=True):
         batch = tokenizer()(list(one.choices), padding=True, return_tensors="pt")
         with torch.no_grad():

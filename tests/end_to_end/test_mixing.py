@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,11 @@ from tests.end_to_end.test_run import records
 def test_a_weighted_mixture_is_merged_by_tuned_weights(
     recipe: Callable[..., Path], tmp_path: Path, checkpoints: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mix = {"tasks": ["time-order", "place-choice"], "sampling": {"weights": {"time-order": 1e-9, "place-choice": 1}}}
-    sections = {
+    mix: dict[str, Any] = {
+        "tasks": ["time-order", "place-choice"],
+        "sampling": {"weights": {"time-order": 1e-9, "place-choice": 1}},
+    }
+    sections: dict[str, Any] = {
         "backbones": {"small": str(checkpoints["small"])},
         "methods": {"lora": {"kind": "lora", "rank": 2}, "bottleneck": {"kind": "bottleneck", "reduction_factor": 4}},
         "intermediates": {

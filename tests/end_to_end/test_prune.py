@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ STEPS = 24
 """A quarter of them, the first rung, is more than five."""
 
 
-def curve(store: Path, record: dict) -> list[dict]:
+def curve(store: Path, record: dict[str, Any]) -> list[dict[str, Any]]:
     (directory,) = store.glob(f"stages/{record['kind']}/*-{record['id'][:12]}")
     return [json.loads(line) for line in (directory / "training.jsonl").read_text().splitlines()]
 

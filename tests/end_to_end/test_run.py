@@ -9,17 +9,19 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors import safe_open
 
 from tests.support.command import adapterx, environment, start
 from tests.support.marks import everyday
+from tests.support.present import present
 
 Recipe = Callable[..., Path]
 
 
-def records(store: Path) -> dict[str, dict]:
+def records(store: Path) -> dict[str, dict[str, Any]]:
     """Stored records by kind and slug."""
     found = (json.loads(path.read_text()) for path in store.glob("stages/*/*/record.json"))
     return {f"{record['kind']} {record['slug']}": record for record in found}
@@ -39,7 +41,7 @@ def test_a_grid_from_recipe_to_report_and_again(recipe: Recipe, tmp_path: Path) 
     kinds = [key.split()[0] for key in records(store)]
     assert (kinds.count("intermediate"), kinds.count("target"), kinds.count("evaluation")) == (8, 20, 20)
     assert re.search(r"^\[ *\d+%\]", first.stdout, re.MULTILINE), "no progress was shown"
-    page = Path(re.search(r"^report: (.*)$", first.stdout, re.MULTILINE)[1])
+    page = Path(present(re.search(r"^report: (.*)$", first.stdout, re.MULTILINE))[1])
     assert page.is_file() and "multi" in page.read_text()
     assert {row["language"] for row in results(store)} >= {"en", "de", "th"}
 
@@ -134,10 +136,10 @@ def test_killed_and_resumed_gives_what_uninterrupted_gives(
 
 
 def save_path(recipe: Recipe) -> str:
-    return json.loads(recipe().read_text())["backbones"]["small"]
+    return str(json.loads(recipe().read_text())["backbones"]["small"])
 
 
-def file_of(store: Path, record: dict) -> Path:
+def file_of(store: Path, record: dict[str, Any]) -> Path:
     (directory,) = store.glob(f"stages/{record['kind']}/*-{record['id'][:12]}")
     return directory / "adapter.safetensors"
 

@@ -25,12 +25,15 @@ def passages(examples: int = 40, seed: int = 0, longest: int = 17) -> Encoded:
     Each token of a passage is one letter of its text.
     """
     random = np.random.default_rng(seed)
-    tokens, reads, labels, characters, texts = [], [], [], [], []
+    labels: list[int] = []
+    texts: list[tuple[str, ...]] = []
+    tokens, reads, characters = [], [], []
     lengths, per_example, reads_per, at = [], [], [], 0
     for _ in range(examples):
         several = int(random.integers(1, 4))
         holder = int(random.integers(several + 1))  # the last number is no window
-        context, answer = "", ()
+        context = ""
+        answer: tuple[str, ...] = ()
         per_example.append(several)
         reads_per.append(0)
         for window in range(several):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from adapterx.backbones.forward_pass import ForwardPass
+from adapterx.backbones.modules import Module
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.backbones.products import Product, Reordered
 from adapterx.engine.bundle import Bundle, shape_of
@@ -80,10 +81,11 @@ class Counted:
         return self.product(inputs)
 
 
-def counted(enc: PackedEncoder) -> list[dict]:
+def counted(enc: PackedEncoder) -> list[dict[tuple[Module, ...], Counted]]:
     """Put counters around all products of an encoder."""
-    enc.products = [{key: Counted(one) for key, one in layer.items()} for layer in enc.products]
-    return enc.products
+    counters = [{key: Counted(one) for key, one in layer.items()} for layer in enc.products]
+    enc.products = [dict(layer) for layer in counters]
+    return counters
 
 
 def test_cells_that_see_the_same_batches_share_what_lies_below_their_adapters() -> None:

@@ -9,13 +9,14 @@ import torch
 from adapterx.engine.alignment import FILLER, PAD, READS_STEP, ROWS_STEP, Counts, filled, size_of
 from adapterx.engine.batches import Batch, Selection, cut, weighed
 from adapterx.engine.collate import collate
+from adapterx.tasks.encoded import Encoded
 from tests.cells import encoded
 from tests.engine.choices import choices
 
-PAIRS, TAGS, CHOICES = (encoded(one) for one in ("pair-classification", "tagging", "multiple-choice"))  # type: ignore[arg-type]
+PAIRS, TAGS, CHOICES = (encoded(one) for one in ("pair-classification", "tagging", "multiple-choice"))
 
 
-def chosen(data, *examples: int, head: int = 0) -> Selection:
+def chosen(data: Encoded, *examples: int, head: int = 0) -> Selection:
     return Selection(head, data, np.array(examples))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,10 +18,14 @@ from adapterx.methods.parameters import Parameter, ParameterBank, zeros
 from tests.cells import cell
 from tests.engine.trainings import losses, packed
 
+if TYPE_CHECKING:
+    from adapterx.engine.eight_bit import EightBitAdamW
+
 bitsandbytes = pytest.importorskip("bitsandbytes")
 
 
-def optimiser(values: torch.Tensor, matrix: int):
+def optimiser(values: torch.Tensor, matrix: int) -> EightBitAdamW:
+    """The engine's, of one row whose first `matrix` numbers decay."""
     from adapterx.engine.eight_bit import EightBitAdamW
 
     names = [Parameter("w", (matrix,), zeros), Parameter("b", (len(values) - matrix,), zeros, decays=False)]

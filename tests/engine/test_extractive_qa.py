@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -59,7 +60,8 @@ def test_the_loss_is_the_mean_over_windows_of_both_cross_entropies() -> None:
     hidden = torch.randn(rows.stop - rows.start, 32, generator=torch.Generator().manual_seed(1))
     scores = HEAD.scores(tensors(), hidden)
     found = HEAD.kind.loss(scores, rows)
-    single, at = [], 0
+    single: list[Tensor] = []
+    at = 0
     for example in chosen:
         first_window, stop_window = data.example_sequences[example : example + 2]
         for first, last in pairwise(data.sequence_offsets[first_window : stop_window + 1]):
@@ -74,7 +76,7 @@ def test_the_loss_is_the_mean_over_windows_of_both_cross_entropies() -> None:
 
 
 def company(method: MethodSpec) -> list[TrainingCell]:
-    settings = {"steps": 4, "learning_rate": 1e-2}
+    settings: dict[str, Any] = {"steps": 4, "learning_rate": 1e-2}
     several = mixed(method, **settings)
     answers = answerer(method, **settings)
     both = replace(several, key="both", tasks=(*several.tasks, *answers.tasks), probabilities=np.full(4, 0.25))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
 
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.packed import PackedEncoder
@@ -30,10 +33,10 @@ from tests.models import encoder
 ARCHITECTURES = ["xlm-roberta", "xlm-roberta-xl"]
 
 
-def full(packed: PackedEncoder, checkpointing: bool = False, **changes: object) -> TrainingCell:
+def full(packed: PackedEncoder, checkpointing: bool = False, **changes: Any) -> TrainingCell:
     """A cell that starts at the backbone."""
-    values: dict[str, object] = {"steps": 6, "learning_rate": 1e-3, "weight_decay": 0.1, **changes}
-    return replace(cell(Full(gradient_checkpointing=checkpointing), **values), initial=packed.weights())  # type: ignore[arg-type]
+    values: dict[str, Any] = {"steps": 6, "learning_rate": 1e-3, "weight_decay": 0.1, **changes}
+    return replace(cell(Full(gradient_checkpointing=checkpointing), **values), initial=packed.weights())
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -57,7 +60,9 @@ def test_equals_the_hugging_face_model(architecture: str) -> None:
         torch.testing.assert_close(tensor, head[name].detach(), atol=2e-5, rtol=1e-4)
 
 
-def by_hand(model, packed: PackedEncoder, one: TrainingCell):
+def by_hand(
+    model: PreTrainedModel, packed: PackedEncoder, one: TrainingCell
+) -> tuple[list[float], PreTrainedModel, dict[str, Tensor]]:
     """Losses of each step, and the model and head afterwards, with padded batches and torch's own optimiser."""
     specs = head_parameters(one, shape_of(packed))
     head = {name: tensor.requires_grad_() for name, tensor in initial(specs, one.seed).items()}
@@ -85,7 +90,7 @@ def by_hand(model, packed: PackedEncoder, one: TrainingCell):
         for group in optimiser.param_groups:
             group["lr"] = one.learning_rate(step)
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_([tensor for _, tensor in named], one.settings.max_grad_norm)
         optimiser.step()
         found.append(float(loss.detach()))
@@ -131,9 +136,9 @@ def test_goes_on_from_an_intermediate() -> None:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_plan_counts_what_is_trained(architecture: str) -> None:
+def test_a_plan_counts_what_is_trained(architecture: Literal["xlm-roberta", "xlm-roberta-xl"]) -> None:
     packed = PackedEncoder(encoder(architecture))
-    info = BackboneInfo("", architecture, 32, 3, 4, 128, 120, 512)  # type: ignore[arg-type]
+    info = BackboneInfo("", architecture, 32, 3, 4, 128, 120, 512)
     assert info.parameters == sum(tensor.numel() for tensor in packed.weights().values())
 
 

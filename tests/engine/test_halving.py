@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from adapterx.train_settings import EarlyStopping
 from tests.cells import METHODS, cell, encoded
 from tests.engine.test_train import assert_same_training, losses
 from tests.models import encoder
+from tests.support.present import present
 
 RUNGS = (Rung(10, 2), Rung(20, 1))
 END = 40
@@ -107,9 +109,9 @@ def test_rungs_are_steps_rounded_up_and_counted_once() -> None:
 RATES = (1e-5, 1e-2, 3e-3)
 
 
-def candidates(rates: tuple[float, ...] = RATES, seed: int = 1, **changes: object) -> list[TrainingCell]:
+def candidates(rates: tuple[float, ...] = RATES, seed: int = 1, **changes: Any) -> list[TrainingCell]:
     method = changes.pop("method", METHODS["lora"])
-    cells = [cell(method, seed=seed, learning_rate=rate, **changes) for rate in rates]  # type: ignore[arg-type]
+    cells = [cell(method, seed=seed, learning_rate=rate, **changes) for rate in rates]
     return [replace(one, key=f"{one.key} {rate}") for one, rate in zip(cells, rates, strict=True)]
 
 
@@ -165,7 +167,7 @@ def test_a_candidate_that_left_goes_on_when_the_better_one_diverges(monkeypatch:
     assert [outcome.status for outcome in outcomes] == ["pruned", "done"]
 
     def rate(own: TrainingCell, step: int) -> float:
-        return math.inf if own is cells[1] and step >= 30 else own.settings.learning_rate
+        return math.inf if own is cells[1] and step >= 30 else present(own.settings.learning_rate)
 
     monkeypatch.setattr(TrainingCell, "learning_rate", rate)
     outcomes = train(packed, cells, brackets=[one])

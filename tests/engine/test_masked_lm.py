@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -66,7 +67,7 @@ def test_a_text_of_special_tokens_is_read_once() -> None:
 
 
 def company(enc: PackedEncoder, method: MethodSpec) -> list[TrainingCell]:
-    settings = {"steps": 6, "learning_rate": 1e-2}
+    settings: dict[str, Any] = {"steps": 6, "learning_rate": 1e-2}
     several = mixed(method, **settings)
     both = replace(several, key="both", tasks=(*several.tasks, *reader(method).tasks), probabilities=np.full(4, 0.25))
     cells = [

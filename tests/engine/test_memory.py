@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from adapterx.engine.batches import Batch
+from adapterx.engine.batches import Batch, Selection
 from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.cell import TrainingCell
+from adapterx.engine.collate import collate
 from adapterx.engine.options import Options
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import CellState
@@ -104,9 +105,8 @@ def test_batches_that_do_not_fit_the_host_are_cut_too(monkeypatch: pytest.Monkey
     from adapterx.engine import bundle as module
 
     enc, cells, expected = alone("lora", "xlm-roberta")
-    collate = module.collate
 
-    def tight(part: list, *more: bool) -> Batch:
+    def tight(part: Sequence[Sequence[Selection]], *more: bool) -> Batch:
         batch = collate(part, *more)
         if sum(batch.tokens) > 180:
             raise MemoryError

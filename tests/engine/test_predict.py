@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,6 @@ from adapterx.backbones.layout import PackedBatch
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import predict as predict_module
 from adapterx.engine.batches import Batch
-from adapterx.engine.cell import TrainingCell
 from adapterx.engine.predict import TrainedCell, predict
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import train
@@ -33,7 +34,7 @@ def trained(enc: PackedEncoder, format_: str) -> list[tuple[TrainedCell, Head]]:
     """Cells of different methods and numbers of adapters, with a head each."""
     found = []
     for seed, (method, slots) in enumerate(METHODS):
-        one: TrainingCell = cell(method, seed=seed, format_=format_, steps=1)  # type: ignore[arg-type]
+        one = cell(method, seed=seed, format_=format_, steps=1)
         (outcome,) = train(enc, [one])
         tensors = tuple(Slot(method, slot(method, 10 * seed + at, enc)) for at in range(slots))
         found.append((TrainedCell(tensors, outcome.trained.heads), one.tasks[0].head))
@@ -46,12 +47,13 @@ def test_together_as_alone(format_: str, architecture: str) -> None:
     enc = packed(architecture)
     cells = trained(enc, format_)
     labels = {"tagging": 4}.get(format_, 3)
-    pools = [encoded(format_, examples=n, seed=n, labels=labels) for n in (7, 1, 12)]  # type: ignore[arg-type]
+    pools = [encoded(format_, examples=n, seed=n, labels=labels) for n in (7, 1, 12)]
     kept = PrefixCache(enc, 10**9)
     together = predict(enc, cells, pools, rows=50)
     for one, scores in zip(cells, together, strict=True):
-        for ways in ({}, {"prefix": kept}, {"prefix": kept, "rows": 200}):
-            (alone,) = predict(enc, [one], pools, **ways)  # type: ignore[arg-type]
+        ways: tuple[dict[str, Any], ...] = ({}, {"prefix": kept}, {"prefix": kept, "rows": 200})
+        for way in ways:
+            (alone,) = predict(enc, [one], pools, **way)
             for ours, theirs in zip(scores, alone, strict=True):
                 for example, other in zip(ours, theirs, strict=True):
                     np.testing.assert_allclose(example, other, atol=2e-6, rtol=0)
@@ -70,9 +72,9 @@ def test_what_lies_below_all_adapters_is_computed_once_per_chunk(monkeypatch: py
         rows.append(len(batch.tokens))
         return embed(own, batch)
 
-    def layering(own: PackedEncoder, index: int, *more: object) -> torch.Tensor:
+    def layering(own: PackedEncoder, index: int, *more: Any) -> torch.Tensor:
         layers.append(index)
-        return layer(own, index, *more)  # type: ignore[arg-type]
+        return layer(own, index, *more)
 
     monkeypatch.setattr(PackedEncoder, "embed", embedding)
     monkeypatch.setattr(PackedEncoder, "layer", layering)
@@ -96,9 +98,9 @@ def test_an_example_longer_than_a_pass_has_one_of_its_own(monkeypatch: pytest.Mo
     (wide,) = predict(enc, cells, [pool])
     states, passes = PackedEncoder.states, []
 
-    def counted(own: PackedEncoder, batch: PackedBatch, *more: object) -> list[torch.Tensor]:
+    def counted(own: PackedEncoder, batch: PackedBatch, *more: Any) -> list[torch.Tensor]:
         passes.append(len(batch.tokens))
-        return states(own, batch, *more)  # type: ignore[arg-type]
+        return states(own, batch, *more)
 
     monkeypatch.setattr(PackedEncoder, "states", counted)
     (narrow,) = predict(enc, cells, [pool], rows=1)
@@ -115,11 +117,11 @@ def test_passes_that_do_not_fit_memory_are_halved(kept: bool, monkeypatch: pytes
     expected = predict(enc, cells, pools)
     states, passes = PackedEncoder.states, []
 
-    def tight(own: PackedEncoder, batch: PackedBatch, *more: object) -> list[torch.Tensor]:
+    def tight(own: PackedEncoder, batch: PackedBatch, *more: Any) -> list[torch.Tensor]:
         passes.append(len(batch.tokens))
         if len(batch.tokens) > 60:
             raise torch.OutOfMemoryError("no room")
-        return states(own, batch, *more)  # type: ignore[arg-type]
+        return states(own, batch, *more)
 
     monkeypatch.setattr(PackedEncoder, "states", tight)
     found = predict(enc, cells, pools, PrefixCache(enc, 10**9) if kept else None)
@@ -142,7 +144,7 @@ def test_a_sweep_that_runs_out_of_memory_goes_in_smaller_ones(monkeypatch: pytes
     (expected,) = predict(enc, cells, pools)
     sweep, sizes = predict_module._sweep, []
 
-    def small(encoder_: object, active: object, batch: Batch, *rest: object) -> object:
+    def small(encoder_: PackedEncoder, active: Any, batch: Batch, *rest: Any) -> Any:
         sizes.append(batch.examples[0])
         if sizes[-1] > 10:
             raise MemoryError

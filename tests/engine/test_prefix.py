@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import logging
 import multiprocessing
+import os
 import threading
 import time
 from dataclasses import replace
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,9 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from adapterx.backbones.layout import PackedBatch
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import prefix as module
-from adapterx.engine import rows_file
 from adapterx.engine.batches import Batch, Selection
 from adapterx.engine.bundle import Bundle
 from adapterx.engine.cell import Pool, TrainingCell
@@ -33,6 +35,7 @@ from adapterx.train_settings import EarlyStopping
 from tests.cells import cell, encoded
 from tests.engine.trainings import assert_same, like, losses, mixed, packed
 from tests.models import encoder
+from tests.support.present import present
 
 PLENTY = 10**9
 TOP = Lora(rank=2, layers=(2,))
@@ -53,8 +56,8 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     below = PackedEncoder.below
 
-    def counted(own: PackedEncoder, packed_batch: object, depth: int) -> Tensor:
-        hidden = below(own, packed_batch, depth)  # type: ignore[arg-type]
+    def counted(own: PackedEncoder, packed_batch: PackedBatch, depth: int) -> Tensor:
+        hidden = below(own, packed_batch, depth)
         found.append(len(hidden))
         return hidden
 
@@ -231,10 +234,10 @@ def test_what_the_directory_has_no_room_for_is_kept_in_memory(tmp_path: Path, pa
     assert [path.name for path in tmp_path.glob("*.rows")] == ["earlier.rows"]
 
 
-def hold(directory: Path, name: str, ready: object, done: object) -> None:
+def hold(directory: Path, name: str, ready: Event, done: Event) -> None:
     with FileLock(directory / f"{name}.lock"):
-        ready.set()  # type: ignore[attr-defined]
-        done.wait(60)  # type: ignore[attr-defined]
+        ready.set()
+        done.wait(60)
 
 
 def test_a_file_that_another_process_holds_is_left_alone(tmp_path: Path, passes: list[int]) -> None:
@@ -273,7 +276,7 @@ def test_threads_that_ask_at_once_open_a_pool_once(tmp_path: Path, monkeypatch: 
     for thread in threads:
         thread.join()
     assert opened == [2]
-    assert kept._pools[id(data), 2][1].file is not None  # type: ignore[union-attr]
+    assert present(kept._pools[id(data), 2][1]).file is not None
 
 
 def test_a_lock_taken_by_a_thread_that_ended_is_let_go_of_with_the_cache(tmp_path: Path) -> None:
@@ -284,12 +287,12 @@ def test_a_lock_taken_by_a_thread_that_ended_is_let_go_of_with_the_cache(tmp_pat
     thread.join()
     second = PrefixCache(packed(), PLENTY, tmp_path)
     second.hidden(batch(data, 0), 2)
-    assert second._pools[id(data), 2][1].file is None, "the first one has it"  # type: ignore[union-attr]
+    assert present(second._pools[id(data), 2][1]).file is None, "the first one has it"
     del first
     gc.collect()
     third = PrefixCache(packed(), PLENTY, tmp_path)
     third.hidden(batch(data, 0), 2)
-    assert third._pools[id(data), 2][1].file is not None  # type: ignore[union-attr]
+    assert present(third._pools[id(data), 2][1]).file is not None
 
 
 @pytest.mark.parametrize(
@@ -346,7 +349,7 @@ def test_a_killed_training_has_noted_what_its_checkpoint_saw(tmp_path: Path, pas
 
 def test_files_are_made_where_blocks_cannot_be_reserved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on macOS."""
-    monkeypatch.delattr(rows_file.os, "posix_fallocate", raising=False)
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
     data = encoded("pair-classification", examples=10)
     found = PrefixCache(packed(), PLENTY, tmp_path).hidden(batch(data, 0, 1), 2)
     assert found is not None and list(tmp_path.glob("*.rows"))

@@ -46,7 +46,7 @@ def by_hand(architecture: str, one: TrainingCell) -> tuple[list[float], dict[str
         for group in optimiser.param_groups:
             group["lr"] = one.learning_rate(step)
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(list(head.values()), one.settings.max_grad_norm)
         optimiser.step()
         losses.append(float(loss.detach()))

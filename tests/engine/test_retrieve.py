@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.cell import Pool
 from adapterx.engine.predict import TrainedCell, embed
 from adapterx.engine.prefix import PrefixCache
-from adapterx.engine.retrieve import mined, rankings, sides
+from adapterx.engine.retrieve import Side, Vectors, mined, rankings, sides
 from adapterx.engine.search import Similarity
 from adapterx.limits import Limit
 from adapterx.methods.bottleneck.spec import Bottleneck
@@ -24,6 +25,7 @@ from adapterx.methods.method import Slot
 from adapterx.methods.pooling import Pooling
 from adapterx.methods.probe.spec import Probe
 from adapterx.tasks.encoded import Encoded, offsets
+from adapterx.tasks.spec import Pool as Among
 from tests.engine.trainings import ARCHITECTURES, slot
 from tests.models import encoder
 
@@ -57,7 +59,9 @@ def asked(pooling: Pooling, *cells: TrainedCell) -> list[tuple[TrainedCell, tupl
 @pytest.mark.parametrize("special_tokens", [True, False])
 @pytest.mark.parametrize("kind", ["mean", "cls"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_any_layer_pooled_as_hugging_faces_model_has_it(architecture: str, kind: str, special_tokens: bool) -> None:
+def test_any_layer_pooled_as_hugging_faces_model_has_it(
+    architecture: str, kind: Literal["mean", "cls"], special_tokens: bool
+) -> None:
     model, data = encoder(architecture), sought([[-1]] * 20)
     cell = TrainedCell(
         (
@@ -70,7 +74,7 @@ def test_any_layer_pooled_as_hugging_faces_model_has_it(architecture: str, kind:
     texts = np.split(data.tokens, data.sequence_offsets[1:-1])
     enc = PackedEncoder(encoder(architecture))
     for layer in range(4):
-        pooling = Pooling(layer, kind, special_tokens)  # type: ignore[arg-type]
+        pooling = Pooling(layer, kind, special_tokens)
         with_adapter, bare = (found[0][0] for found in embed(enc, asked(pooling, cell, BARE), [data], rows=60))
         (cached,) = embed(enc, asked(pooling, BARE), [data], PrefixCache(enc, 10**8))[0][0]
         np.testing.assert_allclose(cached, bare, atol=2e-6)
@@ -129,9 +133,7 @@ def test_an_empty_pool_has_no_vectors() -> None:
     assert embed(enc, asked(Pooling(1), BARE), [sought([])])[0][0][0].shape == (0, 32)
 
 
-def language(
-    code: str, relevant: list[list[int]], candidates: int, ids: list[str], seed: int
-) -> tuple[Pool, np.ndarray]:
+def language(code: str, relevant: list[list[int]], candidates: int, ids: list[str], seed: int) -> tuple[Pool, Vectors]:
     """Queries, then candidates; the vector of a query is near that of its first relevant candidate."""
     random = np.random.default_rng(seed)
     data = sought([*relevant, *[[-1]] * candidates], [*ids, *(f"{code}{n}" for n in range(candidates))])
@@ -140,20 +142,26 @@ def language(
     return Pool(code, data), np.concatenate([asked + 0.01, found]).astype(np.float32)
 
 
+def tongues(first: tuple[Pool, Vectors], second: tuple[Pool, Vectors]) -> tuple[Side, Side]:
+    """The sides of two languages with their vectors."""
+    one, other = sides((first[0], second[0]), (first[1], second[1]), CPU)
+    return one, other
+
+
 def test_each_pool_of_candidates() -> None:
     first = language("en", [[0], [2]], 4, ["a", "b"], 1)
     second = language("de", [[1], [0, 3]], 5, ["b", "a"], 2)
-    pools, vectors = zip(first, second, strict=True)
-    own = rankings(sides(pools, vectors, CPU), "own", Similarity())
+    both = tongues(first, second)
+    own = rankings(both, "own", Similarity())
     assert [list(one.ids) for one in own] == [["a", "b"], ["b", "a"]]
     assert [one.tolist() for one in own[0].prediction] == [[0, 1], [2, 1]]
     assert own[1].prediction[1][:2].tolist() == [0, 1] and own[1].gold[1].tolist() == [0, 3]
 
-    each = rankings(sides(pools, vectors, CPU), "each", Similarity())
+    each = rankings(both, "each", Similarity())
     assert list(each[0].ids) == ["a@de", "b@de"]
     assert [one.tolist() for one in each[0].gold] == [[0, 3], [1]], "those of the German query of the same id"
 
-    every = rankings(sides(pools, vectors, CPU), "all", Similarity())
+    every = rankings(both, "all", Similarity())
     assert [one.tolist() for one in every[0].gold] == [[0, 4, 7], [2, 5]], (
         "German candidates come after the four English"
     )
@@ -163,10 +171,11 @@ def test_each_pool_of_candidates() -> None:
 
 def test_a_limit_leaves_what_later_queries_tell() -> None:
     first, second = language("en", [[0], [2]], 4, ["a", "b"], 1), language("de", [[1], [0, 3]], 5, ["b", "a"], 2)
-    pools, vectors = zip(first, second, strict=True)
-    for among in ("each", "all"):
-        whole = rankings(sides(pools, vectors, CPU), among, Similarity())  # type: ignore[arg-type]
-        short = rankings(sides(pools, vectors, CPU), among, Similarity(), limit=Limit(1, "first"))  # type: ignore[arg-type]
+    both = tongues(first, second)
+    searched: tuple[Among, ...] = ("each", "all")
+    for among in searched:
+        whole = rankings(both, among, Similarity())
+        short = rankings(both, among, Similarity(), limit=Limit(1, "first"))
         assert [list(one.ids) for one in short] == [list(one.ids)[:1] for one in whole]
         assert [one.gold[0].tolist() for one in short] == [one.gold[0].tolist() for one in whole], (
             "the German a is second"
@@ -174,18 +183,18 @@ def test_a_limit_leaves_what_later_queries_tell() -> None:
 
 
 def test_queries_without_a_translation_are_left_out_of_a_turn() -> None:
-    pools, vectors = zip(language("en", [[0], [1]], 2, ["a", "b"], 1), language("de", [[0]], 2, ["b"], 2), strict=True)
-    each = rankings(sides(pools, vectors, CPU), "each", Similarity())
+    both = tongues(language("en", [[0], [1]], 2, ["a", "b"], 1), language("de", [[0]], 2, ["b"], 2))
+    each = rankings(both, "each", Similarity())
     assert [list(one.ids) for one in each] == [["b@de"], ["b@en"]]
 
 
 def test_queries_past_the_limit_still_say_what_is_relevant() -> None:
     first, second = language("en", [[0], [1]], 2, ["a", "b"], 1), language("de", [[1], [0]], 2, ["b", "a"], 2)
-    pools, vectors = zip(first, second, strict=True)
-    every = rankings(sides(pools, vectors, CPU), "all", Similarity(), limit=Limit(1, "first"))
+    both = tongues(first, second)
+    every = rankings(both, "all", Similarity(), limit=Limit(1, "first"))
     assert [list(one.ids) for one in every] == [["a"], ["b"]]
     assert [one.gold[0].tolist() for one in every] == [[0, 2], [1, 3]], "German a, and English b, are not asked"
-    each = rankings(sides(pools, vectors, CPU), "each", Similarity(), limit=Limit(1, "first"))
+    each = rankings(both, "each", Similarity(), limit=Limit(1, "first"))
     assert [list(one.ids) for one in each] == [["a@de"], ["b@en"]]
     assert [one.gold[0].tolist() for one in each] == [[0], [1]]
 
@@ -193,7 +202,7 @@ def test_queries_past_the_limit_still_say_what_is_relevant() -> None:
 def test_the_threshold_of_dev_pairs_decides_in_the_test_set() -> None:
     relevant: list[list[int]] = [[n] if n < 6 else [] for n in range(12)]
     dev, test = (language("de", relevant, 30, [f"q{n}" for n in range(12)], seed) for seed in (3, 4))
-    found = mined(*sides((dev[0], test[0]), (dev[1], test[1]), CPU), Similarity(True, 4))
+    found = mined(*tongues(dev, test), Similarity(True, 4))
     assert list(found.predictions.prediction[:6]) == [f"de{n}" for n in range(6)]
     assert found.predictions.gold[0] == ["de0"] and found.predictions.gold[7] == []
     assert found.dev_f1 > 0.9
@@ -202,5 +211,5 @@ def test_the_threshold_of_dev_pairs_decides_in_the_test_set() -> None:
         for score, said in zip(np.ravel(found.predictions.scores), found.predictions.prediction, strict=True)
     )
     unknown = replace(dev[0].data, labels=np.where(dev[0].data.labels >= 0, 29, -1))  # no pair of dev's is right
-    nothing = mined(*sides((replace(dev[0], data=unknown), test[0]), (dev[1], test[1]), CPU), Similarity(True, 4))
+    nothing = mined(*tongues((replace(dev[0], data=unknown), dev[1]), test), Similarity(True, 4))
     assert set(nothing.predictions.prediction) == {""} and nothing.dev_f1 == 0

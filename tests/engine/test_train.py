@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import train as train_module
-from adapterx.engine.bundle import Bundle
+from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.state import CellState
@@ -28,6 +28,7 @@ from adapterx.train_settings import EarlyStopping
 from tests.cells import METHODS, cell, encoded
 from tests.models import encoder
 from tests.support.marks import everyday
+from tests.support.present import present
 
 
 def losses(outcome: Outcome) -> np.ndarray:
@@ -98,7 +99,7 @@ def test_the_backbone_does_not_move_and_the_adapter_does(method: str) -> None:
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     one = cell(METHODS[method], steps=10)
     packed = PackedEncoder(model)
-    start = CellState.start(one, train_module.shape_of(packed))
+    start = CellState.start(one, shape_of(packed))
     (outcome,) = train(packed, [one])
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert not any(parameter.grad is not None for parameter in model.parameters())
@@ -108,7 +109,7 @@ def test_the_backbone_does_not_move_and_the_adapter_does(method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("format_", everyday(["pair-classification", "tagging", "multiple-choice"], ["tagging"]))
-def test_every_method_learns_every_format(method: str, format_) -> None:
+def test_every_method_learns_every_format(method: str, format_: str) -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     one = cell(METHODS[method], format_=format_, steps=150, learning_rate=1e-2, batch_size=16)
     (outcome,) = train(packed, [one])
@@ -120,7 +121,7 @@ def test_every_method_learns_every_format(method: str, format_) -> None:
 def test_a_backbone_in_bfloat16_trains_much_as_in_float32(method: str) -> None:
     one = cell(METHODS[method], steps=30, learning_rate=3e-3)
     (exact,) = train(PackedEncoder(encoder("xlm-roberta")), [one])
-    packed = PackedEncoder(encoder("xlm-roberta").to(torch.bfloat16))
+    packed = PackedEncoder(encoder("xlm-roberta").bfloat16())
     (outcome,) = train(packed, [one])
     assert outcome.status == "done" and outcome.state.adapter.values.dtype == torch.float32
     assert abs(losses(outcome) - losses(exact)).max() < 0.2
@@ -134,7 +135,7 @@ def test_several_tasks_and_languages_share_one_adapter() -> None:
     assert {name.split(".")[1] for name in outcome.trained.heads} == {"pairs", "tags"}
     together = train(packed, [cell(METHODS["lora"], seed=4), one])
     assert_same_training(together[1], outcome)
-    before = CellState.start(one, train_module.shape_of(packed))
+    before = CellState.start(one, shape_of(packed))
     assert (outcome.state.head.values != before.head.values).float().mean() > 0.95
 
 
@@ -190,9 +191,15 @@ def test_resumed_after_any_checkpoint_equals_uninterrupted(tmp_path: Path, monke
 
     save = Checkpoints.save
     for last in (1, 14, 29, 45):
-        checkpoints, saved = Checkpoints(tmp_path / str(last), seconds=0.0), []
+        checkpoints = Checkpoints(tmp_path / str(last), seconds=0.0)
+        saved: list[Checkpoints] = []
 
-        def save_and_die(own: Checkpoints, states: dict, last: int = last, saved: list = saved) -> None:
+        def save_and_die(
+            own: Checkpoints,
+            states: dict[str, CellState],
+            last: int = last,
+            saved: list[Checkpoints] = saved,
+        ) -> None:
             save(own, states)
             saved.append(own)
             if len(saved) == last:
@@ -234,9 +241,9 @@ def test_a_checkpoint_goes_when_all_its_cells_are_finished(tmp_path: Path) -> No
 
 def test_an_adapter_above_another_of_its_seed_starts_elsewhere() -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
-    plain = CellState.start(cell(METHODS["lora"]), train_module.shape_of(packed))
+    plain = CellState.start(cell(METHODS["lora"]), shape_of(packed))
     (lower,) = train(packed, [cell(METHODS["lora"], steps=1)])
-    above = CellState.start(cell(METHODS["lora"], lower=lower.trained.slots), train_module.shape_of(packed))
+    above = CellState.start(cell(METHODS["lora"], lower=lower.trained.slots), shape_of(packed))
     assert not torch.equal(plain.adapter.values, above.adapter.values)
     assert torch.equal(plain.head.values, above.head.values)
 
@@ -259,7 +266,7 @@ def test_early_stopping_keeps_the_best_step_and_stops() -> None:
 def test_a_diverging_cell_leaves_without_disturbing_its_neighbour() -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     healthy = cell(METHODS["lora"], seed=1)
-    start = CellState.start(healthy, train_module.shape_of(packed))
+    start = CellState.start(healthy, shape_of(packed))
     poison = dict(train(packed, [cell(METHODS["lora"], seed=2, steps=1)])[0].trained.slots[0].tensors)
     name = next(iter(poison))
     poison[name] = torch.full_like(poison[name], math.inf)
@@ -275,8 +282,8 @@ def test_the_learning_rate_is_the_hugging_face_schedule() -> None:
     from transformers import get_linear_schedule_with_warmup
 
     one = cell(METHODS["lora"], steps=37, warmup_ratio=0.1)
-    optimiser = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=one.settings.learning_rate)
-    schedule = get_linear_schedule_with_warmup(optimiser, math.ceil(0.1 * 37), 37)
+    optimiser = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=present(one.settings.learning_rate))
+    schedule = get_linear_schedule_with_warmup(optimiser, math.ceil(0.1 * 37), 37)  # type: ignore[no-untyped-call]
     for step in range(37):
         assert one.learning_rate(step) == pytest.approx(schedule.get_last_lr()[0])
         optimiser.step()
@@ -286,7 +293,7 @@ def test_the_learning_rate_is_the_hugging_face_schedule() -> None:
 def test_a_bundle_gives_back_what_it_was_given() -> None:
     packed = PackedEncoder(encoder("xlm-roberta"))
     cells = [cell(METHODS["double"], seed=seed) for seed in (1, 2, 3)]
-    states = [CellState.start(one, train_module.shape_of(packed)) for one in cells]
+    states = [CellState.start(one, shape_of(packed)) for one in cells]
     expected = [state.adapter.values.clone() for state in states]
     bundle = Bundle(packed, cells, states)
     for position in range(3):

@@ -20,6 +20,7 @@ from adapterx.formats.metadata import Metadata
 from adapterx.methods.lora.spec import Lora
 from tests.backbones.checkpoints import save
 from tests.formats.worked import adapter, place
+from tests.support.present import present
 
 LABELS = ("negative", "positive", "neither")
 
@@ -61,7 +62,7 @@ def test_a_head_takes_the_order_of_the_tasks_labels(tmp_path: Path) -> None:
     found = for_task(own, "reviews", task(tmp_path, turned))
     assert found.labels == turned
     assert found.tensors["output.bias"].tolist() == [8.0, 4.0, 0.0]
-    assert found.ordered(LABELS).tensors["output.bias"].tolist() == [0.0, 4.0, 8.0]
+    assert present(found.ordered(LABELS)).tensors["output.bias"].tolist() == [0.0, 4.0, 8.0]
     # Also where head and task bear one name: the task has changed since.
     assert for_task(replace(own, task="reviews"), "reviews", tmp_path).tensors["output.bias"].tolist() == [
         8.0,
@@ -104,7 +105,7 @@ def test_a_task_that_is_not_at_hand_keeps_the_heads_labels(tmp_path: Path) -> No
 
 def known(labels: tuple[str, ...]) -> Metadata:
     words = ("r", "c", "s", "m", None, "b", "float32", "xlm-roberta", 3, 32, "reviews")
-    return Metadata(*words, "pair-classification", labels, 64)  # type: ignore[arg-type]
+    return Metadata(*words, "pair-classification", labels, 64)
 
 
 def test_what_adapterx_json_says_of_a_head_must_be_true(tmp_path: Path) -> None:

@@ -56,6 +56,6 @@ def test_most_of_what_is_free_is_used_and_a_guess_where_nobody_knows(
 
 
 def test_another_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory.platform, "libc_ver", lambda: ("", ""))
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: pytest.fail("it was asked"))
+    monkeypatch.setattr("adapterx.engine.memory.platform.libc_ver", lambda: ("", ""))
+    monkeypatch.setattr("adapterx.engine.memory.ctypes.CDLL", lambda name: pytest.fail("it was asked"))
     memory.keep()

@@ -6,7 +6,7 @@ import errno
 import io
 import logging
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,6 +52,20 @@ def plan() -> Plan:
     return build(Recipe.model_validate(recipe), None, FakeBackbones(), FakeTasks())
 
 
+def commit(store: Store, stage: Stage, files: Mapping[str, bytes] | None = None) -> None:
+    """Store a stage as done, with these files and no results."""
+    store.commit(
+        stage.kind,
+        stage.slug,
+        stage.id,
+        settings=stage.settings,
+        inputs=stage.inputs,
+        files=files or {},
+        result={},
+        provenance={},
+    )
+
+
 class Memory:
     """What a bundle has in memory while it works."""
 
@@ -71,8 +85,7 @@ class Worker:
         if len(stages) > self.room:
             raise torch.OutOfMemoryError("no room")
         for stage in stages:
-            names = {"settings": stage.settings, "inputs": stage.inputs}
-            self.store.commit(stage.kind, stage.slug, stage.id, **names, files={}, result={}, provenance={})
+            commit(self.store, stage)
 
 
 @pytest.mark.parametrize("room", [4, 2, 1, 0])
@@ -110,8 +123,7 @@ class Trainer:
         self.bundles.append(len(stages))
         for stage, outcome in zip(stages, train(self.encoder, [cell_of(stage) for stage in stages]), strict=True):
             self.outcomes[stage.id] = outcome
-            names = {"settings": stage.settings, "inputs": stage.inputs}
-            self.store.commit(stage.kind, stage.slug, stage.id, **names, files={}, result={}, provenance={})
+            commit(self.store, stage)
 
 
 def cell_of(stage: Stage) -> TrainingCell:
@@ -168,9 +180,8 @@ class Damaging:
                 (self.store.directory(target.kind, target.slug, id) / "adapter.safetensors").write_bytes(b"Weights")
                 self.store.read(record, "adapter.safetensors")
             self.did.append(f"{stage.kind} {stage.slug.rpartition('.')[2]}")
-            names = {"settings": stage.settings, "inputs": stage.inputs}
-            files = {} if stage.kind == "evaluation" else {"adapter.safetensors": b"weights"}
-            self.store.commit(stage.kind, stage.slug, stage.id, **names, files=files, result={}, provenance={})
+            files: dict[str, bytes] = {} if stage.kind == "evaluation" else {"adapter.safetensors": b"weights"}
+            commit(self.store, stage, files)
 
     def holds(self, stage: Stage) -> bool:
         return False
@@ -258,8 +269,7 @@ class Failing:
             if stage.id in self.own:
                 fail(stage, self.own[stage.id])
                 continue
-            names = {"settings": stage.settings, "inputs": stage.inputs}
-            self.store.commit(stage.kind, stage.slug, stage.id, **names, files={}, result={}, provenance={})
+            commit(self.store, stage)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_a_member_that_disturbs_gets_no_more_than_half(name: str) -> None:
         assert len(found.trials) == 5 + found.merging.sums
         assert found.merging.arithmetic == way and found.merging.weights is not None
         assert found.merging.weights[0] <= found.merging.weights[1]
-        alone = next(trial for trial in found.trials if trial.weights == (0, 1))
+        alone = next(trial for trial in found.trials if trial.weights == (Fraction(0), Fraction(1)))
         if way != "dare_ties":  # which drops half of the only member
             assert alone.scores[1] > 0.5
         assert max(trial.score for trial in found.trials) == pytest.approx(max(np.mean(t.scores) for t in found.trials))

@@ -20,6 +20,7 @@ from tests.support.hub import Hub, serve
 from tests.support.marks import everyday
 
 NAME = "someone/adapter"
+Files = dict[str, bytes | Path]
 PROGRAM = """
 import sys
 from adapterx.formats import directory, fetch
@@ -47,7 +48,7 @@ def client(hub: Hub, *arguments: str) -> list[str]:
     return [*done.stdout.splitlines(), *done.stderr.splitlines()]
 
 
-def written(directory: Path, rank: int, head: bool = True) -> dict[str, Path]:
+def written(directory: Path, rank: int, head: bool = True) -> Files:
     """The files of an adapter, by name."""
     directory.mkdir()
     own = adapter(Lora(rank=rank), place(), "tagging" if head else None, seed=rank)
@@ -63,11 +64,11 @@ def composed(kind: str, *names: str) -> bytes:
 
 def test_a_revision_pins_what_is_fetched(tmp_path: Path) -> None:
     files = written(tmp_path / "first", 2)
-    pickled = {"adapter_config.json": files["adapter_config.json"], "adapter_model.bin": b""}
-    company = dict.fromkeys(("adapter_model.bin", "code.py", "README.md", "model.safetensors"), b"not wanted")
+    pickled: Files = {"adapter_config.json": files["adapter_config.json"], "adapter_model.bin": b""}
+    company: Files = dict.fromkeys(("adapter_model.bin", "code.py", "README.md", "model.safetensors"), b"not wanted")
     company |= dict.fromkeys(("checkpoint-500/adapter_model.bin", "checkpoint-500/adapter_config.json"), b"not wanted")
-    fusion = dict.fromkeys(("adapter_fusion_config.json", "model_adapter_fusion.safetensors"), b"read by others")
-    members = {f"{part}/{name}": path for part in ("a", "b,c") for name, path in files.items()}
+    fusion: Files = dict.fromkeys(("adapter_fusion_config.json", "model_adapter_fusion.safetensors"), b"read by others")
+    members: Files = {f"{part}/{name}": path for part in ("a", "b,c") for name, path in files.items()}
     with serve(tmp_path / "hub") as hub:
         first = hub.commit(NAME, {**files, **company})
         second = hub.commit(NAME, written(tmp_path / "second", 3, head=False))

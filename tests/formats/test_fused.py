@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -41,7 +41,7 @@ def fusion_of(method: Bottleneck, value_rank: int | None = None, head: str = "pa
     generator = torch.Generator().manual_seed(9)
     wanted = parameters(Fusion(members=methods, value_rank=value_rank), place().shape)
     tensors = {one.name: torch.randn(one.shape, generator=generator) * 0.2 for one in wanted}
-    return PortableFusion(NAMES, members, tensors, adapter(method, place(), head, 4).head)  # type: ignore[arg-type]
+    return PortableFusion(NAMES, members, tensors, adapter(method, place(), head, 4).head)
 
 
 def logits(model: Any, content: PortableFusion) -> Tensor:
@@ -66,7 +66,7 @@ def logits(model: Any, content: PortableFusion) -> Tensor:
 def answers(there: Any) -> Tensor:
     """The library's (4, labels)."""
     with torch.no_grad():
-        return there.eval()(input_ids=torch.as_tensor(TOKENS, dtype=torch.long)).logits
+        return cast(Tensor, there.eval()(input_ids=torch.as_tensor(TOKENS, dtype=torch.long)).logits)
 
 
 @pytest.mark.parametrize("rank", [None, 3], ids=["full-value", "low-rank-value"])

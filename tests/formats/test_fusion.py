@@ -31,7 +31,7 @@ NAMES = ("one", "two")
 def fused(kind: str, flexibly: bool) -> Any:
     """A library's model with two adapters and their fusion, no tensor of them zero."""
     model = encoder("xlm-roberta")
-    there = flexible(model) if flexibly else deepcopy(model)
+    there: Any = flexible(model) if flexibly else deepcopy(model)
     if not flexibly:
         library.init(there)
     for name in NAMES:
@@ -64,7 +64,7 @@ def test_a_setup_passes_through_here(kind: str, flexibly: bool, tmp_path: Path) 
     assert {path.relative_to(first) for path in first.rglob("*")} == {
         path.relative_to(second) for path in second.rglob("*")
     }
-    again = encoder("xlm-roberta")
+    again: Any = encoder("xlm-roberta")
     library.init(again)
     again.load_adapter_setup(str(second), use_safetensors=True, set_active=True)
     torch.testing.assert_close(theirs(again), theirs(getattr(there, "roberta", there)), atol=1e-6, rtol=1e-6)

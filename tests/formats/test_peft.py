@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
 
+from adapterx.backbones.modules import Module
 from adapterx.files.errors import FormatError
 from adapterx.formats import directory as formats
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.lora.spec import Lora
 from tests.formats.worked import TOKENS, adapter, hidden, place, theirs
 from tests.models import encoder
+from tests.support.present import present
 
 peft = pytest.importorskip("peft")
-ALL = ("attention_output", "intermediate", "key", "output", "query", "value")
+ALL: tuple[Module, ...] = ("attention_output", "intermediate", "key", "output", "query", "value")
 METHODS = {
     "default": Lora(rank=4, alpha=6.0),
     "all": Lora(rank=3, alpha=2.5, target_modules=ALL),
@@ -28,7 +32,7 @@ METHODS = {
     "attention-output": Lora(rank=2, target_modules=("attention_output",), layers=(0, 2)),
     "one-layer": Lora(rank=5, target_modules=ALL, layers=(1,)),
 }
-CONFIGS = {
+CONFIGS: dict[str, dict[str, Any]] = {
     "default": {"target_modules": ["query", "value"]},
     "rslora": {"target_modules": ["key"], "use_rslora": True},
     "gaussian": {"target_modules": ["value"], "init_lora_weights": "gaussian"},
@@ -70,7 +74,8 @@ def test_saved_there_read_here(architecture: str, name: str, tmp_path: Path) -> 
     torch.testing.assert_close(hidden(model, back), theirs(there), atol=1e-5, rtol=1e-5)
 
 
-def made_there(model, settings: dict, task: str = "FEATURE_EXTRACTION") -> peft.PeftModel:
+def made_there(model: PreTrainedModel, settings: dict[str, Any], task: str = "FEATURE_EXTRACTION") -> Any:
+    """The library's model with an adapter in which nothing that is trained is zero."""
     config = peft.LoraConfig(task_type=task, r=4, lora_alpha=6, **settings)
     there = peft.get_peft_model(deepcopy(model), config)
     torch.manual_seed(5)
@@ -95,7 +100,7 @@ def test_the_configuration_is_as_the_library_writes_it(tmp_path: Path) -> None:
 
 def test_an_adapter_of_a_model_with_a_head_is_read(tmp_path: Path) -> None:
     model = encoder("xlm-roberta")
-    headed = transformers.XLMRobertaForMaskedLM(model.config)
+    headed: Any = transformers.XLMRobertaForMaskedLM(model.config)  # type: ignore[no-untyped-call]
     headed.roberta.load_state_dict(model.state_dict())
     there = made_there(headed, {"target_modules": ["query", "value"]})
     there.save_pretrained(tmp_path, save_embedding_layers=False)
@@ -115,8 +120,9 @@ def test_a_head_that_was_trained_along_is_read(architecture: str, task: str, tmp
     there = made_there(headed, {"target_modules": ["query", "dense"]}, task).eval()
     there.save_pretrained(tmp_path, save_embedding_layers=False)
     back = formats.read(tmp_path, place(architecture))
-    assert back.head.format == ("tagging" if task == "TOKEN_CLS" else "pair-classification")
-    head, tensors = back.head.named("task")
+    read = present(back.head)
+    assert read.format == ("tagging" if task == "TOKEN_CLS" else "pair-classification")
+    head, tensors = read.named("task")
     states = hidden(model, back)
     ours = head.scores(tensors, states if task == "TOKEN_CLS" else states[:, 0])
     with torch.no_grad():
@@ -125,14 +131,14 @@ def test_a_head_that_was_trained_along_is_read(architecture: str, task: str, tmp
 
 
 @pytest.mark.parametrize("format_", ["pair-classification", "tagging", "multiple-choice", "extractive-qa"])
-def test_a_head_travels_beside_the_adapter(format_, tmp_path: Path) -> None:
+def test_a_head_travels_beside_the_adapter(format_: str, tmp_path: Path) -> None:
     where = place()
     own = adapter(METHODS["default"], where, format_)
     formats.write(tmp_path, "peft", own, where, "mine")
     peft.PeftModel.from_pretrained(encoder("xlm-roberta"), tmp_path)
-    back = formats.read(tmp_path, where).head
-    assert (back.format, back.labels, back.task) == (format_, own.head.labels, "opinions")
-    assert all(torch.equal(back.tensors[key], tensor) for key, tensor in own.head.tensors.items())
+    back, head = present(formats.read(tmp_path, where).head), present(own.head)
+    assert (back.format, back.labels, back.task) == (format_, head.labels, "opinions")
+    assert all(torch.equal(back.tensors[key], tensor) for key, tensor in head.tensors.items())
 
 
 def test_a_bottleneck_has_no_place_there(tmp_path: Path) -> None:
@@ -141,7 +147,7 @@ def test_a_bottleneck_has_no_place_there(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "dora": ({"use_dora": True}, "use_dora: True is not supported"),
     "pissa": ({"init_lora_weights": "pissa"}, "'pissa' changes the backbone too: save .*path_initial_model"),
     "bias": ({"bias": "all"}, "bias: 'all' is not supported"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -52,4 +52,5 @@ def hidden(model: Any, *parts: PortableAdapter) -> Tensor:
 def theirs(model: Any) -> Tensor:
     """The same from a library's model."""
     with torch.no_grad():
-        return model.eval()(input_ids=torch.as_tensor(TOKENS, dtype=torch.long)).last_hidden_state
+        found = model.eval()(input_ids=torch.as_tensor(TOKENS, dtype=torch.long))
+    return cast(Tensor, found.last_hidden_state)

@@ -154,15 +154,15 @@ def _tensors(change: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> Break:
     return broken
 
 
-def _header(change: Callable[[dict[str, Any]], object]) -> Break:
-    """Another header before the same bytes."""
+def _header(change: Callable[[dict[str, Any]], bytes | None]) -> Break:
+    """Another header before the same bytes: the one that is returned, or the given one as it was changed."""
 
     def broken(path: Path) -> None:
         content = path.read_bytes()
         (length,) = struct.unpack("<Q", content[:8])
         header = json.loads(content[8 : 8 + length])
-        header = change(header) or header
-        text = json.dumps(header).encode() if isinstance(header, dict) else header
+        changed = change(header)
+        text = changed if isinstance(changed, bytes) else json.dumps(header).encode()
         path.unlink()
         path.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
 

@@ -14,12 +14,12 @@ from tests.fuzz.files import NEVER, PERHAPS, WEIGHTS, Break, copied, mutations, 
 from tests.fuzz.outcome import Outcome, command, sampled
 
 ITEM = {"id": "1", "text": "the cat", "text_pair": "a dog"}
-SETTINGS = {
+SETTINGS: dict[str, tuple[str, ...]] = {
     "peft": ("adapterx.json", "adapter_config.json", "head_config.json"),
     "adapterhub": ("adapterx.json", "adapter_config.json", "head_config.json"),
     "stack": ("adapterx.json", "adapter_setup.json"),
 }
-TENSORS = {
+TENSORS: dict[str, tuple[str, ...]] = {
     "peft": ("adapter_model.safetensors", "head.safetensors"),
     "adapterhub": ("adapter.safetensors", "model_head.safetensors"),
 }

@@ -68,7 +68,8 @@ class Reader:
 
 
 def local(reader: str, columns: dict[str, Any], file: str, **more: Any) -> dict[str, Any]:
-    files = {"paths": file, **{key: more.pop(key) for key in ("labels", "aligned") if key in more}}
+    beside: dict[str, Any] = {key: more.pop(key) for key in ("labels", "aligned") if key in more}
+    files = {"paths": file, **beside}
     return {"kind": "local", "reader": reader, "columns": columns, "splits": {"test": files}, **more}
 
 
@@ -80,7 +81,7 @@ def searched(queries: str, **more: Any) -> dict[str, Any]:
 PAIR = {"text": 0, "text_pair": 1, "label": 2}
 TSV = "".join(f"{row['a']}\t{row['b']}\t{row['y']}\n" for row in ROWS)
 SIDE = "".join(f"{n}\tthe cat {n} ä\n" for n in range(6))
-RANKED = {"labels": None, "metrics": ["retrieval_accuracy"]}
+RANKED: dict[str, Any] = {"labels": None, "metrics": ["retrieval_accuracy"]}
 READERS = {
     "tsv": Reader("pair-classification", local("tsv", PAIR, "d.tsv"), {"d.tsv": TSV}),
     "tsv with a header": Reader(

@@ -57,7 +57,7 @@ TASK: dict[str, Any] = {
         }
     },
 }
-PARTS = {"Intermediate": {"tasks": "time-latest"}, "Skip": {"seeds": [1]}}
+PARTS: dict[str, dict[str, Any]] = {"Intermediate": {"tasks": "time-latest"}, "Skip": {"seeds": [1]}}
 WALK = Walk(WORDS, PARTS)
 RECIPE_KEYS = list(WALK.keys(Recipe, RECIPE))
 TASK_KEYS = list(WALK.keys(TaskSpec, TASK))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from adapterx.backbones.layout import Sequences, pack
 from adapterx.backbones.packed import PackedEncoder
@@ -17,14 +19,15 @@ from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import Slot, adapters, parameters
 from adapterx.methods.parameters import initial
 from adapterx.methods.rows import CellDropout
-from tests.cells import METHODS
+from tests.cells import BOTTLENECKS
 from tests.methods.test_oracles import LENGTHS, PLACEMENTS, SHAPE, adapterhub_tensor, tensors_of, theirs, weights
 from tests.models import encoder
+from tests.support.present import present
 
 
 def slots_of(placement: str, members: int, seed: int = 0) -> list[Slot]:
     """Members and, last, their fusion; no tensor is zero."""
-    method = METHODS[placement]
+    method = BOTTLENECKS[placement]
     fusion = Fusion(members=(method,) * members)
     own = [Slot(method, tensors_of(method, 10 * seed + member)) for member in range(members)]
     return [*own, Slot(fusion, tensors_of(fusion, 10 * seed + 9))]
@@ -36,7 +39,7 @@ def test_fusion_equals_adapterhub(placement: str, members: int) -> None:
     library = pytest.importorskip("adapters")
     model = encoder("xlm-roberta")
     slots = slots_of(placement, members)
-    with_adapters = deepcopy(model)
+    with_adapters: Any = deepcopy(model)
     library.init(with_adapters)
     names = [f"member{index}" for index in range(members)]
     for name in names:
@@ -59,15 +62,16 @@ def test_fusion_equals_adapterhub(placement: str, members: int) -> None:
             assert tensor.grad is None  # theirs is rounding noise: a softmax does not see it
             continue
         gradient = fusion_tensor(with_adapters, key, names).grad
-        torch.testing.assert_close(tensor.grad[0], gradient, atol=1e-9, rtol=1e-9)
+        torch.testing.assert_close(present(tensor.grad)[0], gradient, atol=1e-9, rtol=1e-9)
 
 
-def fusion_tensor(model, key: str, names: list[str]) -> torch.nn.Parameter:
+def fusion_tensor(model: Any, key: str, names: list[str]) -> torch.nn.Parameter:
     path, end = key.split(".fusion.")
-    return model.get_submodule(path).adapter_fusion_layer[",".join(names)].get_parameter(end)
+    fusion = model.get_submodule(path).adapter_fusion_layer[",".join(names)]
+    return cast(torch.nn.Parameter, fusion.get_parameter(end))
 
 
-def ours(model, cells: list[list[Slot]]) -> tuple[Tensor, list[dict[str, Tensor]]]:
+def ours(model: PreTrainedModel, cells: list[list[Slot]]) -> tuple[Tensor, list[dict[str, Tensor]]]:
     """Hidden states of every cell's rows, and the stacked tensors with gradients of their weighted sums."""
     tokens = np.random.default_rng(0).integers(3, 120, size=sum(LENGTHS)).astype(np.int32)
     count = len(cells)
@@ -87,8 +91,8 @@ def ours(model, cells: list[list[Slot]]) -> tuple[Tensor, list[dict[str, Tensor]
     methods = [slot.method for slot in cells[0]]
     active = adapters([Slot(m, t) for m, t in zip(methods, stacked, strict=True)], CellDropout(0.0, (0,) * count))
     hidden = PackedEncoder(deepcopy(model))(batch, active)
-    for part in hidden.split(sum(LENGTHS)):
-        (part * weights(part)).sum().backward(retain_graph=True)
+    for part in torch.split(hidden, sum(LENGTHS)):
+        torch.autograd.backward((part * weights(part)).sum(), retain_graph=True)
     return hidden.detach(), stacked
 
 
@@ -101,19 +105,20 @@ def test_alone_as_beside_others(placement: str, architecture: str) -> None:
         for slots in (slots_of(placement, 2, seed) for seed in range(3))
     ]
     together, stacked = ours(model, cells)
-    for at, part in enumerate(together.split(sum(LENGTHS))):
+    for at, part in enumerate(torch.split(together, sum(LENGTHS))):
         alone, own = ours(model, [cells[at]])
         torch.testing.assert_close(part, alone, atol=1e-9, rtol=1e-9)
         for key, tensor in own[-1].items():
             if tensor.grad is not None:
-                torch.testing.assert_close(stacked[-1][key].grad[at], tensor.grad[0], atol=1e-9, rtol=1e-9)
+                beside = present(stacked[-1][key].grad)[at]
+                torch.testing.assert_close(beside, tensor.grad[0], atol=1e-9, rtol=1e-9)
 
 
 @pytest.mark.parametrize("rows", [(5,), (2, 3), (3, 3)], ids=str)
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_pre_norm_fusion_follows_the_formula(placement: str, rows: tuple[int, ...]) -> None:
     """In a pre-LN layer: out = h + f + Σ softmax(q · k)ₘ V xₘ (and h again when parallel), in ragged and even rows."""
-    method = METHODS[placement]
+    method = BOTTLENECKS[placement]
     cells = [slots_of(placement, 3, seed) for seed in range(len(rows))]
     place = [
         Slot(p[0].method, {n: torch.stack([s.tensors[n] for s in p]) for n in p[0].tensors})
@@ -123,7 +128,8 @@ def test_pre_norm_fusion_follows_the_formula(placement: str, rows: tuple[int, ..
     f, h = torch.randn(sum(rows), 32), torch.randn(sum(rows), 32)
     found = active.residual(0, "output", f, h, None, rows)
     act = torch.nn.functional.silu if placement == "double" else torch.relu
-    for out, f_, h_, slots in zip(found.split(rows), f.split(rows), h.split(rows), cells, strict=True):
+    parts = (torch.split(one, list(rows)) for one in (found, f, h))
+    for out, f_, h_, slots in zip(*parts, cells, strict=True):
         read = {"sequential": f_ + h_, "double": f_, "parallel": h_}[placement]
         outputs = []
         for slot in slots[:-1]:
@@ -143,7 +149,7 @@ def test_pre_norm_fusion_follows_the_formula(placement: str, rows: tuple[int, ..
 
 
 def test_a_fresh_fusion_is_nearly_the_mean_of_its_members() -> None:
-    fresh = initial(parameters(Fusion(members=(METHODS["double"],) * 2), SHAPE), 1)
+    fresh = initial(parameters(Fusion(members=(BOTTLENECKS["double"],) * 2), SHAPE), 1)
     names = {f"encoder.layer.{n}.{m}.fusion.value.weight" for n in range(3) for m in ("output", "attention.output")}
     assert {name for name in fresh if "value" in name} == names
     expected = torch.full((32, 32), 1e-6).fill_diagonal_(1.0)
@@ -154,7 +160,7 @@ def test_a_fresh_fusion_is_nearly_the_mean_of_its_members() -> None:
 def test_a_low_rank_value_is_the_full_one_with_the_same_numbers(architecture: str) -> None:
     model = encoder(architecture)
     slots = slots_of("sequential", 2)
-    low = Fusion(members=slots[-1].method.members, value_rank=3)
+    low = Fusion(members=(BOTTLENECKS["sequential"],) * 2, value_rank=3)
     tensors = tensors_of(low, 5)
     full = {name: tensor for name, tensor in tensors.items() if ".value." not in name}
     for name in tensors:

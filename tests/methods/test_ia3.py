@@ -23,6 +23,7 @@ from tests.formats.worked import hidden, place
 from tests.formats.worked import theirs as outputs
 from tests.methods.test_oracles import ours, theirs
 from tests.models import encoder
+from tests.support.present import present
 
 peft = pytest.importorskip("peft")
 SHAPE = Shape(layers=3, hidden=32, intermediate=128)
@@ -79,7 +80,7 @@ def test_equals_peft(architecture: str, slots: int, name: str) -> None:
     for place_, slot in enumerate(stacked):
         for key, tensor in slot.items():
             gradient = modules[key.removesuffix(".ia3_l")].ia3_l[f"member{place_}"].grad
-            torch.testing.assert_close(tensor.grad[0], gradient, atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(present(tensor.grad)[0], gradient, atol=1e-4, rtol=1e-4)
 
 
 def test_starts_at_the_backbone() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
+from typing import Any, cast
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import XLMRobertaForMaskedLM, XLMRobertaXLForMaskedLM
 
@@ -21,18 +23,19 @@ from adapterx.tasks.kinds import kind
 from adapterx.tasks.kinds.masked_lm import head as masked_lm
 from tests.methods.test_oracles import LENGTHS, SHAPE, adapterhub_tensor, ours, tensors_of, theirs
 from tests.models import config, encoder
+from tests.support.present import present
 
 METHOD = Bottleneck(reduction_factor=4.0, invertible="nice")
 NAMES = {"lm_head.dense": "dense", "lm_head.layer_norm": "norm", "lm_head": "output"}
 
 
-def library_tensor(model, key: str, name: str) -> torch.nn.Parameter:
+def library_tensor(model: Any, key: str, name: str) -> torch.nn.Parameter:
     """Where `adapters` keeps a tensor of ours."""
     if not key.startswith(invertible.PREFIX):
         return adapterhub_tensor(model, key, name)
     part, direction, kind = key.removeprefix(invertible.PREFIX).split(".")
     block = getattr(model.invertible_adapters[name], part)
-    return getattr(block[0 if direction == "down" else 2], kind)
+    return cast(torch.nn.Parameter, getattr(block[0 if direction == "down" else 2], kind))
 
 
 @pytest.mark.parametrize("cells", [1, 3])
@@ -50,7 +53,7 @@ def test_it_equals_adapterhub(above: Bottleneck | None) -> None:
     """`seq_bn_inv`, alone and at the bottom of a stack: outputs and gradients."""
     library = pytest.importorskip("adapters")
     model = encoder("xlm-roberta")
-    with_adapters = deepcopy(model)
+    with_adapters: Any = deepcopy(model)
     library.init(with_adapters)
     with_adapters.add_adapter("language", config=library.AdapterConfig.load("seq_bn_inv", reduction_factor=4))
     slots = [("language", METHOD, tensors_of(METHOD, 0))]
@@ -69,7 +72,7 @@ def test_it_equals_adapterhub(above: Bottleneck | None) -> None:
     for (name, *_), slot in zip(slots, stacked, strict=True):
         for key, tensor in slot.items():
             gradient = library_tensor(with_adapters, key, name).grad
-            torch.testing.assert_close(tensor.grad[0], gradient, atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(present(tensor.grad)[0], gradient, atol=1e-4, rtol=1e-4)
 
 
 def _method_of(tensors: dict[str, Tensor]) -> Bottleneck:
@@ -82,15 +85,18 @@ def _method_of(tensors: dict[str, Tensor]) -> Bottleneck:
 def test_the_head_equals_the_library_s(architecture: str, rows: int) -> None:
     """Loss and gradients at the rows to be guessed, tied embeddings included."""
     torch.manual_seed(0)
-    of_library = XLMRobertaForMaskedLM if architecture == "xlm-roberta" else XLMRobertaXLForMaskedLM
-    model = of_library(config(architecture)).eval()
+    of_library: dict[str, Callable[..., Any]] = {
+        "xlm-roberta": XLMRobertaForMaskedLM,
+        "xlm-roberta-xl": XLMRobertaXLForMaskedLM,
+    }
+    model = of_library[architecture](config(architecture)).eval()
     with torch.no_grad():
         for parameter in model.lm_head.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     hidden, labels = torch.randn(7, 32), torch.randint(120, (7,))
     theirs_in, ours_in = hidden.clone().requires_grad_(), hidden.clone().requires_grad_()
     expected = cross_entropy(model.lm_head(theirs_in), labels)
-    expected.backward()
+    torch.autograd.backward(expected)
     tensors = {
         f"h.{own}.{part}": _of(model, name, part).detach() for name, own in NAMES.items() for part in _parts(own)
     }
@@ -98,7 +104,7 @@ def test_the_head_equals_the_library_s(architecture: str, rows: int) -> None:
     with patch.object(masked_lm, "_ROWS", rows):
         states = masked_lm.transform("h.", tensors, ours_in)
         found = masked_lm.loss(states, embeddings, tensors["h.output.bias"], labels, torch.full((7,), 1 / 7))
-    found.backward()
+    torch.autograd.backward(found)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(ours_in.grad, theirs_in.grad, atol=1e-6, rtol=1e-5)
     shapes = {f"h.{one.name}": one.shape for one in kind("masked-lm").tensors(32, 120)}
@@ -109,8 +115,8 @@ def _parts(own: str) -> tuple[str, ...]:
     return ("bias",) if own == "output" else ("weight", "bias")
 
 
-def _of(model, name: str, kind: str) -> Tensor:
-    return getattr(model.get_submodule(name), kind)
+def _of(model: nn.Module, name: str, kind: str) -> Tensor:
+    return cast(Tensor, getattr(model.get_submodule(name), kind))
 
 
 def test_masked_language_modelling_equals_adapterhub() -> None:

@@ -57,7 +57,7 @@ def test_the_best_is_found(peak: Vector) -> None:
 @pytest.mark.parametrize("members", [2, 3, 5])
 def test_of_equal_scores_the_more_even_weights_win(members: int) -> None:
     assert best(tried(members)).weights == shares(*[1] * members)
-    assert best(tried(members, None, "ties")).weights == (1,) * members, "as even, and tried first"
+    assert best(tried(members, None, sums=True)).weights == (1,) * members, "as even, and tried first"
     uneven = [Trial(shares(0, 1), (0.5, 0.5)), Trial(shares(3, 1), (0.7, 0.3)), Trial(shares(1, 3), (0.3, 0.7))]
     assert best(uneven).weights == shares(3, 1), "as even as the one after it"
 

@@ -32,7 +32,7 @@ def members(method: Lora | Bottleneck, number: int) -> list[dict[str, Tensor]]:
     ("arithmetic", "density"),
     [("linear", 0.5), ("ties", 0.3), ("ties", 1.0), ("dare_linear", 1.0), ("dare_ties", 1.0), ("svd", 0.5), ("cat", 1)],
 )
-def test_lora_merges_as_peft_does(arithmetic, density: float, weights: tuple[float, ...]) -> None:
+def test_lora_merges_as_peft_does(arithmetic: str, density: float, weights: tuple[float, ...]) -> None:
     """The update of every layer, scaling included, is the same; so are A and B up to the scaling."""
     peft = pytest.importorskip("peft")
     own = members(LORA, len(weights))
@@ -59,7 +59,7 @@ def test_lora_merges_as_peft_does(arithmetic, density: float, weights: tuple[flo
 
 
 @pytest.mark.parametrize("arithmetic", ["dare_linear", "dare_ties"])
-def test_dare_keeps_its_density_and_follows_the_seed(arithmetic) -> None:
+def test_dare_keeps_its_density_and_follows_the_seed(arithmetic: str) -> None:
     own = members(LORA.model_copy(update={"rank": 16}), 2)
     merging = Merging(arithmetic, (1.0, 0.0), 0.25)
     first, again, other = (merge(LORA.model_copy(update={"rank": 16}), own, merging, SHAPE, seed) for seed in (1, 1, 2))

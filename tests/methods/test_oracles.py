@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from adapterx.backbones.layout import Sequences, pack
 from adapterx.backbones.packed import PackedEncoder
@@ -20,6 +23,7 @@ from adapterx.methods.parameters import initial
 from adapterx.methods.rows import CellDropout
 from tests.cells import METHODS
 from tests.models import encoder
+from tests.support.present import present
 
 LENGTHS = [4, 9, 1, 6]
 SHAPE = Shape(layers=3, hidden=32, intermediate=128)
@@ -33,7 +37,9 @@ def tensors_of(method: MethodSpec, seed: int, scale: float = 0.2) -> dict[str, T
     return {name: torch.randn(tensor.shape, generator=generator) * scale for name, tensor in fresh.items()}
 
 
-def ours(model, method: MethodSpec, slots: list[dict[str, Tensor]]) -> tuple[Tensor, list[dict[str, Tensor]]]:
+def ours(
+    model: PreTrainedModel, method: MethodSpec, slots: list[dict[str, Tensor]]
+) -> tuple[Tensor, list[dict[str, Tensor]]]:
     """Hidden states of all rows, and the stacked tensors with gradients of their weighted sum."""
     tokens = np.random.default_rng(0).integers(3, 120, size=sum(LENGTHS)).astype(np.int32)
     batch = pack(Sequences(tokens, np.array(LENGTHS), np.arange(sum(LENGTHS)), [len(LENGTHS)], [sum(LENGTHS)]))
@@ -41,18 +47,18 @@ def ours(model, method: MethodSpec, slots: list[dict[str, Tensor]]) -> tuple[Ten
     hidden = PackedEncoder(deepcopy(model))(
         batch, adapters([Slot(method, one) for one in stacked], CellDropout(0.0, (0,)))
     )
-    (hidden * weights(hidden)).sum().backward()
+    torch.autograd.backward((hidden * weights(hidden)).sum())
     return hidden.detach(), stacked
 
 
-def theirs(model) -> Tensor:
+def theirs(model: Callable[..., Any]) -> Tensor:
     """Hidden states of all rows from a library's model, after the backward pass of the same weighted sum."""
     tokens = np.random.default_rng(0).integers(3, 120, size=sum(LENGTHS)).astype(np.int32)
     rows = []
     for part in np.split(tokens, np.cumsum(LENGTHS)[:-1]):
         rows.append(model(input_ids=torch.as_tensor(part, dtype=torch.long)[None]).last_hidden_state[0])
     hidden = torch.cat(rows)
-    (hidden * weights(hidden)).sum().backward()
+    torch.autograd.backward((hidden * weights(hidden)).sum())
     return hidden.detach()
 
 
@@ -92,7 +98,7 @@ def test_lora_equals_peft(architecture: str, slots: int) -> None:
         for key, tensor in slot.items():
             path, matrix = key.rsplit(".", 1)
             gradient = getattr(modules[path], matrix)[name].weight.grad
-            torch.testing.assert_close(tensor.grad[0], gradient, atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(present(tensor.grad)[0], gradient, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("architecture", ["xlm-roberta", "xlm-roberta-xl"])
@@ -111,18 +117,18 @@ def test_rank_stabilised_lora_equals_peft(architecture: str) -> None:
     hidden, (stacked,) = ours(model, method, [tensors])
     torch.testing.assert_close(hidden, expected, atol=1e-5, rtol=1e-5)
     for key, tensor in stacked.items():
-        torch.testing.assert_close(tensor.grad[0], pairs[key].grad, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(present(tensor.grad)[0], pairs[key].grad, atol=1e-4, rtol=1e-4)
 
 
 # Of several parallel adapters `adapters` lets only the last one act; ours add, as tested below.
 @pytest.mark.parametrize(
     ("placement", "slots"), [("sequential", 1), ("sequential", 2), ("double", 1), ("double", 2), ("parallel", 1)]
 )
-def test_bottlenecks_equal_adapterhub(placement, slots: int) -> None:
+def test_bottlenecks_equal_adapterhub(placement: str, slots: int) -> None:
     library = pytest.importorskip("adapters")
     model = encoder("xlm-roberta")
     method = METHODS[placement]
-    with_adapters = deepcopy(model)
+    with_adapters: Any = deepcopy(model)
     library.init(with_adapters)
     names = ["below", "above"][:slots]
     for name in names:
@@ -139,7 +145,7 @@ def test_bottlenecks_equal_adapterhub(placement, slots: int) -> None:
     for name, slot in zip(names, stacked, strict=True):
         for key, tensor in slot.items():
             gradient = adapterhub_tensor(with_adapters, key, name).grad
-            torch.testing.assert_close(tensor.grad[0], gradient, atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(present(tensor.grad)[0], gradient, atol=1e-4, rtol=1e-4)
 
 
 def test_a_width_equals_the_factor_that_gives_it() -> None:
@@ -147,7 +153,7 @@ def test_a_width_equals_the_factor_that_gives_it() -> None:
     library = pytest.importorskip("adapters")
     model = encoder("xlm-roberta")
     method = Bottleneck(width=3)
-    with_adapters = deepcopy(model)
+    with_adapters: Any = deepcopy(model)
     library.init(with_adapters)
     with_adapters.add_adapter("only", config=library.AdapterConfig.load("seq_bn", reduction_factor=10))
     with_adapters.set_active_adapters("only")
@@ -160,12 +166,12 @@ def test_a_width_equals_the_factor_that_gives_it() -> None:
     torch.testing.assert_close(hidden, theirs(with_adapters.requires_grad_(True).eval()), atol=1e-5, rtol=1e-5)
 
 
-def adapterhub_tensor(model, key: str, name: str) -> torch.nn.Parameter:
+def adapterhub_tensor(model: Any, key: str, name: str) -> torch.nn.Parameter:
     path, end = key.split(".adapter.")
     direction, kind = end.split(".")
     adapter = model.get_submodule(path).adapters[name]
     linear = adapter.adapter_down[0] if direction == "down" else adapter.adapter_up
-    return getattr(linear, kind)
+    return cast(torch.nn.Parameter, getattr(linear, kind))
 
 
 def test_parallel_adapters_add() -> None:
@@ -186,7 +192,7 @@ def test_parallel_adapters_add() -> None:
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
-def test_pre_norm_bottlenecks_follow_the_formula(placement) -> None:
+def test_pre_norm_bottlenecks_follow_the_formula(placement: str) -> None:
     """In a pre-LN layer: out = h + f + s · up(act(down(input))), the input being f + h, f, or h."""
     method = METHODS[placement]
     shape = Shape(layers=1, hidden=32, intermediate=128)

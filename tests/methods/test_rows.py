@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -68,7 +70,7 @@ def test_as_much_is_dropped_as_is_asked_for(probability: float) -> None:
 def correlation(one: torch.Tensor, other: torch.Tensor) -> float:
     """Of two masks, in standard deviations of what independent ones show."""
     left, right = one - one.mean(), other - other.mean()
-    return abs(float((left * right).sum() / (left.norm() * right.norm()))) * one.numel() ** 0.5
+    return abs(float((left * right).sum() / (left.norm() * right.norm()))) * math.sqrt(one.numel())
 
 
 def test_rows_columns_steps_seeds_and_places_are_independent() -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from adapterx.plan import Plan, build
+from adapterx.plan import CellStages, Evaluation, Plan, Stage, Training, build
 from adapterx.recipe import Recipe
 from tests.plan.fakes import FakeBackbones, FakeTasks
+from tests.support.present import present
 
 Planner = Callable[..., Plan]
 
@@ -32,6 +33,23 @@ def recipe(**changes: object) -> Recipe:
         **changes,
     }
     return Recipe.model_validate({key: value for key, value in settings.items() if value is not ...})
+
+
+def training(stage: Stage) -> Training:
+    """What a stage trains; the test fails where it evaluates."""
+    assert isinstance(stage.work, Training)
+    return stage.work
+
+
+def evaluation(stage: Stage) -> Evaluation:
+    """What a stage evaluates; the test fails where it trains."""
+    assert isinstance(stage.work, Evaluation)
+    return stage.work
+
+
+def target_stage(plan: Plan, stages: CellStages) -> Stage:
+    """The stage of a cell that trains for its target."""
+    return plan.stages[present(stages.target)]
 
 
 @pytest.fixture

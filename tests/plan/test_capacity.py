@@ -26,8 +26,15 @@ BUDGETS = [
 
 
 def method(**settings: object) -> MethodSpec:
-    kind = {"lora": Lora, "bottleneck": Bottleneck}[str(settings["kind"])]
-    return kind.model_validate(settings)
+    kinds: dict[str, type[MethodSpec]] = {"lora": Lora, "bottleneck": Bottleneck}
+    return kinds[str(settings["kind"])].model_validate(settings)
+
+
+def sized(**settings: object) -> Lora:
+    """A LoRA with the rank that its budget comes to on a base-sized encoder."""
+    found = method(kind="lora", **settings).sized(BASE)
+    assert isinstance(found, Lora)
+    return found
 
 
 def test_a_rank_above_the_width_is_refused() -> None:
@@ -41,24 +48,25 @@ def test_the_largest_within_the_budget(settings: dict[str, object], info: Backbo
     found = method(**settings).sized(info)
     share = float(str(settings["budget"]).removesuffix("%")) / 100
     allowed = share * info.parameters
+    assert isinstance(found, Lora | Bottleneck)
     size = "rank" if isinstance(found, Lora) else "width"
     larger = found.model_copy(update={size: getattr(found, size) + 1})
     assert found.parameters(info) <= allowed < larger.parameters(info)
-    assert found.budget is None  # type: ignore[union-attr]
+    assert found.budget is None
 
 
 def test_a_budget_has_the_identity_of_the_size_it_comes_to() -> None:
-    rank = method(kind="lora", budget="0.5%").sized(BASE).rank  # type: ignore[union-attr]
+    rank = sized(budget="0.5%").rank
     work = Training((), Sampling(), Train().phase("target", "", "lora"), 1, None)
     chosen, plain = (
         training_settings(Backbone(model="x"), BASE, one, work)
-        for one in (method(kind="lora", budget="0.5%").sized(BASE), Lora(rank=rank, alpha=2.0 * rank))
+        for one in (sized(budget="0.5%"), Lora(rank=rank, alpha=2.0 * rank))
     )
     assert chosen == plain
 
 
 def test_alpha_stays_as_it_is_given() -> None:
-    assert method(kind="lora", budget="0.5%", alpha=7.0).sized(BASE).alpha == 7.0  # type: ignore[union-attr]
+    assert sized(budget="0.5%", alpha=7.0).alpha == 7.0
 
 
 def test_what_has_no_budget_stays_as_it_is() -> None:

@@ -6,7 +6,7 @@ from adapterx.config.problems import SettingError
 from adapterx.limits import Limit
 from adapterx.plan import Capacity, Evaluation, Training, build, bundles, ready
 from adapterx.transfers.stack import Stack
-from tests.plan.conftest import Planner, recipe
+from tests.plan.conftest import Planner, recipe, target_stage
 from tests.plan.fakes import FakeBackbones, FakeTasks
 
 
@@ -26,10 +26,10 @@ def test_every_stage_comes_after_its_inputs(planned: Planner) -> None:
         assert set(stage.inputs) <= seen
         seen.add(id)
     for cell, stages in plan.cell_stages.items():
-        target, evaluation = plan.stages[stages.target], plan.stages[stages.evaluation]
-        assert target.inputs == ((stages.intermediate,) if stages.intermediate else ())
-        assert evaluation.inputs == (target.id,)
-        assert target.slug == evaluation.slug == cell.slug
+        trained, evaluation = target_stage(plan, stages), plan.stages[stages.evaluation]
+        assert trained.inputs == ((stages.intermediate,) if stages.intermediate else ())
+        assert evaluation.inputs == (trained.id,)
+        assert trained.slug == evaluation.slug == cell.slug
 
 
 def test_work_is_concrete(planned: Planner) -> None:

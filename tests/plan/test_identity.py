@@ -10,6 +10,7 @@ from adapterx.plan import Plan
 from adapterx.plan.identity import with_defaults
 from tests.plan.conftest import Planner
 from tests.plan.fakes import FakeTasks
+from tests.support.present import present
 
 SMALL: dict[str, object] = {
     "backbones": {"small": "e5@6"},
@@ -24,8 +25,7 @@ SMALL: dict[str, object] = {
 def ids(plan: Plan) -> tuple[str, str, str]:
     """Intermediate, target, evaluation."""
     (stages,) = plan.cell_stages.values()
-    assert stages.intermediate is not None
-    return stages.intermediate, stages.target, stages.evaluation
+    return present(stages.intermediate), present(stages.target), stages.evaluation
 
 
 @pytest.fixture

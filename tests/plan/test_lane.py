@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -14,7 +15,7 @@ from rich.console import Console
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
 from adapterx.methods.base import MethodSpec
-from adapterx.methods.library.spec import AdaptersMethod
+from adapterx.methods.library.spec import AdaptersMethod, PeftMethod
 from adapterx.plan import LibraryAdapter, Plan, State, Training, build, bundles
 from adapterx.plan import lane as lanes
 from adapterx.plan.export import to_json
@@ -45,6 +46,7 @@ class FakeMeasure:
         self.asked[method.kind] += 1
         if isinstance(method, AdaptersMethod):
             return LibraryAdapter(5)
+        assert isinstance(method, PeftMethod)
         if method.peft.peft_type == "OFT":
             raise ValueError("is refused by `peft`: no")
         return LibraryAdapter(3, "they multiply")
@@ -107,11 +109,12 @@ def test_stages_of_the_reference_lane_are_alone(measure: FakeMeasure) -> None:
 
 def test_a_plan_shows_the_lane(measure: FakeMeasure) -> None:
     found = plan(measure, methods={"lora": {"kind": "lora"}, "ia3": IA3}, intermediates={"none": None})
-    console = Console(width=200, file=StringIO())
+    written = StringIO()
+    console = Console(width=200, file=written)
     console.print(render(found, dict.fromkeys(found.stages, State("to-train"))))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    text = written.getvalue()
     assert "reference lane: target small.ia3.none.units.seed1: one at a time, on the libraries' own models" in text
-    exported = to_json(found, dict.fromkeys(found.stages, State("to-train")))
+    exported: Any = to_json(found, dict.fromkeys(found.stages, State("to-train")))
     assert [one["lane"] for one in exported["stages"]] == ["fused", "reference"] * 2
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from adapterx.config.problems import SettingError
-from adapterx.plan import Evaluation, Plan, Training, bundles
+from adapterx.methods.bottleneck.spec import Bottleneck
+from adapterx.plan import Cell, Plan, Stage, Training, bundles
 from adapterx.transfers.merge import Merge
-from tests.plan.conftest import Planner
+from tests.plan.conftest import Planner, evaluation, target_stage, training
 
 BELOW = {"kind": "bottleneck", "invertible": "nice", "width": 24}
 LANGUAGES = {"tasks": "text", "per_language": True, "method": BELOW}
@@ -32,18 +33,19 @@ def test_only_the_languages_that_are_read_are_trained_and_each_once(planned: Pla
         "small.bottleneck.languages.en.seed1",
         "small.bottleneck.languages.fi.seed1",
     ]
-    assert [stage.work.tasks[0].languages for stage in own] == [("en",), ("fi",)]
-    assert all(stage.method.invertible == "nice" and stage.method.width == 24 for stage in own)
+    assert [training(stage).tasks[0].languages for stage in own] == [("en",), ("fi",)]
+    for method in (stage.method for stage in own):
+        assert isinstance(method, Bottleneck) and method.invertible == "nice" and method.width == 24
     english, finnish = (stage.id for stage in own)
     stacked = [stages for cell, stages in plan.cell_stages.items() if cell.transfer == "stack"]
     assert len(stacked) == 2
     for stages in stacked:
-        target, evaluation = plan.stages[stages.target], plan.stages[stages.evaluation]
-        assert target.inputs == (english,) == (stages.intermediate,) and stages.members == (finnish,)
-        assert evaluation.inputs == (target.id, english, finnish)
-        assert isinstance(evaluation.work, Evaluation) and evaluation.work.swapped == ("en", "fi")
+        trained, scored = target_stage(plan, stages), plan.stages[stages.evaluation]
+        assert trained.inputs == (english,) == (stages.intermediate,) and stages.members == (finnish,)
+        assert scored.inputs == (trained.id, english, finnish)
+        assert evaluation(scored).swapped == ("en", "fi")
     plain = [stages for cell, stages in plan.cell_stages.items() if cell.transfer == "none"]
-    assert all(plan.stages[stages.evaluation].work.swapped == () for stages in plain)
+    assert all(evaluation(plan.stages[stages.evaluation]).swapped == () for stages in plain)
     assert plan.naive_trainings == 2 * 1 + 2 * 3
 
 
@@ -63,11 +65,12 @@ def test_what_lies_below_decides_who_goes_together(planned: Planner) -> None:
 def test_a_method_of_its_own_needs_no_languages_of_its_own(planned: Planner) -> None:
     plan = madx(planned, {"per_language": False, "languages": ["en", "de"]})
     (below,) = [stage for stage in plan.stages.values() if stage.kind == "intermediate"]
-    assert below.work.tasks[0].languages == ("de", "en") and below.method.width == 24
+    assert isinstance(below.method, Bottleneck) and below.method.width == 24
+    assert training(below).tasks[0].languages == ("de", "en")
     for cell, stages in plan.cell_stages.items():
         if cell.transfer == "stack":
-            assert plan.stages[stages.target].inputs == (below.id,) and stages.members == ()
-            assert plan.stages[stages.evaluation].work.swapped == ()
+            assert target_stage(plan, stages).inputs == (below.id,) and stages.members == ()
+            assert evaluation(plan.stages[stages.evaluation]).swapped == ()
 
 
 def test_nothing_is_kept_below_an_invertible_adapter(planned: Planner) -> None:
@@ -77,8 +80,8 @@ def test_nothing_is_kept_below_an_invertible_adapter(planned: Planner) -> None:
     assert prefixes == {("target", "none"): "float16", ("target", "stack"): "exact"}
 
 
-def _targets(plan: Plan) -> list[tuple[object, object]]:
-    return [(cell, plan.stages[stages.target]) for cell, stages in plan.cell_stages.items()]
+def _targets(plan: Plan) -> list[tuple[Cell, Stage]]:
+    return [(cell, target_stage(plan, stages)) for cell, stages in plan.cell_stages.items()]
 
 
 @pytest.mark.parametrize(
@@ -136,8 +139,8 @@ def test_invertible_adapters_are_not_fused(planned: Planner) -> None:
     )
     told = {cell.transfer: text for cell, text in plan.refused.items() if cell.intermediate == "both"}
     assert set(told) == {"fuse"} and "an invertible part at the embeddings" in told["fuse"]
-    trainings = [stage for stage in plan.stages.values() if isinstance(stage.work, Training)]
-    assert {stage.work.transfer for stage in trainings} == {None, Merge()}
+    trainings = [stage.work for stage in plan.stages.values() if isinstance(stage.work, Training)]
+    assert {work.transfer for work in trainings} == {None, Merge()}
 
 
 def test_adapters_of_languages_are_no_members(planned: Planner) -> None:
@@ -164,7 +167,7 @@ def test_a_method_of_its_own_has_a_rate_of_its_own(
     methods = {name: {"kind": "bottleneck", "width": 8} for name in names}
     plan = madx(planned, methods=methods, train={"learning_rate": rates})
     own = [stage for stage in plan.stages.values() if stage.kind == "intermediate"]
-    assert {stage.work.train.learning_rate for stage in own} == {rate} and len(own) == 2
+    assert {training(stage).train.learning_rate for stage in own} == {rate} and len(own) == 2
 
 
 def test_rounding_below_a_method_of_its_own_is_part_of_what_it_makes(planned: Planner) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from adapterx.backbones.info import BackboneInfo
-from adapterx.methods.library.spec import AdaptersMethod, PeftMethod
+from adapterx.methods.base import MethodSpec
 from adapterx.plan import LibraryAdapter, Plan, build
 from tests.plan.conftest import recipe
 from tests.plan.fakes import FakeBackbones, FakeTasks
@@ -124,8 +124,8 @@ def planned(changes: dict[str, object]) -> Plan:
         "seeds": [1],
     }
 
-    def measure(method: PeftMethod | AdaptersMethod, info: BackboneInfo) -> LibraryAdapter:
-        return LibraryAdapter(3, 0)
+    def measure(method: MethodSpec, info: BackboneInfo) -> LibraryAdapter:
+        return LibraryAdapter(3)
 
     return build(recipe(**{**small, **changes}), Path("recipes"), FakeBackbones(), FakeTasks(), measure)
 

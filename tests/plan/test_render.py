@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -85,8 +86,8 @@ def test_candidates_are_told_with_their_cost(planned: Planner) -> None:
         "prune: target small.lora.multi.continue.months.seed1: 3 learning rates each (0.0001, 0.001, 0.01),"
         " 2 times the steps of one, chosen on dev data of the training languages" in text
     )
-    data = to_json(plan, states(plan, None))
-    assert [one["candidates"] for one in data["stages"]] == [1, 3, 0]  # type: ignore[index, union-attr]
+    data: Any = to_json(plan, states(plan, None))
+    assert [one["candidates"] for one in data["stages"]] == [1, 3, 0]
 
 
 def test_json_holds_cells_stages_and_refusals(planned: Planner) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapterx.plan import Evaluation, Plan, Training, bundles
+from adapterx.plan import Evaluation, Plan, StageKind, Training, bundles
 from adapterx.plan.stage import SearchSettings
 from tests.plan.conftest import Planner
 
@@ -118,7 +118,7 @@ def test_own_training_settings_come_before_those_of_the_phase(planned: Planner) 
     )
     works = {(stage.kind, stage.slug): stage.work for stage in plan.stages.values()}
 
-    def settings(kind: str, slug: str) -> tuple[object, ...]:
+    def settings(kind: StageKind, slug: str) -> tuple[object, ...]:
         work = works[kind, slug]
         assert isinstance(work, Training)
         train = work.train

@@ -9,9 +9,10 @@ import pytest
 from adapterx.methods.lora.spec import Lora
 from adapterx.plan import Plan, Stage, bundles, states
 from adapterx.store import Store
-from tests.plan.conftest import Planner
+from tests.plan.conftest import Planner, target_stage
 from tests.plan.fakes import FakeTasks
 from tests.plan.test_states import commit
+from tests.support.present import present
 
 INTERMEDIATES = {
     "none": None,
@@ -35,10 +36,10 @@ def test_every_member_is_trained_once_and_is_an_input(planned: Planner) -> None:
         "small.pfeiffer.multi.seed1",
     ]
     for cell, stages in plan.cell_stages.items():
-        target = plan.stages[stages.target]
+        trained = target_stage(plan, stages)
         if cell.intermediate == "both":
             assert cell.transfer == "merge" and stages.intermediate is None
-            assert target.inputs == stages.members
+            assert trained.inputs == stages.members
             assert [plan.stages[id].coordinates.intermediate for id in stages.members] == ["en", "multi"]
         else:
             assert stages.members == ()
@@ -97,7 +98,11 @@ def test_what_a_merge_does_is_part_of_its_id(planned: Planner) -> None:
         "weighted": {"kind": "merge", "weights": [1, 2]},
     }
     plan = small(planned, transfers=transfers, methods={"lora": {"kind": "lora"}})
-    found = {cell.transfer: stages.target for cell, stages in plan.cell_stages.items() if cell.intermediate == "both"}
+    found = {
+        cell.transfer: present(stages.target)
+        for cell, stages in plan.cell_stages.items()
+        if cell.intermediate == "both"
+    }
     assert found["plain"] == found["same"] and found["ties"] == found["half"]
     assert len(set(found.values())) == 4
     settings = plan.stages[found["fifth"]].settings
@@ -108,7 +113,7 @@ def test_tuned_weights_read_the_dev_data_of_what_the_members_learnt(planned: Pla
     def target(**changes: object) -> Stage:
         transfers = {"way": {"kind": "merge", "weights": "tuned", **changes}}
         plan = small(planned, transfers=transfers, methods={"lora": {"kind": "lora"}})
-        (found,) = [plan.stages[stages.target] for cell, stages in plan.cell_stages.items() if stages.members]
+        (found,) = [target_stage(plan, stages) for stages in plan.cell_stages.values() if stages.members]
         return found
 
     stage = target()
@@ -155,7 +160,7 @@ def test_a_wider_adapter_costs_more_and_has_its_own_bundle(planned: Planner) -> 
     transfers = {"linear": {"kind": "merge"}, "cat": {"kind": "merge", "method": "cat"}}
     plan = small(planned, transfers=transfers, methods={"lora": {"kind": "lora"}}, intermediates=INTERMEDIATES)
     narrow, wide = (
-        plan.stages[stages.target] for cell, stages in plan.cell_stages.items() if cell.intermediate == "both"
+        target_stage(plan, stages) for cell, stages in plan.cell_stages.items() if cell.intermediate == "both"
     )
     assert isinstance(wide.method, Lora) and (wide.method.rank, wide.method.alpha) == (16, 32.0)
     assert wide.cost.trainable_parameters > narrow.cost.trainable_parameters
@@ -168,7 +173,7 @@ def test_a_fusion_has_its_own_parameters_rate_and_bundle(planned: Planner) -> No
     methods = {"one": {"kind": "bottleneck"}, "two": {"kind": "bottleneck", "placement": "double"}}
     plan = small(planned, transfers=transfers, methods=methods)
     found = {
-        (cell.method, cell.transfer): plan.stages[stages.target]
+        (cell.method, cell.transfer): target_stage(plan, stages)
         for cell, stages in plan.cell_stages.items()
         if cell.intermediate == "both"
     }
@@ -188,7 +193,7 @@ def test_a_rate_of_its_own_stands_in_for_pruning(planned: Planner) -> None:
     train = {"prune": {"learning_rates": [1e-4, 1e-3]}}
     methods = {"one": {"kind": "bottleneck"}}
     plan = small(planned, transfers={"fast": {"kind": "fuse", "learning_rate": 1e-2}}, methods=methods, train=train)
-    (fused,) = [plan.stages[one.target] for cell, one in plan.cell_stages.items() if cell.intermediate == "both"]
+    (fused,) = [target_stage(plan, one) for cell, one in plan.cell_stages.items() if cell.intermediate == "both"]
     assert fused.settings["train"] == {"learning_rate": 1e-2} and fused.candidates == 1
 
 
@@ -200,8 +205,10 @@ def test_a_stale_target_tells_which_member_changed(planned: Planner, tmp_path: P
     changed = small(
         planned, **merged, intermediates={**INTERMEDIATES, "multi": {"tasks": ["units"], "languages": ["en", "de"]}}
     )
-    (target,) = [stages.target for cell, stages in changed.cell_stages.items() if cell.intermediate == "both"]
-    reasons = [change.key for change in states(changed, store)[target].stale]
+    (merged_id,) = [
+        present(stages.target) for cell, stages in changed.cell_stages.items() if cell.intermediate == "both"
+    ]
+    reasons = [change.key for change in states(changed, store)[merged_id].stale]
     assert reasons and all(key.startswith("intermediate: ") for key in reasons)
 
 
@@ -209,5 +216,5 @@ def test_members_that_learn_the_same_are_each_an_input(planned: Planner) -> None
     intermediates = {"a": {"tasks": "units"}, "b": {"tasks": "units"}, "both": {"members": ["a", "b"]}}
     plan = small(planned, intermediates=intermediates, transfers=["merge"], methods={"lora": {"kind": "lora"}})
     (stages,) = plan.cell_stages.values()
-    assert stages.members == plan.stages[stages.target].inputs and len(stages.members) == 2
+    assert stages.members == target_stage(plan, stages).inputs and len(stages.members) == 2
     assert len(set(stages.members)) == 1 and len(plan.stages) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,12 +147,8 @@ def noisy(method: MethodSpec, seed: int, architecture: str) -> dict[str, torch.T
 def test_transfers(name: str, transfer: str, architecture: str) -> None:
     method = METHODS[name]
     start = noisy(method, 7, architecture)
-    changes = {"initial": start} if transfer == "continue" else {"lower": (Slot(method, start),)}
-    ((fused, reference),) = both(
-        method,
-        architecture,
-        [cell(method, steps=4, learning_rate=3e-3, **changes)],  # type: ignore[arg-type]
-    )
+    changes: dict[str, Any] = {"initial": start} if transfer == "continue" else {"lower": (Slot(method, start),)}
+    ((fused, reference),) = both(method, architecture, [cell(method, steps=4, learning_rate=3e-3, **changes)])
     assert_equal(fused, reference)
     assert_answers(fused, reference, architecture)
     if transfer == "stack":

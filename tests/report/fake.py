@@ -60,7 +60,7 @@ class Fake:
         for backbone, method, intermediate in product(self.backbones, self.methods, self.intermediates):
             for transfer in self.transfers if intermediate != "none" else ("none",):
                 for target, seed in product(self.targets, self.seeds):
-                    yield Cell(backbone, method, intermediate, transfer, target, seed)  # type: ignore[arg-type]
+                    yield Cell(backbone, method, intermediate, transfer, target, seed)
 
 
 def write(store: Store, fake: Fake) -> Path:

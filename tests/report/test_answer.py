@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,12 +27,12 @@ SEEDS = (1, 2, 3)
 def ask(tmp_path: Path) -> Ask:
     """Analyse a made-up run; the arm's gain is by backbone, or by target and backbone."""
 
-    def made(gains: Mapping[str, object] | None = None, *, own: tuple[str, ...] = (), **changes: object) -> Analysis:
+    def made(gains: Mapping[str, Any] | None = None, *, own: tuple[str, ...] = (), **changes: object) -> Analysis:
         def accuracy(cell: Cell, language: str) -> float:
             if gains is None or cell.intermediate != "multi":
                 return 0.5
             gain = gains.get(cell.target, gains)
-            return 0.5 + gain[cell.backbone]  # type: ignore[index]
+            return 0.5 + float(gain[cell.backbone])
 
         given = {"seeds": SEEDS, "items": 150, "accuracy": accuracy, **changes}
         store = Store(tmp_path / f"{len(list(tmp_path.iterdir()))}")

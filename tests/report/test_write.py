@@ -79,7 +79,8 @@ def test_what_killed_writers_left_is_swept(run_dir: Path) -> None:
 
 def test_two_writers_at_once_leave_the_report_of_one(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other puts its report there between the two renames of this one."""
-    rename, raced = Path.rename, []
+    rename = Path.rename
+    raced: list[Path] = []
 
     def racing(path: Path, target: Path) -> Path:
         if path.name.startswith(".report-new") and not raced:

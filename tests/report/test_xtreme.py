@@ -102,8 +102,8 @@ class Made:
                 return np.array([place, 40]), np.array([nearest, 1, 1301])
             return np.array([place, 40]), np.array([nearest, 2, 1302])
         size, words = len(LABELS[name]), 1 if layout == "labels" else 1 + at % 6
-        right = gold.integers(size, size=words)
-        return right, np.where(random.random(words) < 0.7, right, random.integers(size, size=words))
+        classes = gold.integers(size, size=words)
+        return classes, np.where(random.random(words) < 0.7, classes, random.integers(size, size=words))
 
 
 def _write_gold(directory: Path, name: str, one: LanguagePredictions) -> None:

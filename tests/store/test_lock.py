@@ -80,7 +80,7 @@ def test_a_file_system_without_locks_is_told_at_once(
     def refuse(descriptor: object, operation: int) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    monkeypatch.setattr("adapterx.store.lock.fcntl.flock", refuse)
     with pytest.raises(UnusablePlace) as raised, Store(tmp_path).lock(*STAGE):
         raise AssertionError("nobody holds this lock")
     told = str(raised.value)

@@ -71,7 +71,7 @@ def _here(arguments: list[str], cwd: Path, env: Mapping[str, str]) -> Done:
             code = main(arguments)
         except SystemExit as ended:  # argparse's
             code = int(ended.code or 0)
-    told = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+    told = [stream.buffer.getvalue().decode() for stream in (out, err)]
     return subprocess.CompletedProcess(arguments, code, *told)
 
 

@@ -59,8 +59,8 @@ def evaluate(predictions: Path, labels: Path) -> dict[str, float]:
 
 def _score(task: str, said: Path, right: Path, code: str) -> float:
     if task in GROUPS["qa"]:
-        files = [json.loads((where / f"test-{code}.json").read_text("utf-8")) for where in (said, right)]
-        return 100 * _answers(*files, code if task == "mlqa" else None)
+        answers, questions = (json.loads((where / f"test-{code}.json").read_text("utf-8")) for where in (said, right))
+        return 100 * _answers(answers, questions, code if task == "mlqa" else None)
     texts = [(where / f"test-{code}.tsv").read_text("utf-8").rstrip("\n") for where in (said, right)]
     lines = [text.split("\n") for text in texts]
     if task == "bucc2018":
@@ -68,9 +68,9 @@ def _score(task: str, said: Path, right: Path, code: str) -> float:
         return 200 * len(found & gold) / (len(found) + len(gold))
     assert len(lines[0]) == len(lines[1])
     if task in GROUPS["tagging"]:
-        found, gold = (_spans(one) for one in lines)
-        return 200 * len(found & gold) / (len(found) + len(gold))
-    return 100 * mean(a == b for a, b in zip(*lines, strict=True))
+        spans, expected = (_spans(one) for one in lines)
+        return 200 * len(spans & expected) / (len(spans) + len(expected))
+    return 100 * mean(float(a == b) for a, b in zip(*lines, strict=True))
 
 
 def _spans(lines: Sequence[str]) -> set[tuple[int, int, str]]:

@@ -58,4 +58,4 @@ def real_tokenizer() -> Any:
 
     core = Tokenizer.from_file(str(embedded.checkpoint(places.cache()) / "tokenizer.json"))
     roles = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    return PreTrainedTokenizerFast(tokenizer_object=core, **roles)
+    return PreTrainedTokenizerFast(tokenizer_object=core, **roles)  # type: ignore[no-untyped-call]

@@ -102,8 +102,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[tuple[
         for split in source(name).splits
     ]
     with serve(tmp_path_factory.mktemp("catalog") / "hub") as hub:
-        for dataset, content in files.items():
-            hub.commit(f"datasets/{dataset}", content, CONVERSION)
+        for dataset, conversion in files.items():
+            hub.commit(f"datasets/{dataset}", conversion, CONVERSION)
         found = ask(hub, *asked)
     yield {(spec["name"], split): answer for (spec, *_, split), answer in zip(asked, found, strict=True)}
 

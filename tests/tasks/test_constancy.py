@@ -18,7 +18,8 @@ def arrays(*rows: list[int]) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]
 
 def labels(gold: str, prediction: str) -> Answers:
     """One label per letter: s for the first, o for the second."""
-    return of_labels(*(arrays(*([int(one == "o")] for one in text)) for text in (gold, prediction)), NAMES)
+    right, said = (arrays(*([int(one == "o")] for one in text)) for text in (gold, prediction))
+    return of_labels(right, said, NAMES)
 
 
 def test_labels() -> None:

@@ -99,10 +99,10 @@ def test_labels_may_be_numbers_texts_or_lists(gold: list[object], said: list[obj
 
 def test_rankings_and_pairs() -> None:
     gold, said = [[4, 9], [2]], [[9, 3, 1], [7, 12]]
-    arrays = [[np.array(item) for item in side] for side in (gold, said)]
+    right, found = ([np.array(item) for item in side] for side in (gold, said))
     for name in ("retrieval_accuracy", "mean_average_precision_20", "recall_at_10", "ndcg_at_10", "rank_distance"):
         one = metric(name, ())
-        expected = float(one.value(one.statistics(*arrays).sum(axis=0)))
+        expected = float(one.value(one.statistics(right, found).sum(axis=0)))
         assert load(name).compute(predictions=said, references=gold) == {name: pytest.approx(expected)}
     assert load("pair_f1").compute(predictions=["", "b"], references=[["a"], ["b"]]) == {
         "pair_f1": pytest.approx(2 / 3)

@@ -248,11 +248,13 @@ def test_a_stream_is_encoded_like_a_list(task: str, tokenizer: Any, monkeypatch:
 @pytest.mark.usefixtures("benchmarks")
 def test_real_texts_are_tokenised_as_the_library_does(task: str, language: str, split: str, max_length: int) -> None:
     examples = load(find(task), "local", language, split, Limit(200))
-    pairs = [
-        (one.context, choice) if isinstance(one, ChoiceExample) else (one.text, one.text_pair)  # type: ignore[union-attr]
-        for one in examples
-        for choice in (one.choices if isinstance(one, ChoiceExample) else ("",))
-    ]
+    pairs: list[tuple[str, str | None]] = []
+    for one in examples:
+        if isinstance(one, ChoiceExample):
+            pairs += [(one.context, choice) for choice in one.choices]
+        else:
+            assert isinstance(one, PairExample)
+            pairs.append((one.text, one.text_pair))
     first, second = map(list, zip(*pairs, strict=True))
     cut = {"truncation": "longest_first", "max_length": max_length}
     found = encode(examples, find(task), real_tokenizer(), max_length)

@@ -62,7 +62,11 @@ def test_examples_sizes_and_identity_with_the_network_and_without(hub: Hub) -> N
     before = len(hub.requests)
     hub.fail(503, "/datasets/")
     pinned = task({**SOURCE, "revision": next((hub.root / REPOSITORY).glob("*/en")).parent.name})
-    questions = [[pinned, "load", "hub", "en", "train"], [pinned, "at_hand", "hub", "en", "train"], *plan]
+    questions: list[list[Any]] = [
+        [pinned, "load", "hub", "en", "train"],
+        [pinned, "at_hand", "hub", "en", "train"],
+        *plan,
+    ]
     again = ask(hub, *questions, told="(HTTP status 503): the dataset someone/pairs is read from the local Hub cache")
     assert again[0] == found and again[1] is True
     assert again[2:] == first[2:], "a branch is asked for, and means what it meant"

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from adapterx.tasks.examples import Example
 from adapterx.tasks.items import ItemError, read
 from adapterx.tasks.kinds import kind
 from adapterx.tasks.kinds.multiple_choice import ChoiceExample
@@ -13,7 +14,7 @@ from adapterx.tasks.kinds.tagging import TaggingExample
 LABELS = ("first", "second")
 
 
-def one(format_: str, **fields: object):
+def one(format_: str, **fields: object) -> Example:
     (example,) = read([json.dumps(fields, ensure_ascii=False)], "items.jsonl", kind(format_), LABELS)
     return example
 

@@ -12,8 +12,8 @@ UPOS = ("ADJ", "CCONJ", "DET", "INTJ", "NOUN", "PUNCT", "SCONJ", "SYM", "VERB", 
 
 def score(name: str, labels: tuple[str, ...], gold: list[list[str]], prediction: list[list[str]]) -> float:
     scorer = metric(name, labels)
-    arrays = [[np.array([labels.index(tag) for tag in item]) for item in items] for items in (gold, prediction)]
-    return float(scorer.value(scorer.statistics(*arrays).sum(axis=0)))
+    right, said = ([np.array([labels.index(tag) for tag in item]) for item in items] for items in (gold, prediction))
+    return float(scorer.value(scorer.statistics(right, said).sum(axis=0)))
 
 
 def sentences(labels: tuple[str, ...], seed: int, count: int = 60) -> list[list[str]]:

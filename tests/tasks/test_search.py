@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -18,7 +19,10 @@ from adapterx.tasks.sources.errors import DataError, MissingData
 from adapterx.tasks.sources.sentences import examples, sentences
 from adapterx.tasks.spec import TaskSpec
 
-SIDES = {"queries": {"paths": "{language}.src", "text": 0}, "candidates": {"paths": "{language}.tgt", "text": 0}}
+SIDES: dict[str, Any] = {
+    "queries": {"paths": "{language}.src", "text": 0},
+    "candidates": {"paths": "{language}.tgt", "text": 0},
+}
 
 
 @pytest.fixture
@@ -34,7 +38,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
     return written
 
 
-def task(sides: dict[str, object], splits: tuple[str, ...] = ("test",), **more: object) -> TaskSpec:
+def task(sides: dict[str, object], splits: tuple[str, ...] = ("test",), **more: Any) -> TaskSpec:
     source = {"kind": "search", "codes": {"de": "deu"}, "splits": dict.fromkeys(splits, sides)}
     fields = {"metrics": ["retrieval_accuracy"], "languages": ["de", "sw"], "sources": {"files": source}, **more}
     text = yaml.safe_dump(
@@ -43,26 +47,34 @@ def task(sides: dict[str, object], splits: tuple[str, ...] = ("test",), **more: 
     return TaskSpec.model_validate(yaml.safe_load(text))
 
 
-def queries(spec: TaskSpec, limit: int | None = None) -> list[RetrievalExample]:
-    return [one for one in data.load(spec, "files", "de", "test", limit) if one.relevant is not None]  # type: ignore[union-attr,misc]
+def loaded(spec: TaskSpec, limit: Limit | None = None) -> list[RetrievalExample]:
+    found = data.load(spec, "files", "de", "test", limit)
+    return [one for one in found if isinstance(one, RetrievalExample)]
+
+
+def queries(spec: TaskSpec) -> list[RetrievalExample]:
+    return [one for one in loaded(spec) if one.relevant is not None]
 
 
 def test_sentences_that_stand_row_by_row(write: Callable[[str, str], Path]) -> None:
     write("deu.src", "one\ntwo\nthree\n")
     write("deu.tgt", "eins\nzwei\u2028\ndrei\n")
     spec = task(SIDES)
-    found = data.load(spec, "files", "de", "test")
-    assert [(one.text, one.relevant) for one in found] == [  # type: ignore[union-attr]
+    found = loaded(spec)
+    assert [(one.text, one.relevant) for one in found] == [
         ("one", (0,)), ("two", (1,)), ("three", (2,)), ("eins", None), ("zwei\u2028", None), ("drei", None)
     ]  # fmt: skip
     assert data.sizes(spec, "files", "de", "test") == 3 and data.sizes(spec, "files", "de", "dev") == 0
-    limited = data.load(spec, "files", "de", "test", Limit(1, "first"))
-    assert [one.text for one in limited] == ["one", "eins", "zwei\u2028", "drei"], "all candidates stay"  # type: ignore[union-attr]
+    limited = loaded(spec, Limit(1, "first"))
+    assert [one.text for one in limited] == ["one", "eins", "zwei\u2028", "drei"], "all candidates stay"
     before = data.fingerprint(spec, "files", {"test": ["de"]})
     write("deu.tgt", "eins\nzwei\n")
     assert data.fingerprint(spec, "files", {"test": ["de"]}) != before
     moved = task({**SIDES, "queries": {"paths": ["deu.src", "deu.tgt"], "text": 0}})
-    sides = {"queries": {"paths": "deu.src", "text": 0}, "candidates": {"paths": ["deu.tgt", "deu.tgt2"], "text": 0}}
+    sides: dict[str, object] = {
+        "queries": {"paths": "deu.src", "text": 0},
+        "candidates": {"paths": ["deu.tgt", "deu.tgt2"], "text": 0},
+    }
     write("deu.tgt2", "eins\nzwei\n")
     other = task(sides)
     assert len({data.fingerprint(one, "files", {"test": ["de"]}) for one in (moved, other)}) == 2, (
@@ -176,7 +188,7 @@ def test_a_damaged_gzip_file_and_templates_of_positions(write: Callable[[str, st
         ({"labels": ["a"]}, "labels: the format retrieval has none"),
     ],
 )
-def test_a_task_that_cannot_be_searched(changes: dict[str, object], message: str) -> None:
+def test_a_task_that_cannot_be_searched(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         task(SIDES, **changes)
 
@@ -209,7 +221,7 @@ def test_the_sentence_of_the_answer_is_what_a_question_looks_for() -> None:
         QAExample("first", "When was she born?", passage, (Answer("1815", 16), Answer("1815", 56))),
         QAExample("none", "Who?", passage, ()),
     ]
-    found = list(examples(asked, RetrievalExample))
+    found = [one for one in examples(asked, RetrievalExample) if isinstance(one, RetrievalExample)]
     assert [(one.id, one.relevant) for one in found] == [
         ("when", (1,)), ("first", (0,)), ("sentence-0", None), ("sentence-1", None)
     ]  # fmt: skip

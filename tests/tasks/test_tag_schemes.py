@@ -13,7 +13,11 @@ from adapterx.tasks.metrics import metric, span_reading
 from adapterx.tasks.tag_schemes import SchemeError, scheme
 
 # Spans as (first word, last word, type) in sentences of six words.
-SPANS = ([(0, 1, "PER"), (2, 2, "PER"), (4, 5, "ORG")], [(1, 3, "LOC"), (4, 4, "ORG")], [])
+SPANS: tuple[list[tuple[int, int, str]], ...] = (
+    [(0, 1, "PER"), (2, 2, "PER"), (4, 5, "ORG")],
+    [(1, 3, "LOC"), (4, 4, "ORG")],
+    [],
+)
 SAID = ([(0, 1, "PER"), (2, 3, "PER"), (4, 5, "ORG")], [(1, 3, "ORG"), (4, 4, "ORG")], [(5, 5, "PER")])
 BOTH, F1 = 3, 2 * 3 / (5 + 6)
 
@@ -50,8 +54,8 @@ def written(spans: list[tuple[int, int, str]], way: str) -> list[str]:
 def score(gold: list[list[str]], said: list[list[str]], task: str = "", labels: tuple[str, ...] = ()) -> float:
     labels = labels or tuple(sorted({tag for side in (gold, said) for item in side for tag in item}))
     one = metric("span_f1", labels, task)
-    arrays = [[np.array([labels.index(tag) for tag in item]) for item in side] for side in (gold, said)]
-    return float(one.value(one.statistics(*arrays).sum(axis=0)))
+    right, found = ([np.array([labels.index(tag) for tag in item]) for item in side] for side in (gold, said))
+    return float(one.value(one.statistics(right, found).sum(axis=0)))
 
 
 @pytest.mark.parametrize("way", WAYS)
