@@ -179,10 +179,13 @@ def _has_holes(column: Any) -> bool:
 
 
 def _answers(column: Any) -> list[Any]:
-    """Per row of a parquet column: an array, of integer lists; texts as they are."""
+    """Per row of a parquet column: an array, of integer lists; texts and numbers as they are."""
     from pyarrow import types
 
     kind = column.type
+    if types.is_floating(kind):
+        numbers: list[Any] = column.to_pylist()
+        return numbers
     if types.is_string(kind) or types.is_string(kind.value_type):
         texts: list[Any] = column.to_pylist()
         return texts

@@ -48,5 +48,9 @@ RANKINGS = AnswerType(
     lambda of: constancy.of_rankings(of.ids, of.gold, of.prediction, of.languages),
 )
 """Of each query the places of its candidates, and an array of the nearest place and the ranks of those."""
-TYPES = (LABELS, TEXTS, PAIRS, RANKINGS)
+NUMBERS = AnswerType(
+    "numbers", "the mean of the right numbers", lambda of: constancy.of_numbers(of.gold, of.prediction)
+)
+"""Of each item the right number, and one number."""
+TYPES = (LABELS, TEXTS, PAIRS, RANKINGS, NUMBERS)
 """Those that adapterx comes with, in the order in which notes name them."""

@@ -72,6 +72,15 @@ def of_texts(gold: Sequence[Sequence[str]], prediction: Sequence[str]) -> Answer
     return Answers(told, share, distinct, "", right_share, varied, len(gold))
 
 
+def of_numbers(gold: Sequence[float], prediction: Sequence[float]) -> Answers:
+    """Answers that are numbers, alike where they differ by less than rounding does."""
+    said = np.asarray(prediction, np.float64)
+    near = np.abs(said - np.median(said)) <= 1e-5 * max(1.0, float(np.abs(said).max()))
+    _, right_share, varied = _commonest(gold)
+    told = f"answers {np.median(said):.3g} to everything"
+    return Answers(told, float(near.mean()), not bool(near.all()), "", right_share, varied, len(gold))
+
+
 def of_rankings(
     ids: Sequence[str],
     gold: Sequence[NDArray[np.int64]],

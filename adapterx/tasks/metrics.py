@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.plugins import Plugin, PluginError, plugins
-from adapterx.tasks import metrics_qa, metrics_retrieval, tag_schemes
-from adapterx.tasks.answers import LABELS, PAIRS, RANKINGS, TEXTS, AnswerType
+from adapterx.tasks import metrics_qa, metrics_regression, metrics_retrieval, tag_schemes
+from adapterx.tasks.answers import LABELS, NUMBERS, PAIRS, RANKINGS, TEXTS, AnswerType
 from adapterx.tasks.tag_schemes import OUTSIDE, Scheme, SchemeError
 
 Labels = Sequence[NDArray[np.int64]]
@@ -33,6 +33,7 @@ class Unit:
 
 
 SHARE, RANKS = Unit(100, "in per cent"), Unit(1, "in ranks, lower is better", "lower")
+HUNDREDTHS = Unit(100, "times 100")
 
 
 @dataclass(frozen=True)
@@ -176,12 +177,17 @@ def _ranking_score(name: str) -> Scoring:
     )
 
 
+def _correlation(name: str) -> Scoring:
+    return Scoring(name, NUMBERS, lambda of: metrics_regression.Correlation(name), HUNDREDTHS)
+
+
 BUILT_IN = (
     Scoring("accuracy", LABELS, lambda of: Accuracy()),
     Scoring("span_f1", LABELS, _span_f1),
     *map(_answer_score, metrics_qa.NAMES),
     *map(_ranking_score, metrics_retrieval.RANKING_NAMES),
     Scoring("pair_f1", PAIRS, lambda of: metrics_retrieval.PairF1()),
+    *map(_correlation, metrics_regression.NAMES),
 )
 """Metrics that adapterx comes with, in the order in which messages list them."""
 

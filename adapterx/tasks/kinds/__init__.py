@@ -17,6 +17,7 @@ from adapterx.tasks.kinds.extractive_qa import ExtractiveQA
 from adapterx.tasks.kinds.masked_lm import MaskedLM
 from adapterx.tasks.kinds.multiple_choice import MultipleChoice
 from adapterx.tasks.kinds.pair_classification import PairClassification
+from adapterx.tasks.kinds.regression import Regression
 from adapterx.tasks.kinds.retrieval import Retrieval
 from adapterx.tasks.kinds.tagging import Tagging
 from adapterx.wording import shown
@@ -28,6 +29,7 @@ BUILT_IN: tuple[TaskKind[Any], ...] = (
     ExtractiveQA(),
     Retrieval(),
     MaskedLM(),
+    Regression(),
 )
 """Those that adapterx comes with, in the order in which messages list them."""
 
