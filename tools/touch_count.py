@@ -58,6 +58,7 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
         ),
         "tagging": Kind(("tagging",), ("TaggingExample",), ("tasks/kinds/tagging.py",)),
         "multiple-choice": Kind(("multiple-choice",), ("ChoiceExample",), ("tasks/kinds/multiple_choice.py",)),
+        "regression": Kind(("regression",), ("ScoredPair",), ("tasks/kinds/regression.py",)),
         "extractive-qa": Kind(("extractive-qa",), ("QAExample",), ("tasks/kinds/extractive_qa",)),
         "masked-lm": Kind(("masked-lm",), ("TextExample",), ("tasks/kinds/masked_lm",)),
         "retrieval": Kind(("retrieval",), ("RetrievalExample",), ("tasks/kinds/retrieval.py",)),

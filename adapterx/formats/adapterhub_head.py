@@ -61,7 +61,7 @@ def read(directory: Path, encoder: Encoder) -> PortableHead:
             f"{path}: the head is for {shown(whole.get('hidden_size'))} features, the backbone has "
             f"{encoder.shape.hidden}"
         )
-    known = [*portable().values()]
+    known = list(portable().values())
     # The later ones are the narrower ones: one output is a number before it is a class.
     kind = next((one for one in reversed(known) if one.is_hub_head(config)), None)
     if kind is None:

@@ -23,7 +23,7 @@ except ImportError as error:
 
 from adapterx.tasks.metrics import metric, scoring, scorings, unit
 
-_TEXT, _NUMBER = datasets.Value("string"), datasets.Value("int64")
+_TEXT, _NUMBER, _REAL = datasets.Value("string"), datasets.Value("int64"), datasets.Value("float64")
 _TEXTS, _NUMBERS = datasets.Sequence(_TEXT), datasets.Sequence(_NUMBER)
 _SAYS = {
     "texts": "predictions: a text per item; references: a list of the right texts per item, empty where there is none.",
@@ -32,6 +32,7 @@ _SAYS = {
     "tags": "predictions, references: a list of tags per sentence; all that occur tell how they mark spans (bare"
     " tags, BIO, BIOES, BILOU).",
     "labels": "predictions, references: a label per item, or a list of tags per sentence; texts or whole numbers.",
+    "numbers": "predictions, references: a number per item.",
 }
 _CITATIONS = {
     "squad": "Rajpurkar et al. 2016, arXiv 1606.05250",
@@ -58,7 +59,8 @@ class Metric(evaluate.Metric):  # type: ignore[misc]
 
     def _info(self) -> evaluate.MetricInfo:
         kind = _kind(self._scored)
-        better = f"In {'ranks' if unit(self._scored).factor == 1 else '[0, 1]'}, {unit(self._scored).better} is better."
+        told = unit(self._scored)
+        better = f"In {told.within}, {told.better} is better."
         return evaluate.MetricInfo(
             description=f"{self._scored} as adapterx computes it. {better}",
             citation=next((cited for part, cited in _CITATIONS.items() if self._scored.startswith(part)), ""),
@@ -107,7 +109,8 @@ def _features(kind: str) -> list[datasets.Features]:
     """What may come in; texts are tried first, since a text of digits is no number."""
     if kind == "texts":
         return [datasets.Features({"predictions": _TEXT, "references": _TEXTS})]
-    both = {"rankings": [_NUMBERS], "tags": [_TEXTS], "labels": [_TEXT, _TEXTS, _NUMBER, _NUMBERS]}[kind]
+    labels = [_TEXT, _TEXTS, _NUMBER, _NUMBERS]
+    both = {"rankings": [_NUMBERS], "tags": [_TEXTS], "labels": labels, "numbers": [_REAL]}[kind]
     return [datasets.Features({"predictions": one, "references": one}) for one in both]
 
 

@@ -30,10 +30,13 @@ class Unit:
     """Of a value as it is shown."""
     words: str
     better: Literal["higher", "lower"] = "higher"
+    within: str = "[0, 1]"
+    """Between what values themselves lie."""
 
 
-SHARE, RANKS = Unit(100, "in per cent"), Unit(1, "in ranks, lower is better", "lower")
-HUNDREDTHS = Unit(100, "times 100")
+SHARE = Unit(100, "in per cent")
+RANKS = Unit(1, "in ranks, lower is better", "lower", "ranks")
+CORRELATION = Unit(100, "times 100", within="[-1, 1]")
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,7 @@ def _ranking_score(name: str) -> Scoring:
 
 
 def _correlation(name: str) -> Scoring:
-    return Scoring(name, NUMBERS, lambda of: metrics_regression.Correlation(name), HUNDREDTHS)
+    return Scoring(name, NUMBERS, lambda of: metrics_regression.Correlation(name), CORRELATION)
 
 
 BUILT_IN = (

@@ -77,4 +77,5 @@ def _moved(values: Array, ranks: Array, worth: Array) -> Array:
     _, place = np.unique(values, return_inverse=True)
     of_value = np.bincount(place, worth)
     above = of_value.sum() - np.cumsum(of_value)
-    return (above[place] + of_value[place] / 2 - float(worth @ ranks)) / len(values)
+    moved: Array = (above[place] + of_value[place] / 2 - float(worth @ ranks)) / len(values)
+    return moved

@@ -48,7 +48,7 @@ CONFIGS: dict[str, Any] = {
     ),
     "lora-ffn": library.LoRAConfig(selfattn_lora=False, output_lora=True),
 }
-HEADS: tuple[str, ...] = ("pair-classification", "tagging", "multiple-choice", "extractive-qa")
+HEADS: tuple[str, ...] = ("pair-classification", "tagging", "multiple-choice", "extractive-qa", "regression")
 
 
 def flexible(model: PreTrainedModel) -> Any:
@@ -112,7 +112,8 @@ def test_heads_written_here_loaded_there(format_: str, tmp_path: Path) -> None:
     there.load_adapter(str(tmp_path), use_safetensors=True, with_head=True, loading_info=info, set_active=True)
     assert not info.get("missing_keys") and not info.get("unexpected_keys"), info
     assert there.active_head == "mine"
-    assert there.get_labels() == list(present(own.head).labels or ("LABEL_0", "LABEL_1"))
+    unnamed = ["LABEL_0"] if format_ == "regression" else ["LABEL_0", "LABEL_1"]
+    assert there.get_labels() == (list(present(own.head).labels) or unnamed)
     torch.testing.assert_close(logits_here(model, own), logits_there(there, format_), atol=1e-5, rtol=1e-5)
 
 
@@ -126,6 +127,7 @@ def test_heads_saved_there_read_here(format_: str, tmp_path: Path) -> None:
         "tagging": lambda: there.add_tagging_head("theirs", num_labels=3, id2label=named()),
         "multiple-choice": lambda: there.add_multiple_choice_head("theirs", num_choices=2),
         "extractive-qa": lambda: there.add_qa_head("theirs"),
+        "regression": lambda: there.add_classification_head("theirs", num_labels=1),
     }
     add[format_]()
     there.set_active_adapters("theirs")
@@ -135,7 +137,11 @@ def test_heads_saved_there_read_here(format_: str, tmp_path: Path) -> None:
     back = formats.read(tmp_path, place())
     head = present(back.head)
     assert head.format == format_
-    unnamed: dict[str, tuple[str, ...]] = {"multiple-choice": ("LABEL_0", "LABEL_1"), "extractive-qa": ()}
+    unnamed: dict[str, tuple[str, ...]] = {
+        "multiple-choice": ("LABEL_0", "LABEL_1"),
+        "extractive-qa": (),
+        "regression": (),
+    }
     assert head.labels == unnamed.get(format_, LABELS)
     torch.testing.assert_close(logits_here(model, back), logits_there(there.eval(), format_), atol=1e-5, rtol=1e-5)
 

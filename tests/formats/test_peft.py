@@ -130,7 +130,9 @@ def test_a_head_that_was_trained_along_is_read(architecture: str, task: str, tmp
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("format_", ["pair-classification", "tagging", "multiple-choice", "extractive-qa"])
+@pytest.mark.parametrize(
+    "format_", ["pair-classification", "tagging", "multiple-choice", "extractive-qa", "regression"]
+)
 def test_a_head_travels_beside_the_adapter(format_: str, tmp_path: Path) -> None:
     where = place()
     own = adapter(METHODS["default"], where, format_)

@@ -33,7 +33,7 @@ def adapter(method: MethodSpec, encoder: Encoder, head: str | None = None, seed:
     tensors = {p.name: torch.randn(p.shape, generator=generator) * 0.2 for p in parameters(method, encoder.shape)}
     if head is None:
         return PortableAdapter(method, tensors)
-    labels = {"multiple-choice": LABELS[:2], "extractive-qa": ()}.get(head, LABELS)
+    labels = {"multiple-choice": LABELS[:2], "extractive-qa": (), "regression": ()}.get(head, LABELS)
     shapes = head_shapes(head, len(labels), encoder.shape.hidden)
     own = {name: torch.randn(shape, generator=generator) * 0.3 for name, shape in shapes.items()}
     return PortableAdapter(method, tensors, PortableHead(head, labels, own, "opinions"))

@@ -117,6 +117,12 @@ READERS = {
         {"d.txt": "the cat sat\nhäuser\n" * 4},
         more={"labels": None, "metrics": None},
     ),
+    "scores": Reader(
+        "regression",
+        local("tsv", {"text": 0, "score": 1}, "d.tsv"),
+        {"d.tsv": "the cat\t1\nthe dog\t-2.5\nä\t3e1\n"},
+        more={"labels": None, "metrics": ["pearson"]},
+    ),
     "labels beside rows": Reader(
         "pair-classification",
         local("tsv", {"text": 0}, "d.tsv", labels="l.txt"),

@@ -109,6 +109,13 @@ def test_rankings_and_pairs() -> None:
     }
 
 
+def test_numbers() -> None:
+    said, gold = [1.0, 2.5, 2.0, 9.0], [1, 2, 3, 4]
+    found = {name: load(name).compute(predictions=said, references=gold)[name] for name in ("spearman", "pearson")}
+    assert found == {"spearman": pytest.approx(0.8), "pearson": pytest.approx(np.corrcoef(said, gold)[0, 1])}
+    assert "[-1, 1]" in load("pearson").description
+
+
 def test_empty_lists_come_first() -> None:
     assert load("squad_em").compute(predictions=["", "x"], references=[[], []]) == {"squad_em": 0.5}
     assert load("pair_f1").compute(predictions=["", "b"], references=[[], ["b"]]) == {"pair_f1": 1.0}

@@ -108,6 +108,10 @@ class Regression(TaskKind[ScoredPair]):
         errors = scores[:, :count] - _numbers(labels[:, :count])
         return (errors.square() * weights[:, :count]).sum(1)
 
+    def prior_loss(self, labels: NDArray[np.int64]) -> float | None:
+        """The squared error of answering the mean score to everything."""
+        return float(labels.view(np.float64).var())
+
     # Answers
 
     def gold(self, data: Encoded) -> list[float]:
