@@ -3,45 +3,59 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
-from adapterx import reference
 from adapterx.backbones.load import LoadedBackbone
 from adapterx.engine.cell import Pool
-from adapterx.engine.evaluate import collapse, evaluate, summary
-from adapterx.engine.predict import Observe, TrainedCell, embed
+from adapterx.engine.evaluate import collapse
+from adapterx.engine.predict import Observe, TrainedCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.retrieve import Vectors
 from adapterx.executors import search
 from adapterx.executors.apart import Fail, apart
+from adapterx.executors.backbones import Backbones, HeldBackbone
+from adapterx.executors.backends import Backend
+from adapterx.executors.data import Data
+from adapterx.executors.finished import FinishedTrainings
+from adapterx.executors.recorder import Recorder
 from adapterx.methods.head import Head
 from adapterx.methods.method import Slot
-from adapterx.methods.pooling import Pooling
-from adapterx.plan import Evaluation, Stage, Training
+from adapterx.plan import Evaluation, Plan, Stage, Training
 from adapterx.plan.bundles import structure
 from adapterx.plan.stage import SearchSettings
-from adapterx.results import predictions as predictions_file
-from adapterx.results.evaluation import EvaluationResult
-from adapterx.results.predictions import Evaluated, LanguagePredictions, StoredPredictions
-from adapterx.results.provenance import Cost
-from adapterx.store import JSON
-from adapterx.tasks.encoded import Encoded
-from adapterx.tasks.facts import TaskPart
+from adapterx.recipe.schema import Lane
+from adapterx.results.predictions import LanguagePredictions
 from adapterx.tasks.kinds import kind
 from adapterx.tasks.spec import TaskSpec
 
-if TYPE_CHECKING:
-    from adapterx.executors.work import Worker
+Passes: TypeAlias = Callable[[int, int, str], Observe]
+"""Items and token rows to read and what they are, to what hears of every pass."""
 
 
 class Evaluations:
-    """Evaluates bundles with what a worker has loaded."""
+    """Evaluates bundles.
 
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
+    Args:
+        data: the examples of the plan's tasks.
+        backends: one for each lane.
+        finished: the trainings that are evaluated.
+        passes: tells how far an evaluation is.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        data: Data,
+        backbones: Backbones,
+        backends: Mapping[Lane, Backend],
+        finished: FinishedTrainings,
+        recorder: Recorder,
+        passes: Passes,
+    ) -> None:
+        self._plan, self._data, self._backbones, self._backends = plan, data, backbones, backends
+        self._finished, self._recorder, self._passes = finished, recorder, passes
 
     def do(self, stages: Sequence[Stage], fail: Fail) -> None:
         """Evaluate the stages of one bundle; arguments as of `Worker.do`."""
@@ -53,27 +67,24 @@ class Evaluations:
 
     def _evaluate(self, stages: Sequence[Stage], fail: Fail) -> None:
         """Evaluate stages that have their texts in common."""
-        current, started = self.worker.backbone(stages[0]), time.monotonic()
+        backbone, started = self._backbones.of(stages[0]), time.monotonic()
         cells: list[tuple[TrainedCell, Head]] = []
         going: list[Stage] = []
         for stage in stages:
             with apart(stage, fail):
-                cells.append(self.worker.with_head(self.worker.plan.stages[stage.inputs[0]]))
+                cells.append(self._finished.with_head(stage.inputs[0]))
                 going.append(stage)
         if not going:
             return
-        work, trained = stages[0].work, self.worker.plan.stages[stages[0].inputs[0]].work
+        work, trained = stages[0].work, self._plan.stages[stages[0].inputs[0]].work
         assert isinstance(work, Evaluation) and isinstance(trained, Training)
-        tokenizer, key = current.loaded.tokenizer, current.loaded.tokenizer_key
-        pools = self.worker.data.pools(work.task, "test", work.limit, tokenizer, key, trained.train.max_length)
-        passed, prefix = self._passed(pools, len(going)), self._kept_for(stages)
+        tokenizer, key = backbone.loaded.tokenizer, backbone.loaded.tokenizer_key
+        pools = self._data.pools(work.task, "test", work.limit, tokenizer, key, trained.train.max_length)
+        passed, prefix = self._passed(pools, len(going)), self._kept_for(stages, backbone)
         predictions: list[list[LanguagePredictions]] = [[] for _ in going]
         for part, read in self._as_read(going, [cell for cell, _ in cells], pools):
             of_part = [(cell, head) for cell, (_, head) in zip(read, cells, strict=True)]
-            if work.lane == "reference":
-                found = [reference.evaluate(current.loaded.model, *of_part[0], part, trained.seed, passed)]
-            else:
-                found = evaluate(current.encoder, of_part, part, prefix, passed)
+            found = self._backends[work.lane].evaluate(backbone, of_part, part, trained.seed, prefix, passed)
             for of_stage, languages in zip(predictions, found, strict=True):
                 of_stage.extend(languages)
         if prefix is not None:
@@ -82,43 +93,41 @@ class Evaluations:
         for stage, of_stage in zip(going, predictions, strict=True):
             with apart(stage, fail):
                 why = collapse(of_stage, work.task.labels, kind(work.task.format))
-                self._commit_evaluation(stage, work.task, of_stage, seconds, why, {})
+                self._recorder.evaluation(stage, of_stage, seconds, why, {})
 
     def _passed(self, pools: Sequence[Pool], cells: int) -> Observe:
         """What hears of the passes of so many cells over pools."""
         items, rows = (sum(count(pool.data) for pool in pools) for count in (len, lambda data: len(data.tokens)))
         languages = len({pool.language for pool in pools})
         what = f"items ({languages} language{'s' * (languages > 1)} × {cells} cell{'s' * (cells > 1)})"
-        return self.worker.progress.passes(items * cells, rows * cells, what)
+        return self._passes(items * cells, rows * cells, what)
 
     def _search(self, stages: Sequence[Stage], fail: Fail) -> None:
         """Evaluate by retrieval, with the adapters of a training or none; stages that read the same texts."""
-        current, started = self.worker.backbone(stages[0]), time.monotonic()
+        backbone, started = self._backbones.of(stages[0]), time.monotonic()
         cells: dict[tuple[str, ...], tuple[Stage, TrainedCell]] = {}
         going: list[tuple[Stage, SearchSettings]] = []
         for stage in stages:
             with apart(stage, fail):
                 assert isinstance(stage.work, Evaluation) and stage.work.search is not None
                 if stage.inputs not in cells:
-                    tested = (
-                        self.worker.trained(self.worker.plan.stages[stage.inputs[0]]) if stage.inputs else _bare(stage)
-                    )
+                    tested = self._finished.cell(stage.inputs[0]) if stage.inputs else _bare(stage)
                     cells[stage.inputs] = (stage, tested)
                 going.append((stage, stage.work.search))
         if not going:
             return
         work = stages[0].work
         assert isinstance(work, Evaluation)
-        spec = self.worker.data.spec(work.task.task)
-        pools = self._searched(work, spec, going[0][1].max_length, current.loaded)
+        spec = self._data.spec(work.task.task)
+        pools = self._searched(work, spec, going[0][1].max_length, backbone.loaded)
         texts = [pool for split in spec.scored for pool in pools[split]]
         place = {inputs: number for number, inputs in enumerate(cells)}
         searches = [(place[stage.inputs], asked) for stage, asked in going]
-        every = search.passes(searches, sum(len(pool.data) for pool in texts), current.encoder.hidden)
+        every = search.passes(searches, sum(len(pool.data) for pool in texts), backbone.encoder.hidden)
         passed = self._passed(texts, sum(len(asked) for asked in every))
-        prefix = self._kept_for(stages, len(every))
-        embed = self._embedding(list(cells.values()), prefix, passed)
-        found = dict(search.search(searches, every, spec, pools, work.limit, embed, current.encoder.device))
+        prefix = self._kept_for(stages, backbone, len(every))
+        embed = self._embedding(list(cells.values()), backbone, prefix, passed)
+        found = dict(search.search(searches, every, spec, pools, work.limit, embed, backbone.encoder.device))
         if prefix is not None:
             prefix.flush()
         seconds = (time.monotonic() - started) / len(going)
@@ -126,30 +135,25 @@ class Evaluations:
             with apart(stage, fail):
                 own = found[number]
                 why = search.collapse(own.predictions)
-                self._commit_evaluation(stage, work.task, own.predictions, seconds, why, own.result)
+                self._recorder.evaluation(stage, own.predictions, seconds, why, own.result)
 
     def _embedding(
-        self, cells: Sequence[tuple[Stage, TrainedCell]], prefix: PrefixCache | None, passed: Observe
+        self,
+        cells: Sequence[tuple[Stage, TrainedCell]],
+        backbone: HeldBackbone,
+        prefix: PrefixCache | None,
+        passed: Observe,
     ) -> search.Embed:
         """What turns texts into vectors of these cells, each with a stage that it is read for."""
-        current = self.worker.current
-        assert current is not None
-
-        def read(wanted: Sequence[tuple[TrainedCell, Sequence[Pooling]]], texts: Sequence[Encoded]) -> search.Read:
-            if cells[0][0].work.lane == "fused":
-                return embed(current.encoder, wanted, texts, prefix, observe=passed)
-            seed = self._seed(cells[0][0])
-            return [
-                [reference.embed(current.loaded.model, cell, one, texts, seed, passed) for one in poolings]
-                for cell, poolings in wanted
-            ]
+        backend, seed = self._backends[cells[0][0].work.lane], self._seed(cells[0][0])
 
         def vectors(asked: search.Asked, pools: Sequence[Pool]) -> search.Read:
             made: dict[int, list[list[Vectors]]] = {}  # of each pool, by cell and pooling
             stages, tested = zip(*(cells[number] for number, _ in asked), strict=True)
             for part, swapped in self._as_read(stages, tested, pools):
                 wanted = [(cell, poolings) for cell, (_, poolings) in zip(swapped, asked, strict=True)]
-                found = read(wanted, [pool.data for pool in part])
+                texts = [pool.data for pool in part]
+                found = backend.embed(backbone, wanted, texts, seed, prefix, passed)
                 for number, pool in enumerate(part):
                     made[id(pool)] = [[of_pooling[number] for of_pooling in of_cell] for of_cell in found]
             return [
@@ -161,7 +165,7 @@ class Evaluations:
 
     def _seed(self, stage: Stage) -> int:
         """That of the training that is evaluated; 0 for the backbone as it is."""
-        tested = self.worker.plan.stages[stage.inputs[0]].work if stage.inputs else None
+        tested = self._plan.stages[stage.inputs[0]].work if stage.inputs else None
         return tested.seed if isinstance(tested, Training) else 0
 
     def _searched(
@@ -171,7 +175,7 @@ class Evaluations:
         # Where languages are searched for each other's, the queries that do not ask still say what is relevant.
         limit = work.limit if spec.pool == "own" else None
         return {
-            split: self.worker.data.pools(
+            split: self._data.pools(
                 work.task,
                 split,
                 limit if split == "test" else None,
@@ -191,51 +195,20 @@ class Evaluations:
             yield pools, cells
             return
         for place, language in enumerate(stages[0].work.swapped, start=1):
-            own = [self.worker.slot(self.worker.plan.stages[stage.inputs[place]]) for stage in stages]
+            own = [self._finished.slot(stage.inputs[place]) for stage in stages]
             yield (
                 [pool for pool in pools if pool.language == language],
                 [replace(cell, slots=(slot, *cell.slots[1:])) for slot, cell in zip(own, cells, strict=True)],
             )
 
-    def _commit_evaluation(
-        self,
-        stage: Stage,
-        part: TaskPart,
-        predictions: Sequence[LanguagePredictions],
-        seconds: float,
-        why: str | None,
-        more: Mapping[str, JSON],
-    ) -> None:
-        """Store an evaluation; `why` says in what way it is no result, if it is none."""
-        metrics = self.worker.data.metrics(part)
-        of = Evaluated(
-            part.task,
-            tuple(part.labels),
-            tuple(metric.name for metric in metrics),
-            self.worker.data.spec(part.task).unanswerable,
-            part.format,
-        )
-        stored = StoredPredictions(of, predictions)
-        self.worker.store.commit(
-            stage.kind,
-            stage.slug,
-            stage.id,
-            settings=stage.settings,
-            inputs=stage.inputs,
-            files={predictions_file.NAME: partial(predictions_file.write, cell=stage.slug, stored=stored)},
-            result=EvaluationResult(summary(predictions, metrics), why, more).told(),
-            provenance=self.worker.provenance(stage.work.lane, Cost(seconds)),
-        )
-
-    def _kept_for(self, stages: Sequence[Stage], passes: int = 1) -> PrefixCache | None:
+    def _kept_for(self, stages: Sequence[Stage], backbone: HeldBackbone, passes: int = 1) -> PrefixCache | None:
         """The prefix cache, where an evaluation has use of it: what is read once in a run need not be kept."""
-        assert self.worker.current is not None
-        cache, work = self.worker.plan.recipe.prefix_cache, stages[0].work
+        cache, work = self._plan.recipe.prefix_cache, stages[0].work
         if cache.where == "disk" or work.prefix != "exact" or passes > 1:
-            return self.worker.current.prefix
-        own, ids = structure(stages[0], self.worker.plan), {stage.id for stage in stages}
-        others = (one for one in self.worker.plan.stages.values() if one.kind == "evaluation" and one.id not in ids)
-        return self.worker.current.prefix if any(structure(one, self.worker.plan) == own for one in others) else None
+            return backbone.prefix
+        own, ids = structure(stages[0], self._plan), {stage.id for stage in stages}
+        others = (one for one in self._plan.stages.values() if one.kind == "evaluation" and one.id not in ids)
+        return backbone.prefix if any(structure(one, self._plan) == own for one in others) else None
 
 
 def _bare(stage: Stage) -> TrainedCell:

@@ -14,8 +14,8 @@ from adapterx import reference
 from adapterx.cli import main
 from adapterx.engine import evaluate as evaluate_module
 from adapterx.engine.bundle import Bundle
-from adapterx.executors import work
-from adapterx.plan import Stage
+from adapterx.executors.finished import FinishedTrainings
+from adapterx.executors.recorder import Recorder
 
 Recipe = Callable[..., Path]
 SMALL: dict[str, object] = {
@@ -90,7 +90,7 @@ def test_an_evaluation_ends_at_once_and_trainings_are_stored(
 def test_what_is_trained_is_stored_even_if_the_run_is_to_end(
     small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop_in(monkeypatch, work.Worker, "_commit_training", 1)
+    stop_in(monkeypatch, Recorder, "training", 1)
     assert main(["run", str(small()), "--store", str(tmp_path / "store")]) == 130
     assert len(adapters(tmp_path / "store")) == 2
 
@@ -130,14 +130,14 @@ def test_a_defect_has_an_exit_code_of_its_own(
 ) -> None:
     """One cell meets an error that nobody foresaw: the others are done, and the traceback is in a file."""
     monkeypatch.setenv("ADAPTERX_CACHE", str(tmp_path / "cache"))
-    original = work.Worker.with_head
+    original = FinishedTrainings.with_head
 
-    def faulty(worker: work.Worker, target: Stage) -> object:
-        if "seed2" in target.slug:
+    def faulty(finished: FinishedTrainings, id: str) -> object:
+        if "seed2" in finished._stages[id].slug:
             raise IndexError("surprise")
-        return original(worker, target)
+        return original(finished, id)
 
-    monkeypatch.setattr(work.Worker, "with_head", faulty)
+    monkeypatch.setattr(FinishedTrainings, "with_head", faulty)
     assert main(["run", str(small()), "--store", str(tmp_path / "store")]) == 70
     said = capsys.readouterr()
     assert "Traceback" not in said.out + said.err
@@ -146,5 +146,5 @@ def test_a_defect_has_an_exit_code_of_its_own(
     (log,) = (tmp_path / "cache" / "logs").iterdir()
     assert "faulty" in log.read_text() and str(log) in told
     assert len(predictions(tmp_path / "store")) == 1
-    monkeypatch.setattr(work.Worker, "with_head", original)
+    monkeypatch.setattr(FinishedTrainings, "with_head", original)
     assert main(["run", str(small()), "--store", str(tmp_path / "store")]) in (0, 1)

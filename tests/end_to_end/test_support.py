@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import torch
-from rich.console import Console
 from safetensors.torch import load_file
 
 from adapterx.backbones.describe import describe
@@ -21,9 +20,7 @@ from adapterx.backbones.load import load
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.predict import TrainedCell, predict
 from adapterx.executors.data import Data
-from adapterx.executors.device import choose
-from adapterx.executors.progress import RunProgress
-from adapterx.executors.work import Worker
+from adapterx.executors.finished import FinishedTrainings
 from adapterx.limits import Limit
 from adapterx.methods.head import Head
 from adapterx.plan import Stage, build
@@ -79,9 +76,7 @@ def test_every_adapter_acts(run: Run) -> None:
     path, root, _ = run
     plan = build(read(path), path.parent, describe, data)
     store = Store(root)
-    worker = Worker(
-        plan, store, Data(path.parent, root / "cache" / "tokens"), choose(), 60.0, RunProgress(Console(), [])
-    )
+    finished = FinishedTrainings(plan, store)
     encoders: dict[str, tuple[PackedEncoder, Any]] = {}
     acted = 0
     for stages in plan.cell_stages.values():
@@ -93,7 +88,7 @@ def test_every_adapter_acts(run: Run) -> None:
             (pool,) = Data(path.parent).pools(*asked)[:1]
             encoders[name] = PackedEncoder(loaded.model), pool.data
         encoder, texts = encoders[name]
-        cell, head = worker.with_head(target)
+        cell, head = finished.with_head(target.id)
         before = scores(encoder, cell, head, texts)
         perturbed = [replace(cell, heads=noisy(cell.heads))]
         for at, slot in enumerate(cell.slots):

@@ -42,7 +42,7 @@ def test_every_shipped_task_is_readable_and_described() -> None:
     for name in names():
         spec = find(name)
         assert spec.name == name
-        main = ("accuracy", "span_f1", "squad_f1", "mlqa_f1")
+        main: tuple[str, ...] = ("accuracy", "span_f1", "squad_f1", "mlqa_f1")
         if spec.format == "regression":
             main = ("pearson", "spearman")
         if spec.format == "retrieval":

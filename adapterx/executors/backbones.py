@@ -1,0 +1,74 @@
+"""The backbone in memory: one at a time, with the hidden states that are kept of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from adapterx.backbones.load import LoadedBackbone, load
+from adapterx.backbones.packed import PackedEncoder
+from adapterx.backbones.spec import Backbone
+from adapterx.engine.prefix import PrefixCache
+from adapterx.errors import AdapterxError
+from adapterx.executors.device import free_memory
+from adapterx.plan import Stage
+from adapterx.recipe.schema import PrefixCacheSettings
+
+
+@dataclass(frozen=True)
+class HeldBackbone:
+    """The backbone in memory."""
+
+    backbone: Backbone
+    loaded: LoadedBackbone
+    encoder: PackedEncoder
+    prefix: PrefixCache | None
+
+
+class Backbones:
+    """Loads the backbones of a plan as they are asked for, and holds the last one.
+
+    Args:
+        device: where it lives.
+        cache: what is kept of hidden states below adapters.
+        directory: where that is, if it is kept on disk.
+    """
+
+    def __init__(self, device: str, cache: PrefixCacheSettings, directory: Path) -> None:
+        self._device, self._cache, self._directory = device, cache, directory
+        self._held: HeldBackbone | None = None
+        self._unusable: dict[str, AdapterxError] = {}
+        """By backbone: why it cannot be loaded, which the next bundle need not find out again."""
+
+    def holds(self, stage: Stage) -> bool:
+        """Whether the stage's backbone is the one in memory."""
+        return self._held is not None and self._held.backbone == stage.backbone
+
+    def of(self, stage: Stage) -> HeldBackbone:
+        """The stage's backbone, loaded. BackboneError, the same each time, for one that cannot be."""
+        if self._held is None or self._held.backbone != stage.backbone:
+            self._held = None  # free the old one before the new one comes
+            name = repr(stage.backbone)
+            if name in self._unusable:
+                raise self._unusable[name]
+            try:
+                loaded = load(stage.backbone, stage.info, self._device)
+            except AdapterxError as error:
+                self._unusable[name] = error
+                raise
+            encoder = PackedEncoder(loaded.model, f"{stage.info.key} {stage.backbone.load}")
+            self._held = HeldBackbone(stage.backbone, loaded, encoder, self._prefix(encoder))
+        return self._held
+
+    def _prefix(self, encoder: PackedEncoder) -> PrefixCache | None:
+        cache = self._cache
+        if cache.where == "none":
+            return None
+        dtype = None if cache.precision == "exact" else getattr(torch, cache.precision)
+        limit = int(cache.gigabytes * 1e9)
+        if cache.where == "disk":
+            return PrefixCache(encoder, limit, self._directory, dtype)
+        # Half of what is free: bundles need room too, and what does not fit is computed each time.
+        return PrefixCache(encoder, min(limit, free_memory("cpu") // 2), None, dtype)

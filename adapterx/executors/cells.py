@@ -1,0 +1,154 @@
+"""From a training stage of the plan to the trainings of the engine that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from adapterx.backbones.errors import BackboneError
+from adapterx.backbones.load import LoadedBackbone
+from adapterx.engine.bundle import shape_of
+from adapterx.engine.cell import Pool, TaskData, TrainingCell
+from adapterx.engine.halving import Bracket
+from adapterx.engine.masking import Vocabulary
+from adapterx.executors import tuning, weights
+from adapterx.executors.backbones import HeldBackbone
+from adapterx.executors.data import Data
+from adapterx.executors.finished import FinishedTrainings, acting, head_of
+from adapterx.limits import Limit
+from adapterx.methods.merging import Merging
+from adapterx.methods.method import Slot
+from adapterx.plan import Plan, Stage, Training
+from adapterx.tasks.facts import TaskPart
+from adapterx.tasks.sampling import pool_probabilities, weighted_probabilities
+from adapterx.transfers.base import TransferSpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+class CellFactory:
+    """Makes the cells of training stages: data, where they start from, and what lies below.
+
+    Args:
+        data: the examples of the plan's tasks.
+        finished: the trainings that others start from.
+    """
+
+    def __init__(self, plan: Plan, data: Data, finished: FinishedTrainings) -> None:
+        self._stages, self._data, self._finished = plan.stages, data, finished
+        self._weighed: dict[str, weights.Weighed] = {}
+        """By stage: the weights tuned for it, which halves of a bundle that failed need not choose again."""
+
+    def candidates(self, stage: Stage, backbone: HeldBackbone, start: int) -> tuple[list[TrainingCell], Bracket | None]:
+        """The trainings of a stage, and the bracket between them if there are several.
+
+        Args:
+            start: the place of the first in its bundle.
+        """
+        assert isinstance(stage.work, Training)
+        cells = tuning.candidates(self._cell(stage, backbone), stage.work.train)
+        prune = stage.work.train.prune
+        if prune is None:
+            return cells, None
+        judged = tuple(
+            replace(task, dev=self._tokenised(part, stage.work, backbone.loaded, "dev", prune.limit))
+            for task, part in zip(cells[0].tasks, stage.work.tasks, strict=True)
+        )
+        return cells, tuning.bracket(cells, start, prune, judged)
+
+    def weighed(self, stage: Stage) -> weights.Weighed | None:
+        """The merge weights that were tuned for a stage, if they were."""
+        return self._weighed.get(stage.id)
+
+    def _cell(self, stage: Stage, backbone: HeldBackbone) -> TrainingCell:
+        work = stage.work
+        assert isinstance(work, Training)
+        tasks = tuple(self._task(part, work, stage, backbone.loaded) for part in work.tasks)
+        below = [self._finished.slot(id) for id in stage.inputs]
+        initial: Mapping[str, Tensor] | None = None
+        if work.transfer is not None:
+            initial = self._handed_on(stage, work.transfer, below, backbone)
+        elif stage.method.trains_backbone:
+            initial = backbone.encoder.weights()
+        return TrainingCell(
+            name=stage.slug,
+            key=f"{stage.kind} {stage.id}",
+            seed=work.seed,
+            method=acting(work, stage.method, below),
+            settings=work.train.candidates[0],
+            tasks=tasks,
+            probabilities=_probabilities(tasks, work),
+            initial=initial,
+            lower=tuple(below) if work.lies_upon_inputs else (),
+        )
+
+    def _task(self, part: TaskPart, work: Training, stage: Stage, loaded: LoadedBackbone) -> TaskData:
+        stopping = work.train.early_stopping
+        head = head_of(part, stage.info)
+        text = head.kind.drawn
+        initial = {f"{head.prefix}{name}": tensor for name, tensor in loaded.masked_lm.items()} if text else {}
+        return TaskData(
+            head=head,
+            metric=None if text else self._data.metrics(part)[0],
+            train=self._tokenised(part, work, loaded, "train", work.train.limit),
+            dev=self._tokenised(part, work, loaded, "dev", stopping.looked_at) if stopping else (),
+            vocabulary=_vocabulary(loaded.tokenizer) if text else None,
+            initial=initial,
+        )
+
+    def _tokenised(
+        self, part: TaskPart, work: Training, loaded: LoadedBackbone, split: str, limit: Limit | None
+    ) -> tuple[Pool, ...]:
+        length = work.train.max_length
+        return self._data.pools(part, split, limit, loaded.tokenizer, loaded.tokenizer_key, length)
+
+    def _handed_on(
+        self, stage: Stage, way: TransferSpec, inputs: Sequence[Slot], backbone: HeldBackbone
+    ) -> Mapping[str, Tensor] | None:
+        """What a target's training starts from; None where it starts as its method does."""
+        assert isinstance(stage.work, Training)
+        method, shape = inputs[0].method, shape_of(backbone.encoder)
+        merging = self._tuned(stage, way, inputs, way.merging(method), backbone).merging if way.tunes else None
+        return way.initial(method, [slot.tensors for slot in inputs], merging, shape, stage.work.seed)
+
+    def _tuned(
+        self, stage: Stage, way: TransferSpec, slots: Sequence[Slot], merging: Merging, backbone: HeldBackbone
+    ) -> weights.Weighed:
+        """The weights chosen on the dev data of the stage's inputs."""
+        work = stage.work
+        assert isinstance(work, Training)
+        if stage.id not in self._weighed:
+            members = []
+            for id, slot, parts in zip(stage.inputs, slots, work.member_dev, strict=True):
+                tasks = tuple(self._judged(part, self._stages[id], backbone.loaded, way.tuned_on) for part in parts)
+                members.append(weights.Member(slot, self._finished.tensors(id).heads, tasks))
+            self._weighed[stage.id] = weights.choose(backbone.encoder, members, merging, work.seed, backbone.prefix)
+        return self._weighed[stage.id]
+
+    def _judged(self, part: TaskPart, member: Stage, loaded: LoadedBackbone, limit: Limit | None) -> TaskData:
+        """A task with nothing but its dev set, cut as the member's training cut its texts."""
+        assert isinstance(member.work, Training)
+        dev = self._tokenised(part, member.work, loaded, "dev", limit)
+        return TaskData(head_of(part, member.info), self._data.metrics(part)[0], train=(), dev=dev)
+
+
+def _probabilities(tasks: Sequence[TaskData], work: Training) -> NDArray[np.float64]:
+    """How often each training pool is drawn, over the pools of all tasks in order."""
+    sizes, sampling = [[len(pool.data) for pool in task.train] for task in tasks], work.sampling
+    if sampling.weights is not None:
+        return weighted_probabilities(sizes, [sampling.weights[part.task] for part in work.tasks])
+    return pool_probabilities([size for of_task in sizes for size in of_task], sampling.temperature, sampling.cap)
+
+
+def _vocabulary(tokenizer: PreTrainedTokenizerFast) -> Vocabulary:
+    """What can be masked, and with what."""
+    mask = tokenizer.convert_tokens_to_ids("<mask>")
+    if not isinstance(mask, int) or mask == tokenizer.unk_token_id:
+        raise BackboneError("the backbone's tokenizer has no <mask>, so there is no masked language modelling with it")
+    return Vocabulary(len(tokenizer), mask, tuple(sorted({*tokenizer.all_special_ids, mask})))

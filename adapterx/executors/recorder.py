@@ -1,0 +1,136 @@
+"""Results into the store: what a training or an evaluation came to, with what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from adapterx.engine.evaluate import summary
+from adapterx.engine.train import Outcome
+from adapterx.executors import tuning, weights
+from adapterx.executors.data import Data
+from adapterx.executors.provenance import gpu, peak_memory, surroundings
+from adapterx.executors.tuning import Chosen
+from adapterx.plan import Evaluation, Stage, Training
+from adapterx.results import adapter_file, training_log
+from adapterx.results import predictions as predictions_file
+from adapterx.results.adapter_file import TrainedTensors
+from adapterx.results.evaluation import EvaluationResult
+from adapterx.results.predictions import Evaluated, LanguagePredictions, StoredPredictions
+from adapterx.results.provenance import Cost, Provenance
+from adapterx.results.training import DataNotes, TrainingResult
+from adapterx.results.training_log import LoggedStep
+from adapterx.store import JSON, Store
+
+
+class Recorder:
+    """Stores results of stages.
+
+    Args:
+        data: knows the metrics of the plan's tasks.
+        device: where they are computed, for their provenance.
+    """
+
+    def __init__(self, store: Store, data: Data, device: str) -> None:
+        self._store, self._data, self._device = store, data, device
+
+    def training(
+        self, stage: Stage, chosen: Chosen, together: int, of_data: DataNotes, weighed: weights.Weighed | None
+    ) -> None:
+        """Store a training.
+
+        Args:
+            together: cells of its bundle.
+            weighed: the merge weights tuned for it.
+        """
+        assert isinstance(stage.work, Training)
+        outcome, state = chosen.outcome, chosen.outcome.state
+        several = stage.work.train.prune is not None
+        result = TrainingResult(
+            steps=state.step,
+            examples=state.examples,
+            tokens=state.tokens,
+            final_loss=state.losses[-1][0] if state.losses else None,
+            best_step=state.best.step if state.best else None,
+            best_dev=state.best.score if state.best else None,
+            data=of_data,
+            tuning=tuning.record(chosen) if several else None,
+            merging=None if weighed is None else weights.record(weighed),
+            message=_diverged(chosen) if outcome.status == "diverged" else None,
+        )
+        cost = Cost(
+            seconds=chosen.seconds + (0 if weighed is None else weighed.seconds),
+            trained_together=together,
+            trained_parameters=state.trained_parameters,
+            candidates=len(chosen.candidates) if several else None,
+            examples=chosen.examples if several else None,
+        )
+        # A frozen adapter below stays in the stage that made it.
+        trained = TrainedTensors(outcome.trained.slots[-1].tensors, outcome.trained.heads)
+        self._store.commit(
+            stage.kind,
+            stage.slug,
+            stage.id,
+            settings=stage.settings,
+            inputs=stage.inputs,
+            files={adapter_file.NAME: partial(adapter_file.write, trained=trained), training_log.NAME: _log(outcome)},
+            result=result.told(),
+            provenance=self._provenance(stage, cost),
+            status="diverged" if outcome.status == "diverged" else "done",
+        )
+
+    def evaluation(
+        self,
+        stage: Stage,
+        predictions: Sequence[LanguagePredictions],
+        seconds: float,
+        why: str | None,
+        more: Mapping[str, JSON],
+    ) -> None:
+        """Store an evaluation.
+
+        Args:
+            why: in what way it is no result, if it is none.
+            more: for the record.
+        """
+        assert isinstance(stage.work, Evaluation)
+        part = stage.work.task
+        metrics = self._data.metrics(part)
+        of = Evaluated(
+            part.task,
+            tuple(part.labels),
+            tuple(metric.name for metric in metrics),
+            self._data.spec(part.task).unanswerable,
+            part.format,
+        )
+        stored = StoredPredictions(of, predictions)
+        self._store.commit(
+            stage.kind,
+            stage.slug,
+            stage.id,
+            settings=stage.settings,
+            inputs=stage.inputs,
+            files={predictions_file.NAME: partial(predictions_file.write, cell=stage.slug, stored=stored)},
+            result=EvaluationResult(summary(predictions, metrics), why, more).told(),
+            provenance=self._provenance(stage, Cost(seconds)),
+        )
+
+    def _provenance(self, stage: Stage, cost: Cost) -> dict[str, JSON]:
+        """What a record says of where it was made: here and now, and what it cost, memory apart."""
+        assert cost.seconds is not None
+        whole = replace(cost, seconds=round(cost.seconds, 3), peak_memory_bytes=peak_memory())
+        return Provenance(surroundings(), self._device, gpu(), stage.work.lane, whole).told()
+
+
+def _diverged(chosen: Chosen) -> str:
+    """Why a training ended early."""
+    every = "" if len(chosen.candidates) == 1 else "with every learning rate, at the latest: "
+    return f"{every}the loss or its gradient was not finite at step {chosen.outcome.state.step + 1}"
+
+
+def _log(outcome: Outcome) -> bytes:
+    """Loss and learning rate by step, dev scores where they were taken."""
+    looks = dict(outcome.state.looks)
+    losses = enumerate(outcome.state.losses, start=1)
+    return training_log.written([LoggedStep(step, loss, rate, looks.get(step)) for step, (loss, rate) in losses])
