@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from adapterx.plan import cost
-from adapterx.plan.graph import asked
+from adapterx.plan.cell_settings import asked
 from adapterx.plan.result import Plan
 from adapterx.plan.stage import Coordinates, Stage, Training
 from adapterx.plan.states import State, StateName
