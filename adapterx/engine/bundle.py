@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import cast
@@ -20,17 +20,16 @@ from adapterx.engine.batches import Batch, cut, placed, weighed
 from adapterx.engine.capture import CapturedSteps
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.collate import collate
-from adapterx.engine.eight_bit import EightBitAdamW
-from adapterx.engine.heads import HeadGroup
 from adapterx.engine.loader import Loader
 from adapterx.engine.optimiser import RowAdamW, Step
 from adapterx.engine.options import Options
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
-from adapterx.engine.state import MOMENTS, CellState, Rows, head_parameters
+from adapterx.engine.state import CellState, head_parameters
+from adapterx.engine.trained_rows import TrainedRows
 from adapterx.faults import is_out_of_memory
 from adapterx.methods.method import Slot, adapters, lowest_layer, parameters
-from adapterx.methods.parameters import Parameter, ParameterBank, unflatten
+from adapterx.methods.parameters import unflatten
 from adapterx.methods.rows import CellDropout
 from adapterx.stopping import shielded
 
@@ -73,35 +72,24 @@ class Bundle:
         method = cells[0].method
         self.aligned = options.aligned_on(device.type)
         self.lag = options.lag_on(device.type)
-        self.adapter = _optimiser(
-            parameters(method, shape), [state.adapter for state in states], device, method.eight_bit
-        )
+        self.trained = TrainedRows(cells, states, shape, device)
         self.backbone = encoder
-        self.encoder = _own(encoder, cells, self.adapter) if method.trains_backbone else encoder
-        self.heads = [
-            HeadGroup(
-                members,
-                torch.tensor(members, device=device),
-                _optimiser(head_parameters(cells[members[0]], shape), [states[m].head for m in members], device),
-            )
-            for members in heads.groups(cells)
-        ]
+        self.encoder = _own(encoder, cells, self.trained.adapter) if method.trains_backbone else encoder
         lower = [_stacked(slots, device) for slots in zip(*(cell.lower for cell in cells), strict=True)]
-        slots = [*lower, Slot(method, self.adapter.bank.views)]
+        slots = [*lower, Slot(method, self.trained.adapter.bank.views)]
         self.depth = lowest_layer(slots, shape.layers)
         # What is masked differs from step to step, so nothing below the adapters comes again.
         masks = any(task.vocabulary is not None for cell in cells for task in cell.tasks)
         self.prefix = prefix if self.depth and not masks else None
         self.dropout = CellDropout(method.drops, [cell.seed for cell in cells], method.dropped_layers)
         self.adapters = adapters(slots, self.dropout)
-        self.alive = torch.ones(len(cells), dtype=torch.bool, device=device)
         self.rows: tuple[int, ...] = (0,) * len(cells)
         """Token rows of each cell in the steps that `book` last booked."""
         self._ahead: list[_Taken] = []
         # Masks are keyed by numbers of the host, which a recording would repeat.
         random = method.drops > 0.0 or method.dropped_layers > 0
         replays = options.graphs and self.aligned and encoder.spans and not random and not method.eight_bit
-        self._captured = CapturedSteps(self._compute, self.alive) if replays else None
+        self._captured = CapturedSteps(self._compute, self.trained.alive) if replays else None
         self._drawing = threading.Lock()
         self._start_loader()
 
@@ -125,8 +113,8 @@ class Bundle:
             with shielded():
                 if not taken:
                     # Outside of what is tried again: half of an update may be done when memory runs out.
-                    self._update(losses, step)
-                self._ahead.append(_Taken(step, losses, self.alive.clone(), examples, tokens))
+                    self.trained.update(losses, step)
+                self._ahead.append(_Taken(step, losses, self.trained.alive.clone(), examples, tokens))
 
     def book(self) -> list[list[float]]:
         """Bring the states' counters up to date; returns the losses of each step since the last time.
@@ -158,7 +146,7 @@ class Bundle:
     def state(self, cell: int) -> CellState:
         """The cell's state with its current numbers, copied to the CPU."""
         state = self.states[cell]
-        state.adapter, state.head = (_row(optimiser, row) for optimiser, row in self._rows_of(cell))
+        state.adapter, state.head = self.trained.numbers(cell)
         return state
 
     # Batches
@@ -188,7 +176,7 @@ class Bundle:
         parts = zip(*(cut(weighed(selections), self.parts) for selections in drawn), strict=True)
         batches = [collate(part, self.encoder.spans, self.aligned) for part in parts if any(part)]
         batches = [
-            batch if heads.fit(self.cells, self.heads, batch.aligned) else replace(batch, aligned=None)
+            batch if heads.fit(self.cells, self.trained.heads, batch.aligned) else replace(batch, aligned=None)
             for batch in batches
         ]
         if self.prefix is not None:
@@ -237,12 +225,6 @@ class Bundle:
             reads = tuple(start + count for start, count in zip(reads, batch.reads, strict=True))
         return losses
 
-    def _update(self, losses: Tensor, step: Step) -> None:
-        if self.encoder.device.type == "cuda" and not isinstance(self.adapter, EightBitAdamW):
-            self._update_all(losses, self.encoder.place(step.table().pin_memory()))
-        else:
-            self._update_rows(losses, step)
-
     def _with_hidden(self, batch: Batch) -> Batch:
         if self.prefix is None or batch.hidden is not None:
             return batch
@@ -251,59 +233,16 @@ class Bundle:
     def _compute(self, batch: Batch, table: Tensor) -> Tensor:
         """A whole step of a batch on the device, without asking the host for anything."""
         losses = self._differentiate(batch, add=False)
-        self._update_all(losses, table)
+        self.trained.update_together(losses, table)
         return losses
 
     def _differentiate(self, batch: Batch, add: bool) -> Tensor:
         """Losses (K,) of a batch; their gradients go to the banks."""
         hidden = self.encoder(batch.packed, self.adapters, self.depth, batch.hidden).float()
         embeddings = self.encoder.token_embeddings
-        losses = heads.losses(self.cells, self.heads, batch, hidden, self.adapters, embeddings)
-        banks = [optimiser.bank for optimiser in (self.adapter, *(group.optimiser for group in self.heads))]
-        leaves = [leaf for bank in banks for leaf in bank.views.values()]
-        gradients = list(torch.autograd.grad(losses.sum(), leaves, allow_unused=True))
-        for bank in banks:
-            bank.take_gradients(gradients[: len(bank.views)], add)
-            del gradients[: len(bank.views)]
+        losses = heads.losses(self.cells, self.trained.heads, batch, hidden, self.adapters, embeddings)
+        self.trained.take_gradients(losses, add)
         return losses.detach()
-
-    @torch.no_grad()
-    def _judge(self, losses: Tensor) -> Tensor:
-        """(K,) norms of the gradients; a cell that is not finite is alive no longer."""
-        squares = torch.linalg.vector_norm(self.adapter.bank.gradients, dim=1).double().square()
-        for group in self.heads:
-            own = torch.linalg.vector_norm(group.optimiser.bank.gradients, dim=1).double().square()
-            squares = squares.index_add(0, group.index, own)
-        norms: Tensor = squares.sqrt()
-        self.alive &= losses.isfinite() & norms.isfinite()
-        return norms
-
-    def _update_rows(self, losses: Tensor, step: Step) -> None:
-        norms = self._judge(losses).tolist()
-        for cell, alive in enumerate(self.alive.tolist()):
-            if not alive:
-                continue
-            for optimiser, row in self._rows_of(cell):
-                if norms[cell] > step.norms[cell]:
-                    optimiser.bank.gradients[row].mul_(step.norms[cell] / (norms[cell] + 1e-6))
-                optimiser.step_row(row, step.taken[cell], step.rates[cell], step.decays[cell])
-
-    def _update_all(self, losses: Tensor, table: Tensor) -> None:
-        """The same, in as many kernels as for one cell."""
-        norms = self._judge(losses)
-        limits = table[:, -1]
-        scales = torch.where(norms > limits, limits / (norms + 1e-6), 1.0).float()
-        everyone = torch.arange(len(self.cells), device=losses.device)
-        for optimiser, index in [(self.adapter, everyone), *((group.optimiser, group.index) for group in self.heads)]:
-            optimiser.bank.gradients.mul_(scales[index, None])
-            optimiser.step_all(table[index], self.alive[index])
-
-    def _rows_of(self, cell: int) -> Iterator[tuple[RowAdamW, int]]:
-        """Where its adapter and where its heads are."""
-        yield self.adapter, cell
-        for group in self.heads:
-            if cell in group.members:
-                yield group.optimiser, group.members.index(cell)
 
 
 @dataclass(frozen=True)
@@ -338,23 +277,6 @@ def _own(encoder: PackedEncoder, cells: Sequence[TrainingCell], weights: RowAdam
     (cell,) = cells
     tensors = {name: view[0] for name, view in weights.bank.views.items()}
     return encoder.with_weights(tensors, cell.method.checkpoints_layers)
-
-
-def _optimiser(
-    names: Sequence[Parameter], rows: Sequence[Rows], device: torch.device, eight_bit: bool = False
-) -> RowAdamW:
-    values, first, second = (_together([getattr(row, name) for row in rows], device) for name in MOMENTS)
-    return (EightBitAdamW if eight_bit else RowAdamW)(ParameterBank(names, values), first, second)
-
-
-def _together(rows: Sequence[Tensor], device: torch.device) -> Tensor:
-    """(K, P) on the device: of one row that is there already, the row itself, for it may be a whole encoder's."""
-    return torch.stack(list(rows)).to(device) if len(rows) > 1 else rows[0][None].to(device)
-
-
-def _row(optimiser: RowAdamW, row: int) -> Rows:
-    tensors = (optimiser.bank.values, optimiser.first, optimiser.second)
-    return Rows(*(tensor[row].detach().clone().cpu() for tensor in tensors))
 
 
 def _stacked(slots: Sequence[Slot], device: torch.device) -> Slot:

@@ -204,9 +204,9 @@ def test_steps_after_a_divergence_are_not_counted() -> None:
     bundle = Bundle(enc, cells, states)
     bundle.step()
     bundle.book()
-    name = next(iter(bundle.adapter.bank.views))
+    name = next(iter(bundle.trained.adapter.bank.views))
     with torch.no_grad():
-        bundle.adapter.bank.views[name][1] = math.nan
+        bundle.trained.adapter.bank.views[name][1] = math.nan
     kept = bundle.state(1).head.values
     for _ in range(3):
         bundle.step()
@@ -215,7 +215,7 @@ def test_steps_after_a_divergence_are_not_counted() -> None:
     assert [[math.isnan(loss) for loss in line] for line in found] == [[False, True]] * 3
     assert [state.step for state in bundle.states] == [4, 1]
     assert torch.equal(bundle.state(1).head.values, kept)
-    assert bundle.alive.tolist() == [True, False]
+    assert bundle.trained.alive.tolist() == [True, False]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])

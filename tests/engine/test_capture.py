@@ -192,13 +192,13 @@ def test_a_replay_reads_the_numbers_of_its_own_step(cuda: Cuda) -> None:
     assert batch.aligned is not None
     relabelled = replace(batch, aligned=replace(batch.aligned, labels=batch.aligned.labels.flip(1) * 1))
     other = torch.arange(10, dtype=torch.float32).view(2, 5)
-    before = own.adapter.bank.values.clone()
+    before = own.trained.adapter.bank.values.clone()
     found = steps(relabelled, other)
     assert found is not None
     assert all(torch.equal(one, new) for one, new in zip(static.tensors(), relabelled.tensors(), strict=True))
     assert torch.equal(static_table, other)
     assert not any(one.data_ptr() == new.data_ptr() for one, new in zip(static.tensors(), batch.tensors(), strict=True))
-    assert not torch.equal(own.adapter.bank.values, before)
+    assert not torch.equal(own.trained.adapter.bank.values, before)
     kept = found.clone()
     steps(batch, table(own))
     assert torch.equal(found, kept), "losses are the caller's own"
@@ -211,15 +211,15 @@ def test_recording_moves_nothing(cuda: Cuda) -> None:
     own.book()
     steps = own._captured
     assert steps is not None
-    own.alive[1] = False
-    banks = [own.adapter, *(group.optimiser for group in own.heads)]
+    own.trained.alive[1] = False
+    banks = [own.trained.adapter, *(group.optimiser for group in own.trained.heads)]
     before = [tensor.clone() for one in banks for tensor in (one.bank.values, one.first, one.second)]
     (batch,) = own._batches(0)
     cuda.log.clear()
     steps._record(batch, table(own))
     after = [tensor for one in banks for tensor in (one.bank.values, one.first, one.second)]
     assert all(torch.equal(left, right) for left, right in zip(before, after, strict=True))
-    assert own.alive.tolist() == [True, False]
+    assert own.trained.alive.tolist() == [True, False]
     assert cuda.log == ["side waits", *["compute"] * WARM_UP, "record", "compute", "back to main", "main waits"]
 
 
@@ -229,7 +229,7 @@ def test_nobody_is_alive_when_the_warm_up_starts(cuda: Cuda, monkeypatch: pytest
     steps = own._captured
     assert steps is not None
     alive: list[list[bool]] = []
-    monkeypatch.setattr(Stream, "wait_stream", lambda stream, other: alive.append(own.alive.tolist()))
+    monkeypatch.setattr(Stream, "wait_stream", lambda stream, other: alive.append(own.trained.alive.tolist()))
     (batch,) = own._batches(0)
     steps._record(batch, table(own))
     assert alive[0] == [False, False]
@@ -252,7 +252,7 @@ def test_what_cannot_be_recorded_is_launched(cuda: Cuda, caplog: pytest.LogCaptu
     for _ in range(5):
         own.step()
     found = own.book()
-    assert calls == 1 and own.alive.all() and caplog.text.count("steps are not recorded") == 1
+    assert calls == 1 and own.trained.alive.all() and caplog.text.count("steps are not recorded") == 1
     expected = bundle(*cells, options=replace(ALIGNED, graphs=False))
     for _ in range(5):
         expected.step()
@@ -281,7 +281,7 @@ def test_a_recording_that_fails_leaves_everybody_alive(fails_at: int, cuda: Cuda
         own.step()
     found = own.book()
     assert calls == fails_at
-    assert own.parts == 1 and own._captured is None and own.alive.all()
+    assert own.parts == 1 and own._captured is None and own.trained.alive.all()
     expected = bundle(*cells, options=replace(ALIGNED, graphs=False))
     for _ in range(5):
         expected.step()
@@ -378,4 +378,4 @@ def test_a_recorded_step_asks_the_host_for_nothing(case: str, cuda: Cuda, monkey
         found = own._compute(batch, table)
     assert found.shape == (5,)
     with pytest.raises(AssertionError, match="asks the host"), NoQuestions():
-        own._update_rows(found, rows)
+        own.trained.update_one_by_one(found, rows)

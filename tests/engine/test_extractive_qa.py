@@ -115,7 +115,9 @@ def test_a_batch_in_parts_gives_the_same_gradients() -> None:
             bundle.step()
         for one, other in zip(whole.book()[0], cut.book()[0], strict=True):
             assert one == pytest.approx(other, abs=2e-6)
-        torch.testing.assert_close(whole.adapter.bank.gradients, cut.adapter.bank.gradients, atol=2e-6, rtol=1e-4)
+        torch.testing.assert_close(
+            whole.trained.adapter.bank.gradients, cut.trained.adapter.bank.gradients, atol=2e-6, rtol=1e-4
+        )
 
 
 def test_both_lanes_train_and_answer_alike() -> None:

@@ -19,6 +19,7 @@ from adapterx.engine.options import Options
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import CellState
 from adapterx.engine.train import train
+from adapterx.engine.trained_rows import TrainedRows
 from adapterx.faults import is_out_of_memory
 from adapterx.methods.lora.spec import Lora
 from tests.cells import cell
@@ -68,13 +69,13 @@ def bundle(*cells: TrainingCell, options: Options | None = None) -> Bundle:
 def test_at_one_example_a_part_the_error_is_raised(size: int, room: Callable[[int], list[int]]) -> None:
     passes = room(0)
     own = bundle(cell(Lora(rank=2), batch_size=size), cell(Lora(rank=2), seed=2, batch_size=1))
-    before = own.adapter.bank.values.clone()
+    before = own.trained.adapter.bank.values.clone()
     with pytest.raises(torch.OutOfMemoryError):
         own.step()
     assert own.parts == {1: 1, 3: 4, 8: 8}[size]
     assert len(passes) == {1: 1, 3: 3, 8: 4}[size], "each size is tried once"
-    assert own.ahead == 0 and torch.equal(own.adapter.bank.values, before)
-    assert own.alive.all() and not own.adapter.first.any()
+    assert own.ahead == 0 and torch.equal(own.trained.adapter.bank.values, before)
+    assert own.trained.alive.all() and not own.trained.adapter.first.any()
 
 
 def test_parts_stay_for_the_bundles_to_come(room: Callable[[int], list[int]]) -> None:
@@ -91,11 +92,11 @@ def test_an_update_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     own = bundle(cell(Lora(rank=2)), cell(Lora(rank=2), seed=2))
     updates = []
 
-    def update(own: Bundle, losses: Tensor, step: object) -> None:
+    def update(trained: TrainedRows, losses: Tensor, step: object) -> None:
         updates.append(own.parts)
         raise MemoryError
 
-    monkeypatch.setattr(Bundle, "_update_rows", update)
+    monkeypatch.setattr(TrainedRows, "update_one_by_one", update)
     with pytest.raises(MemoryError):
         own.step()
     assert updates == [1]

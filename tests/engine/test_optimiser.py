@@ -115,20 +115,20 @@ def test_gradients_are_clipped_by_the_norm_of_the_whole_cell() -> None:
         raw = norms(bundle)
         assert raw.min() > 0.03
         if way == "rows":
-            bundle._update_rows(losses, step)
+            bundle.trained.update_one_by_one(losses, step)
         else:
-            bundle._update_all(losses, step.table())
+            bundle.trained.update_together(losses, step.table())
         clipped = norms(bundle)
         torch.testing.assert_close(
             clipped, torch.stack([torch.tensor(0.01), raw[1], torch.tensor(0.02)]), rtol=1e-3, atol=0
         )
-        found[way] = bundle.adapter.bank.values.clone()
+        found[way] = bundle.trained.adapter.bank.values.clone()
     torch.testing.assert_close(found["rows"], found["all"], atol=1e-7, rtol=1e-5)
 
 
 def norms(bundle: Bundle) -> Tensor:
     """Of each cell's gradient, over adapter and head."""
-    squares = bundle.adapter.bank.gradients.square().sum(1)
-    for group in bundle.heads:
+    squares = bundle.trained.adapter.bank.gradients.square().sum(1)
+    for group in bundle.trained.heads:
         squares = squares.index_add(0, group.index, group.optimiser.bank.gradients.square().sum(1))
     return squares.sqrt()
