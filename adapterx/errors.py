@@ -1,4 +1,4 @@
-"""The base of every error that a user can mend. Depends on no other room."""
+"""The base of every error that a user can mend. Depends on no other package."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Faults of a machine in words: a full or failing disk, a place that cannot be written, a limit of the system.
 
-Depends on no other room but `errors`, `places` and `wording`.
+Depends on no other package but `errors`, `places` and `wording`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What this machine has. Depends on no other room."""
+"""What this machine has. Depends on no other package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Directories that a user names by an environment variable or an option. Depends on no other room but `errors`."""
+"""Directories that a user names by an environment variable or an option. Depends on no other package but `errors`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of unknown origin, read within bounds. Depends on no other room but `errors` and `wording`.
+"""Files of unknown origin, read within bounds. Depends on no other package but `errors` and `wording`.
 
 A file that a stranger sent, or that a failing disk damaged, must not hang or fill the memory: what is no regular file
 is refused before it is opened, what is too large before it is read, and JSON that is nested too deeply, is not finite

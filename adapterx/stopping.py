@@ -1,6 +1,6 @@
 """Signals that ask the program to end: Ctrl-C, a termination request, a terminal that closes.
 
-Depends on no other room. The first signal raises `Stopped` in the main thread, in the midst of whatever that does;
+Depends on no other package. The first signal raises `Stopped` in the main thread, in the midst of whatever that does;
 inside `shielded` it waits for the end of the shield. On the way out `saving` keeps what has been earned. Another signal
 ends the process at once.
 

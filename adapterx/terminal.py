@@ -1,4 +1,4 @@
-"""Tables for a terminal of any width, which never cut what tells rows apart. Depends on no other room.
+"""Tables for a terminal of any width, which never cut what tells rows apart. Depends on no other package.
 
 Where a table is too wide, texts are folded at the marks that join their parts; where that does not suffice, each row
 becomes a paragraph: its names on the first line, its numbers with their titles below.

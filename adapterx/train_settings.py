@@ -13,16 +13,16 @@ class EarlyStopping(Model):
     """Keep the best step on the dev set of the training languages, and stop when it no longer improves."""
 
     every: PositiveInt
-    """Steps between two looks at the dev set."""
+    """Steps between two evaluations on the dev set."""
     patience: PositiveInt
-    """Looks without improvement after which training stops."""
+    """Evaluations without improvement after which training stops."""
     limit: PositiveInt | None = None
     """Dev examples per language; all of them when null."""
     sample: Sample = "random"
     """Which ones a limit keeps."""
 
     @property
-    def looked_at(self) -> Limit | None:
+    def evaluated(self) -> Limit | None:
         """Which of the dev examples are read; None for all."""
         return Limit.of(self.limit, self.sample)
 

@@ -1,4 +1,4 @@
-"""Values of unknown origin, made fit to stand in a message. Depends on no other room."""
+"""Values of unknown origin, made fit to stand in a message. Depends on no other package."""
 
 from __future__ import annotations
 

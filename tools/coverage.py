@@ -113,7 +113,9 @@ def grid(world: World, random: np.random.Generator) -> Results:
     backbones = {
         name: BackboneSize(name, name, None, name, "", 6, 384 << at, 4 * 384 << at) for at, name in enumerate(names)
     }
-    planned = [PlannedCell(one.cell, evaluation=StageRef("evaluation", one.cell.slug, one.cell.slug)) for one in cells]
+    planned = [
+        PlannedCell(one.cell, evaluation=StageRef("evaluation", one.cell.label, one.cell.label)) for one in cells
+    ]
     recipe: dict[str, JSON] = {"name": "made up", "compare": {"arm": "multi", "baseline": "en", "by": "backbones"}}
     return Results(Run("made up", "", recipe, (), tuple(planned), backbones), tuple(cells), targets, {}, {})
 

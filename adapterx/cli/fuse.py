@@ -125,7 +125,7 @@ def mistake(args: argparse.Namespace) -> str | None:
 def run(args: argparse.Namespace) -> int:
     """Bring the adapters together, train and score the result as asked, and write it.
 
-    Everything is checked before anything is trained. Raises what the rooms below raise, worded for the user.
+    Everything is checked before anything is trained. Raises what the packages below raise, worded for the user.
     """
     from adapterx.executors import fuse
     from adapterx.executors.fuse_bench import DEV_ITEMS, Bench

@@ -70,7 +70,7 @@ class Finding:
 
 
 class SettingError(AdapterxError, ValueError):
-    """Settings that a later room refuses as mistyped (an unknown task, say); `reader.locate` finds their places."""
+    """Settings that a later package refuses as mistyped (an unknown task, say); `reader.locate` finds their places."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("\n".join(f"{dotted(f.location)}: {f.message}" for f in findings))

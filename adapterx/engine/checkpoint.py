@@ -25,7 +25,9 @@ from adapterx.wording import plain
 logger = logging.getLogger(__name__)
 
 _DAMAGE = (SafetensorError, ValueError, KeyError, TypeError)
-_COUNTERS = ("step", "examples", "tokens", "seconds", "losses", "looks", "rungs")
+_NAMES = ("step", "examples", "tokens", "seconds", "losses", "rungs")
+_COUNTERS = {**{name: name for name in _NAMES}, "dev_scores": "looks"}
+"""Attributes of a state, and what they are called in files of all versions."""
 
 
 class Checkpoints:
@@ -87,7 +89,7 @@ def _write(path: Path, states: Mapping[str, CellState]) -> None:
         if state.best is not None:
             own |= {f"{place}.best.adapter": state.best.adapter, f"{place}.best.head": state.best.head}
         own = {name: tensor.detach().cpu().contiguous() for name, tensor in own.items()}
-        cells[key] = {name: getattr(state, name) for name in _COUNTERS} | {"sha256": _hash(own)}
+        cells[key] = {called: getattr(state, name) for name, called in _COUNTERS.items()} | {"sha256": _hash(own)}
         if state.best is not None:
             cells[key]["best"] = [state.best.step, state.best.score]
         tensors |= own
@@ -162,7 +164,7 @@ def _state(tensor: Callable[[str], Tensor], place: int, counts: Mapping[str, Any
         tokens=counts["tokens"],
         seconds=counts["seconds"],
         losses=[(loss, rate) for loss, rate in counts["losses"]],
-        looks=[(step, score) for step, score in counts["looks"]],
+        dev_scores=[(step, score) for step, score in counts["looks"]],
         rungs=[(step, score) for step, score in counts.get("rungs", ())],
         best=best,
     )

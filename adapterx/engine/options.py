@@ -27,7 +27,7 @@ class Options:
     """On a GPU, record a step once per batch shape and replay it, where the attention kernel allows."""
 
     def lag_on(self, device: str) -> int:
-        """Steps between two looks at the losses."""
+        """Steps after which the host reads the losses."""
         return self.lag or (16 if device == "cuda" else 1)
 
     def aligned_on(self, device: str) -> bool:

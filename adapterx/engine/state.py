@@ -54,8 +54,8 @@ class CellState:
     """The cell's share, by tokens, of the time its bundles took."""
     losses: list[tuple[float, float]] = field(default_factory=list)
     """Loss and learning rate of every step."""
-    looks: list[tuple[int, float]] = field(default_factory=list)
-    """Step and dev score of every look at the dev set."""
+    dev_scores: list[tuple[int, float]] = field(default_factory=list)
+    """Step and score of every evaluation on the dev set."""
     rungs: list[tuple[int, float]] = field(default_factory=list)
     """Step and dev score of every comparison with other candidates (`halving`)."""
     best: Best | None = None

@@ -179,12 +179,12 @@ class _Training:
             bundle: has its numbers, at a position; they are the state's own where there is none.
         """
         cell, state, bracket = self.cells[place], self.states[place], self.bracket_of.get(place)
-        look = look_is_due(cell, state)
-        if bundle is not None and (look or (bracket is not None and _rung_is_due(cell, state, bracket))):
+        evaluates = evaluation_is_due(cell, state)
+        if bundle is not None and (evaluates or (bracket is not None and _rung_is_due(cell, state, bracket))):
             bundle.state(position)
-        if look:
-            _look_at_dev(self.encoder, cell, state, self.shape, self.prefix)
-        # Asked only now: the look may have brought the end forward.
+        if evaluates:
+            _score_dev(self.encoder, cell, state, self.shape, self.prefix)
+        # Asked only now: the evaluation may have brought the end forward.
         if bracket is not None and _rung_is_due(cell, state, bracket):
             _look_at_rung(self.encoder, cell, state, self.shape, bracket, self.prefix)
 
@@ -237,7 +237,7 @@ def _advance(bundle: Bundle, brackets: Sequence[Bracket | None]) -> list[float]:
 
 
 def _until_due(cell: TrainingCell, step: int, rungs: Sequence[int]) -> int:
-    """Steps until a cell ends, looks at its dev set or comes to a rung, at least 1."""
+    """Steps until a cell ends, is evaluated on its dev set or comes to a rung, at least 1."""
     due = [cell.total_steps, *(rung for rung in rungs if rung > step)]
     if cell.settings.early_stopping is not None:
         every = cell.settings.early_stopping.every
@@ -263,27 +263,27 @@ def finished(cell: TrainingCell, state: CellState) -> bool:
     """Whether a training came to its last step, or early stopping ends it here."""
     stopping = cell.settings.early_stopping
     if stopping is not None and state.best is not None:
-        since = sum(step > state.best.step for step, _ in state.looks)
+        since = sum(step > state.best.step for step, _ in state.dev_scores)
         if since >= stopping.patience:
             return True
     return state.step >= cell.total_steps
 
 
-def look_is_due(cell: TrainingCell, state: CellState) -> bool:
+def evaluation_is_due(cell: TrainingCell, state: CellState) -> bool:
     """Whether the dev set is to be scored where the cell stands: every `every` steps and at the last one, once."""
     stopping, step = cell.settings.early_stopping, state.step
-    if stopping is None or not step or any(step == looked for looked, _ in state.looks):
+    if stopping is None or not step or any(step == taken for taken, _ in state.dev_scores):
         return False
     return step % stopping.every == 0 or step >= cell.total_steps
 
 
-def _look_at_dev(
+def _score_dev(
     encoder: PackedEncoder, cell: TrainingCell, state: CellState, shape: Shape, prefix: PrefixCache | None
 ) -> None:
     """Score the dev set, and remember the parameters if they are the best."""
     score = dev_score(encoder, cell, as_trained(cell, state, shape), prefix)
     with shielded():
-        state.looks.append((state.step, score))
+        state.dev_scores.append((state.step, score))
         if state.best is None or score > state.best.score:
             state.best = Best(state.step, score, state.adapter.values, state.head.values)
 
@@ -329,7 +329,7 @@ def answers_score(task: TaskData, answers: Scores) -> float:
     Args:
         answers: scores for each of its pools.
     """
-    assert task.metric is not None, "a plan looks at the dev sets of scored tasks only"
+    assert task.metric is not None, "a plan evaluates on the dev sets of scored tasks only"
     scores = []
     for pool, found in zip(task.dev, answers, strict=True):
         kind = task.head.kind

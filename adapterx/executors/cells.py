@@ -77,7 +77,7 @@ class CellFactory:
         elif stage.method.trains_backbone:
             initial = backbone.encoder.weights()
         return TrainingCell(
-            name=stage.slug,
+            name=stage.label,
             key=f"{stage.kind} {stage.id}",
             seed=work.seed,
             method=acting(work, stage.method, below),
@@ -97,7 +97,7 @@ class CellFactory:
             head=head,
             metric=None if text else self._data.metrics(part)[0],
             train=self._tokenised(part, work, loaded, "train", work.train.limit),
-            dev=self._tokenised(part, work, loaded, "dev", stopping.looked_at) if stopping else (),
+            dev=self._tokenised(part, work, loaded, "dev", stopping.evaluated) if stopping else (),
             vocabulary=_vocabulary(loaded.tokenizer) if text else None,
             initial=initial,
         )

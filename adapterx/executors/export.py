@@ -50,11 +50,11 @@ class _Trained:
 
 
 def find(run: Run, wanted: str) -> PlannedCell:
-    """The cell of that slug, or the only one whose slug begins so. ExportError otherwise."""
-    cells = {cell.cell.slug: cell for cell in run.cells}
+    """The cell of that label, or the only one whose label begins so. ExportError otherwise."""
+    cells = {cell.cell.label: cell for cell in run.cells}
     if wanted in cells:
         return cells[wanted]
-    starting = [slug for slug in cells if slug.startswith(wanted)]
+    starting = [label for label in cells if label.startswith(wanted)]
     if len(starting) == 1:
         return cells[starting[0]]
     if starting:
@@ -75,7 +75,7 @@ def export(store: Store, run: Run, wanted: str, layout: Layout, out: Path) -> Me
     planned = find(run, wanted)
     size = run.backbones[planned.cell.backbone] if planned.refused is None else None
     if size is None:
-        raise ExportError(f"the cell {planned.cell.slug} is refused, so there is nothing to export: {planned.refused}")
+        raise ExportError(f"the cell {planned.cell.label} is refused, so there is nothing to export: {planned.refused}")
     check_empty(out)
     trained = _trained(store, run, planned, size)
     others = _languages(store, planned, size) if len(trained) > 1 else {}
@@ -131,7 +131,7 @@ def _trained(store: Store, run: Run, planned: PlannedCell, size: BackboneSize) -
     evaluation = _stored(planned.evaluation)
     if "search" in _record(store, evaluation).settings:
         raise ExportError(
-            f"the cell {planned.cell.slug} is evaluated by retrieval, which has no head: export a cell with the same"
+            f"the cell {planned.cell.label} is evaluated by retrieval, which has no head: export a cell with the same"
             " adapter whose target is a task with one"
         )
     of = predictions.about(store.read(_record(store, evaluation), predictions.NAME))
@@ -175,7 +175,7 @@ def _fusion(
     """A fusion over the members of the cell's intermediate, in the order in which it was trained."""
     target, members = _stored(planned.target), planned.members
     if record.inputs != tuple(ref.id for ref in members):
-        raise ExportError(f"the target {target.slug} was trained over other members: `adapterx run` the recipe again")
+        raise ExportError(f"the target {target.label} was trained over other members: `adapterx run` the recipe again")
     below = [_training(store, ref, size, None).content for ref in members]
     adapters = tuple(one for one in below if isinstance(one, PortableAdapter))
     learnt = cast(dict[str, Any], run.recipe["intermediates"])[planned.cell.intermediate]
@@ -194,7 +194,7 @@ def _training(store: Store, ref: StageRef, size: BackboneSize, of: Evaluated | N
     )
     if method.not_exported:
         tensors_in = f"; its tensors are in {store.read(record, adapter_file.NAME)}" if method.made_by_library else ""
-        raise ExportError(f"the cell {ref.slug} {method.not_exported}{tensors_in}")
+        raise ExportError(f"the cell {ref.label} {method.not_exported}{tensors_in}")
     head = None if of is None else _head(record, tensors, of)
     return _Trained(_name(ref), record, PortableAdapter(method, dict(tensors.adapter), head))
 
@@ -206,20 +206,20 @@ def _tensors(store: Store, record: Record) -> TrainedTensors:
 def _done(store: Store, ref: StageRef) -> Record:
     record = _record(store, ref)
     if record.status != "done":
-        raise ExportError(f"the {ref.kind} {ref.slug} has diverged: {training.message(record)}")
+        raise ExportError(f"the {ref.kind} {ref.label} has diverged: {training.message(record)}")
     return record
 
 
 def _record(store: Store, ref: StageRef) -> Record:
-    record = store.find(ref.id, ref.kind, ref.slug)
+    record = store.find(ref.id, ref.kind, ref.label)
     if record is None:
-        raise ExportError(f"the {ref.kind} {ref.slug} is not stored: `adapterx run` the recipe first")
+        raise ExportError(f"the {ref.kind} {ref.label} is not stored: `adapterx run` the recipe first")
     return record
 
 
 def _name(ref: StageRef) -> str:
-    """The stage's slug in letters that a module's name may have."""
-    return "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in ref.slug)
+    """The stage's label in letters that a module's name may have."""
+    return "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in ref.label)
 
 
 def _head(record: Record, tensors: TrainedTensors, of: Evaluated) -> PortableHead:
@@ -243,7 +243,7 @@ def _metadata(run: Run, planned: PlannedCell, size: BackboneSize, trained: list[
     pinned = size.key.rsplit("@", 1)[1] if size.key.startswith("hub:") else size.revision
     return Metadata(
         recipe=run.name,
-        cell=planned.cell.slug,
+        cell=planned.cell.label,
         stage=target.record.id,
         model=size.model,
         revision=pinned,

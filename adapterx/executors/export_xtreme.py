@@ -60,7 +60,7 @@ def export(
     """Write the predictions of a setting's cells, one per task, into a new directory, whole or not at all.
 
     Args:
-        wanted: a cell's slug, or how the slugs of the setting's cells begin.
+        wanted: a cell's label, or how the labels of the setting's cells begin.
         partial: whether a task may lack languages that XTREME scores it in.
 
     Raises ExportError where several cells have the same task, where an evaluation was limited or lacks languages, or
@@ -79,10 +79,12 @@ def export(
 
 
 def _chosen(store: Store, run: Run, wanted: str, seed: int | None) -> list[_Evaluated]:
-    planned = [one for one in run.cells if one.cell.slug.startswith(wanted) and (seed is None or one.cell.seed == seed)]
-    planned = [one for one in planned if one.cell.slug == wanted] or planned
+    planned = [
+        one for one in run.cells if one.cell.label.startswith(wanted) and (seed is None or one.cell.seed == seed)
+    ]
+    planned = [one for one in planned if one.cell.label == wanted] or planned
     if not planned:
-        hint = did_you_mean(wanted, [one.cell.slug for one in run.cells])
+        hint = did_you_mean(wanted, [one.cell.label for one in run.cells])
         named = (f" '{wanted}'" if wanted else "") + ("" if seed is None else f" of seed {seed}")
         raise ExportError(f"the run '{run.name}' has no cell{named}" + (f" ({hint})" if hint else ""))
     found = [one for one in (_evaluated(store, each) for each in planned) if one is not None]
@@ -93,7 +95,7 @@ def _chosen(store: Store, run: Run, wanted: str, seed: int | None) -> list[_Eval
         )
     settings = {(one.cell.backbone, one.cell.method, one.cell.intermediate, one.cell.transfer) for one in found}
     if len(settings) > 1 or len({one.task.name for one in found}) < len(found):
-        shown = "".join(f"\n  {one.cell.slug} ({one.task.name})" for one in found)
+        shown = "".join(f"\n  {one.cell.label} ({one.task.name})" for one in found)
         raise ExportError(
             "a submission is one setting's: one cell per task. Say with which the names of the cells begin, or which"
             f" --seed; these match:{shown}"
@@ -105,7 +107,7 @@ def _evaluated(store: Store, planned: PlannedCell) -> _Evaluated | None:
     if planned.evaluation is None:
         return None
     ref = planned.evaluation
-    record = store.find(ref.id, ref.kind, ref.slug)
+    record = store.find(ref.id, ref.kind, ref.label)
     if record is None or record.status != "done":
         return None
     path = store.read(record, predictions.NAME)
@@ -117,10 +119,10 @@ def _evaluated(store: Store, planned: PlannedCell) -> _Evaluated | None:
 
 
 def _written(one: _Evaluated, directory: Path, *, partial: bool) -> Exported:
-    slug, task = one.cell.slug, one.task
+    label, task = one.cell.label, one.task
     if one.limit is not None:
         raise ExportError(
-            f"{slug} was evaluated on {one.limit:,} items of each language, and XTREME scores all of them:"
+            f"{label} was evaluated on {one.limit:,} items of each language, and XTREME scores all of them:"
             " run the recipe with evaluate.limit=null"
         )
     stored = predictions.read(one.path)
@@ -128,20 +130,20 @@ def _written(one: _Evaluated, directory: Path, *, partial: bool) -> Exported:
     missing = [code for code in task.languages if code not in by_language]
     if missing and not partial:
         raise ExportError(
-            f"{slug} lacks {len(missing)} of the {len(task.languages)} languages that XTREME scores {task.title} in:"
+            f"{label} lacks {len(missing)} of the {len(task.languages)} languages that XTREME scores {task.title} in:"
             f" {', '.join(missing)}. Evaluate them too, or write the others with --partial: the benchmark's evaluator"
             " refuses a task without all of its files"
         )
     present = tuple(code for code in task.languages if code in by_language)
     if not present:
-        raise ExportError(f"{slug} was evaluated in none of the languages that XTREME scores {task.title} in")
+        raise ExportError(f"{label} was evaluated in none of the languages that XTREME scores {task.title} in")
     directory.mkdir(parents=True)
     names = [task.labels.get(label, label) for label in stored.of.labels]
     for code in present:
-        text = _text(task, names, by_language[code], f"{slug} in {code}")
+        text = _text(task, names, by_language[code], f"{label} in {code}")
         suffix = "json" if task.layout == "answers" else "tsv"
         (directory / f"test-{code}.{suffix}").write_text(text, encoding="utf-8", newline="\n")
-    return Exported(task, slug, present, sum(len(by_language[code].ids) for code in present), one.collapsed)
+    return Exported(task, label, present, sum(len(by_language[code].ids) for code in present), one.collapsed)
 
 
 def _text(task: Task, labels: Sequence[str], language: LanguagePredictions, where: str) -> str:

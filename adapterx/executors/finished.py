@@ -45,9 +45,9 @@ class FinishedTrainings:
     def tensors(self, id: str) -> TrainedTensors:
         """Everything that a training has trained."""
         stage = self._stages[id]
-        record = self._store.find(id, stage.kind, stage.slug)
+        record = self._store.find(id, stage.kind, stage.label)
         if record is None:
-            raise DamagedFile(f"{stage.kind} {stage.slug} is no longer stored; run again to make it anew", id)
+            raise DamagedFile(f"{stage.kind} {stage.label} is no longer stored; run again to make it anew", id)
         return adapter_file.read(self._store.read(record, adapter_file.NAME))
 
 

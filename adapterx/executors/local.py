@@ -123,7 +123,7 @@ def _failures(plan: Plan, tally: Tally) -> Iterator[str]:
     for id, message in tally.failed.items():
         stages.setdefault(message, []).append(plan.stages[id])
     for message, (first, *others) in stages.items():
-        yield f"{first.kind} {first.slug}{f' and {len(others)} more' if others else ''}: {message}"
+        yield f"{first.kind} {first.label}{f' and {len(others)} more' if others else ''}: {message}"
 
 
 def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, effort: Effort, debug: bool) -> Tally:
@@ -221,7 +221,7 @@ class Bundles:
             return
         status, message = _status(error), self._message(error)
         if self.debug:
-            logger.error("%s %s failed", stage.kind, stage.slug, exc_info=error)
+            logger.error("%s %s failed", stage.kind, stage.label, exc_info=error)
         if not _foreseen(error):
             self.tally.defects += 1
             if message not in self._logged:
@@ -230,9 +230,9 @@ class Bundles:
         self.tally.failed[stage.id] = f"{status}: {message}"
         when = datetime.now(UTC).isoformat(timespec="seconds")
         try:
-            self.store.fail(stage.kind, stage.slug, stage.id, Failure(status, message, when))
+            self.store.fail(stage.kind, stage.label, stage.id, Failure(status, message, when))
         except OSError as full:
-            logger.warning("could not note the failure of %s: %s", stage.slug, worded(full, self.store.root))
+            logger.warning("could not note the failure of %s: %s", stage.label, worded(full, self.store.root))
 
     def _message(self, error: Exception) -> str:
         """What an error says, on one line."""
@@ -246,8 +246,8 @@ class Bundles:
         """Do what no other process has done by the time its lock is ours."""
         with ExitStack() as held:
             for stage in sorted(stages, key=lambda stage: stage.id):
-                held.enter_context(self.store.lock(stage.kind, stage.slug, stage.id))
-            missing = [stage for stage in stages if self.store.find(stage.id, stage.kind, stage.slug) is None]
+                held.enter_context(self.store.lock(stage.kind, stage.label, stage.id))
+            missing = [stage for stage in stages if self.store.find(stage.id, stage.kind, stage.label) is None]
             if not missing:
                 return
             self.progress.begin(missing)
@@ -263,7 +263,7 @@ class Bundles:
     def _note_results(self, stages: Sequence[Stage]) -> None:
         ended = [stage for stage in stages if not self._is_open(stage)]
         for stage in ended:
-            record = self.store.find(stage.id, stage.kind, stage.slug)
+            record = self.store.find(stage.id, stage.kind, stage.label)
             if record is None:
                 self.tally.failed[stage.id] = f"failed: it vanished from the store {self.store.root}"
             elif record.status == "diverged":

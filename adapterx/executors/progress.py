@@ -111,7 +111,7 @@ class RunProgress:
 
 
 def _names(stages: Sequence[Stage]) -> str:
-    first = stages[0].slug
+    first = stages[0].label
     return first if len(stages) == 1 else f"{first} and {len(stages) - 1} more"
 
 

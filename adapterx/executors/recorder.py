@@ -70,7 +70,7 @@ class Recorder:
         trained = TrainedTensors(outcome.trained.slots[-1].tensors, outcome.trained.heads)
         self._store.commit(
             stage.kind,
-            stage.slug,
+            stage.label,
             stage.id,
             settings=stage.settings,
             inputs=stage.inputs,
@@ -107,11 +107,11 @@ class Recorder:
         stored = StoredPredictions(of, predictions)
         self._store.commit(
             stage.kind,
-            stage.slug,
+            stage.label,
             stage.id,
             settings=stage.settings,
             inputs=stage.inputs,
-            files={predictions_file.NAME: partial(predictions_file.write, cell=stage.slug, stored=stored)},
+            files={predictions_file.NAME: partial(predictions_file.write, cell=stage.label, stored=stored)},
             result=EvaluationResult(summary(predictions, metrics), why, more).told(),
             provenance=self._provenance(stage, Cost(seconds)),
         )
@@ -131,6 +131,6 @@ def _diverged(chosen: Chosen) -> str:
 
 def _log(outcome: Outcome) -> bytes:
     """Loss and learning rate by step, dev scores where they were taken."""
-    looks = dict(outcome.state.looks)
+    dev_scores = dict(outcome.state.dev_scores)
     losses = enumerate(outcome.state.losses, start=1)
-    return training_log.written([LoggedStep(step, loss, rate, looks.get(step)) for step, (loss, rate) in losses])
+    return training_log.written([LoggedStep(step, loss, rate, dev_scores.get(step)) for step, (loss, rate) in losses])

@@ -33,9 +33,9 @@ class Cell:
         return Coordinates(self.backbone, self.method, self.intermediate, self.seed, self.transfer, self.target)
 
     @property
-    def slug(self) -> str:
+    def label(self) -> str:
         """The cell's readable name, which its target and evaluation stages share."""
-        return self.coordinates.slug
+        return self.coordinates.label
 
 
 def expand(recipe: Recipe) -> list[Cell]:

@@ -1,7 +1,7 @@
 """What a stage takes: trainable parameters exactly, memory, time and disk by stated rules of thumb.
 
 Time counts the floating-point operations of one stage trained alone, all its candidates where it prunes, without
-their looks at the dev set; sharing a pass in a bundle makes it less.
+their evaluations on the dev set; sharing a pass in a bundle makes it less.
 """
 
 from __future__ import annotations

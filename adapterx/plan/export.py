@@ -41,7 +41,7 @@ def _cell(cell: Cell, plan: Plan) -> dict[str, JSON]:
 def _stage(stage: Stage, state: State) -> dict[str, JSON]:
     return {
         "kind": stage.kind,
-        "slug": stage.slug,
+        "slug": stage.label,
         "id": stage.id,
         "inputs": list(stage.inputs),
         "candidates": stage.candidates,

@@ -113,7 +113,7 @@ def _train(train: TrainSettings) -> Settings:
     settings: Settings = {**asdict(train), "limit": None, **_limited(train.limit)}
     if stopping is not None:
         written = stopping.model_dump(mode="json", exclude={"limit", "sample"})
-        settings["early_stopping"] = {**written, **_limited(stopping.looked_at)}
+        settings["early_stopping"] = {**written, **_limited(stopping.evaluated)}
     if prune is not None:
         settings["prune"] = {**_without({**asdict(prune), "limit": None}, defaults.PRUNE), **_limited(prune.limit)}
     return settings

@@ -86,7 +86,7 @@ def _stages(plan: Plan, current: Mapping[str, State]) -> TextGrid:
             "" if state.name == "stored" else duration(price.seconds),
             size(price.disk_bytes),
         )
-        rows.append([Text(f"  {stage.slug}"), Text(words, style=_STYLES[state.name]), *map(Text, numbers)])
+        rows.append([Text(f"  {stage.label}"), Text(words, style=_STYLES[state.name]), *map(Text, numbers)])
     return TextGrid(_columns("stage"), rows, narrowest=_NARROWEST)
 
 
@@ -134,7 +134,7 @@ def _notes(plan: Plan, current: Mapping[str, State]) -> Iterator[Text]:
     """Why stages are stale, blocked, diverged or failed: each reason once, with its stages counted."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for id, state in current.items():
-        name = plan.stages[id].slug
+        name = plan.stages[id].label
         if state.reason:
             reasons.setdefault((state.name.replace("-", " "), state.reason), []).append(name)
         elif state.stale:
@@ -150,7 +150,7 @@ def _candidates(plan: Plan) -> Iterator[Text]:
     for stage in plan.stages.values():
         if isinstance(stage.work, Training) and (prune := stage.work.train.prune):
             rates = ", ".join(f"{rate:g}" for rate in prune.learning_rates)
-            ways.setdefault((rates, stage.candidates, prune.trainings), []).append(f"{stage.kind} {stage.slug}")
+            ways.setdefault((rates, stage.candidates, prune.trainings), []).append(f"{stage.kind} {stage.label}")
     for (rates, candidates, trainings), names in ways.items():
         yield Text.assemble(
             ("prune: ", "yellow"),
@@ -163,7 +163,7 @@ def _alone(plan: Plan) -> Iterator[Text]:
     """Which trainings are not fused with others."""
     stages = [stage for stage in plan.stages.values() if stage.work.lane == "reference" and stage.kind != "evaluation"]
     if stages:
-        names = _sample([f"{stage.kind} {stage.slug}" for stage in stages])
+        names = _sample([f"{stage.kind} {stage.label}" for stage in stages])
         yield Text.assemble(("reference lane: ", "yellow"), f"{names}: one at a time, on the libraries' own models")
 
 
@@ -197,7 +197,7 @@ def refusals(plan: Plan) -> Iterator[Text]:
     """Why cells cannot be run: each reason once, with its cells counted."""
     reasons: dict[str, list[str]] = {}
     for cell, reason in plan.refused.items():
-        reasons.setdefault(reason, []).append(cell.slug)
+        reasons.setdefault(reason, []).append(cell.label)
     for reason, names in reasons.items():
         yield Text.assemble(("refused: ", "red"), f"{_sample(names)}: {reason}")
 

@@ -111,7 +111,7 @@ class Coordinates:
     """Of an adapter for one language."""
 
     @property
-    def slug(self) -> str:
+    def label(self) -> str:
         """The readable name: the coordinates joined by dots, transfer, target and language where there are any."""
         transfer = [] if self.transfer == "none" else [self.transfer]
         rest = [part for part in (self.target, self.language) if part is not None]
@@ -137,9 +137,9 @@ class Stage:
     cost: Cost
 
     @property
-    def slug(self) -> str:
+    def label(self) -> str:
         """The readable part of the stage's name in the store."""
-        return self.coordinates.slug
+        return self.coordinates.label
 
     @property
     def candidates(self) -> int:

@@ -24,7 +24,7 @@ LONGEST_REASON = 400
 
 @dataclass(frozen=True)
 class Change:
-    """One setting that differs from the stored stage of the same slug."""
+    """One setting that differs from the stored stage of the same label."""
 
     key: str
     """Dotted; `intermediate: ` or `target: ` before it where the change is in the stage's input."""
@@ -43,7 +43,7 @@ class State:
     reason: str = ""
     """What blocks it, how it diverged, or how it failed before (it will be tried again)."""
     stale: tuple[Change, ...] = ()
-    """Why an earlier result under the same slug does not count."""
+    """Why an earlier result under the same label does not count."""
 
 
 def states(plan: Plan, store: Store | None) -> dict[str, State]:
@@ -63,15 +63,15 @@ def _to_do(stage: Stage) -> StateName:
 
 def _state(stage: Stage, before: _Earlier, earlier: Mapping[str, State]) -> State:
     plan, store = before.plan, before.store
-    record = store.find(stage.id, stage.kind, stage.slug)
+    record = store.find(stage.id, stage.kind, stage.label)
     if record is not None:
         return State("stored") if record.status == "done" else State("diverged", _divergence(record))
     for upstream in stage.inputs:
         if earlier[upstream].name == "blocked":
             return earlier[upstream]
         if earlier[upstream].name == "diverged":
-            return State("blocked", f"{plan.stages[upstream].kind} {plan.stages[upstream].slug} diverged")
-    failure = store.failure(stage.kind, stage.slug, stage.id)
+            return State("blocked", f"{plan.stages[upstream].kind} {plan.stages[upstream].label} diverged")
+    failure = store.failure(stage.kind, stage.label, stage.id)
     if failure is not None:
         return State("failed-before", plain(f"{failure.status}: {failure.message}", LONGEST_REASON))
     return State(_to_do(stage), stale=before.changes(stage))
@@ -103,7 +103,7 @@ class _Earlier:
 
         Stages of that name which belong to another recipe are not earlier versions of this one.
         """
-        siblings = self.store.siblings(stage.kind, stage.slug)
+        siblings = self.store.siblings(stage.kind, stage.label)
         versions = [one for one in siblings if one.id not in self.elsewhere] if siblings else []
         found = [tuple(_changes(one, stage, self.plan, self.store)) for one in versions]
         return min(found, key=len, default=())
@@ -134,7 +134,7 @@ def _upstream(old: Record, stage: Stage, plan: Plan, store: Store) -> list[Chang
         return [Change("inputs", str(len(old.inputs)), str(len(stage.inputs)))]
     was, now = next(pair for pair in zip(old.inputs, stage.inputs, strict=True) if pair[0] != pair[1])
     upstream = plan.stages[now]
-    before = next((record for record in store.siblings(upstream.kind, upstream.slug) if record.id == was), None)
+    before = next((record for record in store.siblings(upstream.kind, upstream.label) if record.id == was), None)
     if before is None:
         return [Change(upstream.kind, was[:12], now[:12])]
     inner = _changes(before, upstream, plan, store)
@@ -161,7 +161,7 @@ def _differences(old: Mapping[str, JSON], new: Mapping[str, JSON]) -> list[Chang
 
 
 def _reads_dev(settings: Mapping[str, str]) -> bool:
-    """Whether a training looks at the dev set."""
+    """Whether a training is evaluated on the dev set."""
     return any(key.startswith(("train.early_stopping.", "train.prune.")) for key in settings)
 
 

@@ -38,7 +38,7 @@ def read(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def locate(path: Path | str, overrides: Sequence[str], found: Iterable[Finding]) -> RecipeError:
-    """Findings of a later room about settings of this recipe, with their places in the file or the overrides."""
+    """Findings of a later package about settings of this recipe, with their places in the file or the overrides."""
     root, _ = _document(Path(path), overrides)
     return RecipeError(_ordered([placed(root, one) for one in found], overrides))
 

@@ -21,7 +21,7 @@ from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.optimiser import BETAS, EPSILON
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.state import Best, CellState, Rows, head_parameters
-from adapterx.engine.train import LOST, Outcome, Progress, answers_score, finished, look_is_due, saved_at
+from adapterx.engine.train import LOST, Outcome, Progress, answers_score, evaluation_is_due, finished, saved_at
 from adapterx.methods.head import Head
 from adapterx.methods.method import Slot
 from adapterx.methods.parameters import Parameter, flatten, in_order, initial, stream, unflatten
@@ -47,12 +47,12 @@ def train(
     """
     training = _ReferenceTraining(encoder, cell, checkpoints)
     with saving(training.leave):
-        training.look()  # one that was due where the training was cut off
+        training.evaluate()  # one that was due where the training was cut off
         while not training.diverged and not finished(cell, training.state):
             loss = training.step()
             if math.isnan(loss):
                 break
-            training.look()
+            training.evaluate()
             observe(Progress(((cell.name, training.state.step, cell.total_steps, loss),)))
             training.keep()
         return training.outcome()
@@ -172,16 +172,16 @@ class _ReferenceTraining:
         model = self.model
         return head.total(self.parts[1].tensors, hidden, targets, model.unembedded, model.token_embeddings)
 
-    def look(self) -> None:
+    def evaluate(self) -> None:
         """Every `every` steps and at the last one: score the dev set, and remember the parameters that do best."""
         state = self.state
-        if not look_is_due(self.cell, state):
+        if not evaluation_is_due(self.cell, state):
             return
         heads = {name: one.detach() for name, one in self.parts[1].tensors.items()}
         answers = [scores(self.model, heads, task.head, [pool.data for pool in task.dev]) for task in self.cell.tasks]
         score = float(np.mean([answers_score(*pair) for pair in zip(self.cell.tasks, answers, strict=True)]))
         with shielded():
-            state.looks.append((state.step, score))
+            state.dev_scores.append((state.step, score))
             if state.best is None or score > state.best.score:
                 self._update()
                 state.best = Best(state.step, score, state.adapter.values, state.head.values)

@@ -89,12 +89,12 @@ def collect(store: Store, run_dir: Path) -> Results:
     unreadable: dict[StageRef, str] = {}
     for ref in dict.fromkeys(ref for planned in run.cells for ref in planned.stages):
         try:
-            record = store.find(ref.id, ref.kind, ref.slug)
+            record = store.find(ref.id, ref.kind, ref.label)
         except OSError as error:
             unreadable[ref] = worded(error, store.root)
             continue
         if record is not None and (why := nonsense(record)):
-            unreadable[ref] = f"the record of {ref.kind} {ref.slug} says nonsense ({why}); remove it and run again"
+            unreadable[ref] = f"the record of {ref.kind} {ref.label} says nonsense ({why}); remove it and run again"
         elif record is not None:
             stages[ref] = record
     baselines: dict[str, Mapping[str, Mapping[str, float]]] = {}
@@ -152,15 +152,15 @@ def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record
         record = stages.get(ref)
         if record is not None and record.status == "done":
             continue
-        failure = store.failure(ref.kind, ref.slug, ref.id)
+        failure = store.failure(ref.kind, ref.label, ref.id)
         if record is not None:
             status, message = cast(Status, record.status), training.message(record)
         elif failure is not None:
             status, message = cast(Status, failure.status), failure.message
         else:
-            return "missing", f"{ref.kind} {ref.slug} is not stored"
+            return "missing", f"{ref.kind} {ref.label} is not stored"
         if ref.kind == "intermediate":
-            return "blocked", f"{ref.kind} {ref.slug} {status}" + (f": {message}" if message else "")
+            return "blocked", f"{ref.kind} {ref.label} {status}" + (f": {message}" if message else "")
         return status, message
     assert planned.evaluation is not None, "a cell that is not refused is evaluated"
     why = evaluation.read(stages[planned.evaluation]).why

@@ -90,7 +90,7 @@ def _way(one: PlannedCell, target: str | None) -> str:
 
 def _learnt(ref: StageRef, one: PlannedCell, target: str | None) -> str:
     """The cell's intermediate; of an intermediate training its own name, which a member's cells do not bear."""
-    return ref.slug.split(".")[2] if target is None and ref.kind == "intermediate" else one.cell.intermediate
+    return ref.label.split(".")[2] if target is None and ref.kind == "intermediate" else one.cell.intermediate
 
 
 def _key(learnt: str, way: str, colour: str, dash: Sequence[float]) -> Key:

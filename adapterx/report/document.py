@@ -98,5 +98,5 @@ def _left_out(results: Results) -> tuple[str, ...]:
     """Which trainings have no curve though they were stored with one."""
     if not results.curveless:
         return ()
-    names = ", ".join(f"{ref.kind} {ref.slug}" for ref in results.curveless)
+    names = ", ".join(f"{ref.kind} {ref.label}" for ref in results.curveless)
     return (f"The log of losses has been damaged since it was stored, so a curve is left out, of {names}.",)

@@ -91,7 +91,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
         "tuning": tuning.export(tuning.tuned(analysis.results)),
         "merge_weights": merge_weights.export(merge_weights.weighed(analysis.results)),
         "stages": [
-            {**asdict(ref), "status": record.status, "provenance": record.provenance}
+            {**ref.told(), "status": record.status, "provenance": record.provenance}
             for ref, record in analysis.results.stages.items()
         ],
         "recipe": analysis.results.run.recipe,

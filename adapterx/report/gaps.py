@@ -74,7 +74,7 @@ def _missing(sides: Sequence[Sequence[CellResult]], facts: TargetFacts | None) -
     lacking = [one for side in sides for one in side if one.status != "done"]
     if lacking:
         first = lacking[0]
-        told = f"{first.cell.slug} {_status(first)}" + (f" ({plain(first.message)})" if first.message else "")
+        told = f"{first.cell.label} {_status(first)}" + (f" ({plain(first.message)})" if first.message else "")
         more = len(lacking) - 1
         return told + (f", and {more} more {'cell' if more == 1 else 'cells'} without a result" if more else "")
     wanted = (facts.others or facts.languages) if facts else ()
@@ -82,7 +82,7 @@ def _missing(sides: Sequence[Sequence[CellResult]], facts: TargetFacts | None) -
         for one in side:
             absent = [name for name in wanted if one.scores is None or name not in one.scores.languages]
             if absent:
-                return f"{one.cell.slug} was not evaluated in {', '.join(absent)}"
+                return f"{one.cell.label} was not evaluated in {', '.join(absent)}"
     return ""
 
 

@@ -87,8 +87,8 @@ def remarks(results: Results, judgements: Mapping[Cell, Judgement]) -> tuple[Rem
     found: dict[str, list[str]] = {}
     for cell, judgement in judgements.items():
         if judgement.words:
-            found.setdefault(judgement.words, []).append(cell.slug)
-    of_cells = [Remark(", ".join(slugs), text) for text, slugs in found.items()]
+            found.setdefault(judgement.words, []).append(cell.label)
+    of_cells = [Remark(", ".join(labels), text) for text, labels in found.items()]
     return (*_single_labels(results), *_noted(results.stages.values()), *_intermediates(results), *of_cells)
 
 
@@ -202,4 +202,4 @@ def _intermediates(results: Results) -> Iterator[Remark]:
     for ref, record in results.stages.items():
         if ref.kind == "intermediate" and record.status == "done":
             for why in _not_lowered(final(results.curves.get(ref)), training.notes(record).prior_loss):
-                yield Remark(f"the intermediate {ref.slug}", f"learnt nothing: {why}. {_MORE}")
+                yield Remark(f"the intermediate {ref.label}", f"learnt nothing: {why}. {_MORE}")

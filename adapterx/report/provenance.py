@@ -121,7 +121,7 @@ def _stages(stages: Mapping[StageRef, Record]) -> Table:
         time = cost.seconds
         rows.append(
             (
-                *(ref.kind, ref.slug, ref.id[:12], record.status),
+                *(ref.kind, ref.label, ref.id[:12], record.status),
                 *(DASH if count is None else f"{count:,.0f}" for count in counts),
                 DASH if time is None else f"{time:,.1f}",
                 _gigabytes(cost.peak_memory_bytes),

@@ -149,4 +149,4 @@ def _note(found: Sequence[Tuned]) -> str:
 
 def _learnt(ref: StageRef, cell: Cell) -> str:
     """The cell's intermediate; of an intermediate training its own name, which a member's cells do not bear."""
-    return ref.slug.split(".")[2] if ref.kind == "intermediate" else cell.intermediate
+    return ref.label.split(".")[2] if ref.kind == "intermediate" else cell.intermediate

@@ -31,8 +31,12 @@ class StageRef:
     """Where a stage is stored."""
 
     kind: str
-    slug: str
+    label: str
     id: str
+
+    def told(self) -> dict[str, JSON]:
+        """It in JSON, where a label has been called a slug since the first version."""
+        return {"kind": self.kind, "slug": self.label, "id": self.id}
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,7 @@ def _of_cell(plan: Plan, cell: Cell) -> PlannedCell:
 
 def _of_stage(plan: Plan, id: str) -> StageRef:
     stage = plan.stages[id]
-    return StageRef(stage.kind, stage.slug, stage.id)
+    return StageRef(stage.kind, stage.label, stage.id)
 
 
 def _of_backbone(plan: Plan, name: str) -> BackboneSize:
@@ -209,8 +213,8 @@ def _written_cell(planned: PlannedCell) -> dict[str, JSON]:
     if planned.refused is not None:
         return {"cell": coordinates, "stages": None, "refused": planned.refused}
     named = {"intermediate": planned.intermediate, "target": planned.target, "evaluation": planned.evaluation}
-    refs: dict[str, JSON] = {kind: None if ref is None else asdict(ref) for kind, ref in named.items()}
-    more: dict[str, JSON] = {"members": [asdict(ref) for ref in planned.members]} if planned.members else {}
+    refs: dict[str, JSON] = {kind: None if ref is None else ref.told() for kind, ref in named.items()}
+    more: dict[str, JSON] = {"members": [ref.told() for ref in planned.members]} if planned.members else {}
     more |= {"target_training": True} if planned.target_training else {}
     return {"cell": coordinates, "stages": refs, "refused": None, **more}
 

@@ -1,4 +1,4 @@
-"""Finished stages on disk, addressed by content. Depends on no other room."""
+"""Finished stages on disk, addressed by content. Depends on no other package."""
 
 from adapterx.store.atomic import write_bytes, write_json, write_stream, write_text
 from adapterx.store.identity import JSON, canonical, fingerprint

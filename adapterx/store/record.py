@@ -41,7 +41,7 @@ class Record:
 
     id: str
     kind: str
-    slug: str
+    label: str
     status: Status
     settings: Mapping[str, JSON]
     inputs: tuple[str, ...]
@@ -55,7 +55,7 @@ class Record:
             "schema": SCHEMA,
             "id": self.id,
             "kind": self.kind,
-            "slug": self.slug,
+            "slug": self.label,
             "status": self.status,
             "settings": self.settings,
             "inputs": list(self.inputs),
@@ -77,7 +77,7 @@ class Record:
         return cls(
             id=_is(fields, "id", str),
             kind=_is(fields, "kind", str),
-            slug=_is(fields, "slug", str),
+            label=_is(fields, "slug", str),
             status=cast(Status, _one_of(fields, "status", get_args(Status))),
             settings=_mapping(fields.get("settings"), "settings"),
             inputs=tuple(inputs),

@@ -1,6 +1,6 @@
 """The directory of finished stages.
 
-    root/stages/<kind>/<slug>-<first 12 digits of the id>/   record.json, written last, beside the files it lists
+    root/stages/<kind>/<label>-<first 12 digits of the id>/   record.json, written last, beside the files it lists
     root/locks/  root/quarantine/  root/runs/<name>/
 
 A stage exists when its record.json validates and the files it lists are there; nothing else is remembered.
@@ -35,7 +35,7 @@ PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]*")
 LONGEST_NAME = 255
 """Bytes of a name that file systems allow."""
 LONGEST_SLUG = 200
-"""The id and a quarantine number follow the slug."""
+"""The id and a quarantine number follow the label."""
 
 
 LOGS = ".jsonl"
@@ -60,7 +60,7 @@ class _Listing:
 
     changed: int
     by_id: dict[str, list[Path]]
-    by_slug: dict[str, list[Path]]
+    by_label: dict[str, list[Path]]
 
 
 class Store:
@@ -70,12 +70,12 @@ class Store:
         self.root = root
         self._listings: dict[str, _Listing] = {}
 
-    def directory(self, kind: str, slug: str, id: str) -> Path:
+    def directory(self, kind: str, label: str, id: str) -> Path:
         """Where a stage lives, whether or not it does yet; ValueError for names that are no plain file names."""
-        for name in (kind, slug, id):
+        for name in (kind, label, id):
             if not PLAIN_NAME.fullmatch(name):
                 raise ValueError(f"{shown(name)} cannot be a directory's name")
-        return self.root / "stages" / kind / f"{slug[:LONGEST_SLUG]}-{id[:12]}"
+        return self.root / "stages" / kind / f"{label[:LONGEST_SLUG]}-{id[:12]}"
 
     def run_directory(self, name: str) -> Path:
         """Where a run of that name keeps run.json and its report."""
@@ -83,12 +83,12 @@ class Store:
             raise ValueError(f"{shown(name)} cannot be a directory's name")
         return self.root / "runs" / name
 
-    def find(self, id: str, kind: str, slug: str) -> Record | None:
+    def find(self, id: str, kind: str, label: str) -> Record | None:
         """Return the stage's record if it is stored whole. A damaged stage is moved aside and counts as missing.
 
-        The id decides: a stage stored under another slug, because a recipe has renamed something, is found too.
+        The id decides: a stage stored under another label, because a recipe has renamed something, is found too.
         """
-        directory = self.directory(kind, slug, id)
+        directory = self.directory(kind, label, id)
         if not (directory / RECORD).exists():
             others = self._listing(kind).by_id.get(id[:12], [])
             directory = next((other for other in others if (other / RECORD).exists()), directory)
@@ -102,9 +102,9 @@ class Store:
             return None
         return record
 
-    def failure(self, kind: str, slug: str, id: str) -> Failure | None:
+    def failure(self, kind: str, label: str, id: str) -> Failure | None:
         """Why the stage has no record, if a run tried and failed."""
-        directory = self.directory(kind, slug, id)
+        directory = self.directory(kind, label, id)
         if (directory / RECORD).exists():
             return None
         try:
@@ -113,23 +113,23 @@ class Store:
             self._quarantine(directory, f"{FAILURE}: {error}")
             return None
 
-    def siblings(self, kind: str, slug: str) -> list[Record]:
-        """All stored stages of that slug, whatever their id, newest first: what a stale stage is compared with."""
+    def siblings(self, kind: str, label: str) -> list[Record]:
+        """All stored stages of that label, whatever their id, newest first: what a stale stage is compared with."""
         found: list[tuple[int, Record]] = []
-        for directory in self._listing(kind).by_slug.get(slug[:LONGEST_SLUG], ()):
+        for directory in self._listing(kind).by_label.get(label[:LONGEST_SLUG], ()):
             path = directory / RECORD
             try:
                 record, written = read_record(path), path.stat().st_mtime_ns
             except (InvalidRecord, FileNotFoundError):
                 continue  # failed so far, moved aside this moment, or damaged, which `find` deals with when asked
-            if record is not None and record.slug == slug:
+            if record is not None and record.label == label:
                 found.append((written, record))
         return [record for _, record in sorted(found, key=lambda pair: (pair[0], pair[1].id), reverse=True)]
 
     def commit(
         self,
         kind: str,
-        slug: str,
+        label: str,
         id: str,
         *,
         settings: Mapping[str, JSON],
@@ -144,7 +144,7 @@ class Store:
         `files` are bytes, or functions that write to the path they are given. When anything raises (a full disk,
         say) the stage is as absent as before and the error passes through.
         """
-        directory = self.directory(kind, slug, id)
+        directory = self.directory(kind, label, id)
         if not _is_ours(directory):
             self._quarantine(directory, "it holds what no run writes")
         directory.mkdir(parents=True, exist_ok=True)
@@ -152,7 +152,7 @@ class Store:
         (directory / RECORD).unlink(missing_ok=True)
         try:
             entries = {name: _write(directory, name, content) for name, content in files.items()}
-            record = Record(id, kind, slug, status, settings, inputs, result, entries, provenance)
+            record = Record(id, kind, label, status, settings, inputs, result, entries, provenance)
             write_json(directory / RECORD, record.to_json())
         except BaseException:
             _discard(directory, files)
@@ -162,14 +162,14 @@ class Store:
                 path.unlink(missing_ok=True)
         return record
 
-    def fail(self, kind: str, slug: str, id: str, failure: Failure) -> None:
+    def fail(self, kind: str, label: str, id: str, failure: Failure) -> None:
         """Note why a stage failed. OSError when the disk is too full even for that: the stage is then just missing."""
-        write_json(self.directory(kind, slug, id) / FAILURE, failure.to_json())
+        write_json(self.directory(kind, label, id) / FAILURE, failure.to_json())
 
-    def lock(self, kind: str, slug: str, id: str) -> AbstractContextManager[None]:
+    def lock(self, kind: str, label: str, id: str) -> AbstractContextManager[None]:
         """Hold the stage against other processes; while waiting, log who has it."""
-        name = self.directory(kind, slug, id).name.rpartition("-")[2]
-        return lock.hold(self.root / "locks" / kind / f"{name}.lock", f"{kind} {slug}", self.root)
+        name = self.directory(kind, label, id).name.rpartition("-")[2]
+        return lock.hold(self.root / "locks" / kind / f"{name}.lock", f"{kind} {label}", self.root)
 
     def sweep(self) -> None:
         """Remove temporary files of processes that were killed; those of stages go when their stage is written."""
@@ -181,7 +181,7 @@ class Store:
 
         Raises DamagedFile, naming it, for one that has changed, is gone, or that the record does not list.
         """
-        directory = self.directory(record.kind, record.slug, record.id)
+        directory = self.directory(record.kind, record.label, record.id)
         path = directory / name
         if (why := _wrong(path, record.files.get(name))) is None:
             return path
@@ -190,7 +190,7 @@ class Store:
 
     def read_log(self, record: Record, name: str) -> Path | None:
         """Path of a file that only tells of a stage; None where it is not what was stored, which moves nothing."""
-        path = self.directory(record.kind, record.slug, record.id) / name
+        path = self.directory(record.kind, record.label, record.id) / name
         return path if _wrong(path, record.files.get(name)) is None else None
 
     def _listing(self, kind: str) -> _Listing:
@@ -204,9 +204,9 @@ class Store:
         if known is None or known.changed != changed:
             known = _Listing(changed, {}, {})
             for directory in parent.iterdir():
-                slug, _, id = directory.name.rpartition("-")
+                label, _, id = directory.name.rpartition("-")
                 known.by_id.setdefault(id, []).append(directory)
-                known.by_slug.setdefault(slug, []).append(directory)
+                known.by_label.setdefault(label, []).append(directory)
             self._listings[kind] = known
         return known
 
@@ -214,8 +214,8 @@ class Store:
         """InvalidRecord unless the record is of the stage asked for, lies where it says, and its files are there."""
         if record.id != id or record.kind != kind:
             raise InvalidRecord(f"it is the record of {plain(record.kind)} {plain(record.id)}")
-        if not PLAIN_NAME.fullmatch(record.slug) or self.directory(kind, record.slug, id) != directory:
-            raise InvalidRecord(f"it is the record of {plain(record.slug)}")
+        if not PLAIN_NAME.fullmatch(record.label) or self.directory(kind, record.label, id) != directory:
+            raise InvalidRecord(f"it is the record of {plain(record.label)}")
         for name, entry in record.files.items():
             path = directory / name
             if not PLAIN_NAME.fullmatch(name) or len(name) > LONGEST_NAME:

@@ -133,7 +133,7 @@ def test_a_defect_has_an_exit_code_of_its_own(
     original = FinishedTrainings.with_head
 
     def faulty(finished: FinishedTrainings, id: str) -> object:
-        if "seed2" in finished._stages[id].slug:
+        if "seed2" in finished._stages[id].label:
             raise IndexError("surprise")
         return original(finished, id)
 

@@ -127,6 +127,6 @@ def check_library(out: Path, backbone: Path, expected: list[list[float]]) -> Non
         np.testing.assert_allclose(found.reshape(-1).numpy(), logits, atol=2e-5)
 
 
-def _adapter(store: Path, slug: str, kind: str = "intermediate") -> Path:
-    (file,) = (store / "stages" / kind).glob(f"{slug}-*/adapter.safetensors")
+def _adapter(store: Path, label: str, kind: str = "intermediate") -> Path:
+    (file,) = (store / "stages" / kind).glob(f"{label}-*/adapter.safetensors")
     return file

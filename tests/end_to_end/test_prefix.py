@@ -17,7 +17,7 @@ DISK = {"where": "disk"}
 
 
 def predictions(store: Path) -> dict[str, list[dict[str, Any]]]:
-    """Rows of every evaluation, by its slug."""
+    """Rows of every evaluation, by its label."""
     found = {}
     for path in store.glob("stages/evaluation/*/predictions.parquet"):
         rows = parquet.read_table(path).to_pylist()
@@ -64,8 +64,8 @@ def test_kept_on_disk_from_run_to_run_gives_what_none_gives(
     }
     ours, theirs = predictions(kept), predictions(plain)
     assert ours.keys() == theirs.keys() and len(ours) == 4
-    for slug, rows in ours.items():
-        for row, other in zip(rows, theirs[slug], strict=True):
+    for label, rows in ours.items():
+        for row, other in zip(rows, theirs[label], strict=True):
             assert (row["id"], row["language"], row["gold"]) == (other["id"], other["language"], other["gold"])
             first, second = sorted(row["logits"], reverse=True)[:2]
             # This tokenizer knows few words: choices that are alike to it are told apart by rounding.

@@ -71,7 +71,7 @@ def check(path: Path, store: Path) -> None:
 
     plan, found = build(read(path), path.parent, describe, data, measure), Store(store)
     for stage in plan.stages.values():
-        record = found.find(stage.id, stage.kind, stage.slug)
+        record = found.find(stage.id, stage.kind, stage.label)
         assert record is not None and record.provenance["lane"] == "reference"
         if not isinstance(stage.work, Training):
             assert parquet.read_table(found.read(record, "predictions.parquet")).num_rows == 16

@@ -22,7 +22,7 @@ Recipe = Callable[..., Path]
 
 
 def records(store: Path) -> dict[str, dict[str, Any]]:
-    """Stored records by kind and slug."""
+    """Stored records by kind and label."""
     found = (json.loads(path.read_text()) for path in store.glob("stages/*/*/record.json"))
     return {f"{record['kind']} {record['slug']}": record for record in found}
 

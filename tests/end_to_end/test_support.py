@@ -97,7 +97,7 @@ def test_every_adapter_acts(run: Run) -> None:
             slots = (*cell.slots[:at], replace(slot, tensors=noisy(slot.tensors)), *cell.slots[at + 1 :])
             perturbed.append(replace(cell, slots=slots))
         for one in perturbed:
-            assert (scores(encoder, one, head, texts) - before).abs().max() > 2e-6, (target.slug, len(cell.slots))
+            assert (scores(encoder, one, head, texts) - before).abs().max() > 2e-6, (target.label, len(cell.slots))
         acted += len(perturbed)
     assert acted > 2 * len(plan.cell_stages)
 
@@ -118,7 +118,7 @@ def test_a_fusion_moves_only_itself_and_its_head(run: Run) -> None:
 
 
 def tensors(store: Store, stage: Stage) -> dict[str, torch.Tensor]:
-    record = store.find(stage.id, stage.kind, stage.slug)
+    record = store.find(stage.id, stage.kind, stage.label)
     assert record is not None
     return load_file(store.read(record, adapter_file.NAME))
 

@@ -167,7 +167,7 @@ def test_resumed_with_looks_equals_uninterrupted(architecture: str, checkpointin
     with pytest.raises(Killed):
         train(packed, [one], checkpoints, observe=kill)
     (resumed,), (straight,) = train(packed, [one], checkpoints), train(packed, [one])
-    assert resumed.state.losses == straight.state.losses and resumed.state.looks == straight.state.looks
+    assert resumed.state.losses == straight.state.losses and resumed.state.dev_scores == straight.state.dev_scores
     assert torch.equal(resumed.state.adapter.values, straight.state.adapter.values)
     assert torch.equal(resumed.state.adapter.second, straight.state.adapter.second)
     assert torch.equal(resumed.state.head.values, straight.state.head.values)
@@ -178,8 +178,8 @@ def test_the_best_step_is_what_is_kept() -> None:
     one = full(packed, steps=12, early_stopping=EarlyStopping(every=3, patience=9))
     (outcome,) = train(packed, [one])
     best = outcome.state.best
-    assert best is not None and len(outcome.state.looks) == 4
-    assert best.score == max(score for _, score in outcome.state.looks)
+    assert best is not None and len(outcome.state.dev_scores) == 4
+    assert best.score == max(score for _, score in outcome.state.dev_scores)
     task = one.tasks[0]
     (scores,) = predict(packed, [(outcome.trained, task.head)], [task.dev[0].data])
     chosen = np.array([scores_of.argmax() for scores_of in scores[0]])

@@ -189,7 +189,7 @@ def test_looks_of_early_stopping_are_its_own() -> None:
     assert winner == best.index(max(best))
     for outcome, candidate in zip(outcomes, cells, strict=True):
         (alone,) = train(packed, [candidate])
-        assert outcome.state.looks == alone.state.looks
+        assert outcome.state.dev_scores == alone.state.dev_scores
         assert_same_training(outcome, alone)
 
 

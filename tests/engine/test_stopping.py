@@ -76,7 +76,7 @@ def assert_resumed(
     assert step in {state.step for state in saved.values()}
     for ours, theirs in zip(run(own, checkpoints), run(own, None), strict=True):
         assert ours.status == theirs.status
-        for name in ("step", "examples", "tokens", "losses", "looks", "rungs"):
+        for name in ("step", "examples", "tokens", "losses", "dev_scores", "rungs"):
             assert getattr(ours.state, name) == getattr(theirs.state, name), name
         for left, right in zip(ours.trained.slots, theirs.trained.slots, strict=True):
             assert all(torch.equal(tensor, right.tensors[name]) for name, tensor in left.tensors.items())
@@ -108,7 +108,7 @@ def test_a_bundle_stopped_between_and_within_steps(
 def test_a_look_at_the_dev_set_that_was_due_is_taken_later(
     call: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two cells look at step 6 and at their end; any of these looks may be cut off."""
+    """Two cells are evaluated at step 6 and at their end; any of these evaluations may be cut off."""
     stop_at(monkeypatch, train_module, "dev_score", call)
     assert_resumed(fused, cells(2, EarlyStopping(every=6, patience=3)), 6 if call <= 2 else 12, tmp_path, monkeypatch)
 

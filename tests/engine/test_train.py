@@ -211,7 +211,7 @@ def test_resumed_after_any_checkpoint_equals_uninterrupted(tmp_path: Path, monke
         for outcome, expected in zip(train(packed, cells, checkpoints), straight, strict=True):
             assert losses(outcome).tolist() == losses(expected).tolist()
             assert torch.equal(outcome.state.adapter.values, expected.state.adapter.values)
-            assert outcome.state.looks == expected.state.looks
+            assert outcome.state.dev_scores == expected.state.dev_scores
             assert (outcome.state.examples, outcome.state.tokens) == (expected.state.examples, expected.state.tokens)
         # In other company a cell finds its state as well.
         (alone,) = train(packed, [cells[2]], checkpoints)
@@ -257,7 +257,7 @@ def test_early_stopping_keeps_the_best_step_and_stops() -> None:
     together = train(packed, [one, cell(METHODS["lora"], seed=9, steps=60)])
     state = together[0].state
     assert state.step < 400 and state.best is not None
-    assert state.best.score == max(score for _, score in state.looks)
+    assert state.best.score == max(score for _, score in state.dev_scores)
     assert state.step == state.best.step + 2 * 5
     assert train_module.dev_score(packed, one, together[0].trained) == state.best.score
     assert together[1].state.step == 60

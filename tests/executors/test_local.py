@@ -56,7 +56,7 @@ def commit(store: Store, stage: Stage, files: Mapping[str, bytes] | None = None)
     """Store a stage as done, with these files and no results."""
     store.commit(
         stage.kind,
-        stage.slug,
+        stage.label,
         stage.id,
         settings=stage.settings,
         inputs=stage.inputs,
@@ -174,12 +174,12 @@ class Damaging:
             for id in stage.inputs if stage.kind == "evaluation" and self.times else ():
                 self.times -= 1
                 target = self.plan.stages[id]
-                record = self.store.find(id, target.kind, target.slug)
+                record = self.store.find(id, target.kind, target.label)
                 if record is None:
                     raise DamagedFile("it is no longer stored", id)
-                (self.store.directory(target.kind, target.slug, id) / "adapter.safetensors").write_bytes(b"Weights")
+                (self.store.directory(target.kind, target.label, id) / "adapter.safetensors").write_bytes(b"Weights")
                 self.store.read(record, "adapter.safetensors")
-            self.did.append(f"{stage.kind} {stage.slug.rpartition('.')[2]}")
+            self.did.append(f"{stage.kind} {stage.label.rpartition('.')[2]}")
             files: dict[str, bytes] = {} if stage.kind == "evaluation" else {"adapter.safetensors": b"weights"}
             commit(self.store, stage, files)
 
@@ -300,7 +300,7 @@ def test_an_error_of_what_all_share_is_met_once(
     assert worker.bundles == [4] and set(tally.failed) == {stage.id for stage in stages} and not tally.defects
     assert len(set(tally.failed.values())) == 1 and shown.count("x.tsv:7: has") == 1
     assert not caplog.records and not logs.exists()
-    failure = Store(tmp_path).failure(stages[0].kind, stages[0].slug, stages[0].id)
+    failure = Store(tmp_path).failure(stages[0].kind, stages[0].label, stages[0].id)
     assert failure is not None and failure.message.startswith("x.tsv:7: has\\x1b[31m no column yyy")
     assert len(failure.message) <= local.LONGEST_MESSAGE + 10
 

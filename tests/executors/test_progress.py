@@ -26,7 +26,7 @@ def test_lines_come_at_stage_ends_and_never_rarer_than_promised() -> None:
         progress.begin(stages)
         for step in range(1, 101):
             now[0] += 1.0
-            progress.steps(Progress(tuple((stage.slug, step, 100, 0.5) for stage in stages)))
+            progress.steps(Progress(tuple((stage.label, step, 100, 0.5) for stage in stages)))
         progress.end(stages)
     lines = output.getvalue().splitlines()
     assert lines[0].startswith("[  0%] training b.") and lines[-1].startswith("[100%] trained b.")
@@ -42,7 +42,7 @@ def test_a_stage_that_was_not_planned_adds_to_the_work() -> None:
         for stage in (more, planned):
             progress.begin([stage])
             now[0] += 20.0
-            progress.steps(Progress(((stage.slug, 100, 100, 0.5),)))
+            progress.steps(Progress(((stage.label, 100, 100, 0.5),)))
             progress.end([stage])
     ends = [line[:6] for line in output.getvalue().splitlines() if "] trained" in line]
     assert ends == ["[ 50%]", "[100%]"]

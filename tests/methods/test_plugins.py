@@ -79,8 +79,8 @@ def test_it_is_planned_trained_stacked_and_stored_under_its_package(tmp_path: Pa
     assert json.loads(record.read_text())["settings"]["method"] == {"kind": "shift", "package": "my-package 1.2"}
 
     newer = stages(package(tmp_path / "two", version="1.3"), path, store)
-    for slug, stage in first.items():
-        assert (newer[slug]["id"] == stage["id"]) == ("lora" in slug), "another version, another id"
+    for label, stage in first.items():
+        assert (newer[label]["id"] == stage["id"]) == ("lora" in label), "another version, another id"
 
 
 def test_what_cannot_be_used_is_told(tmp_path: Path) -> None:

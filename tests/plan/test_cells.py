@@ -24,6 +24,6 @@ def test_skip_leaves_out_what_matches_every_axis_named() -> None:
     assert left == [cell for cell in full if cell in set(left)]
 
 
-def test_slugs_read_like_the_cell() -> None:
-    assert Cell("small", "lora", "multi", "continue", "months", 1).slug == "small.lora.multi.continue.months.seed1"
-    assert Cell("small", "lora", "none", "none", "months", 1).slug == "small.lora.none.months.seed1"
+def test_labels_read_like_the_cell() -> None:
+    assert Cell("small", "lora", "multi", "continue", "months", 1).label == "small.lora.multi.continue.months.seed1"
+    assert Cell("small", "lora", "none", "none", "months", 1).label == "small.lora.none.months.seed1"

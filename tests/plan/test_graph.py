@@ -29,12 +29,12 @@ def test_every_stage_comes_after_its_inputs(planned: Planner) -> None:
         trained, evaluation = target_stage(plan, stages), plan.stages[stages.evaluation]
         assert trained.inputs == ((stages.intermediate,) if stages.intermediate else ())
         assert evaluation.inputs == (trained.id,)
-        assert trained.slug == evaluation.slug == cell.slug
+        assert trained.label == evaluation.label == cell.label
 
 
 def test_work_is_concrete(planned: Planner) -> None:
     plan = planned(train={"steps": 9, "intermediate": {"epochs": 2}}, evaluate={"limit": 5}, seeds=[4])
-    by_name = {(stage.kind, stage.slug): stage.work for stage in plan.stages.values()}
+    by_name = {(stage.kind, stage.label): stage.work for stage in plan.stages.values()}
     learnt = by_name["intermediate", "small.lora.multi.seed4"]
     assert isinstance(learnt, Training)
     assert [(part.task, part.languages) for part in learnt.tasks] == [
@@ -149,7 +149,7 @@ def test_bundles_hold_what_one_pass_can_serve(planned: Planner) -> None:
             assert len({stage.work for stage in members}) == 1  # the same texts, whatever the methods
         else:
             assert len({stage.method for stage in members}) == 1
-            assert len({".stack." in stage.slug for stage in members}) == 1
+            assert len({".stack." in stage.label for stage in members}) == 1
 
 
 def test_a_group_is_cut_evenly(planned: Planner) -> None:

@@ -29,7 +29,7 @@ def madx(planned: Planner, learnt: dict[str, object] | None = None, **changes: o
 def test_only_the_languages_that_are_read_are_trained_and_each_once(planned: Planner) -> None:
     plan = madx(planned)
     own = [stage for stage in plan.stages.values() if stage.kind == "intermediate"]
-    assert [stage.slug for stage in own] == [
+    assert [stage.label for stage in own] == [
         "small.bottleneck.languages.en.seed1",
         "small.bottleneck.languages.fi.seed1",
     ]
@@ -51,8 +51,8 @@ def test_only_the_languages_that_are_read_are_trained_and_each_once(planned: Pla
 
 def test_a_language_that_is_trained_in_but_not_read_is_trained_too(planned: Planner) -> None:
     plan = madx(planned, targets={"months": {"task": "months", "train_languages": "de", "languages": ["en", "fi"]}})
-    slugs = [stage.slug for stage in plan.stages.values() if stage.kind == "intermediate"]
-    assert [slug.split(".")[3] for slug in slugs] == ["de", "en", "fi"]
+    labels = [stage.label for stage in plan.stages.values() if stage.kind == "intermediate"]
+    assert [label.split(".")[3] for label in labels] == ["de", "en", "fi"]
 
 
 def test_what_lies_below_decides_who_goes_together(planned: Planner) -> None:

@@ -132,7 +132,7 @@ def planned(changes: dict[str, object]) -> Plan:
 
 def ids(plan: Plan) -> dict[str, str]:
     """The beginning of every stage's id, by kind and name."""
-    return {f"{stage.kind} {stage.slug}": stage.id[:16] for stage in plan.stages.values()}
+    return {f"{stage.kind} {stage.label}": stage.id[:16] for stage in plan.stages.values()}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -51,7 +51,7 @@ def test_every_stage_is_named_whole_at_any_width(width: int, planned: Planner) -
         assert "…" not in text
         if width < 80:
             together = "".join(text.split())
-            assert all(one.slug in together for one in plan.stages.values())
+            assert all(one.label in together for one in plan.stages.values())
 
 
 def test_a_finished_recipe_says_so(planned: Planner, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from tests.plan.conftest import Planner
 TARGETS = {"names": {"task": "names"}, "pairs": {"task": "pairs"}, "after": {"task": "names", "train_task": "units"}}
 
 
-def evaluation(plan: Plan, slug: str) -> Evaluation:
-    (found,) = (stage.work for stage in plan.stages.values() if stage.kind == "evaluation" and stage.slug == slug)
+def evaluation(plan: Plan, label: str) -> Evaluation:
+    (found,) = (stage.work for stage in plan.stages.values() if stage.kind == "evaluation" and stage.label == label)
     assert isinstance(found, Evaluation)
     return found
 
@@ -116,10 +116,10 @@ def test_own_training_settings_come_before_those_of_the_phase(planned: Planner) 
         transfers={"continue": {"kind": "continue"}, "mean": {"kind": "merge"}},
         seeds=[1],
     )
-    works = {(stage.kind, stage.slug): stage.work for stage in plan.stages.values()}
+    works = {(stage.kind, stage.label): stage.work for stage in plan.stages.values()}
 
-    def settings(kind: StageKind, slug: str) -> tuple[object, ...]:
-        work = works[kind, slug]
+    def settings(kind: StageKind, label: str) -> tuple[object, ...]:
+        work = works[kind, label]
         assert isinstance(work, Training)
         train = work.train
         return train.batch_size, train.epochs, train.steps, train.learning_rate, train.max_length
@@ -150,7 +150,7 @@ def test_layers_of_one_cell_are_read_in_one_bundle_unless_states_are_rounded(pla
 def test_vectors_of_candidates_count_in_memory(planned: Planner) -> None:
     plan = planned(targets={**TARGETS, "units": "units"}, transfers=["continue"], seeds=[1])
     names, pairs = (
-        next(stage for stage in plan.stages.values() if stage.slug == f"small.lora.none.{target}.seed1")
+        next(stage for stage in plan.stages.values() if stage.label == f"small.lora.none.{target}.seed1")
         for target in ("names", "pairs")
     )
     # 5,100 texts a split and language, of three languages; pairs have a dev set too

@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> Store:
 def commit(store: Store, stage: Stage, status: Status = "done", **result: str) -> Record:
     return store.commit(
         stage.kind,
-        stage.slug,
+        stage.label,
         stage.id,
         settings=stage.settings,
         inputs=stage.inputs,
@@ -89,7 +89,7 @@ def test_a_failure_is_told_and_tried_again(planned: Planner, store: Store) -> No
     plan = planned(**ONE)
     failed = stage(plan, "intermediate")
     store.fail(
-        failed.kind, failed.slug, failed.id, Failure("out-of-memory", "12 GB asked", "2026-01-01T00:00:00+00:00")
+        failed.kind, failed.label, failed.id, Failure("out-of-memory", "12 GB asked", "2026-01-01T00:00:00+00:00")
     )
     assert by_kind(plan, store)["intermediate"] == State("failed-before", "out-of-memory: 12 GB asked")
 
@@ -173,7 +173,7 @@ def test_an_input_that_is_gone_is_named_by_its_id(planned: Planner, store: Store
 def test_the_newest_earlier_result_is_compared(planned: Planner, store: Store) -> None:
     for age, epochs in ((200, 5), (100, 4)):
         record = commit(store, stage(planned(**{**ONE, "train": {"epochs": epochs}}), "intermediate"))
-        path = store.directory(record.kind, record.slug, record.id) / "record.json"
+        path = store.directory(record.kind, record.label, record.id) / "record.json"
         os.utime(path, (1e9 - age, 1e9 - age))
     assert reasons(planned(**ONE), store)["intermediate"] == ["train.epochs: 4 → 3"]
 
@@ -181,7 +181,7 @@ def test_the_newest_earlier_result_is_compared(planned: Planner, store: Store) -
 def test_the_most_similar_earlier_result_is_compared(planned: Planner, store: Store) -> None:
     for age, train in ((200, {"epochs": 5}), (100, {"epochs": 4, "batch_size": 8, "learning_rate": 1e-3})):
         record = commit(store, stage(planned(**{**ONE, "train": train}), "intermediate"))
-        path = store.directory(record.kind, record.slug, record.id) / "record.json"
+        path = store.directory(record.kind, record.label, record.id) / "record.json"
         os.utime(path, (1e9 - age, 1e9 - age))
     assert reasons(planned(**ONE), store)["intermediate"] == ["train.epochs: 5 → 3"]
 
@@ -210,5 +210,5 @@ def test_a_damaged_list_of_another_run_is_passed_over(planned: Planner, store: S
 def test_damaged_stages_are_to_do_again(planned: Planner, store: Store) -> None:
     plan = planned(**ONE)
     record = commit(store, stage(plan, "intermediate"))
-    (store.directory(record.kind, record.slug, record.id) / "adapter").write_bytes(b"longer")
+    (store.directory(record.kind, record.label, record.id) / "adapter").write_bytes(b"longer")
     assert by_kind(plan, store)["intermediate"] == State("to-train")

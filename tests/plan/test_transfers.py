@@ -29,7 +29,7 @@ def small(planned: Planner, **changes: object) -> Plan:
 
 def test_every_member_is_trained_once_and_is_an_input(planned: Planner) -> None:
     plan = small(planned, transfers=["continue", "merge"])
-    assert [stage.slug for stage in plan.stages.values() if stage.kind == "intermediate"] == [
+    assert [stage.label for stage in plan.stages.values() if stage.kind == "intermediate"] == [
         "small.lora.en.seed1",
         "small.lora.multi.seed1",
         "small.pfeiffer.en.seed1",
@@ -85,7 +85,7 @@ def test_names_of_transfers_change_no_id(planned: Planner) -> None:
     listed = small(planned, transfers=["continue", "stack", "merge"])
     named = small(planned, transfers={"on": {"kind": "continue"}, "below": {"kind": "stack"}, "one": {"kind": "merge"}})
     assert list(listed.stages) == list(named.stages)
-    assert "small.lora.both.one.months.seed1" in {stage.slug for stage in named.stages.values()}
+    assert "small.lora.both.one.months.seed1" in {stage.label for stage in named.stages.values()}
 
 
 def test_what_a_merge_does_is_part_of_its_id(planned: Planner) -> None:

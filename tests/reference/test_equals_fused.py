@@ -70,8 +70,8 @@ def assert_equal(fused: Outcome, reference: Outcome, tolerance: float = 2e-5) ->
     losses, theirs = ([loss for loss, _ in one.state.losses] for one in (fused, reference))
     np.testing.assert_allclose(theirs, losses, rtol=tolerance)
     assert [rate for _, rate in fused.state.losses] == [rate for _, rate in reference.state.losses]
-    assert [step for step, _ in fused.state.looks] == [step for step, _ in reference.state.looks]
-    np.testing.assert_allclose([s for _, s in fused.state.looks], [s for _, s in reference.state.looks])
+    assert [step for step, _ in fused.state.dev_scores] == [step for step, _ in reference.state.dev_scores]
+    np.testing.assert_allclose([s for _, s in fused.state.dev_scores], [s for _, s in reference.state.dev_scores])
     assert reference.trained.slots[-1].tensors.keys() == fused.trained.slots[-1].tensors.keys()
     for name, tensor in fused.trained.heads.items():
         if fused.cell.tasks[0].head.format == "multiple-choice" and name.endswith("output.bias"):

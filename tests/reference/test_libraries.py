@@ -71,7 +71,7 @@ def library(settings: dict[str, Any]) -> PeftMethod | AdaptersMethod:
 
 
 def check(settings: dict[str, Any], architecture: str) -> None:
-    """Train two steps, with a look at the dev set at the end."""
+    """Train two steps, with an evaluation on the dev set at the end."""
     method = library(settings)
     planned = measure(method, info(architecture))
     model = encoder(architecture, **SIZES)
@@ -233,7 +233,7 @@ def test_resumed_equals_uninterrupted(kind: str, tmp_path: Path) -> None:
     if kind == "adapters":
         method = library({"adapters": "prefix_tuning[dropout=0.3]"})
     resumed, straight, _ = resumed_and_straight(method, tmp_path)
-    assert resumed.state.losses == straight.state.losses and resumed.state.looks == straight.state.looks
+    assert resumed.state.losses == straight.state.losses and resumed.state.dev_scores == straight.state.dev_scores
     assert torch.equal(resumed.state.adapter.values, straight.state.adapter.values)
     assert torch.equal(resumed.state.adapter.second, straight.state.adapter.second)
     assert torch.equal(resumed.state.head.values, straight.state.head.values)

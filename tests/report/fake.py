@@ -107,13 +107,13 @@ def _write_cell(store: Store, fake: Fake, cell: Cell) -> JSON:
         return {"cell": place, "stages": None, "refused": "the backbone reads 16 tokens only"}
     stages: dict[str, JSON] = {"intermediate": None}
     if cell.intermediate != "none":
-        slug = f"{cell.backbone}.{cell.method}.{cell.intermediate}.seed{cell.seed}"
+        label = f"{cell.backbone}.{cell.method}.{cell.intermediate}.seed{cell.seed}"
         stages["intermediate"] = _train(
-            store, fake, "intermediate", slug, "diverged" if status == "blocked" else "done"
+            store, fake, "intermediate", label, "diverged" if status == "blocked" else "done"
         )
-    stages["target"] = _train(store, fake, "target", cell.slug, status)
-    id = fingerprint(["evaluation", cell.slug])
-    stages["evaluation"] = {"kind": "evaluation", "slug": cell.slug, "id": id}
+    stages["target"] = _train(store, fake, "target", cell.label, status)
+    id = fingerprint(["evaluation", cell.label])
+    stages["evaluation"] = {"kind": "evaluation", "slug": cell.label, "id": id}
     if status in ("done", "collapsed"):
         table = fake.answers(cell) if fake.answers else predictions(fake, cell)
 
@@ -123,7 +123,7 @@ def _write_cell(store: Store, fake: Fake, cell: Cell) -> JSON:
         collapsed = status == "collapsed"
         store.commit(
             "evaluation",
-            cell.slug,
+            cell.label,
             id,
             settings={"task": cell.target, "languages": list(fake.languages), "data": fingerprint(cell.target)},
             inputs=(),
@@ -134,13 +134,13 @@ def _write_cell(store: Store, fake: Fake, cell: Cell) -> JSON:
     return {"cell": place, "stages": stages, "refused": None}
 
 
-def _train(store: Store, fake: Fake, kind: str, slug: str, status: str) -> JSON:
-    id = fingerprint([kind, slug])
-    ref: JSON = {"kind": kind, "slug": slug, "id": id}
+def _train(store: Store, fake: Fake, kind: str, label: str, status: str) -> JSON:
+    id = fingerprint([kind, label])
+    ref: JSON = {"kind": kind, "slug": label, "id": id}
     if status in ("missing", "blocked"):
         return ref
     if status in ("failed", "out-of-memory", "out-of-disk"):
-        store.fail(kind, slug, id, Failure(status, f"{status} at step 7 <of> 40", WHEN))  # type: ignore[arg-type]
+        store.fail(kind, label, id, Failure(status, f"{status} at step 7 <of> 40", WHEN))  # type: ignore[arg-type]
         return ref
     random = np.random.default_rng([fake.random, int(id[:8], 16)])
     losses = 0.3 + 0.5 * np.exp(-np.arange(fake.steps) / 12) + random.normal(0, 0.03, fake.steps)
@@ -149,15 +149,15 @@ def _train(store: Store, fake: Fake, kind: str, slug: str, status: str) -> JSON:
     diverged = status == "diverged"
     result: dict[str, JSON] = {"message": "loss is not a number at step 7"} if diverged else {}
     if fake.tuned:
-        result["tuning"] = tuning(fake, slug, diverged)
-    if fake.merged and kind == "target" and ".none." not in slug:
-        result |= merge_weights(slug)
+        result["tuning"] = tuning(fake, label, diverged)
+    if fake.merged and kind == "target" and ".none." not in label:
+        result |= merge_weights(label)
     store.commit(
         kind,
-        slug,
+        label,
         id,
         settings={
-            "backbone": {"key": fingerprint(slug.split(".", maxsplit=1)[0])},
+            "backbone": {"key": fingerprint(label.split(".", maxsplit=1)[0])},
             "tasks": {"choice": {"languages": list(fake.sources), "data": fingerprint("training data")}},
         },
         inputs=(),
@@ -169,12 +169,12 @@ def _train(store: Store, fake: Fake, kind: str, slug: str, status: str) -> JSON:
     return ref
 
 
-def tuning(fake: Fake, slug: str, diverged: bool) -> JSON:
+def tuning(fake: Fake, label: str, diverged: bool) -> JSON:
     """Seed 1 chooses the middle rate, others the largest; the smallest leaves at a quarter, the last at the half.
 
     Seed 1 has equal scores at the half.
     """
-    won = 1e-3 if slug.endswith("seed1") else 1e-2
+    won = 1e-3 if label.endswith("seed1") else 1e-2
     steps = {1e-4: fake.steps // 4, won: fake.steps}
     return [
         {
@@ -188,9 +188,9 @@ def tuning(fake: Fake, slug: str, diverged: bool) -> JSON:
     ]
 
 
-def merge_weights(slug: str) -> dict[str, JSON]:
+def merge_weights(label: str) -> dict[str, JSON]:
     """Two candidates, the default first."""
-    better = 0.625 if slug.endswith("seed1") else 0.75
+    better = 0.625 if label.endswith("seed1") else 0.75
     tried: list[JSON] = [
         {"weights": [0.5, 0.5], "dev": 0.6875, "dev_by_member": [0.75, 0.625]},
         {"weights": [0.25, 0.75], "dev": better, "dev_by_member": [better, better]},
@@ -214,7 +214,7 @@ def predictions(fake: Fake, cell: Cell) -> pa.Table:
     tagging = cell.target in fake.tagging
     for number, language in enumerate(fake.languages):
         gold = _gold(fake, cell.target, 0 if fake.parallel else number, 6 if tagging else 1)
-        answers = cell.slug.replace(cell.intermediate, "") if fake.twins else cell.slug
+        answers = cell.label.replace(cell.intermediate, "") if fake.twins else cell.label
         random = np.random.default_rng([fake.random, number, int(fingerprint(answers)[:8], 16)])
         right = random.random(gold.shape) < fake.accuracy(cell, language)
         guess = np.where(
@@ -228,7 +228,7 @@ def predictions(fake: Fake, cell: Cell) -> pa.Table:
     names, labels = (["span_f1", "accuracy"], ["O", "B-NAME", "I-NAME"]) if tagging else (["accuracy"], LABELS)
     table = pa.table(
         {
-            "cell": [cell.slug] * len(columns["id"]),
+            "cell": [cell.label] * len(columns["id"]),
             "language": columns["language"],
             "id": columns["id"],
             "gold": pa.array(columns["gold"], pa.list_(pa.int32())),
@@ -284,7 +284,7 @@ def large(**changes: object) -> Fake:
 
     def accuracy(cell: Cell, language: str) -> float:
         size = {"small": 0.0, "medium": 0.05, "large": 0.11}[cell.backbone]
-        seed = np.random.default_rng([cell.seed, len(cell.slug)]).normal(0, 0.006)
+        seed = np.random.default_rng([cell.seed, len(cell.label)]).normal(0, 0.006)
         distance = 0.0 if language == "en" else 0.04 + 0.012 * (LANGUAGES.index(language) % 8)
         gain = {"none": -0.05, "en": 0.0, "multi": 0.07 if language != "en" else -0.01}[cell.intermediate]
         gain *= {"small": 1.0, "medium": 0.6, "large": 0.25}[cell.backbone]

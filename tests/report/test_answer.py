@@ -162,7 +162,7 @@ def test_a_missing_contrast_says_which_cell_and_why(ask: Ask) -> None:
     both = ask({"small": 0.4, "large": 0.1}, transfers=("continue", "stack"), statuses={victim: "out-of-memory"})
     said = answer.answer(both)
     assert "falls in 1 of 2 contrasts (continue: −" in said and "is missing in 1 (stack)" in said
-    reason = f"{victim.slug} ran out of memory (out-of-memory at step 7 <of> 40)"
+    reason = f"{victim.label} ran out of memory (out-of-memory at step 7 <of> 40)"
     assert said.endswith(f"What is missing: {reason}.")
     only = ask({"small": 0.4, "large": 0.1}, transfers=("stack",), statuses={victim: "out-of-memory"})
     assert answer.answer(only) == f"Not answered by this run: {reason}."

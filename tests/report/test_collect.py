@@ -18,7 +18,7 @@ from adapterx.results.run_file import UnreadableRun
 from adapterx.store import JSON, Store, fingerprint
 from tests.report.fake import Fake, predictions, write
 
-CELLS = {cell.slug: cell for cell in Fake().cells()}
+CELLS = {cell.label: cell for cell in Fake().cells()}
 VICTIM = CELLS["small.lora.multi.continue.choice.seed1"]
 
 
@@ -66,7 +66,9 @@ def test_the_first_stage_that_is_not_done_gives_the_status(
 
 def test_a_damaged_file_of_predictions_makes_the_cell_missing(store: Store) -> None:
     run = write(store, Fake())
-    path = store.directory("evaluation", VICTIM.slug, fingerprint(["evaluation", VICTIM.slug])) / "predictions.parquet"
+    path = (
+        store.directory("evaluation", VICTIM.label, fingerprint(["evaluation", VICTIM.label])) / "predictions.parquet"
+    )
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -112,19 +114,19 @@ def test_predictions_that_cannot_be_scored_fail_their_own_cell(
 @pytest.mark.parametrize("place", [0, 10, -1])
 def test_a_flipped_log_costs_its_curve_and_nothing_else(store: Store, place: int) -> None:
     run = write(store, Fake())
-    directory = store.directory("target", VICTIM.slug, fingerprint(["target", VICTIM.slug]))
+    directory = store.directory("target", VICTIM.label, fingerprint(["target", VICTIM.label]))
     data = bytearray((directory / "training.jsonl").read_bytes())
     data[place] ^= 4
     (directory / "training.jsonl").write_bytes(data)
     results = collect(store, run)
     assert {result.status for result in results.cells} == {"done"}
-    assert [ref.slug for ref in results.curveless] == [VICTIM.slug]
+    assert [ref.label for ref in results.curveless] == [VICTIM.label]
     assert len(results.curves) == 4 + 6 - 1
     assert directory.is_dir()
     (directory / "training.jsonl").unlink()
     analysis = analyse(store, run)
     report.write(analysis, run)
-    assert f"a curve is left out, of target {VICTIM.slug}." in (run / "report" / "report.md").read_text()
+    assert f"a curve is left out, of target {VICTIM.label}." in (run / "report" / "report.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -139,8 +141,8 @@ def test_a_flipped_log_costs_its_curve_and_nothing_else(store: Store, place: int
 )
 def test_a_record_that_says_nonsense_fails_its_own_cell(store: Store, result: dict[str, JSON]) -> None:
     run = write(store, Fake())
-    id = fingerprint(["evaluation", VICTIM.slug])
-    path = store.directory("evaluation", VICTIM.slug, id) / "record.json"
+    id = fingerprint(["evaluation", VICTIM.label])
+    path = store.directory("evaluation", VICTIM.label, id) / "record.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "result": result}))
     report.write(analyse(store, run), run)
     by_cell = {one.cell: one for one in collect(store, run).cells}
@@ -203,6 +205,6 @@ def _replace_predictions(
     def save(path: Path) -> None:
         parquet.write_table(table, path)
 
-    id = fingerprint(["evaluation", cell.slug])
+    id = fingerprint(["evaluation", cell.label])
     files = {"predictions.parquet": save}
-    store.commit("evaluation", cell.slug, id, settings={}, inputs=(), files=files, result={}, provenance={})
+    store.commit("evaluation", cell.label, id, settings={}, inputs=(), files=files, result={}, provenance={})

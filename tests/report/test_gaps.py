@@ -105,7 +105,7 @@ def test_nothing_is_averaged_over_fewer_seeds(tmp_path: Path, status: str) -> No
     assert dict(hit[0].statuses) == {"done": 2, status: 1}
     gap = next(gap for gap in analysis.gaps if gap.arm == hit[0].setting)
     assert {str(value) for value in gap.summary.languages.values()} == {f"2 of 3 seeds (multi: 1 {status})"}
-    assert gap.missing.startswith(f"{victim.slug} ")
+    assert gap.missing.startswith(f"{victim.label} ")
     assert analysis.overall is not None
     assert analysis.overall.means == ()
     hit_contrast = analysis.overall.contrasts[0]

@@ -71,7 +71,7 @@ def test_of_cells_that_answer_well_nothing_is_said(tmp_path: Path) -> None:
 def test_languages_with_one_answer_are_told_everywhere(tmp_path: Path) -> None:
     analysis = analysed(rewritten(ONE, constant_in("de", "sw")), tmp_path)
     words = "answers 'yes' to everything in de, sw (2 of 3 languages)"
-    assert told(analysis) == [f"{CELL.slug}: {words}"]
+    assert told(analysis) == [f"{CELL.label}: {words}"]
     assert analysis.results.cells[0].status == "done"
     laid_out = document(analysis)
     for text in (terminal(analysis), page(laid_out).replace("&#39;", "'"), report_markdown(laid_out)):
@@ -154,9 +154,9 @@ def test_without_a_score_where_it_was_trained_the_loss_decides(tmp_path: Path) -
 
 def test_cells_of_which_the_same_is_to_be_said_share_a_remark(tmp_path: Path) -> None:
     fake = rewritten(replace(ONE, seeds=(1, 2)), constant_in("de"))
-    slugs = ", ".join(cell.slug for cell in fake.cells())
+    labels = ", ".join(cell.label for cell in fake.cells())
     analysis = analysed(fake, tmp_path)
-    assert told(analysis) == [f"{slugs}: answers 'yes' to everything in de (1 of 3 languages)"]
+    assert told(analysis) == [f"{labels}: answers 'yes' to everything in de (1 of 3 languages)"]
 
 
 def test_a_terminal_is_told_a_few_and_how_many_more(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_the_summary_has_one_row_per_setting_and_ends_with_the_answer(tmp_path: 
     assert " ".join(hit) == "small multi continue choice – – 1 of 2 seeds 1 out-of-memory, 1 done"
     answered = " ".join(captured.get().split())
     assert "is missing in 1 (choice)" in answered
-    assert f"{victim.slug} ran out of memory" in answered
+    assert f"{victim.label} ran out of memory" in answered
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140, 200])

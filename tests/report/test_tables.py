@@ -80,7 +80,7 @@ def test_target_training_is_labelled(tmp_path: Path) -> None:
 
 def test_target_training_is_labelled_where_cells_failed_and_across_sizes(tmp_path: Path) -> None:
     fake = Fake(accuracy=perfect, items=10)
-    fake = replace(fake, statuses={cell: "failed" for cell in fake.cells() if cell.slug.startswith("large.lora.en")})
+    fake = replace(fake, statuses={cell: "failed" for cell in fake.cells() if cell.label.startswith("large.lora.en")})
     store = Store(tmp_path)
     run = write(store, fake) / "run.json"
     content = json.loads(run.read_text())
@@ -96,7 +96,7 @@ def test_target_training_is_labelled_where_cells_failed_and_across_sizes(tmp_pat
 
 def test_gaps_and_changes(tmp_path: Path) -> None:
     fake = Fake(accuracy=perfect, items=10)
-    fake = replace(fake, statuses={cell: "failed" for cell in fake.cells() if cell.slug.startswith("large.lora.en")})
+    fake = replace(fake, statuses={cell: "failed" for cell in fake.cells() if cell.label.startswith("large.lora.en")})
     analysis = analysed(tmp_path, fake)
     gaps, changes = tables.gaps(analysis), tables.changes(analysis)
     assert gaps is not None

@@ -64,7 +64,7 @@ class Made:
         found = []
         for code in self.languages[cell.target]:
             gold_random = np.random.default_rng([*cell.target.encode(), *code.encode()])
-            random = np.random.default_rng([int(fingerprint([cell.slug, code])[:8], 16)])
+            random = np.random.default_rng([int(fingerprint([cell.label, code])[:8], 16)])
             pairs = [self._item(cell.target, at, gold_random, random) for at in range(ITEMS)]
             # In an order that is not that of the ids.
             ids = [f"{code}-{(5 * at) % ITEMS:x}x" for at in range(ITEMS)]
@@ -77,7 +77,7 @@ class Made:
         of = Evaluated(
             cell.target, tuple(LABELS.get(cell.target, ())), tuple(metrics), format=find(cell.target).kind.name
         )
-        predictions_file.write(scratch, cell.slug, StoredPredictions(of, self.predictions(cell)))
+        predictions_file.write(scratch, cell.label, StoredPredictions(of, self.predictions(cell)))
         return parquet.read_table(scratch)
 
     def gold(self, directory: Path) -> None:

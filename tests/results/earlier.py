@@ -27,7 +27,7 @@ def store(directory: Path) -> Store:
     return Store(directory)
 
 
-def record(kind: str, slug: str) -> Record:
+def record(kind: str, label: str) -> Record:
     """The record of the one stage of that kind and name."""
-    (path,) = HERE.glob(f"stages/{kind}/{slug}-*/record.json")
+    (path,) = HERE.glob(f"stages/{kind}/{label}-*/record.json")
     return Record.from_json(path.read_bytes())

@@ -47,7 +47,7 @@ def test_stages_stand_in_the_order_they_run(run: Run) -> None:
     merged = next(planned for planned in run.cells if planned.members)
     assert merged.intermediate is None and merged.target is not None and merged.evaluation is not None
     assert merged.stages == (*merged.members, merged.target, merged.evaluation)
-    assert [ref.slug.split(".")[2] for ref in merged.members] == ["one", "two"]
+    assert [ref.label.split(".")[2] for ref in merged.members] == ["one", "two"]
     refused = next(planned for planned in run.cells if planned.refused)
     assert refused.stages == ()
 

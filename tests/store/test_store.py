@@ -45,7 +45,7 @@ def test_what_is_committed_is_found(store: Store) -> None:
     assert names(store.directory(KIND, SLUG, ID)) == {"record.json", "adapter.safetensors", "training.jsonl"}
 
 
-def test_the_id_finds_a_stage_whatever_its_slug(store: Store) -> None:
+def test_the_id_finds_a_stage_whatever_its_label(store: Store) -> None:
     record = commit(store)
     assert store.find(ID, KIND, "renamed.lora.multi.continue.choice.seed1") == record
     assert store.find(OTHER, KIND, SLUG) is None
@@ -213,7 +213,7 @@ def test_an_unreadable_failure_is_no_failure(store: Store) -> None:
     assert store.failure(KIND, SLUG, ID) is None
 
 
-def test_siblings_are_newest_first_and_of_that_slug_only(store: Store) -> None:
+def test_siblings_are_newest_first_and_of_that_label_only(store: Store) -> None:
     first, second = commit(store), commit(store, id=OTHER)
     store.commit(KIND, SLUG + "-x", ID, settings={}, inputs=(), files={}, result={}, provenance={})
     for age, record in ((100, first), (50, second)):
@@ -223,11 +223,11 @@ def test_siblings_are_newest_first_and_of_that_slug_only(store: Store) -> None:
     assert store.siblings(KIND, "nobody") == []
 
 
-def test_a_slug_longer_than_file_names_may_be(store: Store) -> None:
-    slug = "s" * 400
-    record = store.commit(KIND, slug, ID, settings={}, inputs=(), files={}, result={}, provenance={})
-    assert store.find(ID, KIND, slug) == record
-    assert store.siblings(KIND, slug) == [record]
+def test_a_label_longer_than_file_names_may_be(store: Store) -> None:
+    label = "s" * 400
+    record = store.commit(KIND, label, ID, settings={}, inputs=(), files={}, result={}, provenance={})
+    assert store.find(ID, KIND, label) == record
+    assert store.siblings(KIND, label) == [record]
     assert store.siblings(KIND, "s" * 300) == []
 
 

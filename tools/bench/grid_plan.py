@@ -127,10 +127,10 @@ def scores(plan: Any, store: Path) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for cell, stages in plan.cell_stages.items():
         stage = plan.stages[stages.evaluation]
-        record = Store(store).find(stage.id, stage.kind, stage.slug)
-        assert record is not None, f"the run stored no result for {cell.slug}"
+        record = Store(store).find(stage.id, stage.kind, stage.label)
+        assert record is not None, f"the run stored no result for {cell.label}"
         result: Any = record.result
-        found[cell.slug] = {language: one["accuracy"] for language, one in result["languages"].items()}
+        found[cell.label] = {language: one["accuracy"] for language, one in result["languages"].items()}
     return found
 
 
@@ -148,7 +148,7 @@ def _training(stage: Any, loaded: Any, data: Any) -> Training:
     pools = data.pools(part, "train", work.train.limit, loaded.tokenizer, loaded.tokenizer_key, work.train.max_length)
     head = Head(part.task, part.format, len(part.labels))
     cell = TrainingCell(
-        name=stage.slug,
+        name=stage.label,
         key=stage.id,
         seed=work.seed,
         method=stage.method,

@@ -26,7 +26,7 @@ def main(recipe: Path, store: Path, answers: Path) -> None:
     for loaded, cells in grid_plan.backbones(plan):
         model = _classifier(loaded.model)
         for cell in cells:
-            found[cell.slug] = _cell(plan, cell, loaded, model, data)
+            found[cell.label] = _cell(plan, cell, loaded, model, data)
     answers.write_text(json.dumps(found), encoding="utf-8")
 
 
