@@ -1,4 +1,4 @@
-"""Imports run downwards, as ARCHITECTURE.md lists what there is."""
+"""The shape of the code: imports run downwards, as ARCHITECTURE.md lists what there is; names are unique."""
 
 from __future__ import annotations
 
@@ -55,3 +55,19 @@ def test_every_file_the_page_names_is_there() -> None:
     there = [path.relative_to(ROOT).as_posix() for path in (ROOT / "adapterx").rglob("*.py")]
     for name in sorted(set(re.findall(r"`((?:\w+/)*\w+\.py)`", page))):
         assert (ROOT / name).is_file() or any(path.endswith(f"/{name}") for path in there), name
+
+
+def test_no_class_name_occurs_twice() -> None:
+    places: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "adapterx").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not {name: found for name, found in places.items() if len(found) > 1}
+
+
+def test_files_stay_readable() -> None:
+    """No file over 400 lines, half of them under 150."""
+    sizes = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "adapterx").rglob("*.py")}
+    assert not {str(path.relative_to(ROOT)): size for path, size in sizes.items() if size > 400}
+    assert sorted(sizes.values())[len(sizes) // 2] <= 150

@@ -72,7 +72,7 @@ def _ranges(starts: Sequence[int], counts: Sequence[int]) -> Integers:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _CellPart:
     """One selection, laid out."""
 
     head: int
@@ -88,7 +88,7 @@ class _Part:
     weight: float
 
 
-def _gather(selection: Selection) -> _Part:
+def _gather(selection: Selection) -> _CellPart:
     data, chosen = selection.data, selection.examples
     first, last = data.example_sequences[chosen], data.example_sequences[chosen + 1]
     # The tokens of an example's sequences are adjacent, so an example is one slice of tokens.
@@ -98,7 +98,7 @@ def _gather(selection: Selection) -> _Part:
     reads_of_example = read_stop - read_start
     new_start = np.cumsum(token_stop - token_start) - (token_stop - token_start)
     reads = data.read_tokens[_ragged(read_start, read_stop)] + np.repeat(new_start - token_start, reads_of_example)
-    return _Part(
+    return _CellPart(
         head=selection.head,
         index=index,
         tokens=data.tokens[index],
@@ -111,7 +111,7 @@ def _gather(selection: Selection) -> _Part:
     )
 
 
-def _counts(parts: Sequence[_Part]) -> Counts:
+def _counts(parts: Sequence[_CellPart]) -> Counts:
     return Counts(
         rows=sum(len(part.tokens) for part in parts),
         reads=sum(len(part.reads) for part in parts),
@@ -119,7 +119,7 @@ def _counts(parts: Sequence[_Part]) -> Counts:
     )
 
 
-def _sequences(cells: Sequence[Sequence[_Part]], size: Size | None) -> tuple[Sequences, list[int], list[int]]:
+def _sequences(cells: Sequence[Sequence[_CellPart]], size: Size | None) -> tuple[Sequences, list[int], list[int]]:
     """The sequences of cells, filled up to a size if there is one; and where each cell's rows and read rows begin."""
     tokens, lengths, reads = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     per_cell, read_per_cell, starts, read_starts = [], [], [], []
@@ -145,7 +145,7 @@ def _sequences(cells: Sequence[Sequence[_Part]], size: Size | None) -> tuple[Seq
     return together, starts, read_starts
 
 
-def _head_rows(parts: Sequence[_Part], start: int) -> tuple[HeadRows, ...]:
+def _head_rows(parts: Sequence[_CellPart], start: int) -> tuple[HeadRows, ...]:
     """The rows of each head of a cell whose read rows begin at `start`."""
     found = []
     for head in dict.fromkeys(part.head for part in parts):
@@ -162,7 +162,7 @@ def _head_rows(parts: Sequence[_Part], start: int) -> tuple[HeadRows, ...]:
 
 
 def _sources(
-    cells: Sequence[Sequence[Selection]], parts: Sequence[Sequence[_Part]], starts: Sequence[int]
+    cells: Sequence[Sequence[Selection]], parts: Sequence[Sequence[_CellPart]], starts: Sequence[int]
 ) -> Iterator[Source]:
     for selections, own, start in zip(cells, parts, starts, strict=True):
         at = start
@@ -171,7 +171,7 @@ def _sources(
             at += len(part.index)
 
 
-def _aligned(cells: Sequence[Sequence[_Part]], size: Size) -> AlignedRows | None:
+def _aligned(cells: Sequence[Sequence[_CellPart]], size: Size) -> AlignedRows | None:
     """Labels of padded cells; None where a cell uses several heads, or examples have different numbers of choices."""
     labels = np.zeros((len(cells), size.reads), np.int64)
     weights = np.zeros((len(cells), size.reads), np.float32)

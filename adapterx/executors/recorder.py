@@ -18,7 +18,7 @@ from adapterx.results import predictions as predictions_file
 from adapterx.results.adapter_file import TrainedTensors
 from adapterx.results.evaluation import EvaluationResult
 from adapterx.results.predictions import Evaluated, LanguagePredictions, StoredPredictions
-from adapterx.results.provenance import Cost, Provenance
+from adapterx.results.provenance import MeasuredCost, Provenance
 from adapterx.results.training import DataNotes, TrainingResult
 from adapterx.results.training_log import LoggedStep
 from adapterx.store import JSON, Store
@@ -59,7 +59,7 @@ class Recorder:
             merging=None if weighed is None else weights.record(weighed),
             message=_diverged(chosen) if outcome.status == "diverged" else None,
         )
-        cost = Cost(
+        cost = MeasuredCost(
             seconds=chosen.seconds + (0 if weighed is None else weighed.seconds),
             trained_together=together,
             trained_parameters=state.trained_parameters,
@@ -113,10 +113,10 @@ class Recorder:
             inputs=stage.inputs,
             files={predictions_file.NAME: partial(predictions_file.write, cell=stage.label, stored=stored)},
             result=EvaluationResult(summary(predictions, metrics), why, more).told(),
-            provenance=self._provenance(stage, Cost(seconds)),
+            provenance=self._provenance(stage, MeasuredCost(seconds)),
         )
 
-    def _provenance(self, stage: Stage, cost: Cost) -> dict[str, JSON]:
+    def _provenance(self, stage: Stage, cost: MeasuredCost) -> dict[str, JSON]:
         """What a record says of where it was made: here and now, and what it cost, memory apart."""
         assert cost.seconds is not None
         whole = replace(cost, seconds=round(cost.seconds, 3), peak_memory_bytes=peak_memory())

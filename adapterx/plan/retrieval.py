@@ -6,7 +6,7 @@ from adapterx.backbones.info import BackboneInfo
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
 from adapterx.plan.stage import SearchSettings
-from adapterx.recipe import Recipe, Retrieval, Target, default_layer
+from adapterx.recipe import Recipe, RetrievalSettings, Target, default_layer
 from adapterx.tasks.kinds import kind
 
 
@@ -43,7 +43,7 @@ def search(
         if target.retrieval is not None:
             raise Refusal(f"the target '{cell.target}' has `retrieval` settings, and '{task.name}' is {task.format}")
         return None
-    asked = target.retrieval or Retrieval()
+    asked = target.retrieval or RetrievalSettings()
     layer = default_layer(info.layers) if asked.layer is None else asked.layer
     if layer > info.layers:
         raise Refusal(

@@ -2,7 +2,7 @@
 
 from adapterx.recipe.prune import Prune
 from adapterx.recipe.reader import locate, read
-from adapterx.recipe.retrieval import Retrieval, default_layer
+from adapterx.recipe.retrieval import RetrievalSettings, default_layer
 from adapterx.recipe.schema import (
     Axis,
     Compare,
@@ -26,7 +26,7 @@ __all__ = [
     "PrefixCacheSettings",
     "Prune",
     "Recipe",
-    "Retrieval",
+    "RetrievalSettings",
     "Sampling",
     "Skip",
     "Target",

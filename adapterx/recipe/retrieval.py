@@ -9,7 +9,7 @@ from pydantic import Field
 from adapterx.config.fields import Model
 
 
-class Retrieval(Model):
+class RetrievalSettings(Model):
     """Which hidden states stand for a text, and what is near."""
 
     layer: Annotated[int, Field(ge=0, le=1000)] | None = None

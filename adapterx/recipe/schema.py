@@ -25,7 +25,7 @@ from adapterx.backbones.spec import Backbone
 from adapterx.config.fields import Languages, Model, Name, PositiveFloat, PositiveInt, Seeds, Strings, shorthand, unique
 from adapterx.limits import Limit, Sample
 from adapterx.methods.registry import Method
-from adapterx.recipe.retrieval import Retrieval
+from adapterx.recipe.retrieval import RetrievalSettings
 from adapterx.recipe.training import PhaseTrain, Train
 from adapterx.transfers.registry import DEFAULT, Transfer
 from adapterx.wording import plain
@@ -174,7 +174,7 @@ class Target(Model):
     """The languages evaluated: a code, a list, or `all`."""
     source: str | None = None
     """Where the data comes from, for tasks that have several sources; the task's first by default."""
-    retrieval: Retrieval | None = None
+    retrieval: RetrievalSettings | None = None
     """Of a retrieval task: which hidden states are compared, and how."""
     train: PhaseTrain | None = None
     """Training settings of its own, before those of the target phase."""

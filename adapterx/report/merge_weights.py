@@ -20,7 +20,7 @@ CAPTION = (
 
 
 @dataclass(frozen=True)
-class Weighed:
+class TunedWeights:
     """The choice of one merged target."""
 
     cell: Cell
@@ -32,18 +32,18 @@ class Weighed:
     tried: int
 
 
-def weighed(results: Results) -> list[Weighed]:
+def weighed(results: Results) -> list[TunedWeights]:
     """The merged targets whose weights were tuned, in the order of the cells."""
     found = {}
     for planned in results.run.cells:
         for ref in planned.stages:
             chosen = merge_weights.chosen(results.stages[ref].result) if ref in results.stages else None
             if chosen is not None:
-                found[ref] = Weighed(planned.cell, chosen.weights, chosen.dev, chosen.default, len(chosen.tried))
+                found[ref] = TunedWeights(planned.cell, chosen.weights, chosen.dev, chosen.default, len(chosen.tried))
     return list(found.values())
 
 
-def table(found: Sequence[Weighed], run: Run) -> Table | None:
+def table(found: Sequence[TunedWeights], run: Run) -> Table | None:
     """One row per target; None where no weights were tuned."""
     if not found:
         return None
@@ -73,7 +73,7 @@ def _labels(cell: Cell, run: Run) -> list[str]:
     return [named if key == "intermediate" else str(getattr(cell, key)) for key in PLACE]
 
 
-def method(found: Sequence[Weighed]) -> tuple[str, ...]:
+def method(found: Sequence[TunedWeights]) -> tuple[str, ...]:
     """How weights were chosen, as paragraphs of the report's method; none where they were given."""
     if not found:
         return ()
@@ -84,7 +84,7 @@ def method(found: Sequence[Weighed]) -> tuple[str, ...]:
     )
 
 
-def export(found: Iterable[Weighed]) -> JSON:
+def export(found: Iterable[TunedWeights]) -> JSON:
     """The same for programs."""
     return [
         {

@@ -10,7 +10,7 @@ from adapterx.report.analysis import Analysis
 from adapterx.report.numbers import millions
 from adapterx.report.table import DASH, Table, TableColumn, TableEntry
 from adapterx.results import training
-from adapterx.results.provenance import Cost, surroundings
+from adapterx.results.provenance import MeasuredCost, surroundings
 from adapterx.results.run_file import Run, StageRef
 from adapterx.store import JSON, Record
 
@@ -43,7 +43,7 @@ def recipe(run: Run) -> str:
 
 def seconds(records: Iterable[Record]) -> float:
     """Time that the stages took, added up."""
-    return sum(Cost.of(record).seconds or 0 for record in records)
+    return sum(MeasuredCost.of(record).seconds or 0 for record in records)
 
 
 def _plain(value: JSON) -> JSON:
@@ -68,7 +68,7 @@ def _cost(stages: Mapping[StageRef, Record]) -> Table:
     rows = []
     for kind in sorted({ref.kind for ref in stages}, key=KINDS.index):
         of_kind = [record for ref, record in stages.items() if ref.kind == kind]
-        peak = max((Cost.of(record).peak_memory_bytes or 0 for record in of_kind), default=0)
+        peak = max((MeasuredCost.of(record).peak_memory_bytes or 0 for record in of_kind), default=0)
         rows.append((kind, f"{len(of_kind):,}", f"{seconds(of_kind):,.1f}", _gigabytes(peak or None)))
     titles = ["stage", "number", "seconds", "peak memory, GB"]
     return _table(
@@ -116,7 +116,7 @@ def _data(records: Iterable[Record]) -> Table:
 def _stages(stages: Mapping[StageRef, Record]) -> Table:
     rows = []
     for ref, record in stages.items():
-        cost = Cost.of(record)
+        cost = MeasuredCost.of(record)
         counts = (cost.trained_parameters, training.number(record.result.get("steps")), cost.trained_together)
         time = cost.seconds
         rows.append(

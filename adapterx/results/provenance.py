@@ -10,7 +10,7 @@ from adapterx.store import JSON, Record
 
 
 @dataclass(frozen=True)
-class Cost:
+class MeasuredCost:
     """What a stage took. None where it does not apply, or where an earlier version did not record it."""
 
     seconds: float | None = None
@@ -25,13 +25,13 @@ class Cost:
     examples: float | None = None
 
     @classmethod
-    def of(cls, record: Record) -> Cost:
+    def of(cls, record: Record) -> MeasuredCost:
         """What a record says; what no choice of rates adds, some versions said in the result."""
         anywhere = {name: record.provenance.get(name, record.result.get(name)) for name in COST[:4]}
         return cls(**{name: number({**record.provenance, **anywhere}.get(name)) for name in COST})
 
 
-COST = tuple(field.name for field in fields(Cost))
+COST = tuple(field.name for field in fields(MeasuredCost))
 """Facts that differ from stage to stage; all others are of software and machine."""
 
 
@@ -45,7 +45,7 @@ class Provenance:
     gpu: Mapping[str, JSON]
     """Its name and memory; nothing where there is none."""
     lane: str
-    cost: Cost
+    cost: MeasuredCost
 
     def told(self) -> dict[str, JSON]:
         """The provenance of its record."""

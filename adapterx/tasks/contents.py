@@ -30,7 +30,7 @@ from adapterx.tasks.data import Count, Counted
 from adapterx.tasks.facts import Split
 from adapterx.tasks.item_keys import Keys, Known
 from adapterx.tasks.seal import check_seal, seal
-from adapterx.tasks.shingles import Items, Runs
+from adapterx.tasks.shingles import Runs, ShingledItems
 from adapterx.tasks.sources.entry import LeftOut
 from adapterx.tasks.spec import TaskSpec
 from adapterx.tasks.words import normalised
@@ -53,7 +53,7 @@ class _Read:
     ids: Keys
     runs: Runs
     """Of training and dev items; none of generated ones, whose patterns recur."""
-    items: Items
+    items: ShingledItems
     """Of test items, likewise."""
 
 
@@ -125,9 +125,9 @@ class Contents:
         """The runs of words in the texts of training or dev items."""
         return self._found(part, ".runs.npy", Runs.load, lambda read: read.runs)
 
-    def items(self, part: Split) -> Items:
+    def items(self, part: Split) -> ShingledItems:
         """The test items of a split with their runs of words."""
-        return self._found(part, ".items.npz", Items.load, lambda read: read.items)
+        return self._found(part, ".items.npz", ShingledItems.load, lambda read: read.items)
 
     def _found(self, part: Split, kind: str, load: Callable[[Path], Made], of: Callable[[_Read], Made]) -> Made:
         """What is in memory, else what is kept, else what a reading gives."""
@@ -219,12 +219,12 @@ def _read(spec: TaskSpec, source: str, language: str, split: str) -> _Read:
                 yield found
 
     # The texts of generated items are of few patterns, so that runs of words would say nothing of them.
-    runs, items = Runs(()), Items.of(())
+    runs, items = Runs(()), ShingledItems.of(())
     if spec.sources[source].generated:
         for _ in said():
             pass
     elif split == "test":
-        items = Items.of(said())
+        items = ShingledItems.of(said())
     else:
         runs = Runs.of(chain.from_iterable(said()))
     return _Read(count.found(), known.keys, known.ids, runs, items)

@@ -43,7 +43,7 @@ _CITATIONS = {
 }
 
 
-class Metric(evaluate.Metric):  # type: ignore[misc]
+class EvaluateMetric(evaluate.Metric):  # type: ignore[misc]
     """One of `metrics.scorings()`; `compute` gives its value under its name, in the metric's unit: a share, or ranks.
 
     Beside predictions and references `compute` takes the `language` of the texts, which the metrics of MLQA need; the
@@ -87,7 +87,7 @@ class Metric(evaluate.Metric):  # type: ignore[misc]
         return {self._scored: float(scorer.value(statistics.sum(axis=0)))}
 
 
-def load(name: str, **settings: Any) -> Metric:
+def load(name: str, **settings: Any) -> EvaluateMetric:
     """The metric of that name; ValueError for an unknown one.
 
     Args:
@@ -96,7 +96,7 @@ def load(name: str, **settings: Any) -> Metric:
     """
     if name not in scorings():
         raise ValueError(f"unknown metric {name!r}; known: {', '.join(scorings())}")
-    return Metric(name, **settings)
+    return EvaluateMetric(name, **settings)
 
 
 def _kind(name: str) -> str:

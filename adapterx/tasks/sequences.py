@@ -29,7 +29,7 @@ CHUNK = 4096
 """Texts per call of the tokenizer, whose answer takes many times the memory of the token ids in it."""
 
 
-class Sequences:
+class SequenceList:
     """Token sequences end to end, growing at four bytes a token."""
 
     def __init__(self) -> None:
@@ -117,12 +117,12 @@ def slices(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.
     return np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
 
 
-def tokenise(texts: Texts, tokenizer: PreTrainedTokenizerFast, max_length: int) -> Sequences:
+def tokenise(texts: Texts, tokenizer: PreTrainedTokenizerFast, max_length: int) -> SequenceList:
     """The tokens of each text, or pair of texts; too long ones are cut longest first.
 
     Equal to `tokenizer(first, second, truncation="longest_first", max_length=max_length)`.
     """
-    found, frames = Sequences(), _Frames(tokenizer)
+    found, frames = SequenceList(), _Frames(tokenizer)
     for start in range(0, len(texts), CHUNK):
         _together(texts[start : start + CHUNK], tokenizer, max_length, frames, found)
     return found
@@ -159,7 +159,7 @@ def _runs(encoding: Any) -> list[list[int]]:
 
 
 def _together(
-    texts: Texts, tokenizer: PreTrainedTokenizerFast, max_length: int, frames: _Frames, into: Sequences
+    texts: Texts, tokenizer: PreTrainedTokenizerFast, max_length: int, frames: _Frames, into: SequenceList
 ) -> None:
     """Put a chunk at the end: each sequence is five slices, of which texts are the second and the fourth."""
     places: dict[str, int] = {}
@@ -194,7 +194,7 @@ def longest_first(lengths: NDArray[np.int64], room: NDArray[np.int64]) -> NDArra
 
 
 def read_at_start(
-    ids: Sequence[str], labels: Sequence[int], sequences: Sequences, per_example: Sequence[int]
+    ids: Sequence[str], labels: Sequence[int], sequences: SequenceList, per_example: Sequence[int]
 ) -> Encoded:
     """Examples with one label each, read at the <s> of each of their sequences."""
     tokens, bounds = sequences.arrays()

@@ -34,7 +34,7 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
-class Texts:
+class ShingledTexts:
     """The hashed runs of several texts, text after text.
 
     Attributes:
@@ -50,7 +50,7 @@ class Texts:
     words: Counts
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> Texts:
+    def of(cls, texts: Iterable[str]) -> ShingledTexts:
         """Hash the runs of every text, each `normalised`. A character of a script without spaces is a word."""
         found = hashed(texts)
         return _rolled(found.hashes, found.lengths, 2 * found.singles > found.lengths)
@@ -77,7 +77,7 @@ class Texts:
 
 
 @dataclass(frozen=True)
-class Items:
+class ShingledItems:
     """Test items with the hashed runs of their texts; a text that several items have in common is hashed once.
 
     Attributes:
@@ -86,19 +86,19 @@ class Items:
         bounds: (items + 1) delimit each item's texts.
     """
 
-    texts: Texts
+    texts: ShingledTexts
     members: Counts
     bounds: Counts
 
     @classmethod
-    def of(cls, items: Iterable[Sequence[str]]) -> Items:
+    def of(cls, items: Iterable[Sequence[str]]) -> ShingledItems:
         """Hash items, each a sequence of its texts, which are `normalised`."""
         place: dict[str, int] = {}
         members, bounds = array("q"), array("q", [0])
         for one in items:
             members.extend(place.setdefault(text, len(place)) for text in one)
             bounds.append(len(members))
-        return cls(Texts.of(place), np.asarray(members, np.int64), np.asarray(bounds, np.int64))
+        return cls(ShingledTexts.of(place), np.asarray(members, np.int64), np.asarray(bounds, np.int64))
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -114,15 +114,15 @@ class Items:
 
     def save(self, path: Path) -> None:
         """Write the arrays to a file that `load` reads."""
-        arrays = {one.name: getattr(self.texts, one.name) for one in fields(Texts)}
+        arrays = {one.name: getattr(self.texts, one.name) for one in fields(ShingledTexts)}
         with path.open("wb") as stream:
             np.savez(stream, members=self.members, bounds=self.bounds, **arrays)
 
     @classmethod
-    def load(cls, path: Path) -> Items:
+    def load(cls, path: Path) -> ShingledItems:
         """Read what `save` wrote; OSError, ValueError or KeyError for anything else."""
         with np.load(path, allow_pickle=False) as found:
-            texts = Texts(*(found[one.name] for one in fields(Texts)))
+            texts = ShingledTexts(*(found[one.name] for one in fields(ShingledTexts)))
             return cls(texts, found["members"], found["bounds"])
 
 
@@ -138,7 +138,7 @@ class Runs:
         full: list[Hashes] = []
         held = np.zeros(0, np.uint64)
         for part in _parts(texts):
-            held = np.union1d(held, Texts.of(part).hashes)
+            held = np.union1d(held, ShingledTexts.of(part).hashes)
             if len(held) >= CHUNK:
                 full.append(held)
                 held = np.zeros(0, np.uint64)
@@ -186,7 +186,7 @@ def _parts(texts: Iterable[str], size: int = 20_000) -> Iterator[list[str]]:
         yield part
 
 
-def _rolled(tokens: Hashes, lengths: Counts, unspaced: Flags) -> Texts:
+def _rolled(tokens: Hashes, lengths: Counts, unspaced: Flags) -> ShingledTexts:
     """Hash the runs of all texts at once, from the hashes of their words."""
     size = np.where(unspaced, SHORT * CHARACTERS, SHORT)
     runs = np.maximum(lengths - size + 1, 0)
@@ -199,4 +199,4 @@ def _rolled(tokens: Hashes, lengths: Counts, unspaced: Flags) -> Texts:
         step = made * _MULTIPLIER + tokens[np.minimum(first + place, len(tokens) - 1)] if len(first) else made
         step ^= step >> np.uint64(29)
         made = step if place < SHORT else np.where(wide, step, made)
-    return Texts(made, offsets, unspaced, lengths)
+    return ShingledTexts(made, offsets, unspaced, lengths)

@@ -16,7 +16,7 @@ from adapterx.tasks.kinds import kind, kinds
 from adapterx.tasks.kinds.base import TaskKind
 from adapterx.tasks.metrics import metric as metric_of
 from adapterx.tasks.metrics import scorings, unit
-from adapterx.tasks.sources.base import SettingError
+from adapterx.tasks.sources.base import SourceSettingError
 from adapterx.tasks.sources.fields import DataPath
 from adapterx.tasks.sources.registry import Source
 from adapterx.tasks.tag_schemes import SchemeError
@@ -119,7 +119,7 @@ class TaskSpec(Model):
             try:
                 check_tags(self.labels, self.name)
             except SchemeError as error:
-                raise SettingError(("labels",), str(error)) from None
+                raise SourceSettingError(("labels",), str(error)) from None
         self._check_answers()
         for name, source in self.sources.items():
             source.check(self, name)

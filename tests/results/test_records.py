@@ -11,7 +11,7 @@ import pytest
 from adapterx.results import evaluation, merge_weights, told, training, tuning
 from adapterx.results.evaluation import EvaluationResult
 from adapterx.results.merge_weights import ChosenWeights, TriedWeights
-from adapterx.results.provenance import Cost, Provenance, surroundings
+from adapterx.results.provenance import MeasuredCost, Provenance, surroundings
 from adapterx.results.training import DataNotes, TrainingResult
 from adapterx.results.tuning import Candidate, Tuning
 from adapterx.store import JSON, Record
@@ -60,10 +60,10 @@ def test_results_of_evaluations(why: str | None) -> None:
 
 
 def test_provenance() -> None:
-    cost = Cost(1.5, 2048, 4, 100, 2, 32)
+    cost = MeasuredCost(1.5, 2048, 4, 100, 2, 32)
     one = Provenance({"adapterx": "1", "commit": None}, "cpu", {"gpu": "a GPU"}, "fused", cost)
     found = replace(PLAIN, provenance=json.loads(json.dumps(one.told())))
-    assert Cost.of(found) == cost
+    assert MeasuredCost.of(found) == cost
     assert surroundings(found) == {"adapterx": "1", "commit": None, "device": "cpu", "gpu": "a GPU", "lane": "fused"}
 
 
@@ -73,7 +73,7 @@ def test_records_of_an_earlier_version_are_read_and_told_byte_for_byte(path: Any
     assert told.nonsense(one) is None
     again = evaluation.read(one).told() if one.kind == "evaluation" else training.read(one).told()
     assert json.dumps(again) == json.dumps(one.result)
-    cost, around = Cost.of(one), dict(surroundings(one))
+    cost, around = MeasuredCost.of(one), dict(surroundings(one))
     device, lane = around.pop("device"), around.pop("lane")
     provenance = Provenance(around, str(device), {}, str(lane), cost)
     assert json.dumps(provenance.told()) == json.dumps(one.provenance)
@@ -83,8 +83,8 @@ def test_what_an_earlier_version_chose() -> None:
     chosen = merge_weights.chosen(MERGED.result)
     assert chosen is not None and chosen.tried[0].weights == [0.5, 0.5] and sum(chosen.weights) == 1
     assert [one.learning_rate for one in tuning.candidates(MERGED.result)] == [0.001, 0.0001]
-    assert Cost.of(MERGED).candidates == 2 and Cost.of(PLAIN).candidates is None
-    assert Cost.of(PLAIN).trained_parameters == 149_761
+    assert MeasuredCost.of(MERGED).candidates == 2 and MeasuredCost.of(PLAIN).candidates is None
+    assert MeasuredCost.of(PLAIN).trained_parameters == 149_761
     assert evaluation.read(EVALUATED).languages["de"]["n"] == 6
     assert merge_weights.chosen(PLAIN.result) is None and tuning.candidates(PLAIN.result) == ()
 

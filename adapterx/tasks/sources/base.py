@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from adapterx.tasks.spec import TaskSpec
 
 
-class SettingError(ValueError):
+class SourceSettingError(ValueError):
     """What is wrong with one setting of a task, and where it stands in its YAML."""
 
     def __init__(self, location: tuple[str | int, ...], message: str) -> None:
@@ -97,7 +97,7 @@ class SourceSpec(Model):
         Args:
             name: what the task calls this source.
 
-        Raises ValueError, or SettingError for a setting with a place of its own.
+        Raises ValueError, or SourceSettingError for a setting with a place of its own.
         """
 
     def entries(self, task: TaskSpec, language: str, split: Split) -> Iterator[Entry]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from adapterx.tasks.encoded import Encoded, Passages, offsets
 from adapterx.tasks.kinds.extractive_qa import QAExample
-from adapterx.tasks.sequences import CHUNK, Sequences, pieces, slices
+from adapterx.tasks.sequences import CHUNK, SequenceList, pieces, slices
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -31,7 +31,7 @@ _NOWHERE = -1, -1
 
 def encode(examples: Sequence[QAExample], tokenizer: PreTrainedTokenizerFast, max_length: int) -> Encoded:
     """Encode questions with every window of their passage. Of several right answers the first is the label."""
-    sequences = Sequences()
+    sequences = SequenceList()
     chunks = [examples[start : start + CHUNK] for start in range(0, len(examples), CHUNK)]
     parts = [_together(chunk, tokenizer, max_length, sequences) for chunk in chunks]
     tokens, bounds = sequences.arrays()
@@ -76,7 +76,7 @@ class _Windows:
 
 
 def _together(
-    examples: Sequence[QAExample], tokenizer: PreTrainedTokenizerFast, max_length: int, into: Sequences
+    examples: Sequence[QAExample], tokenizer: PreTrainedTokenizerFast, max_length: int, into: SequenceList
 ) -> _Windows:
     """Put the windows of a chunk at the end. A passage is tokenised once for all of its questions."""
     places: dict[str, int] = {}

@@ -9,7 +9,7 @@ import numpy as np
 
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.kinds.masked_lm import TextExample
-from adapterx.tasks.sequences import CHUNK, Sequences, pieces, slices
+from adapterx.tasks.sequences import CHUNK, SequenceList, pieces, slices
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -22,7 +22,7 @@ def encode(examples: Sequence[TextExample], tokenizer: PreTrainedTokenizerFast, 
 
     A text that tokenises to nothing is left out.
     """
-    sequences, ids, room = Sequences(), [], max_length - _SPECIAL
+    sequences, ids, room = SequenceList(), [], max_length - _SPECIAL
     special = np.array([tokenizer.bos_token_id, tokenizer.eos_token_id], np.int32)
     for start in range(0, len(examples), CHUNK):
         chunk = examples[start : start + CHUNK]

@@ -13,7 +13,7 @@ from adapterx.config.fields import LanguageCode, Model, Strings
 from adapterx.store.identity import JSON
 from adapterx.tasks.examples import Split
 from adapterx.tasks.kinds import kinds
-from adapterx.tasks.sources.base import SettingError
+from adapterx.tasks.sources.base import SourceSettingError
 from adapterx.tasks.sources.entry import Entry
 from adapterx.tasks.sources.fields import (
     Column,
@@ -191,7 +191,7 @@ class LocalSource(RowSource):
                 what = f"columns of the {self.reader} reader{' without `header: true`' * (self.reader == 'tsv')}"
                 kind = "are positions, counted from 0" if positions else "have names"
                 message = f"{what} {kind}: {field} cannot be {shown(column)}"
-                raise SettingError(("sources", name, "columns", field), message)
+                raise SourceSettingError(("sources", name, "columns", field), message)
 
 
 def _by_position(column: str) -> bool:
