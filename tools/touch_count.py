@@ -72,8 +72,9 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
         "sentences": Kind(("sentences",), ("SentencesSource",), ("tasks/sources/sentences.py",)),
     },
     "precision": {
-        "float32": Kind(("float32",), (), ()),
-        "bfloat16": Kind(("bfloat16",), (), ()),
+        "float32": Kind(("float32",), ("Float32",), ("backbones/precisions/float32.py",)),
+        # The prefix cache rounds to it too (`recipe.schema.Rounding`).
+        "bfloat16": Kind(("bfloat16",), ("BFloat16",), ("backbones/precisions/bfloat16.py",)),
     },
 }
 
@@ -94,7 +95,12 @@ def named(tree: ast.AST, kind: Kind) -> bool:
     )
 
 
-REGISTRIES = ("methods/registry.py", "transfers/registry.py", "tasks/sources/registry.py")
+REGISTRIES = (
+    "methods/registry.py",
+    "transfers/registry.py",
+    "tasks/sources/registry.py",
+    "backbones/precisions/__init__.py",
+)
 """Where a new kind has a line of its own."""
 
 

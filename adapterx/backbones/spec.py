@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
+from adapterx.backbones.precisions import DEFAULT, PRECISIONS
 from adapterx.config.fields import Model, shorthand
+
+if TYPE_CHECKING:
+    PrecisionName: TypeAlias = str
+else:
+    PrecisionName = Literal[tuple(PRECISIONS)]
 
 
 class Backbone(Model):
@@ -16,7 +22,7 @@ class Backbone(Model):
     """`embedded/e5-small`, `embedded/e5-small@6` (its first six layers), a Hub id, or a local directory."""
     revision: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """Commit of the Hub repository."""
-    load: Literal["float32", "bfloat16"] = "float32"
+    load: PrecisionName = DEFAULT
     """Number format of the frozen weights."""
 
     @model_validator(mode="before")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from adapterx.backbones.describe import describe
 from adapterx.backbones.embedded import NAME, PREFIX
 from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.precisions import DEFAULT
 from adapterx.backbones.shape import Encoder, Shape
 from adapterx.backbones.spec import Backbone
 from adapterx.errors import AdapterxError
@@ -148,7 +149,7 @@ def _found(head: PortableHead | None, where: Path) -> PortableHead:
 def backbone_of(directory: Path, known: Metadata | None, given: str | None) -> Backbone:
     """The backbone that the user names, or else the one in adapterx.json."""
     if given is not None:
-        load = "float32" if known is None else known.load
+        load = DEFAULT if known is None else known.load
         whole = given.startswith(PREFIX) or (given != "" and expanded(given).is_dir())
         model, _, revision = (given, "", "") if whole else given.partition("@")
         if not model:

@@ -7,6 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from adapterx.backbones.precisions import PRECISIONS
 from adapterx.files.adapter_files import METADATA, is_name, read_config, write_config
 from adapterx.files.errors import FormatError
 from adapterx.files.settings import LARGEST_COUNT, texts
@@ -101,7 +102,7 @@ _RIGHT: dict[str, Callable[[object], bool]] = {
     **dict.fromkeys(("layers", "hidden", "max_length"), _is_count),
     "model": _is_word,
     "revision": lambda value: value is None or _is_word(value),
-    "load": lambda value: value in ("float32", "bfloat16"),
+    "load": lambda value: isinstance(value, str) and value in PRECISIONS,
     "format": lambda value: isinstance(value, str) and value in portable(),
     "labels": lambda value: (names := texts(value)) is not None and len(set(names)) == len(names),
     "adapters": lambda value: isinstance(value, list) and value != [] and all(map(_is_inside, value)),

@@ -11,8 +11,9 @@ from adapterx.plan import lane
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
 from adapterx.plan.lane import LibraryAdapter, Measure
-from adapterx.plan.stage import Coordinates, Precision
+from adapterx.plan.stage import Coordinates
 from adapterx.recipe import Lane, Recipe
+from adapterx.recipe.schema import Rounding
 from adapterx.recipe.training import Phase
 from adapterx.train_settings import TrainSettings
 
@@ -85,7 +86,7 @@ class CellSettings(Generic[Task]):
         name, method = asked(self._recipe, place)
         return self._recipe.backbones[place.backbone], _sized(method, name, place.backbone, info)
 
-    def prefix(self, info: BackboneInfo, *methods: MethodSpec) -> Precision:
+    def prefix(self, info: BackboneInfo, *methods: MethodSpec) -> Rounding:
         """How hidden states below adapters of these methods are rounded, if any are kept."""
         cache = self._recipe.prefix_cache
         lowest = min((method.lowest_layer(info.layers) for method in methods), default=info.layers)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.precisions import precision
 from adapterx.config.fields import ALL_LANGUAGES
 from adapterx.methods.base import MethodSpec
 from adapterx.plan.cells import Cell
@@ -76,10 +77,10 @@ def _whole(recipe: Recipe, cell: Cell) -> None:
             f"the method '{cell.method}' {purpose} through `{package}`, which is not installed:"
             f" pip install 'adapterx[{package}]'"
         )
-    if (precision := recipe.backbones[cell.backbone].load) != "float32":
+    if not precision(load := recipe.backbones[cell.backbone].load).full:
         raise Refusal(
             f"the method '{cell.method}' trains every weight in float32, but the backbone '{cell.backbone}' is"
-            f" loaded in {precision}"
+            f" loaded in {load}"
         )
 
 

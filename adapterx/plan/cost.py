@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.precisions import precision
 from adapterx.backbones.spec import Backbone
 from adapterx.methods.base import STATE_BYTES, MethodSpec
 from adapterx.plan.stage import Cost, Evaluation, Training
@@ -113,14 +114,11 @@ def head_parameters(part: TaskPart, info: BackboneInfo) -> int:
 
 
 def _weights(backbone: Backbone, info: BackboneInfo) -> int:
-    """Bytes of the frozen weights; in float32 with the reordered copies of the layers' that a CPU keeps."""
-    embeddings, layers = info.embedding_parameters, info.layer_parameters
-    if backbone.load == "bfloat16":
-        return 2 * (embeddings + layers)
-    copies = 2 if 4 * layers <= REORDERED_BYTES else 0
-    return 4 * (embeddings + (1 + copies) * layers)
+    """Bytes of the frozen weights, with the copies of the layers' that a CPU keeps."""
+    of = precision(backbone.load)
+    return of.weights(info.embedding_parameters, info.layer_parameters, REORDERED_BYTES)
 
 
 def _activations(info: BackboneInfo, backbone: Backbone) -> int:
     """Bytes kept per token and layer for the backward pass: the inputs of its products and norms."""
-    return (2 if backbone.load == "bfloat16" else 4) * (10 * info.hidden + 2 * info.intermediate)
+    return precision(backbone.load).number_bytes * (10 * info.hidden + 2 * info.intermediate)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from adapterx.backbones import precisions
 from adapterx.methods.registry import KINDS
 from adapterx.store import JSON
 
@@ -30,7 +31,7 @@ TRAIN: Table = {
 }
 PRUNE: Table = {"rungs": (0.25, 0.5), "keep": 0.5}
 SAMPLING: Table = {"temperature": 1.0, "cap": None, "weights": None}
-LOAD = "float32"
+LOAD = precisions.FROZEN
 
 
 def method(settings: Table) -> dict[str, JSON]:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.precisions import precision
 from adapterx.methods.base import MethodSpec
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Refusal
-from adapterx.plan.stage import Precision
 from adapterx.recipe import Lane, Recipe
+from adapterx.recipe.schema import Rounding
 from adapterx.transfers.base import Names
 
 
@@ -44,21 +45,21 @@ def lane_of(recipe: Recipe, method: MethodSpec) -> Lane:
     return "reference" if method.made_by_library else recipe.lane
 
 
-def check(cell: Cell, recipe: Recipe, info: BackboneInfo, precision: Precision) -> None:
+def check(cell: Cell, recipe: Recipe, info: BackboneInfo, rounding: Rounding) -> None:
     """Refuse what the reference lane cannot train.
 
     Args:
-        precision: how hidden states below the adapters are kept.
+        rounding: how hidden states below the adapters are kept.
     """
     name, method = cell.method, recipe.methods[cell.method]
     learnt = recipe.intermediates[cell.intermediate]
     for named, one in ((f"'{name}'", method), (f"of '{cell.intermediate}'", learnt.method if learnt else None)):
         if one is not None and one.not_by_library:
             raise Refusal(f"the method {named} {one.not_by_library}")
-    if precision != "exact":
+    if rounding != "exact":
         raise Refusal(
             "the reference lane computes every hidden state anew, so it cannot round those below the adapters to"
-            f" {precision}; set prefix_cache.precision: exact, or use the fused lane"
+            f" {rounding}; set prefix_cache.precision: exact, or use the fused lane"
         )
     library = method.library
     if library == "adapters" and info.architecture != "xlm-roberta":
@@ -66,7 +67,7 @@ def check(cell: Cell, recipe: Recipe, info: BackboneInfo, precision: Precision) 
             f"the method '{name}' needs `adapters` in the reference lane, whose version 1.3.0 has no"
             f" {info.architecture} models; the backbone '{cell.backbone}' is one"
         )
-    if library == "adapters" and (load := recipe.backbones[cell.backbone].load) != "float32":
+    if library == "adapters" and not precision(load := recipe.backbones[cell.backbone].load).full:
         raise Refusal(
             f"the method '{name}' needs `adapters` in the reference lane, which trains in float32, and the backbone"
             f" '{cell.backbone}' is loaded in {load}"

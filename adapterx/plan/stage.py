@@ -11,13 +11,13 @@ from adapterx.backbones.spec import Backbone
 from adapterx.limits import Limit
 from adapterx.methods.base import MethodSpec
 from adapterx.recipe import Lane, Sampling
+from adapterx.recipe.schema import Rounding
 from adapterx.store import JSON
 from adapterx.tasks.facts import TaskPart
 from adapterx.train_settings import TrainSettings
 from adapterx.transfers.base import TransferSpec
 
 StageKind = Literal["intermediate", "target", "evaluation"]
-Precision = Literal["exact", "float16", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Training:
     seed: int
     transfer: TransferSpec | None
     """How the adapters of the stage's inputs are used; None where there are no inputs."""
-    prefix: Precision = "exact"
+    prefix: Rounding = "exact"
     """How hidden states below the lowest adapter are rounded."""
     member_dev: tuple[tuple[TaskPart, ...], ...] = ()
     """What each input learnt, dev data included, where the weights of a merger are chosen on those."""
@@ -66,7 +66,7 @@ class Evaluation:
     task: TaskPart
     limit: Limit | None
     """Items per language; the same items in every language that shares their ids."""
-    prefix: Precision = "exact"
+    prefix: Rounding = "exact"
     """How hidden states below the lowest adapter are rounded."""
     swapped: tuple[str, ...] = ()
     """The languages whose own adapters, the stage's inputs after the first, take the place of the frozen one below."""

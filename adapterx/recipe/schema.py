@@ -31,6 +31,8 @@ from adapterx.transfers.registry import DEFAULT, Transfer
 from adapterx.wording import plain
 
 Lane = Literal["fused", "reference"]
+Rounding = Literal["exact", "float16", "bfloat16"]
+"""How kept hidden states are rounded."""
 Axis = Literal["backbones", "methods", "intermediates", "transfers", "targets", "seeds"]
 
 
@@ -206,7 +208,7 @@ class PrefixCacheSettings(Model):
 
     where: Literal["memory", "disk", "none"] = "memory"
     """In memory while a backbone is loaded; on disk in the store, from run to run; or computed each time."""
-    precision: Literal["exact", "float16", "bfloat16"] = "exact"
+    precision: Rounding = "exact"
     """Exact keeps the backbone's own number format and changes no result; the others round, and are part of it."""
     gigabytes: PositiveFloat = 8.0
     """What may be kept at once. Examples of a language that do not fit whole are computed each time."""

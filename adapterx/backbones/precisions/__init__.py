@@ -1,0 +1,18 @@
+"""The number formats in which a backbone can be loaded: one is a module here and a line below. Needs no torch."""
+
+from __future__ import annotations
+
+from adapterx.backbones.precisions.base import Precision
+from adapterx.backbones.precisions.bfloat16 import BFloat16
+from adapterx.backbones.precisions.float32 import Float32
+
+PRECISIONS: dict[str, Precision] = {one.name: one for one in (Float32(), BFloat16())}
+"""By name; the first is the one that a recipe need not name."""
+DEFAULT = next(iter(PRECISIONS))
+FROZEN = Float32.name
+"""The default of recipes of schema version 1, on which stored ids rest (`adapterx.plan.defaults`)."""
+
+
+def precision(name: str) -> Precision:
+    """The precision of that name, which must be one."""
+    return PRECISIONS[name]
