@@ -191,3 +191,11 @@ def test_the_catalog_stays_light() -> None:
     code = f"import sys, adapterx.tasks.catalog, adapterx.tasks.data; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_a_recipe_may_bear_the_name_of_a_task(tmp_path: Path) -> None:
+    (tmp_path / "sick.yaml").write_text("adapterx: 1\nname: sick\nbackbones: {small: embedded/e5-small}\n")
+    assert find("sick", tmp_path) == find("sick")
+    (tmp_path / "mine.yaml").write_text("adapterx: 1\ntargets: {a: {task: mine}}\n")
+    with pytest.raises(UnknownTask, match="no task 'mine'"):
+        find("mine", tmp_path)

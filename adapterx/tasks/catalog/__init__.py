@@ -56,23 +56,32 @@ def own(directory: Path) -> tuple[str, ...]:
 
 
 _OF_A_TASK = re.compile(r"^(format|sources)[ \t]*:", re.MULTILINE)
+_OF_A_RECIPE = re.compile(r"^(backbones|targets)[ \t]*:", re.MULTILINE)
 
 
 def find(name: str, beside: Path | None = None) -> TaskSpec:
-    """The task of that name: `name.yaml` in the directory `beside` if it is there, else the catalog's.
+    """The task of that name: `name.yaml` in the directory `beside` if it is there and no recipe, else the catalog's.
 
     Its labels are those of its `label_file`, none while that is missing. Raises UnknownTask (with the nearest names),
     TaskError for a file that is not a task, or DataError for a file that holds no labels.
     """
     for suffix in _SUFFIXES if beside is not None else ():
         own = Path(str(beside)) / f"{name}{suffix}"
-        if own.is_file():
+        if own.is_file() and not _is_recipe(own):
             return _labelled(_read(own, own.stat().st_mtime_ns))
     if name not in names():
         hint = did_you_mean(name, names())
         place = f" or as {printable(name)}.yaml beside the recipe" if beside is not None else ""
         raise UnknownTask(f"no task '{printable(name)}' in the catalog{place}" + (f" ({hint})" if hint else ""))
     return _labelled(_read(_HERE / f"{name}.yaml", 0))
+
+
+def _is_recipe(path: Path) -> bool:
+    """Whether a YAML file describes a grid: one may bear the name of a task that it uses."""
+    try:
+        return _OF_A_RECIPE.search(read_text(path)) is not None
+    except (OSError, UnreadableFile):
+        return False
 
 
 def _labelled(spec: TaskSpec) -> TaskSpec:
