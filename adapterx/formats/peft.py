@@ -46,9 +46,9 @@ def write(directory: Path, adapter: PortableAdapter, encoder: Encoder) -> None:
     """Write an adapter into an existing directory; FormatError for a method that the library has not got."""
     codec = peft_codec(adapter.method)
     if codec is None:
-        raise FormatError(
-            f"peft has no {type(adapter.method).__name__.lower()} adapters: export this one with --format adapterhub"
-        )
+        exported = "adapterhub" in adapter.method.codecs
+        elsewhere = ": export this one with --format adapterhub" if exported else ", nor has AdapterHub"
+        raise FormatError(f"peft has no {type(adapter.method).__name__.lower()} adapters{elsewhere}")
     check_tensors(adapter, encoder)
     write_config(directory / CONFIG, codec.config(adapter.method, encoder))
     tensors = {f"{PREFIX}{codec.name_in_file(name)}": tensor for name, tensor in adapter.tensors.items()}

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -137,9 +138,13 @@ def ids(plan: Plan) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_ids_never_move(name: str) -> None:
-    plan = planned(CASES[name])
+    plan, pinned = planned(CASES[name]), json.loads(PINNED.read_text())
     assert plan.stages
-    assert ids(plan) == json.loads(PINNED.read_text())[name]
+    if name not in pinned and os.environ.get("ADAPTERX_WRITE_PINNED") == "1":
+        pinned[name] = ids(plan)
+        PINNED.write_text(json.dumps(pinned, indent=1) + "\n")
+    assert name in pinned, "a new case: run this test with ADAPTERX_WRITE_PINNED=1"
+    assert ids(plan) == pinned[name]
 
 
 def test_every_case_is_pinned() -> None:

@@ -34,7 +34,7 @@ name: pairs
 description: Which is acceptable?
 format: minimal-pairs
 labels: [first, second]
-metrics: [accuracy, errors]
+metrics: [accuracy, errors, all_right]
 languages: [en]
 licence: CC0-1.0
 sources:
@@ -54,7 +54,8 @@ targets: {pairs: {task: pairs}}
 train: {target: {steps: 1, batch_size: 4, max_length: 16}}
 evaluate: {}
 """
-KIND, SCORING = {"minimal-pairs": "minimal:KIND"}, {"errors": "mistaken:ERRORS"}
+KIND = {"minimal-pairs": "minimal:KIND"}
+SCORING = {"errors": "mistaken:ERRORS", "all_right": "right:ALL_RIGHT"}
 FINGERPRINT = """
 from pathlib import Path
 from adapterx.tasks import data
@@ -74,10 +75,10 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def page() -> str:
-    """CONTRIBUTING's module of a kind."""
+def page(begins: str) -> str:
+    """The module of CONTRIBUTING whose docstring begins so."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    (found,) = re.findall(r"```python\n(\"\"\"Minimal pairs.*?)```", text, re.DOTALL)
+    (found,) = re.findall(rf"```python\n(\"\"\"{begins}.*?)```", text, re.DOTALL)
     return str(found)
 
 
@@ -88,7 +89,8 @@ def installed(
         "adapterx.tasks": KIND if kind is None else kind,
         "adapterx.metrics": SCORING if metric is None else metric,
     }
-    return install(here / f"packages-{version}", "blimp", version, {"minimal": page(), "mistaken": METRIC}, points)
+    modules = {"minimal": page("Minimal pairs"), "right": page("The share of sentences"), "mistaken": METRIC}
+    return install(here / f"packages-{version}", "blimp", version, modules, points)
 
 
 def adapterx(here: Path, packages: Path | None, *arguments: str) -> Done:
@@ -110,7 +112,8 @@ def test_a_kind_and_a_metric_of_a_package_are_shown_and_run(here: Path) -> None:
     (results,) = (here / "store" / "runs").glob("*/report/results.csv")
     with results.open(encoding="utf-8") as file:
         found = {row["metric"]: float(row["value"]) for row in csv.DictReader(file)}
-    assert set(found) == {"accuracy", "errors"}
+    assert set(found) == {"accuracy", "errors", "all_right"}
+    assert found["all_right"] == pytest.approx(found["accuracy"]), "a choice has one label"
     assert found["errors"] == pytest.approx(1 - found["accuracy"])
 
 

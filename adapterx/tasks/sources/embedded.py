@@ -84,5 +84,8 @@ class EmbeddedSource(SourceSpec):
 
 def _module(task: TaskSpec) -> str:
     if task.name not in _MODULES:
-        raise ValueError(f"no generator makes the task '{task.name}'; embedded are {', '.join(_MODULES)}")
+        raise ValueError(
+            f"no generator makes the task '{task.name}'; embedded are {', '.join(_MODULES)}. Data of your own have a"
+            " source of kind local or hub"
+        )
     return _MODULES[task.name]
