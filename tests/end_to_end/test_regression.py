@@ -126,8 +126,8 @@ def test_every_cell_learns_and_is_reported(store: Path) -> None:
     [
         (PARENT, "peft"),
         (PARENT, "adapterhub"),
-        ("small.lora.dogs.stack.cats.seed1", "peft"),
-        ("small.seq.dogs.stack.cats.seed1", "adapterhub"),
+        pytest.param("small.lora.dogs.stack.cats.seed1", "peft", marks=pytest.mark.slow),
+        pytest.param("small.seq.dogs.stack.cats.seed1", "adapterhub", marks=pytest.mark.slow),
     ],
 )
 def test_what_leaves_answers_as_in_the_run(here: Path, store: Path, tmp_path: Path, cell: str, layout: str) -> None:
@@ -143,6 +143,7 @@ def test_what_leaves_answers_as_in_the_run(here: Path, store: Path, tmp_path: Pa
     assert answers == pytest.approx({row["id"]: row["prediction"] for row in stored}, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_reference_lane_scores_alike(here: Path, store: Path) -> None:
     pytest.importorskip("peft")
     small = {**RECIPE, "name": "reference", "lane": "reference", "intermediates": {"none": None}}
