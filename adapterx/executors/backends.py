@@ -6,6 +6,7 @@ A recipe calls them lanes; `backends` has one for each.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from adapterx import reference
@@ -27,6 +28,18 @@ from adapterx.results.predictions import LanguagePredictions
 from adapterx.tasks.encoded import Encoded
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """How an evaluation reads its texts."""
+
+    seed: int
+    """Of the training, of whose adapters a library may draw parts that it does not store."""
+    prefix: PrefixCache | None
+    """Hidden states below the adapters, kept."""
+    observe: Observe
+    """Hears of every pass."""
+
+
 class Backend(Protocol):
     """One way to compute what a bundle asks for."""
 
@@ -44,28 +57,18 @@ class Backend(Protocol):
         backbone: HeldBackbone,
         cells: Sequence[tuple[TrainedCell, Head]],
         pools: Sequence[Pool],
-        seed: int,
-        prefix: PrefixCache | None,
-        observe: Observe,
+        sweep: Sweep,
     ) -> list[list[LanguagePredictions]]:
-        """Predictions of each cell for the pools, one language each.
-
-        Args:
-            seed: of the training, of whose adapters a library may draw parts that it does not store.
-            prefix: hidden states below the adapters, kept.
-            observe: hears of every pass.
-        """
+        """Predictions of each cell for the pools, one language each."""
 
     def embed(
         self,
         backbone: HeldBackbone,
         cells: Sequence[tuple[TrainedCell, Sequence[Pooling]]],
         texts: Sequence[Encoded],
-        seed: int,
-        prefix: PrefixCache | None,
-        observe: Observe,
+        sweep: Sweep,
     ) -> list[list[list[Vectors]]]:
-        """By cell, pooling and texts: (n, d), one vector of each of their n examples; arguments as of `evaluate`."""
+        """By cell, pooling and texts: (n, d), one vector of each of their n examples."""
 
 
 class FusedBackend:
@@ -93,24 +96,20 @@ class FusedBackend:
         backbone: HeldBackbone,
         cells: Sequence[tuple[TrainedCell, Head]],
         pools: Sequence[Pool],
-        seed: int,
-        prefix: PrefixCache | None,
-        observe: Observe,
+        sweep: Sweep,
     ) -> list[list[LanguagePredictions]]:
         """All of them in one sweep over the texts."""
-        return fused.evaluate(backbone.encoder, cells, pools, prefix, observe)
+        return fused.evaluate(backbone.encoder, cells, pools, sweep.prefix, sweep.observe)
 
     def embed(
         self,
         backbone: HeldBackbone,
         cells: Sequence[tuple[TrainedCell, Sequence[Pooling]]],
         texts: Sequence[Encoded],
-        seed: int,
-        prefix: PrefixCache | None,
-        observe: Observe,
+        sweep: Sweep,
     ) -> list[list[list[Vectors]]]:
         """All of them in one sweep over the texts."""
-        return predict.embed(backbone.encoder, cells, texts, prefix, observe=observe)
+        return predict.embed(backbone.encoder, cells, texts, sweep.prefix, observe=sweep.observe)
 
 
 class ReferenceBackend:
@@ -135,27 +134,24 @@ class ReferenceBackend:
         backbone: HeldBackbone,
         cells: Sequence[tuple[TrainedCell, Head]],
         pools: Sequence[Pool],
-        seed: int,
-        prefix: PrefixCache | None,
-        observe: Observe,
+        sweep: Sweep,
     ) -> list[list[LanguagePredictions]]:
         """One after another."""
         model = backbone.loaded.model
-        return [reference.evaluate(model, cell, head, pools, seed, observe) for cell, head in cells]
+        return [reference.evaluate(model, cell, head, pools, sweep.seed, sweep.observe) for cell, head in cells]
 
     def embed(
         self,
         backbone: HeldBackbone,
         cells: Sequence[tuple[TrainedCell, Sequence[Pooling]]],
         texts: Sequence[Encoded],
-        seed: int,
-        prefix: PrefixCache | None,
-        observe: Observe,
+        sweep: Sweep,
     ) -> list[list[list[Vectors]]]:
         """One after another, once for each pooling."""
         model = backbone.loaded.model
         return [
-            [reference.embed(model, cell, one, texts, seed, observe) for one in poolings] for cell, poolings in cells
+            [reference.embed(model, cell, one, texts, sweep.seed, sweep.observe) for one in poolings]
+            for cell, poolings in cells
         ]
 
 

@@ -16,7 +16,7 @@ from adapterx.engine.retrieve import Vectors
 from adapterx.executors import search
 from adapterx.executors.apart import Fail, apart
 from adapterx.executors.backbones import Backbones, HeldBackbone
-from adapterx.executors.backends import Backend
+from adapterx.executors.backends import Backend, Sweep
 from adapterx.executors.data import Data
 from adapterx.executors.finished import FinishedTrainings
 from adapterx.executors.recorder import Recorder
@@ -80,11 +80,12 @@ class Evaluations:
         assert isinstance(work, Evaluation) and isinstance(trained, Training)
         tokenizer, key = backbone.loaded.tokenizer, backbone.loaded.tokenizer_key
         pools = self._data.pools(work.task, "test", work.limit, tokenizer, key, trained.train.max_length)
-        passed, prefix = self._passed(pools, len(going)), self._kept_for(stages, backbone)
+        prefix = self._kept_for(stages, backbone)
+        sweep = Sweep(trained.seed, prefix, self._passed(pools, len(going)))
         predictions: list[list[LanguagePredictions]] = [[] for _ in going]
         for part, read in self._as_read(going, [cell for cell, _ in cells], pools):
             of_part = [(cell, head) for cell, (_, head) in zip(read, cells, strict=True)]
-            found = self._backends[work.lane].evaluate(backbone, of_part, part, trained.seed, prefix, passed)
+            found = self._backends[work.lane].evaluate(backbone, of_part, part, sweep)
             for of_stage, languages in zip(predictions, found, strict=True):
                 of_stage.extend(languages)
         if prefix is not None:
@@ -124,9 +125,9 @@ class Evaluations:
         place = {inputs: number for number, inputs in enumerate(cells)}
         searches = [(place[stage.inputs], asked) for stage, asked in going]
         every = search.passes(searches, sum(len(pool.data) for pool in texts), backbone.encoder.hidden)
-        passed = self._passed(texts, sum(len(asked) for asked in every))
         prefix = self._kept_for(stages, backbone, len(every))
-        embed = self._embedding(list(cells.values()), backbone, prefix, passed)
+        passed = self._passed(texts, sum(len(asked) for asked in every))
+        embed = self._embedding(list(cells.values()), backbone, Sweep(self._seed(going[0][0]), prefix, passed))
         found = dict(search.search(searches, every, spec, pools, work.limit, embed, backbone.encoder.device))
         if prefix is not None:
             prefix.flush()
@@ -138,14 +139,10 @@ class Evaluations:
                 self._recorder.evaluation(stage, own.predictions, seconds, why, own.result)
 
     def _embedding(
-        self,
-        cells: Sequence[tuple[Stage, TrainedCell]],
-        backbone: HeldBackbone,
-        prefix: PrefixCache | None,
-        passed: Observe,
+        self, cells: Sequence[tuple[Stage, TrainedCell]], backbone: HeldBackbone, sweep: Sweep
     ) -> search.Embed:
         """What turns texts into vectors of these cells, each with a stage that it is read for."""
-        backend, seed = self._backends[cells[0][0].work.lane], self._seed(cells[0][0])
+        backend = self._backends[cells[0][0].work.lane]
 
         def vectors(asked: search.Asked, pools: Sequence[Pool]) -> search.Read:
             made: dict[int, list[list[Vectors]]] = {}  # of each pool, by cell and pooling
@@ -153,7 +150,7 @@ class Evaluations:
             for part, swapped in self._as_read(stages, tested, pools):
                 wanted = [(cell, poolings) for cell, (_, poolings) in zip(swapped, asked, strict=True)]
                 texts = [pool.data for pool in part]
-                found = backend.embed(backbone, wanted, texts, seed, prefix, passed)
+                found = backend.embed(backbone, wanted, texts, sweep)
                 for number, pool in enumerate(part):
                     made[id(pool)] = [[of_pooling[number] for of_pooling in of_cell] for of_cell in found]
             return [

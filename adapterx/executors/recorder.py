@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import TypeAlias
 
 from adapterx.engine.evaluate import summary
 from adapterx.engine.train import Outcome
@@ -22,6 +24,10 @@ from adapterx.results.provenance import MeasuredCost, Provenance
 from adapterx.results.training import DataNotes, TrainingResult
 from adapterx.results.training_log import LoggedStep
 from adapterx.store import JSON, Store
+from adapterx.store.record import Status
+
+Files: TypeAlias = Mapping[str, Callable[[Path], None] | bytes]
+"""By name, the content of a file or what writes it."""
 
 
 class Recorder:
@@ -68,17 +74,11 @@ class Recorder:
         )
         # A frozen adapter below stays in the stage that made it.
         trained = TrainedTensors(outcome.trained.slots[-1].tensors, outcome.trained.heads)
-        self._store.commit(
-            stage.kind,
-            stage.label,
-            stage.id,
-            settings=stage.settings,
-            inputs=stage.inputs,
-            files={adapter_file.NAME: partial(adapter_file.write, trained=trained), training_log.NAME: _log(outcome)},
-            result=result.told(),
-            provenance=self._provenance(stage, cost),
-            status="diverged" if outcome.status == "diverged" else "done",
-        )
+        files: Files = {
+            adapter_file.NAME: partial(adapter_file.write, trained=trained),
+            training_log.NAME: _log(outcome),
+        }
+        self._commit(stage, files, result.told(), cost, "diverged" if outcome.status == "diverged" else "done")
 
     def evaluation(
         self,
@@ -105,22 +105,36 @@ class Recorder:
             part.format,
         )
         stored = StoredPredictions(of, predictions)
+        files: Files = {predictions_file.NAME: partial(predictions_file.write, cell=stage.label, stored=stored)}
+        result = EvaluationResult(summary(predictions, metrics), why, more)
+        self._commit(stage, files, result.told(), MeasuredCost(seconds))
+
+    def _commit(
+        self,
+        stage: Stage,
+        files: Files,
+        result: Mapping[str, JSON],
+        cost: MeasuredCost,
+        status: Status = "done",
+    ) -> None:
+        """Store a stage, made here and now.
+
+        Args:
+            cost: memory apart.
+        """
+        assert cost.seconds is not None
+        whole = replace(cost, seconds=round(cost.seconds, 3), peak_memory_bytes=peak_memory())
         self._store.commit(
             stage.kind,
             stage.label,
             stage.id,
             settings=stage.settings,
             inputs=stage.inputs,
-            files={predictions_file.NAME: partial(predictions_file.write, cell=stage.label, stored=stored)},
-            result=EvaluationResult(summary(predictions, metrics), why, more).told(),
-            provenance=self._provenance(stage, MeasuredCost(seconds)),
+            files=files,
+            result=result,
+            provenance=Provenance(surroundings(), self._device, gpu(), stage.work.lane, whole).told(),
+            status=status,
         )
-
-    def _provenance(self, stage: Stage, cost: MeasuredCost) -> dict[str, JSON]:
-        """What a record says of where it was made: here and now, and what it cost, memory apart."""
-        assert cost.seconds is not None
-        whole = replace(cost, seconds=round(cost.seconds, 3), peak_memory_bytes=peak_memory())
-        return Provenance(surroundings(), self._device, gpu(), stage.work.lane, whole).told()
 
 
 def _diverged(chosen: Chosen) -> str:

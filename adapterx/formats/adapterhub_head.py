@@ -61,9 +61,8 @@ def read(directory: Path, encoder: Encoder) -> PortableHead:
             f"{path}: the head is for {shown(whole.get('hidden_size'))} features, the backbone has "
             f"{encoder.shape.hidden}"
         )
-    known = list(portable().values())
-    # The later ones are the narrower ones: one output is a number before it is a class.
-    kind = next((one for one in reversed(known) if one.is_hub_head(config)), None)
+    known = portable().values()
+    kind = next((one for one in known if one.is_hub_head(config)), None)
     if kind is None:
         types = ", ".join(dict.fromkeys(one.hub_type for one in known))
         raise FormatError(f"{path}: a head of type {shown(config.get('head_type'))} cannot be used; {types} can")

@@ -91,7 +91,7 @@ def _head(
     outputs = found.get(weight, ())[:1]
     if outputs in ((), (0,)):
         raise FormatError(f"{path} lacks {weight}: the head it was trained with is not one that adapterx reads")
-    kind = next(one for one, name in reversed(layered) if name == weight and one.is_classifier(outputs[0]))
+    kind = next(one for one, name in layered if name == weight and one.is_classifier(outputs[0]))
     shapes = head_shapes(kind.name, outputs[0] if kind.labelled else 0, encoder.shape.hidden)
     places = {key: key.partition(".") for key in shapes}
     named = {f"{_HEAD}{kind.classifier[layer]}{what}": (key, shapes[key]) for key, (layer, _, what) in places.items()}

@@ -16,7 +16,7 @@ class DataNotes:
     """What a training notes of its own data."""
 
     prior_loss: float | None = None
-    """The loss, in nats, of guessing by how frequent the labels are; None where answers are no labels."""
+    """The loss of guessing by how frequent the labels are, or by the mean of numbers; None for other answers."""
     remarks: tuple[str, ...] = ()
     """Which task has one label only, and in which languages."""
 

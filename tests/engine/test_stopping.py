@@ -105,7 +105,7 @@ def test_a_bundle_stopped_between_and_within_steps(
 
 
 @pytest.mark.parametrize("call", [1, 2, 3, 4])
-def test_a_look_at_the_dev_set_that_was_due_is_taken_later(
+def test_an_evaluation_on_the_dev_set_that_was_due_is_done_later(
     call: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two cells are evaluated at step 6 and at their end; any of these evaluations may be cut off."""

@@ -30,28 +30,29 @@ class Given(NamedTuple):
     windows: torch.Tensor
 
 
+TASK: dict[str, Any] = {
+    "adapterx": 1,
+    "name": "likeness",
+    "description": "How alike are they?",
+    "format": "regression",
+    "metrics": ["pearson"],
+    "languages": ["en"],
+    "licence": "CC0-1.0",
+    "sources": {
+        "local": {
+            "kind": "local",
+            "reader": "tsv",
+            "columns": {"text": 0, "text_pair": 1, "score": 2},
+            "splits": {"test": {"paths": "scores.tsv"}},
+        }
+    },
+}
+
+
 def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> TaskSpec:
     monkeypatch.setenv("ADAPTERX_DATA", str(tmp_path))
     (tmp_path / "scores.tsv").write_text("".join(f"{line}\n" for line in lines))
-    return TaskSpec.model_validate(
-        {
-            "adapterx": 1,
-            "name": "likeness",
-            "description": "How alike are they?",
-            "format": "regression",
-            "metrics": ["pearson"],
-            "languages": ["en"],
-            "licence": "CC0-1.0",
-            "sources": {
-                "local": {
-                    "kind": "local",
-                    "reader": "tsv",
-                    "columns": {"text": 0, "text_pair": 1, "score": 2},
-                    "splits": {"test": {"paths": "scores.tsv"}},
-                }
-            },
-        }
-    )
+    return TaskSpec.model_validate(TASK)
 
 
 def test_scores_are_read_encoded_and_given_back(
@@ -75,27 +76,8 @@ def test_what_is_no_score_is_refused_by_place(tmp_path: Path, monkeypatch: pytes
 
 
 def test_labels_have_no_place_in_it() -> None:
-    with pytest.raises(ValueError, match="labels"):
-        TaskSpec.model_validate(
-            {
-                "adapterx": 1,
-                "name": "likeness",
-                "description": "d",
-                "format": "regression",
-                "labels": ["no", "yes"],
-                "metrics": ["pearson"],
-                "languages": ["en"],
-                "licence": "CC0-1.0",
-                "sources": {
-                    "local": {
-                        "kind": "local",
-                        "reader": "tsv",
-                        "columns": {"text": 0, "score": 1},
-                        "splits": {"test": {"paths": "scores.tsv"}},
-                    }
-                },
-            }
-        )
+    with pytest.raises(ValueError, match="labels: the format regression has none"):
+        TaskSpec.model_validate({**TASK, "labels": ["no", "yes"]})
 
 
 def test_the_loss_is_torchs_squared_error_for_one_and_for_many() -> None:

@@ -254,7 +254,7 @@ class TaskKind(ABC, Generic[E]):
         return {"gold": label_lists(gold), "prediction": label_lists(prediction)}
 
     def prior_loss(self, labels: NDArray[np.int64]) -> float | None:
-        """The loss of guessing by how frequent the labels are, in nats; None where guessing has no such loss."""
+        """The loss of the best guess that asks no text, in nats of labels; None where guessing has no such loss."""
         return constancy.entropy(np.unique(labels, return_counts=True)[1]) if self.labelled else None
 
     # Cost, in a plan

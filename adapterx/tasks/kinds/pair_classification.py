@@ -76,6 +76,14 @@ class PairClassification(TaskKind[PairExample]):
         """Such a head of AdapterHub's may have a bias or none, and may be on a pooler."""
         return {"num_labels": labels, "bias": True, "use_pooler": False}
 
+    def is_hub_head(self, config: Mapping[str, Any]) -> bool:
+        """Whether it is a classification head that is no regression: of one label the library makes one."""
+        return super().is_hub_head(config) and config.get(self.hub_count) != 1
+
+    def is_classifier(self, outputs: int) -> bool:
+        """Whether there are several outputs: one is a number."""
+        return outputs != 1
+
     def is_stored_head(self, labels: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> bool:
         """A dense layer, and an output for each label."""
         return len(labels) > 0 and "dense.weight" in shapes and shapes["output.weight"][0] != 1

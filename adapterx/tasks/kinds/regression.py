@@ -154,7 +154,7 @@ class Regression(TaskKind[ScoredPair]):
 
     def is_hub_head(self, config: Mapping[str, Any]) -> bool:
         """Whether it is a classification head of one label."""
-        return config.get("head_type") == self.hub_type and config.get("num_labels") == 1
+        return super().is_hub_head(config) and config.get(self.hub_count) == 1
 
     def is_classifier(self, outputs: int) -> bool:
         """Whether there is one output."""
