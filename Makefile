@@ -37,7 +37,7 @@ test-fuzz: $(VENV)/installed
 
 # What takes minutes: whole recipes, in which every method and transfer learns what it is given, and the benchmarks.
 test-slow: $(VENV)/installed
-	$(BIN)/python -m pytest tests -m 'slow and not processors' --ignore tests/fuzz
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests -m 'slow and not processors' --ignore tests/fuzz
 
 # The quickstart on four kinds of processor: the picture that it draws must not rest on last bits.
 test-quickstart: $(VENV)/installed
