@@ -3,42 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import warnings
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import (
-    PretrainedConfig,
-    PreTrainedTokenizerFast,
-    XLMRobertaConfig,
-    XLMRobertaModel,
-    XLMRobertaXLConfig,
-    XLMRobertaXLModel,
-)
-from transformers.utils import logging
+from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from adapterx import places
 from adapterx.backbones import embedded, hub, sizes, tokens
+from adapterx.backbones.assemble import CLASSES, assemble
 from adapterx.backbones.checkpoint import CONFIG, TOKENIZER, read_config, weight_files
+from adapterx.backbones.compute import check_device
 from adapterx.backbones.describe import describe, info, local_directory
-from adapterx.backbones.errors import BackboneError
 from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.precisions import precision
 from adapterx.backbones.spec import Backbone
-from adapterx.faults import is_out_of_memory
-from adapterx.wording import plain
 
-CLASSES: dict[str, tuple[type[Any], type[Any]]] = {
-    "xlm-roberta": (XLMRobertaConfig, XLMRobertaModel),
-    "xlm-roberta-xl": (XLMRobertaXLConfig, XLMRobertaXLModel),
-}
-"""Configuration and encoder of each known architecture."""
 _SETTINGS = (
     "vocab_size",
     "hidden_size",
@@ -89,14 +72,19 @@ def load(
     described = described or describe(backbone)
     directory = _directory(backbone, described)
     config = _configuration(directory, described, backbone.model)
-    model = _encoder(directory, config, getattr(torch, backbone.load), backbone.model).to(device)
+    number = precision(backbone.load)
+    check_device(number, torch.device(device), backbone.model)
+    files = weight_files(directory, backbone.model)
+    # Before anything of the configuration's sizes is allocated.
+    sizes.check_weights(config.to_dict(), files, backbone.model, cut=backbone.model.startswith(embedded.PREFIX))
+    model = assemble(files, config, number, device, backbone.model)
     tokenizer = tokens.load(directory / TOKENIZER, described.vocabulary, backbone.model)
     return LoadedBackbone(
         info=described,
         model=model,
         tokenizer=tokenizer,
         tokenizer_key=hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
-        masked_lm=_masked_lm(weight_files(directory, backbone.model), described),
+        masked_lm=_masked_lm(files, described),
     )
 
 
@@ -131,51 +119,6 @@ def _configuration(directory: Path, described: BackboneInfo, name: str) -> Pretr
     return config
 
 
-def _encoder(directory: Path, config: PretrainedConfig, dtype: torch.dtype, name: str) -> Any:
-    """The frozen encoder. The library is handed tensors, never the directory, in which it would follow other files."""
-    _, model_class = CLASSES[config.model_type]
-    files = weight_files(directory, name)
-    # Before anything of the configuration's sizes is allocated.
-    sizes.check_weights(config.to_dict(), files, name, cut=name.startswith(embedded.PREFIX))
-    try:
-        weights = _weights(files, config.num_hidden_layers)
-        with _quiet():
-            model, loading = model_class.from_pretrained(
-                None,
-                config=config,
-                state_dict=weights,
-                add_pooling_layer=False,
-                dtype=dtype,
-                output_loading_info=True,
-            )
-    except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        if is_out_of_memory(error):
-            raise
-        if isinstance(error, SafetensorError | OSError):
-            raise BackboneError(f"the weights of {name} cannot be read: {error}") from error
-        raise BackboneError(f"the weights of {name} do not fit its {CONFIG}: {plain(str(error), 300)}") from error
-    if loading["missing_keys"]:
-        names = sorted(loading["missing_keys"])
-        raise BackboneError(f"{name} lacks {len(names)} of the encoder's tensors, {names[0]} for one")
-    for key, parameter in model.named_parameters():
-        if not bool(parameter.isfinite().all()):
-            raise BackboneError(f"the weights of {name} hold numbers that are not finite: {key} for one")
-    return model.eval().requires_grad_(False)
-
-
-def _weights(paths: list[Path], layers: int) -> Mapping[str, Tensor]:
-    """The tensors of the embeddings and the first layers, under the names of the bare encoder; heads stay unread."""
-    wanted = re.compile(r"(?:roberta\.)?(embeddings\..+|encoder\.layer\.(\d+)\..+|encoder\.LayerNorm\..+)")
-    tensors: dict[str, Tensor] = {}
-    for path in paths:
-        with safe_open(path, framework="pt") as file:
-            for key in file.keys():  # noqa: SIM118  the file is no mapping
-                match = wanted.fullmatch(key)
-                if match and int(match[2] or 0) < layers:
-                    tensors[match[1]] = file.get_tensor(key)
-    return tensors
-
-
 def _masked_lm(paths: list[Path], described: BackboneInfo) -> Mapping[str, Tensor]:
     """The masked-LM head of a checkpoint that has a whole one of this encoder's size, in float32."""
     wide, tokens = described.hidden, described.vocabulary
@@ -187,21 +130,3 @@ def _masked_lm(paths: list[Path], described: BackboneInfo) -> Mapping[str, Tenso
                 tensors[_MASKED_LM[key]] = file.get_tensor(key).float()
     whole = all(name in tensors and tensors[name].shape == shapes.get(name, (wide,)) for name in _MASKED_LM.values())
     return tensors if whole else {}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No report and no bar of the library's own: what does not fit is raised here, in words."""
-    reports: Any = logging  # its functions are not typed
-    verbosity, bars = reports.get_verbosity(), reports.is_progress_bar_enabled()
-    reports.set_verbosity_error()
-    reports.disable_progress_bar()
-    try:
-        yield
-    finally:
-        reports.set_verbosity(verbosity)
-        if bars:
-            with warnings.catch_warnings():
-                # The Hub's client warns that HF_HUB_DISABLE_PROGRESS_BARS keeps its bars off, which is as it should be.
-                warnings.simplefilter("ignore")
-                reports.enable_progress_bar()

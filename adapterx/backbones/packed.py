@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from adapterx.backbones.attention import attend, mix
+from adapterx.backbones.compute import hidden_format
 from adapterx.backbones.forward_pass import QKV, Adapters, ForwardPass, Unadapted
 from adapterx.backbones.layout import Blocks, PackedBatch
 from adapterx.backbones.modules import Module, Place
-from adapterx.backbones.products import Product, Reordered, product, reordering_pays
+from adapterx.backbones.products import Modules, Product, Products, Reordered, dense, reordering_pays, weighs
 
 _READS_TO_MIX = 8
 """From this many rows to a read row on, the last layer's keys and values are not worth computing."""
@@ -32,9 +33,12 @@ class PackedEncoder:
         model: `XLMRobertaModel` (post-LN) or `XLMRobertaXLModel` (pre-LN). It is put in evaluation mode and frozen.
         key: names the weights: equal keys, equal hidden states.
         frozen: whether the weights stay as they are, so that they may be laid out anew.
+        mixed: whether weights in float32, which are trained, are multiplied in bfloat16 (autocast) where it pays.
+
+    Weights may be kept in another number format than hidden states are computed in: `compute.hidden_format` says which.
     """
 
-    def __init__(self, model: nn.Module, key: str = "", frozen: bool = True) -> None:
+    def __init__(self, model: nn.Module, key: str = "", frozen: bool = True, mixed: bool = False) -> None:
         # Hugging Face modules are walked by attribute, which no static type describes.
         self.model = cast(Any, model.eval().requires_grad_(False))
         self.key = key
@@ -45,8 +49,17 @@ class PackedEncoder:
         self.layers: list[Any] = list(self.model.encoder.layer)
         self.checkpointing = False
         """Whether a layer is computed again on the way back instead of keeping what its gradient needs."""
-        reordered = frozen and reordering_pays(self.layers)
-        self.products = [_products(layer, reordered, frozen) for layer in self.layers]
+        self._frozen = frozen
+        self.mixed = mixed and hidden_format(torch.bfloat16, self.device) == torch.bfloat16
+        rest = self.token_embeddings.dtype
+        self.dtype = hidden_format(rest, self.device) if frozen else rest
+        """Number format of the hidden states."""
+        make = Products(self.dtype, frozen and reordering_pays(self.layers, self.dtype))
+        self.products = [_products(layer, make, frozen) for layer in self.layers]
+        self.norms = [self._norms(layer) for layer in self.layers]
+        """Of each layer: that of the attention and that of the feed-forward block."""
+        self.norm = self._computing(self.model.encoder.LayerNorm if self.pre_norm else self.model.embeddings.LayerNorm)
+        """Behind the last layer where norms stand before blocks, else behind the embeddings."""
 
     def weights(self) -> dict[str, Tensor]:
         """The encoder's own tensors by the model's names."""
@@ -69,7 +82,7 @@ class PackedEncoder:
             module = model.get_submodule(path)
             del module._parameters[attribute]
             setattr(module, attribute, tensor)
-        other = PackedEncoder(model, frozen=False)
+        other = PackedEncoder(model, frozen=False, mixed=self.mixed)
         other.checkpointing = checkpointing
         return other
 
@@ -82,11 +95,6 @@ class PackedEncoder:
     def device(self) -> torch.device:
         return cast(torch.device, self.model.embeddings.word_embeddings.weight.device)
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Number format of the hidden states."""
-        return cast(torch.dtype, self.model.embeddings.word_embeddings.weight.dtype)
-
     def place(self, tensor: Tensor) -> Tensor:
         """The tensor on the encoder's device, on its way there if it lies in pinned memory."""
         return tensor.to(self.device, non_blocking=True)
@@ -94,7 +102,21 @@ class PackedEncoder:
     @property
     def spans(self) -> bool:
         """Whether attention runs on variable-length kernels: on a GPU, in half precision."""
-        return self.device.type == "cuda" and self.dtype in (torch.bfloat16, torch.float16)
+        return self.device.type == "cuda" and (self.mixed or self.dtype == torch.bfloat16)
+
+    def _norms(self, layer: Any) -> tuple[nn.Module, nn.Module]:
+        attention = layer.attention
+        norms = (
+            (attention.self_attn_layer_norm, layer.LayerNorm)
+            if self.pre_norm
+            else (attention.output.LayerNorm, layer.output.LayerNorm)
+        )
+        return self._computing(norms[0]), self._computing(norms[1])
+
+    def _computing(self, norm: nn.Module) -> nn.Module:
+        """A norm in the format of hidden states."""
+        same = cast(torch.dtype, norm.weight.dtype) == self.dtype
+        return norm if same or not self._frozen else copy.deepcopy(norm).to(self.dtype)
 
     def __call__(
         self,
@@ -124,7 +146,18 @@ class PackedEncoder:
             hidden: what `below` gives at this depth for the rows that the batch's cells share.
             projected: what `project` gives for this `hidden`. It is left as it is.
         """
-        adapters = adapters or Unadapted()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
+            return self._states(batch, layers, adapters or Unadapted(), depth, hidden, projected)
+
+    def _states(
+        self,
+        batch: PackedBatch,
+        layers: Sequence[int],
+        adapters: Adapters,
+        depth: int,
+        hidden: Tensor | None,
+        projected: Tensor | None,
+    ) -> list[Tensor]:
         forward = ForwardPass(batch, adapters, None if adapters.embeds else projected)
         if hidden is None:
             depth, hidden = 0, self.embed(forward.layout)
@@ -147,7 +180,7 @@ class PackedEncoder:
     def _read_last(self, hidden: Tensor, forward: ForwardPass) -> Tensor:
         """(R, d) of what the last layer gives."""
         if self.pre_norm:
-            hidden = self.model.encoder.LayerNorm(hidden)
+            hidden = self.norm(hidden)
         (hidden,) = forward.expand_all(reads=[hidden])
         return hidden
 
@@ -189,17 +222,16 @@ class PackedEncoder:
     def embed(self, batch: PackedBatch) -> Tensor:
         """(N, d) embeddings; positions count from the padding index + 1 as RoBERTa's do."""
         embeddings = self.model.embeddings
-        hidden: Tensor = embeddings.word_embeddings(batch.tokens)
+        hidden: Tensor = embeddings.word_embeddings(batch.tokens).to(self.dtype)
         hidden = hidden + embeddings.token_type_embeddings.weight[0]
         hidden = hidden + embeddings.position_embeddings(batch.positions + self.config.pad_token_id + 1)
-        return hidden if self.pre_norm else cast(Tensor, embeddings.LayerNorm(hidden))
+        return hidden if self.pre_norm else cast(Tensor, self.norm(hidden))
 
     def layer(self, index: int, hidden: Tensor, forward: ForwardPass) -> Tensor:
         """One encoder layer: (N, d) to (N, d), or to (R, d) in the last layer, whose other rows nobody reads."""
         layer, products, adapters = self.layers[index], self.products[index], forward.adapters
         last = index == len(self.layers) - 1
-        attention_norm = None if self.pre_norm else layer.attention.output.LayerNorm
-        output_norm = None if self.pre_norm else layer.output.LayerNorm
+        attention_norm, output_norm = (None, None) if self.pre_norm else self.norms[index]
 
         def expand(places: Sequence[Module | Place], *tensors: Tensor) -> tuple[Tensor, ...]:
             return forward.expand(index, places, reads=tensors) if last else forward.expand(index, places, rows=tensors)
@@ -218,7 +250,7 @@ class PackedEncoder:
         update = adapters.linear(index, ("attention_output",), context, update, rows())
         hidden = adapters.residual(index, "attention", update, hidden, attention_norm, rows())
 
-        inputs = layer.LayerNorm(hidden) if self.pre_norm else hidden
+        inputs = self.norms[index][1](hidden) if self.pre_norm else hidden
         wide = self._intermediate(index, inputs, adapters)
         if wide is None:
             wide = products["intermediate",](inputs)
@@ -242,7 +274,7 @@ class PackedEncoder:
         return first.outputs(inputs, "gelu")
 
     def _attention_inputs(self, index: int, hidden: Tensor) -> Tensor:
-        return cast(Tensor, self.layers[index].attention.self_attn_layer_norm(hidden)) if self.pre_norm else hidden
+        return cast(Tensor, self.norms[index][0](hidden)) if self.pre_norm else hidden
 
     def _self_attention(
         self, index: int, inputs: Tensor, hidden: Tensor, forward: ForwardPass
@@ -282,8 +314,8 @@ class PackedEncoder:
             not torch.is_grad_enabled()
             and isinstance(forward.layout.read_attention, Blocks)
             and _READS_TO_MIX * len(forward.layout.reads) <= sum(forward.layout.rows)
-            and _plain(attention.key)
-            and _plain(attention.value)
+            and weighs(attention.key)
+            and weighs(attention.value)
             and not forward.adapters.adapts(index, ("key",))
         )
 
@@ -295,13 +327,13 @@ class PackedEncoder:
         place of two at all rows.
         """
         attention = self.layers[index].attention.self
-        key, value = cast(Tensor, attention.key.weight), cast(Tensor, attention.value.weight)
+        key, value = (dense(module, self.dtype) for module in (attention.key, attention.value))
         d, per_head = self.hidden, self.hidden // self.heads
         by_head = query.view(-1, self.heads, per_head).transpose(0, 1)
         asked = torch.bmm(by_head, key.view(self.heads, per_head, d)).transpose(0, 1)
         mixed = mix(asked, inputs, forward.layout.read_attention, per_head**-0.5)
         values = torch.bmm(mixed.transpose(0, 1), value.view(self.heads, per_head, d).transpose(1, 2))
-        context: Tensor = values.transpose(0, 1).reshape(-1, d) + attention.value.bias
+        context: Tensor = values.transpose(0, 1).reshape(-1, d) + attention.value.bias.to(self.dtype)
         if not forward.adapters.adapts(index, ("value",)):
             return context
         if forward.adapters.rescales:
@@ -314,51 +346,22 @@ class PackedEncoder:
         return context + by_head.transpose(1, 2).reshape(-1, d)
 
 
-def _products(layer: Any, reordered: bool, frozen: bool) -> dict[tuple[Module, ...], Product]:
+def _products(layer: Any, make: Products, frozen: bool) -> dict[tuple[Module, ...], Product]:
     """The products of a layer, by the modules whose outputs they give."""
     attention = layer.attention.self
-    query_key_value = [attention.query, attention.key, attention.value]
-    weight, bias = _side_by_side(query_key_value) if frozen else (None, None)
-    width = 0 if weight is None else weight.shape[0] // 3
 
-    def part(first: int, last: int) -> Product:
-        if weight is None or bias is None:
-            return product(query_key_value[first:last], None, None, reordered)
-        columns = slice(first * width, last * width)
-        return product(query_key_value[first:last], weight[columns], bias[columns], reordered)
+    def of(*modules: nn.Module) -> list[Product]:
+        if frozen:
+            return make.of(modules)
+        splits = [modules] if len(modules) == 1 else [modules, modules[:1], modules[1:]]
+        return [Modules(part) for part in splits]
 
-    def single(module: nn.Module) -> Product:
-        own = (module.weight, module.bias) if frozen and _plain(module) else (None, None)
-        return product([module], own[0], own[1], reordered)
-
+    joint, query, key_value = of(attention.query, attention.key, attention.value)
     return {
-        QKV: part(0, 3),
-        ("query",): part(0, 1),
-        ("key", "value"): part(1, 3),
-        ("attention_output",): single(layer.attention.output.dense),
-        ("intermediate",): single(layer.intermediate.dense),
-        ("output",): single(layer.output.dense),
+        QKV: joint,
+        ("query",): query,
+        ("key", "value"): key_value,
+        ("attention_output",): of(layer.attention.output.dense)[0],
+        ("intermediate",): of(layer.intermediate.dense)[0],
+        ("output",): of(layer.output.dense)[0],
     }
-
-
-def _plain(module: nn.Module) -> TypeGuard[nn.Linear]:
-    """Whether the weights are what they seem: a quantised layer's are not."""
-    return type(module) is nn.Linear and module.weight.is_floating_point()
-
-
-def _side_by_side(modules: Sequence[nn.Module]) -> tuple[Tensor | None, Tensor | None]:
-    """Put weights and biases of linear layers side by side in memory, so that one product computes all of them.
-
-    The modules keep their parameters, now views of the joint storage. (None, None) where one is quantised.
-    """
-    linears = [module for module in modules if _plain(module)]
-    if len(linears) < len(modules):
-        return None, None
-    weight = torch.cat([module.weight for module in linears]).detach()
-    bias = torch.cat([module.bias for module in linears]).detach()
-    start = 0
-    for module in linears:
-        stop = start + module.out_features
-        module.weight.data, module.bias.data = weight[start:stop], bias[start:stop]
-        start = stop
-    return weight, bias

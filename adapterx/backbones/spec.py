@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from adapterx.backbones.precisions import DEFAULT, PRECISIONS
+from adapterx.backbones.precisions.automatic import AUTO
 from adapterx.config.fields import Model, shorthand
 
 if TYPE_CHECKING:
     PrecisionName: TypeAlias = str
 else:
-    PrecisionName = Literal[tuple(PRECISIONS)]
+    PrecisionName = Literal[(*PRECISIONS, AUTO)]
 
 
 class Backbone(Model):
@@ -23,7 +24,7 @@ class Backbone(Model):
     revision: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """Commit of the Hub repository."""
     load: PrecisionName = DEFAULT
-    """Number format of the frozen weights."""
+    """Number format of the frozen weights; `auto` is settled when a recipe is planned."""
 
     @model_validator(mode="before")
     @classmethod

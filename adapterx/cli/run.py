@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     plan = common.planned(args)
     from adapterx.executors import local
     from adapterx.plan import states
-    from adapterx.plan.render import left_out, refusals
+    from adapterx.plan.render import choices, left_out, refusals
     from adapterx.store import Store
 
     store = Store(common.store_root(args))
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         # A run downloads these files anyway. What they hold is known before anything learns from it.
         common.console().print("downloading what is not here yet, to compare what is trained on with what is scored")
         plan = common.planned(args, fetch=True)
-    for line in (*refusals(plan), *left_out(plan)):
+    for line in (*choices(plan), *refusals(plan), *left_out(plan)):
         common.console().print(line)
     if not plan.stages:
         raise common.CommandError("nothing can be run; an earlier run of this name is left as it is")

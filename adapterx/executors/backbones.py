@@ -9,6 +9,7 @@ import torch
 
 from adapterx.backbones.load import LoadedBackbone, load
 from adapterx.backbones.packed import PackedEncoder
+from adapterx.backbones.precisions.float32 import Float32
 from adapterx.backbones.spec import Backbone
 from adapterx.engine.prefix import PrefixCache
 from adapterx.errors import AdapterxError
@@ -18,10 +19,27 @@ from adapterx.recipe.schema import PrefixCacheSettings
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """How a stage wants its backbone."""
+
+    backbone: Backbone
+    mixed: bool
+    """Whether weights in float32 are multiplied in bfloat16."""
+
+    @classmethod
+    def by(cls, stage: Stage) -> Wanted:
+        """What is trained itself starts from the checkpoint's own numbers, and stays in float32."""
+        backbone = stage.backbone
+        if not stage.method.trains_backbone or backbone.load == Float32.name:
+            return cls(backbone, False)
+        return cls(backbone.model_copy(update={"load": Float32.name}), True)
+
+
+@dataclass(frozen=True)
 class HeldBackbone:
     """The backbone in memory."""
 
-    backbone: Backbone
+    wanted: Wanted
     loaded: LoadedBackbone
     encoder: PackedEncoder
     prefix: PrefixCache | None
@@ -44,22 +62,23 @@ class Backbones:
 
     def holds(self, stage: Stage) -> bool:
         """Whether the stage's backbone is the one in memory."""
-        return self._held is not None and self._held.backbone == stage.backbone
+        return self._held is not None and self._held.wanted == Wanted.by(stage)
 
     def of(self, stage: Stage) -> HeldBackbone:
         """The stage's backbone, loaded. BackboneError, the same each time, for one that cannot be."""
-        if self._held is None or self._held.backbone != stage.backbone:
+        wanted = Wanted.by(stage)
+        if self._held is None or self._held.wanted != wanted:
             self._held = None  # free the old one before the new one comes
-            name = repr(stage.backbone)
+            name = repr(wanted)
             if name in self._unusable:
                 raise self._unusable[name]
             try:
-                loaded = load(stage.backbone, stage.info, self._device)
+                loaded = load(wanted.backbone, stage.info, self._device)
             except AdapterxError as error:
                 self._unusable[name] = error
                 raise
-            encoder = PackedEncoder(loaded.model, f"{stage.info.key} {stage.backbone.load}")
-            self._held = HeldBackbone(stage.backbone, loaded, encoder, self._prefix(encoder))
+            encoder = PackedEncoder(loaded.model, f"{stage.info.key} {stage.backbone.load}", mixed=wanted.mixed)
+            self._held = HeldBackbone(wanted, loaded, encoder, self._prefix(encoder))
         return self._held
 
     def _prefix(self, encoder: PackedEncoder) -> PrefixCache | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from adapterx.backbones.info import BackboneInfo
-from adapterx.backbones.precisions import precision
+from adapterx.backbones.precisions import PRECISIONS, precision
 from adapterx.config.fields import ALL_LANGUAGES
 from adapterx.methods.base import MethodSpec
 from adapterx.plan.cells import Cell
@@ -77,10 +77,11 @@ def _whole(recipe: Recipe, cell: Cell) -> None:
             f"the method '{cell.method}' {purpose} through `{package}`, which is not installed:"
             f" pip install 'adapterx[{package}]'"
         )
-    if not precision(load := recipe.backbones[cell.backbone].load).full:
+    if not precision(load := recipe.backbones[cell.backbone].load).trainable:
+        fitting = " or ".join(name for name, one in PRECISIONS.items() if one.trainable)
         raise Refusal(
-            f"the method '{cell.method}' trains every weight in float32, but the backbone '{cell.backbone}' is"
-            f" loaded in {load}"
+            f"the method '{cell.method}' trains every weight, in float32 or from it, and the backbone"
+            f" '{cell.backbone}' is loaded in {load}: set load: {fitting}"
         )
 
 

@@ -121,4 +121,4 @@ def _weights(backbone: Backbone, info: BackboneInfo) -> int:
 
 def _activations(info: BackboneInfo, backbone: Backbone) -> int:
     """Bytes kept per token and layer for the backward pass: the inputs of its products and norms."""
-    return precision(backbone.load).number_bytes * (10 * info.hidden + 2 * info.intermediate)
+    return precision(backbone.load).rest_bytes * (10 * info.hidden + 2 * info.intermediate)

@@ -23,6 +23,7 @@ def to_json(plan: Plan, current: Mapping[str, State]) -> dict[str, JSON]:
         "remarks": list(plan.remarks),
         "left_out": list(plan.left_out),
         "single_labels": list(plan.single_labels),
+        "choices": list(plan.choices),
         "naive_trainings": plan.naive_trainings,
         "flops": cost.FLOPS,
     }

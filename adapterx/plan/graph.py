@@ -13,6 +13,7 @@ from adapterx.config.problems import Finding, SettingError
 from adapterx.methods.registry import UNTRAINED
 from adapterx.plan import checks, cost, lane, retrieval
 from adapterx.plan.ahead import look_ahead
+from adapterx.plan.automatic import settled
 from adapterx.plan.cell_settings import CellSettings
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.contamination import Compare, Leakage, uncompared
@@ -59,6 +60,7 @@ def build(
     facts = Facts(describe, tasks, recipe_dir, look)
     if findings := [*unknown_members(recipe), *unknown_tasks(recipe, facts)]:
         raise SettingError(findings)
+    recipe, choices = settled(recipe, facts)
     look_ahead(recipe, facts, cells)
     builder = _Builder(recipe, facts, measure, compare)
     for cell in cells:
@@ -78,6 +80,7 @@ def build(
         tuple(facts.remarks),
         builder.leakage.unseen,
         tuple(facts.single_labels),
+        choices,
     )
 
 

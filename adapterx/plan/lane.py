@@ -67,7 +67,13 @@ def check(cell: Cell, recipe: Recipe, info: BackboneInfo, rounding: Rounding) ->
             f"the method '{name}' needs `adapters` in the reference lane, whose version 1.3.0 has no"
             f" {info.architecture} models; the backbone '{cell.backbone}' is one"
         )
-    if library == "adapters" and not precision(load := recipe.backbones[cell.backbone].load).full:
+    load = recipe.backbones[cell.backbone].load
+    if library and not precision(load).library:
+        raise Refusal(
+            f"the backbone '{cell.backbone}' is loaded in {load}, whose layers `{library}` does not know; the"
+            " reference lane has int8 and nf4"
+        )
+    if library == "adapters" and not precision(load).exact:
         raise Refusal(
             f"the method '{name}' needs `adapters` in the reference lane, which trains in float32, and the backbone"
             f" '{cell.backbone}' is loaded in {load}"

@@ -41,8 +41,15 @@ def render(plan: Plan, current: Mapping[str, State], every: bool = False) -> Ren
     parts.append(_groups(plan, current) if grouped else _stages(plan, current))
     if grouped:
         parts.append(Text("--all lists every stage", style="dim"))
-    notes = (*_notes(plan, current), *_budgets(plan), *_candidates(plan), *_alone(plan), *_shared(plan))
-    parts += [Text(), *notes, _footer(plan, current)]
+    notes = (
+        *choices(plan),
+        *_notes(plan, current),
+        *_budgets(plan),
+        *_candidates(plan),
+        *_alone(plan),
+        *_shared(plan),
+    )
+    parts += [Text(), *notes, *_shared(plan), _footer(plan, current)]
     return Group(*parts)
 
 
@@ -142,6 +149,12 @@ def _notes(plan: Plan, current: Mapping[str, State]) -> Iterator[Text]:
             reasons.setdefault((f"stale {plan.stages[id].kind}", why), []).append(name)
     for (label, reason), names in reasons.items():
         yield Text.assemble((f"{label}: ", "yellow"), f"{_sample(names)}: {reason}")
+
+
+def choices(plan: Plan) -> Iterator[Text]:
+    """What the machine decided."""
+    for choice in plan.choices:
+        yield Text.assemble(("auto: ", "yellow"), choice)
 
 
 def _candidates(plan: Plan) -> Iterator[Text]:

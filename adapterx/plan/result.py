@@ -46,6 +46,8 @@ class Plan:
     """Whether training and test data were not compared because some of them are not downloaded yet."""
     single_labels: tuple[str, ...] = ()
     """Splits whose items all have one label."""
+    choices: tuple[str, ...] = ()
+    """What the machine decided where the recipe left it to it."""
 
     @property
     def naive_trainings(self) -> int:

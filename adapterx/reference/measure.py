@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from adapterx.backbones.assemble import CLASSES
 from adapterx.backbones.info import BackboneInfo
-from adapterx.backbones.load import CLASSES
 from adapterx.methods.base import MethodSpec
 from adapterx.methods.library.spec import LibraryMethod
 from adapterx.methods.method import Slot

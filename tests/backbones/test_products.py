@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from adapterx import machine
 from adapterx.backbones import products
 from adapterx.backbones.packed import PackedEncoder
-from adapterx.backbones.products import Joint, Modules, Reordered, product, reordering_pays
+from adapterx.backbones.products import Converted, Joint, Modules, Products, Reordered, reordering_pays
 from tests.backbones.test_packed import LENGTHS, batch_of, reference
 from tests.models import encoder
 
@@ -128,16 +129,18 @@ def test_other_numbers_and_too_many_are_not_reordered(monkeypatch: pytest.Monkey
     assert not reordering_pays([nn.Linear(8, 6, device="meta")])
     monkeypatch.setattr(products, "PACKING_LIMIT", layer.weight.nbytes)
     assert not reordering_pays([layer])
-    plain = product([layer], layer.weight, layer.bias, False)
+    (plain,) = Products(torch.float32, False).of([layer])
     assert isinstance(plain, Joint)
     inputs = torch.randn(3, 8)
     assert torch.equal(plain(inputs), layer(inputs))
+    monkeypatch.setattr(machine, "multiplies_bfloat16", lambda: False)
     half = PackedEncoder(encoder("xlm-roberta").bfloat16())
-    assert all(isinstance(one, Joint) for own in half.products for one in own.values())
+    assert all(isinstance(one, Converted) for own in half.products for one in own.values())
 
 
 def test_several_layers_stand_side_by_side() -> None:
-    layers = [nn.Linear(8, 6), nn.Linear(8, 6)]
-    apart = product(layers, None, None, True)
+    layers = [Doubled(nn.Linear(8, 6)), Doubled(nn.Linear(8, 6))]
+    apart, first, rest = Products(torch.float32, True).of(layers)
     inputs = torch.randn(3, 8)
     torch.testing.assert_close(apart(inputs), torch.cat([layer(inputs) for layer in layers], dim=1))
+    assert torch.equal(torch.cat([first(inputs), rest(inputs)], dim=1), apart(inputs))

@@ -125,7 +125,7 @@ def test_every_cell_learns_and_is_reported(store: Path) -> None:
     ("cell", "layout"),
     [
         (PARENT, "peft"),
-        (PARENT, "adapterhub"),
+        pytest.param(PARENT, "adapterhub", marks=pytest.mark.slow),
         pytest.param("small.lora.dogs.stack.cats.seed1", "peft", marks=pytest.mark.slow),
         pytest.param("small.seq.dogs.stack.cats.seed1", "adapterhub", marks=pytest.mark.slow),
     ],

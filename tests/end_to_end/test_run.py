@@ -97,7 +97,7 @@ def test_killed_and_resumed_gives_what_uninterrupted_gives(
     path = recipe(
         intermediates={"en": {"tasks": "time-order"}},
         transfers=["stack"],
-        train={"batch_size": 8, "steps": 200},
+        train={"batch_size": 8, "steps": 80},
         backbones={"small": str(save_path(recipe))},
         compare=None,
     )
@@ -112,9 +112,7 @@ def test_killed_and_resumed_gives_what_uninterrupted_gives(
     assert process.returncode == (-ending if ending == signal.SIGKILL else 128 + ending), output
     assert not records(killed), "it was to be killed within its first training"
     if ending != signal.SIGKILL:
-        (last,) = re.findall(
-            r"^(?:terminated|interrupted); saved at step (\d+) of 200; run again", output, re.MULTILINE
-        )
+        (last,) = re.findall(r"^(?:terminated|interrupted); saved at step (\d+) of 80; run again", output, re.MULTILINE)
         (checkpoint,) = killed.glob("checkpoints/*.safetensors")
         with safe_open(checkpoint, framework="pt") as file:
             states = json.loads(file.metadata()["cells"]).values()

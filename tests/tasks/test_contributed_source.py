@@ -77,6 +77,7 @@ def test_the_content_identifies_it(here: Path) -> None:
         assert (python(*asked, ADAPTERX_DATA=str(here)) == before) is same
 
 
+@pytest.mark.slow
 def test_mistakes_are_told(here: Path) -> None:
     task = here / "reviews.yaml"
     for old, new, told in (

@@ -98,6 +98,7 @@ def adapterx(here: Path, packages: Path | None, *arguments: str) -> Done:
     return process(*arguments, cwd=here, env=environment(PYTHONPATH=path, ADAPTERX_DATA=str(here)))
 
 
+@pytest.mark.slow
 def test_a_kind_and_a_metric_of_a_package_are_shown_and_run(here: Path) -> None:
     packages = installed(here)
     shown = adapterx(here, packages, "tasks", "show", "pairs", "--split", "test", "-n", "2")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from adapterx.backbones.precisions.base import Precision
 
-class BFloat16:
-    """bfloat16: nothing is reordered, as the library multiplies it as it is."""
+
+class BFloat16(Precision):
+    """bfloat16; computed as such where the processor or GPU multiplies it, else in float32 from weights kept so."""
 
     name: ClassVar[str] = "bfloat16"
-    number_bytes: ClassVar[int] = 2
-    full: ClassVar[bool] = False
-
-    def weights(self, embeddings: int, layers: int, reordered: int) -> int:
-        """The weights alone."""
-        return 2 * (embeddings + layers)
+    description: ClassVar[str] = "16 bits, the range of float32"
+    rest = "bfloat16"
+    matrix_bytes: ClassVar[float] = 2
+    trainable: ClassVar[bool] = True

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from adapterx.backbones.precisions.base import Precision
 
-class Float32:
+
+class Float32(Precision):
     """IEEE 754 binary32."""
 
     name: ClassVar[str] = "float32"
-    number_bytes: ClassVar[int] = 4
-    full: ClassVar[bool] = True
+    description: ClassVar[str] = "32 bits, as checkpoints are trained"
+    rest = "float32"
+    matrix_bytes: ClassVar[float] = 4
+    trainable: ClassVar[bool] = True
+    exact: ClassVar[bool] = True
 
     def weights(self, embeddings: int, layers: int, reordered: int) -> int:
         """With two copies of the layers, forward and backward, where these are kept."""
