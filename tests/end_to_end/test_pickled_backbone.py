@@ -60,7 +60,7 @@ def test_what_is_no_dictionary_of_tensors_ends_the_command_with_its_reason(tmp_p
         assert done.returncode == 2
         assert (
             f"the weights of {directory} cannot be read: pytorch_model.bin holds a dictionary under 'state_dict'"
-            in (" ".join(done.stderr.split()))
+            in (" ".join((done.stdout + done.stderr).split()))
         )
         assert "Traceback" not in done.stderr and "weights_only" not in done.stderr
 
