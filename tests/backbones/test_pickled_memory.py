@@ -1,12 +1,15 @@
-"""Converting a large pickle takes little memory, measured in a process of its own."""
+"""Converting a large pickle: in little memory, and on from where a kill left it, in processes of their own."""
 
 from __future__ import annotations
 
 import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from tests.backbones.checkpoints import save
 from tests.models import config
 
 HIDDEN, LAYERS, VOCABULARY = 1024, 30, 120_000
-ALLOWED = 150
+ALLOWED = 50
 """Megabytes above what the process has once its libraries are imported; the checkpoint has 2,000."""
 CONVERT = """
 import json, sys, threading, time
@@ -74,24 +77,57 @@ def large(directory: Path) -> int:
     return total
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
+    """The large checkpoint and its bytes; it does not stay behind."""
+    directory = tmp_path_factory.mktemp("large") / "model"
+    yield directory, large(directory)
+    shutil.rmtree(directory)
+
+
+def converted(source: Path, cache: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", CONVERT, str(source)],
+        env={**os.environ, "ADAPTERX_CACHE": str(cache)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_a_kill_costs_the_group_that_was_being_written(model: tuple[Path, int], tmp_path: Path) -> None:
+    directory = tmp_path / "backbones" / "pickled" / "local-large-c1"
+    first = converted(model[0], tmp_path)
+    while first.poll() is None and not list(directory.glob("model-00002-*")):
+        time.sleep(0.01)
+    first.kill()
+    first.communicate()
+    before = {path.name: path.stat().st_mtime_ns for path in directory.glob("*.safetensors")}
+    assert before and not (directory / "manifest.json").exists()
+    listed = json.loads((directory / "progress.json").read_text())["sha256"]
+    again = converted(model[0], tmp_path)
+    _, said = again.communicate()
+    assert again.returncode == 0, said
+    after = {path.name: path.stat().st_mtime_ns for path in directory.glob("*.safetensors")}
+    assert len(after) > len(before) and listed and all(after[name] == before[name] for name in listed)
+    shutil.rmtree(directory)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells a process' anonymous pages")
-def test_converting_two_gigabytes_takes_a_fraction_of_them(tmp_path: Path) -> None:
-    total = large(tmp_path / "model")
+def test_converting_two_gigabytes_takes_a_fraction_of_them(model: tuple[Path, int], tmp_path: Path) -> None:
+    source, total = model
     assert total > 1.9e9
-    answer = subprocess.run(
-        [sys.executable, "-c", CONVERT, str(tmp_path / "model")],
-        env={**os.environ, "ADAPTERX_CACHE": str(tmp_path / "cache")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert answer.returncode == 0, answer.stderr
-    measured = json.loads(answer.stdout)
+    running = converted(source, tmp_path)
+    out, said = running.communicate()
+    assert running.returncode == 0, said
+    measured = json.loads(out)
     assert measured["grown"] < ALLOWED, measured
-    assert "pickled weights only" in answer.stderr and "(2.0 GB)" in answer.stderr
+    assert "pickled weights only" in said and "(2.0 GB)" in said
     files = sorted(Path(measured["found"]).glob("*.safetensors"))
     assert len(files) >= 4 and abs(sum(path.stat().st_size for path in files) - total) < 1e6
     with safe_open(files[-1], framework="pt") as file:
         last = file.get_tensor(max(file.keys()))
     assert torch.equal(last, torch.full_like(last, 0.03))
+    shutil.rmtree(measured["found"])
