@@ -17,6 +17,9 @@ TOKENIZER = "tokenizer.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 """Names the shards of weights that are kept in several files."""
+PICKLE = "pytorch_model.bin"
+PICKLE_INDEX = "pytorch_model.bin.index.json"
+"""The same as pickles, which `pickled` reads without running code; only where there are no safetensors."""
 LARGEST_INDEX = 10 * MEGABYTE
 LARGEST_TOKENIZER = 100 * MEGABYTE
 """Bytes; XLM-R's has 17 million, those of the largest vocabularies about thirty."""
@@ -26,17 +29,37 @@ def check_names(names: Collection[str], model: str) -> None:
     """Raise BackboneError unless these file names make a checkpoint that adapterx can use."""
     if CONFIG not in names:
         raise BackboneError(f"{model} has no {CONFIG}, so it is not a checkpoint")
-    if WEIGHTS not in names and INDEX not in names:
-        pickled = next((f" but {name}" for name in sorted(names) if name.endswith((".bin", ".pt", ".pth"))), "")
+    if _weights_name(names) is None:
+        other = next((f" but {name}" for name in sorted(names) if name.endswith((".bin", ".pt", ".pth", ".ckpt"))), "")
         raise BackboneError(
-            f"{model} has no {WEIGHTS}{pickled}; pickled weights are never loaded, because they can run code: save the "
-            "model again with save_pretrained, or take a revision that has safetensors"
+            f"{model} has no {WEIGHTS}{plain(other)}: save the model again with save_pretrained, or take a revision "
+            f"that has {WEIGHTS} or {PICKLE}, or their shards with an index"
         )
     if TOKENIZER not in names:
         raise BackboneError(
             f"{model} has no {TOKENIZER}; save its fast tokenizer beside the weights "
             '(AutoTokenizer.from_pretrained("…").save_pretrained("…"))'
         )
+
+
+def _weights_name(names: Collection[str]) -> str | None:
+    """The file that holds the weights or names their shards: the first of those that may."""
+    return next((name for name in (WEIGHTS, INDEX, PICKLE, PICKLE_INDEX) if name in names), None)
+
+
+def names_in(directory: Path) -> set[str]:
+    """The names of a directory's files."""
+    return {path.name for path in directory.iterdir()}
+
+
+def is_pickled(names: Collection[str]) -> bool:
+    """Whether a checkpoint of these file names has its weights as pickles only."""
+    return _weights_name(names) in (PICKLE, PICKLE_INDEX)
+
+
+def single_or_index(names: Collection[str]) -> str:
+    """Of names that `check_names` accepts: the file of all weights, or the index of their shards."""
+    return _weights_name(names) or WEIGHTS
 
 
 def read_config(path: Path, model: str) -> dict[str, Any]:
@@ -46,39 +69,42 @@ def read_config(path: Path, model: str) -> dict[str, Any]:
 
 def weight_files(directory: Path, model: str) -> list[Path]:
     """The weight files of a checkpoint, sorted; BackboneError if one is missing."""
-    if (directory / WEIGHTS).exists():
-        check_regular(directory / WEIGHTS, model)
-        return [directory / WEIGHTS]
-    shards = shard_names(directory / INDEX, model)
+    weights = _weights_name(names_in(directory)) or INDEX
+    if weights in (WEIGHTS, PICKLE):
+        check_regular(directory / weights, model)
+        return [directory / weights]
+    shards = shard_names(directory / weights, model)
     missing = [name for name in shards if not (directory / name).exists()]
     if missing:
-        raise BackboneError(f"{model} lacks {missing[0]}, which its {INDEX} names; fetch or save the checkpoint again")
+        raise BackboneError(
+            f"{model} lacks {missing[0]}, which its {weights} names; fetch or save the checkpoint again"
+        )
     for name in shards:
         check_regular(directory / name, model)
     return [directory / name for name in shards]
 
 
 def shard_names(index: Path, model: str) -> list[str]:
-    """The file names in a shard index, sorted. A name that leads out of the directory is refused."""
-    shards = _mapping(index, f"{INDEX} of {model}").get("weight_map")
+    """The file names in a shard index, sorted. A name that leads out of the directory is refused.
+
+    An index names files of its own kind only, known by its own name.
+    """
+    kind, ending = ("pickled", ".bin") if index.name == PICKLE_INDEX else ("safetensors", ".safetensors")
+    shards = _mapping(index, f"{index.name} of {model}").get("weight_map")
     named = list(shards.values()) if isinstance(shards, dict) else []
-    if wrong := [name for name in named if not _is_shard(name)]:
-        raise BackboneError(
-            f"{INDEX} of {plain(model, None)} does not name safetensors files ({shown(wrong[0])} is none); save the "
-            "checkpoint again"
-        )
+    refused = f"{index.name} of {plain(model, None)} does not name {kind} files"
+    if wrong := [name for name in named if not _is_shard(name, ending)]:
+        raise BackboneError(f"{refused} ({shown(wrong[0])} is none); save the checkpoint again")
     if not named:
-        raise BackboneError(
-            f"{INDEX} of {plain(model, None)} does not name safetensors files; save the checkpoint again"
-        )
+        raise BackboneError(f"{refused}; save the checkpoint again")
     return sorted(set(named))
 
 
-def _is_shard(name: object) -> bool:
-    """Whether this is the name of a safetensors file beside the index."""
+def _is_shard(name: object, ending: str) -> bool:
+    """Whether this is the name of a weight file beside the index."""
     if not isinstance(name, str) or not name.isprintable() or len(name.encode()) > 255:
         return False
-    return name.endswith(".safetensors") and Path(name).name == name
+    return name.endswith(ending) and Path(name).name == name
 
 
 def check_regular(path: Path, model: str, largest: int | None = None) -> None:
@@ -89,11 +115,13 @@ def check_regular(path: Path, model: str, largest: int | None = None) -> None:
         raise BackboneError(f"{plain(model, None)} lacks {path.name}; fetch or save the checkpoint again") from None
     except UnreadableFile as error:
         raise BackboneError(f"{path.name} of {plain(model, None)} {error}") from None
+    except OSError as error:  # a link to itself, say
+        raise BackboneError(f"{path.name} of {plain(model, None)} cannot be read: {error.strerror}") from None
 
 
 def _mapping(path: Path, what: str) -> dict[str, Any]:
     try:
-        content = read_json(path, LARGEST_INDEX if path.name == INDEX else LARGEST_CONFIG)
+        content = read_json(path, LARGEST_INDEX if path.name in (INDEX, PICKLE_INDEX) else LARGEST_CONFIG)
     except FileNotFoundError:
         raise BackboneError(f"{what} is missing; fetch or save the checkpoint again") from None
     except UnreadableFile as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from adapterx import places
-from adapterx.backbones import embedded, hub, sizes
+from adapterx.backbones import embedded, hub, pickled, sizes
 from adapterx.backbones.checkpoint import (
     CONFIG,
     LARGEST_TOKENIZER,
@@ -19,6 +19,8 @@ from adapterx.backbones.checkpoint import (
     check_names,
     check_regular,
     file_hash,
+    is_pickled,
+    names_in,
     read_config,
     weight_files,
 )
@@ -37,7 +39,8 @@ def describe(backbone: Backbone) -> BackboneInfo:
     """Sizes and content key of a backbone.
 
     Reads the header of the embedded file, a local `config.json`, or the Hub's. Two recipes that mean the same weights
-    get the same key, whatever they call them. Sizes of a local checkpoint are compared with the headers of its weights.
+    get the same key, whatever they call them. Sizes of a local checkpoint are compared with the headers of its weights,
+    or with what its pickles describe.
     Raises BackboneError, and HubError for what the Hub does not give.
     """
     model = backbone.model
@@ -50,7 +53,7 @@ def describe(backbone: Backbone) -> BackboneInfo:
     if is_embedded:
         return _describe_embedded(model)
     if local:
-        check_names({path.name for path in local.iterdir()}, model)
+        check_names(names_in(local), model)
         return _describe_local(local, model)
     commit, config = hub.resolve(model, backbone.revision)
     return info(read_config(config, model), f"hub:{model}@{commit}", model)
@@ -61,9 +64,12 @@ def _describe_local(directory: Path, model: str) -> BackboneInfo:
         check_regular(path, model, LARGEST_TOKENIZER)
     config = read_config(directory / CONFIG, model)
     known = info(config, "", model)
-    with suppress(NotSafetensors):  # a plan needs the sizes alone; loading asks again, before it allocates anything
-        sizes.check_weights(config, weight_files(directory, model), model)
-    return replace(known, key=f"local:{_content_key(directory, model)}")
+    if is_pickled(names_in(directory)):
+        pickled.check(directory, config, model)
+    else:
+        with suppress(NotSafetensors):  # a plan needs the sizes alone; loading asks again, before it allocates anything
+            sizes.check_weights(config, weight_files(directory, model), model)
+    return replace(known, key=content_key(directory, model))
 
 
 def local_directory(model: str) -> Path | None:
@@ -123,9 +129,9 @@ def _describe_embedded(model: str) -> BackboneInfo:
     return info(config, f"embedded:{embedded.source_key()}@{kept}", model)
 
 
-def _content_key(directory: Path, model: str) -> str:
-    """SHA-256 over configuration, tokenizer and weights."""
+def content_key(directory: Path, model: str) -> str:
+    """The key of a local checkpoint: SHA-256 over configuration, tokenizer and weights."""
     digest = hashlib.sha256()
     for path in [directory / CONFIG, directory / TOKENIZER, *weight_files(directory, model)]:
         digest.update(f"{path.name}:{file_hash(path)}\n".encode())
-    return digest.hexdigest()
+    return f"local:{digest.hexdigest()}"

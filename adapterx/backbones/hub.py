@@ -1,6 +1,7 @@
 """Checkpoints on the Hugging Face Hub: which commit a name means, its configuration, its files.
 
-Only the files named here are fetched: no code, no pickles. A pinned commit that is in the local cache needs no network.
+Only the files named here are fetched: no code, and pickles only where there are no safetensors. A pinned commit that is
+in the local cache needs no network.
 """
 
 from __future__ import annotations
@@ -8,7 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from adapterx import hub
-from adapterx.backbones.checkpoint import CONFIG, INDEX, TOKENIZER, WEIGHTS, check_names, shard_names, weight_files
+from adapterx.backbones.checkpoint import (
+    CONFIG,
+    TOKENIZER,
+    check_names,
+    is_pickled,
+    names_in,
+    shard_names,
+    single_or_index,
+    weight_files,
+)
 from adapterx.backbones.errors import BackboneError
 from adapterx.hub import Repository
 
@@ -35,11 +45,10 @@ def download(model: str, commit: str) -> Path:
     check_names(names, f"{model} on the Hub")
     directory = hub.download(repository, commit, CONFIG).parent
     hub.download(repository, commit, TOKENIZER)
-    weights = [WEIGHTS]
-    if WEIGHTS not in names:
-        weights = shard_names(hub.download(repository, commit, INDEX), model)
-    for name in weights:
-        hub.download(repository, commit, name)
+    weights = hub.download(repository, commit, single_or_index(names))
+    if weights.suffix == ".json":
+        for name in shard_names(weights, model):
+            hub.download(repository, commit, name)
     return directory
 
 
@@ -49,10 +58,11 @@ def tokenizer(model: str, commit: str) -> Path:
 
 
 def _complete(directory: Path, model: str) -> bool:
-    names = {path.name for path in directory.iterdir()}
+    """Whether a snapshot has all that is needed. Of pickles only the list of the commit's files can tell."""
+    names = names_in(directory)
     try:
         check_names(names, model)
         weight_files(directory, model)
     except BackboneError:
         return False
-    return True
+    return not is_pickled(names)

@@ -1,4 +1,4 @@
-"""Load a pretrained encoder and its tokenizer: safetensors only, known architectures only, no code from outside."""
+"""Load a pretrained encoder and its tokenizer: from safetensors, known architectures only, no code from outside."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from adapterx import places
-from adapterx.backbones import embedded, hub, sizes, tokens
+from adapterx.backbones import embedded, hub, pickled, sizes, tokens
 from adapterx.backbones.assemble import CLASSES, assemble
-from adapterx.backbones.checkpoint import CONFIG, TOKENIZER, read_config, weight_files
+from adapterx.backbones.checkpoint import CONFIG, TOKENIZER, is_pickled, names_in, read_config, weight_files
 from adapterx.backbones.compute import check_device
-from adapterx.backbones.describe import describe, info, local_directory
+from adapterx.backbones.describe import content_key, describe, info, local_directory
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.precisions import precision
 from adapterx.backbones.spec import Backbone
@@ -70,10 +70,10 @@ def load(
         described: what `describe` said of it earlier, so that a branch which has moved since loads the same commit.
     """
     described = described or describe(backbone)
-    directory = _directory(backbone, described)
-    config = _configuration(directory, described, backbone.model)
     number = precision(backbone.load)
     check_device(number, torch.device(device), backbone.model)
+    directory = _directory(backbone, described)
+    config = _configuration(directory, described, backbone.model)
     files = weight_files(directory, backbone.model)
     # Before anything of the configuration's sizes is allocated.
     sizes.check_weights(config.to_dict(), files, backbone.model, cut=backbone.model.startswith(embedded.PREFIX))
@@ -91,22 +91,41 @@ def load(
 def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerFast:
     """The tokenizer of a backbone alone; of one on the Hub no weights are fetched. Raises BackboneError."""
     described = describe(backbone)
-    if backbone.model.startswith(embedded.PREFIX) or local_directory(backbone.model):
+    if backbone.model.startswith(embedded.PREFIX):
         path = _directory(backbone, described, [TOKENIZER]) / TOKENIZER
+    elif local := local_directory(backbone.model):
+        path = local / TOKENIZER
     else:
-        path = hub.tokenizer(backbone.model, described.key.rsplit("@", 1)[1])
+        path = hub.tokenizer(backbone.model, _commit(described))
     return tokens.load(path, described.vocabulary, backbone.model)
 
 
 def _directory(backbone: Backbone, described: BackboneInfo, wanted: Collection[str] = embedded.FILES) -> Path:
-    """A local directory with the backbone's files; converts the embedded one and downloads from the Hub as needed.
+    """A local directory with the backbone's files, the weights as safetensors.
+
+    Converts the embedded backbone and pickles, and downloads from the Hub as needed.
 
     Args:
         wanted: which files of the embedded one are going to be read.
     """
     if backbone.model.startswith(embedded.PREFIX):
         return embedded.checkpoint(places.cache() / "backbones", wanted)
-    return local_directory(backbone.model) or hub.download(backbone.model, described.key.rsplit("@", 1)[1])
+    local = local_directory(backbone.model)
+    if local is None and (kept := pickled.kept(described.key)):
+        return kept
+    directory = local or hub.download(backbone.model, _commit(described))
+    if not is_pickled(names_in(directory)):
+        return directory
+    config = read_config(directory / CONFIG, backbone.model)
+    info(config, described.key, backbone.model)
+    # The files may have changed since they were described, and the conversion is to be found by what they are now.
+    key = content_key(directory, backbone.model) if local else described.key
+    return pickled.checkpoint(directory, config, key, backbone.model)
+
+
+def _commit(described: BackboneInfo) -> str:
+    """The commit of a backbone on the Hub."""
+    return described.key.rsplit("@", 1)[1]
 
 
 def _configuration(directory: Path, described: BackboneInfo, name: str) -> PretrainedConfig:

@@ -29,7 +29,7 @@ _TOKEN_TYPES = {"xlm-roberta": 2, "xlm-roberta-xl": 1}
 """Where a configuration does not give `type_vocab_size`: the libraries' defaults."""
 _MOST_TYPES = 1_000
 _SHARES = ("hidden_dropout_prob", "attention_probs_dropout_prob")
-_FLOATS = {"F64", "F32", "F16", "BF16"}
+FLOATS = {"F64", "F32", "F16", "BF16"}
 """Number formats in which weights may be stored: others are of quantised models."""
 _LARGEST_HEADER = 100_000_000  # bytes, the library's own limit
 _LENGTH = 8  # bytes that give the header's length
@@ -116,25 +116,42 @@ def check_weights(config: Mapping[str, Any], paths: Sequence[Path], name: str, c
         name: whose they are, for messages.
         cut: whether the configuration is of the first layers only, and the weights may have more.
     """
-    found: dict[str, tuple[Path, str, tuple[int, ...]]] = {}
+    found: dict[str, tuple[str, str, tuple[int, ...]]] = {}
     for path in paths:
         for key, kind, shape in _header(path, name):
-            found[key.removeprefix("roberta.")] = (path, kind, shape)
+            found[key.removeprefix("roberta.")] = (path.name, kind, shape)
+    check_tensors(config, found, [path.name for path in paths], name, cut)
+
+
+def check_tensors(
+    config: Mapping[str, Any],
+    found: Mapping[str, tuple[str, str, tuple[int, ...]]],
+    files: Sequence[str],
+    name: str,
+    cut: bool = False,
+) -> None:
+    """The same of what the headers of the weights say, whatever kind of file they are of.
+
+    Args:
+        found: by name, without `roberta.`: the file that a tensor is in, its number format as safetensors call it, and
+            its shape.
+        files: names of the weight files.
+    """
     missing = None
     lacking = 0
-    for key, shape in _encoder(config):
+    for key, shape in tensors(config):
         if key not in found:
             missing, lacking = missing or key, lacking + 1
             continue
-        path, kind, there = found[key]
+        file, kind, there = found[key]
         if there != shape:
             raise BackboneError(
-                f"the weights of {plain(name, None)} do not fit its {CONFIG}: {key} in {path.name} is {there}, and "
+                f"the weights of {plain(name, None)} do not fit its {CONFIG}: {key} in {file} is {shown(there)}, and "
                 f"should be {shape}"
             )
-        if kind not in _FLOATS:
+        if kind not in FLOATS:
             raise BackboneError(
-                f"the weights of {plain(name, None)} are not floating-point numbers: {key} in {path.name} holds "
+                f"the weights of {plain(name, None)} are not floating-point numbers: {key} in {file} holds "
                 f"{plain(kind)}"
             )
     further = next((key for key in found if _layer(key) >= config["num_hidden_layers"]), None)
@@ -144,9 +161,9 @@ def check_weights(config: Mapping[str, Any], paths: Sequence[Path], name: str, c
             f"{plain(further)} for one: take the tensors out if the encoder is to be cut"
         )
     if lacking:
-        files = ", ".join(path.name for path in paths[:2]) + (", …" if len(paths) > 2 else "")
+        named = ", ".join(files[:2]) + (", …" if len(files) > 2 else "")
         raise BackboneError(
-            f"{plain(name, None)} lacks {lacking} of the encoder's tensors, {missing} for one: {files} and {CONFIG} do "
+            f"{plain(name, None)} lacks {lacking} of the encoder's tensors, {missing} for one: {named} and {CONFIG} do "
             "not fit"
         )
 
@@ -157,7 +174,7 @@ def _layer(key: str) -> int:
     return int(number) if key.startswith("encoder.layer.") and number.isdecimal() and len(number) < 10 else -1
 
 
-def _encoder(config: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
+def tensors(config: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Name and shape of every tensor of the encoder."""
     wide, inner = config["hidden_size"], config["intermediate_size"]
     architecture = config["model_type"]

@@ -86,12 +86,13 @@ def test_an_index_cannot_lead_elsewhere(checkpoint: Path, shard: object) -> None
     assert "does not name safetensors files" in refusal(checkpoint)
 
 
-def test_only_pickled_weights_are_refused_and_never_opened(checkpoint: Path) -> None:
+@pytest.mark.parametrize("name", ["model.pt", "tf_model.ckpt", "training_args.bin"])
+def test_weights_of_other_names_are_refused_and_never_opened(name: str, checkpoint: Path) -> None:
     (checkpoint / "model.safetensors").unlink()
-    os.mkfifo(checkpoint / "pytorch_model.bin")  # opening it to read would never return
+    os.mkfifo(checkpoint / name)  # opening it to read would never return
     message = refusal(checkpoint)
-    assert "has no model.safetensors but pytorch_model.bin" in message
-    assert "save the model again with save_pretrained" in message
+    assert f"has no model.safetensors but {name}: save the model again with save_pretrained" in message
+    assert "that has model.safetensors or pytorch_model.bin, or their shards with an index" in message
 
 
 def test_missing_files_are_named(checkpoint: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from adapterx.backbones.load import load
 from adapterx.backbones.spec import Backbone
 from tests.backbones.checkpoints import save
+from tests.backbones.pickles import pickled
 from tests.models import encoder
 from tests.support.hub import Hub, serve
 
@@ -160,8 +161,8 @@ def test_a_download_cut_short_is_completed(hub: Hub, checkpoint: Path, tmp_path:
         (MODEL, "f" * 40, f"{MODEL} has no revision '{'f' * 40}' on the Hub"),
         (
             MODEL,
-            "pickled",
-            f"{MODEL} on the Hub has no model.safetensors but pytorch_model.bin; pickled weights are never",
+            "other-weights",
+            f"{MODEL} on the Hub has no model.safetensors but model.pt: save the model again",
         ),
         (MODEL, "slow", f"{MODEL} on the Hub has no tokenizer.json; save its fast tokenizer"),
         (MODEL, "other", f"{MODEL} is of architecture 'bert'; adapterx runs xlm-roberta and xlm-roberta-xl encoders"),
@@ -172,11 +173,32 @@ def test_what_is_not_there_is_refused_in_words(
 ) -> None:
     files: dict[str, bytes | Path] = {name: checkpoint / name for name in (*FETCHED, "pytorch_model.bin")}
     hub.commit(MODEL, files)
-    hub.commit(MODEL, {name: files[name] for name in files if name != "model.safetensors"}, "pickled")
+    others = {"config.json": files["config.json"], "tokenizer.json": files["tokenizer.json"], "model.pt": b"x"}
+    hub.commit(MODEL, others, "other-weights")
     hub.commit(MODEL, {name: files[name] for name in files if name != "tokenizer.json"}, "slow")
     hub.commit(MODEL, {**files, "config.json": b'{"model_type": "bert"}'}, "other")
     assert client(hub, DESCRIBE, model, revision).partition(": ")[2].startswith(words)
     assert hub.fetched() <= {"config.json"}
+
+
+@pytest.mark.slow
+def test_pickles_are_fetched_only_where_there_are_no_safetensors(tmp_path: Path, checkpoint: Path) -> None:
+    pickles = pickled(tmp_path / "model", shards=2)
+    cache = str(tmp_path / "cache")
+    with serve(tmp_path / "hub") as hub:
+        commit = hub.commit_directory(MODEL, pickles)
+        assert client(hub, DESCRIBE) == f"hub:{MODEL}@{commit}"
+        assert hub.fetched() == {"config.json"}
+        first = client(hub, LOAD, told=1, ADAPTERX_CACHE=cache)
+        assert "has pickled weights only" in told_lines[0]
+        assert hub.fetched() == {"config.json", "tokenizer.json"} | {path.name for path in pickles.glob("pytorch_*")}
+        both = hub.commit_directory(MODEL, checkpoint)
+        hub.requests.clear()
+        assert client(hub, LOAD, ADAPTERX_CACHE=cache).startswith(f"hub:{MODEL}@{both} ")
+        assert hub.fetched() == FETCHED
+    # The server is down now: what is fetched serves, whether or not its conversion is still there.
+    assert client(hub, LOAD, revision=commit, ADAPTERX_CACHE=cache) == first
+    assert client(hub, LOAD, revision=commit, told=1, ADAPTERX_CACHE=f"{cache} of another") == first
 
 
 def test_private_repositories_ask_for_a_login(hub: Hub, checkpoint: Path) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
+from tests.backbones.pickles import write
 from tests.fuzz.files import NEVER, PERHAPS, WEIGHTS, Break, copied, mutations, rewrite
 from tests.fuzz.outcome import Outcome, command, sampled
 
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 NAMES = ("config.json", "tokenizer.json", "model.safetensors", "model.safetensors.index.json")
 PARTS = 8
 """Tests that share the changes of one file."""
@@ -37,6 +39,14 @@ def answer(
     return lambda: command(capsys, *arguments)
 
 
+def pickle(directory: Path, shards: int) -> None:
+    """Write the weights as one pickle, or as so many and an index."""
+    whole = directory / "model.safetensors"
+    tensors = load_file(whole)
+    whole.unlink()
+    write(directory, tensors, shards)
+
+
 def shard(directory: Path) -> None:
     """Write the weights as two files and an index."""
     whole = directory / "model.safetensors"
@@ -53,10 +63,12 @@ def shard(directory: Path) -> None:
     (directory / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
-@pytest.mark.parametrize("sharded", [False, True])
-def test_what_is_broken_is_whole_otherwise(sharded: bool, broken: Path, answer: Answer) -> None:
-    if sharded:
+@pytest.mark.parametrize("form", ["one file", "shards", "a pickle", "pickled shards"])
+def test_what_is_broken_is_whole_otherwise(form: str, broken: Path, answer: Answer) -> None:
+    if form == "shards":
         shard(broken)
+    elif form != "one file":
+        pickle(broken, shards=2 * (form == "pickled shards"))
     outcome = answer()
     assert outcome.code == 0, outcome.said
 
@@ -67,18 +79,20 @@ def _cases(names: tuple[str, ...], breaks: dict[str, Break]) -> tuple[list[Any],
 
 
 def _break(directory: Path, name: str, make: Break) -> None:
-    if name.endswith("index.json"):
+    if name in PICKLES:
+        pickle(directory, shards=2 * name.endswith("index.json"))
+    elif name.endswith("index.json"):
         shard(directory)
     make(directory / name)
 
 
-@pytest.mark.parametrize(("name", "make"), sampled(*_cases(NAMES, NEVER), everyday=2))
+@pytest.mark.parametrize(("name", "make"), sampled(*_cases((*NAMES, *PICKLES), NEVER), everyday=3))
 def test_no_file(name: str, make: Break, broken: Path, answer: Answer) -> None:
     _break(broken, name, make)
     answer().refuses("broken")
 
 
-@pytest.mark.parametrize(("name", "make"), sampled(*_cases(NAMES, PERHAPS), everyday=2))
+@pytest.mark.parametrize(("name", "make"), sampled(*_cases((*NAMES, *PICKLES), PERHAPS), everyday=3))
 def test_another_content(name: str, make: Break, broken: Path, answer: Answer) -> None:
     _break(broken, name, make)
     answer().answers_or_refuses("broken")
@@ -91,13 +105,15 @@ def test_weights_that_are_none(make: Break, broken: Path, answer: Answer) -> Non
 
 
 def _changed() -> tuple[list[Any], list[str]]:
-    cases = [(name, part) for name in NAMES if name.endswith(".json") for part in range(PARTS)]
+    cases = [(name, part) for name in (*NAMES, *PICKLES) if name.endswith(".json") for part in range(PARTS)]
     return cases, [f"{name} {part}" for name, part in cases]
 
 
 @pytest.mark.parametrize(("name", "part"), sampled(*_changed(), everyday=1))
 def test_a_setting_of_another_type(name: str, part: int, broken: Path, answer: Answer) -> None:
-    if name.endswith("index.json"):
+    if name in PICKLES:
+        pickle(broken, shards=2)
+    elif name.endswith("index.json"):
         shard(broken)
     path = broken / name
     failed = []
