@@ -78,8 +78,8 @@ def main() -> int:
     parser.add_argument("--only", metavar="TEXT", help="cases whose name has this in it")
     parser.add_argument("--out", type=Path, default=Path("reports/benchmarks"), metavar="DIR")
     args = parser.parse_args()
+    from adapterx.allocator import flush_denormals, keep
     from adapterx.backbones.packed import PackedEncoder
-    from adapterx.engine.memory import flush_denormals, keep
 
     keep()
     flush_denormals()

@@ -23,6 +23,7 @@ from transformers import (
     XLMRobertaXLModel,
 )
 
+from adapterx.allocator import hand_back, large_apart
 from adapterx.backbones.checkpoint import CONFIG
 from adapterx.backbones.errors import BackboneError
 from adapterx.backbones.precisions.base import Precision
@@ -50,7 +51,7 @@ def assemble(
     try:
         with init_empty_weights(include_buffers=False):
             model: nn.Module = model_class(config, add_pooling_layer=False)
-        with ExitStack() as stack:
+        with large_apart(), ExitStack() as stack:
             _fill(model, dict(_readers(files, stack)), precision, torch.device(device), name)
     except (SafetensorError, OSError) as error:
         raise BackboneError(f"the weights of {name} cannot be read: {error}") from error
@@ -90,6 +91,7 @@ def _fill(model: nn.Module, readers: Mapping[str, Any], precision: Precision, de
             parent, _, own = path.rpartition(".")
             layer = stored(tensor(key).float(), tensor(f"{path}.bias").to(number))
             setattr(model.get_submodule(parent), own, layer)
+            hand_back()  # a library's quantising may leave as much behind as it makes
 
 
 def _finite(tensor: Tensor) -> bool:

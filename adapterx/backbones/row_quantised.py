@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 LARGEST_INT8 = 127.0
 """-128 stays unused, so that codes are symmetric."""
+_ROWS = 64
 
 
 def scaled_rows(rows: Tensor, largest: float) -> tuple[Tensor, Tensor]:
@@ -52,15 +53,23 @@ class RowQuantised(nn.Module):
 
 def int8_rows(weight: Tensor, bias: Tensor) -> RowQuantised:
     """A layer of 8-bit integers from a weight (o, i)."""
-    shares, scales = scaled_rows(weight, LARGEST_INT8)
-    return RowQuantised(shares.round_().to(torch.int8), scales, bias)
+    return _stored(weight, bias, torch.int8, LARGEST_INT8)
 
 
 def fp8_rows(weight: Tensor, bias: Tensor) -> RowQuantised:
     """A layer of float8 e4m3 (1 sign, 4 exponent, 3 mantissa bits) from a weight (o, i)."""
-    number = torch.float8_e4m3fn
-    shares, scales = scaled_rows(weight, torch.finfo(number).max)
-    return RowQuantised(shares.to(number), scales, bias)
+    return _stored(weight, bias, torch.float8_e4m3fn, torch.finfo(torch.float8_e4m3fn).max)
+
+
+def _stored(weight: Tensor, bias: Tensor, number: torch.dtype, largest: float) -> RowQuantised:
+    """Some rows at a time, as they are computed in float32."""
+    codes = torch.empty(weight.shape, dtype=number, device=weight.device)
+    scales = torch.empty(len(weight), device=weight.device)
+    for start in range(0, len(weight), _ROWS):
+        rows = slice(start, start + _ROWS)
+        shares, scales[rows] = scaled_rows(weight[rows], largest)
+        codes[rows] = shares.round_() if number == torch.int8 else shares
+    return RowQuantised(codes, scales, bias)
 
 
 def beside(layers: Sequence[RowQuantised]) -> RowQuantised:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from adapterx.engine.memory import flush_denormals, keep
+from adapterx.allocator import flush_denormals, keep
 from adapterx.engine.options import BUNDLE_CELLS, BUNDLE_ROWS, Options
 from adapterx.plan import Capacity
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from adapterx.engine import memory
+from adapterx import allocator
 from adapterx.engine.options import BUNDLE_CELLS, BUNDLE_ROWS
 from adapterx.executors import device
 
@@ -56,6 +56,6 @@ def test_most_of_what_is_free_is_used_and_a_guess_where_nobody_knows(
 
 
 def test_another_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapterx.engine.memory.platform.libc_ver", lambda: ("", ""))
-    monkeypatch.setattr("adapterx.engine.memory.ctypes.CDLL", lambda name: pytest.fail("it was asked"))
-    memory.keep()
+    monkeypatch.setattr("adapterx.allocator.platform.libc_ver", lambda: ("", ""))
+    monkeypatch.setattr("adapterx.allocator.ctypes.CDLL", lambda name: pytest.fail("it was asked"))
+    allocator.keep()

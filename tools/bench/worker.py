@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any
 
-from adapterx.engine.memory import keep
+from adapterx.allocator import keep
 from tools.bench.session import Job, Session
 
 RATE_SHAPES = {

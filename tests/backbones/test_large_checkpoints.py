@@ -1,4 +1,4 @@
-"""Converting a large pickle: in little memory, and on from where a kill left it, in processes of their own."""
+"""A large checkpoint, converted from pickles and loaded: in little memory, and on from where a kill left it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from tests.models import config
 HIDDEN, LAYERS, VOCABULARY = 1024, 30, 120_000
 ALLOWED = 50
 """Megabytes above what the process has once its libraries are imported; the checkpoint has 2,000."""
-CONVERT = """
+MEASURED = """
 import json, sys, threading, time
 from pathlib import Path
-import safetensors.torch, torch
-from adapterx.backbones import pickled
+import accelerate, bitsandbytes, safetensors.torch, torch
+from adapterx.backbones import load, pickled
 from adapterx.backbones.checkpoint import read_config
+from adapterx.backbones.spec import Backbone
 
 def anonymous():
     # Pages that are no file's: those of the mapped pickle and of the written files may be dropped at any time.
@@ -44,11 +45,17 @@ def sample():
         time.sleep(0.002)
 sampler = threading.Thread(target=sample)
 sampler.start()
-found = pickled.checkpoint(source, read_config(source / "config.json", "model"), "local:large", "model")
+WORK
 done.set()
 sampler.join()
-print(json.dumps({"grown": peak - before, "found": str(found)}))
+print(json.dumps({"grown": peak - before, "kept": anonymous() - before, "found": str(found)}))
 """
+CONVERT = MEASURED.replace(
+    "WORK", 'found = pickled.checkpoint(source, read_config(source / "config.json", "model"), "local:large", "model")'
+)
+LOAD = MEASURED.replace("WORK", "model = load.load(Backbone(model=str(source), load=sys.argv[2])); found = source")
+OVERHEAD = 1.15
+"""Of a loaded model's memory: its peak while it is loaded."""
 
 
 def large(directory: Path) -> int:
@@ -86,8 +93,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]
 
 
 def converted(source: Path, cache: Path) -> subprocess.Popen[str]:
+    return started(CONVERT, cache, source)
+
+
+def started(script: str, cache: Path, *arguments: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", CONVERT, str(source)],
+        [sys.executable, "-c", script, *map(str, arguments)],
         env={**os.environ, "ADAPTERX_CACHE": str(cache)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -131,3 +142,19 @@ def test_converting_two_gigabytes_takes_a_fraction_of_them(model: tuple[Path, in
         last = file.get_tensor(max(file.keys()))
     assert torch.equal(last, torch.full_like(last, 0.03))
     shutil.rmtree(measured["found"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells a process' anonymous pages")
+def test_a_model_is_loaded_in_little_more_than_it_takes(model: tuple[Path, int], tmp_path: Path) -> None:
+    """From shards of pickles, which are converted on the way, and from shards of safetensors."""
+    _, total = model
+    for load, share, converts in zip(
+        ("bfloat16", "int8-rows", "int8", "nf4"), (0.5, 0.3, 0.3, 0.2), (True, False, False, False), strict=True
+    ):
+        out, said = started(LOAD, tmp_path, model[0], load).communicate()
+        measured = json.loads(out)
+        kept = measured["kept"] * 2**20
+        assert share * total * 0.95 <= kept < 1.25 * share * total, measured
+        assert measured["grown"] <= OVERHEAD * measured["kept"], measured
+        assert ("pickled weights only" in said) is converts
