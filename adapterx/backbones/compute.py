@@ -15,8 +15,10 @@ def hidden_format(rest: torch.dtype, device: torch.device) -> torch.dtype:
     bfloat16 where the machine multiplies it, else float32: it is slower by far where products are emulated. float16 has
     too narrow a range for hidden states.
     """
-    if rest != torch.bfloat16:
+    if rest == torch.float16:
         return torch.float32
+    if rest != torch.bfloat16:
+        return rest
     fast = torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda" else _on_cpu()
     return torch.bfloat16 if fast else torch.float32
 

@@ -77,7 +77,8 @@ def work(job: Job, session: Session) -> None:
     from adapterx.backbones.packed import PackedEncoder
 
     dtype = torch.bfloat16 if job.device == "cuda" else torch.float32
-    encoder = PackedEncoder(shapes.encoder(shapes.SHAPES[job.variant.shape], job.device, dtype))
+    model = shapes.encoder(shapes.SHAPES[job.variant.shape], job.device, dtype)
+    encoder = PackedEncoder(shapes.stored(model, job.contender.load) if job.contender.load else model)
     if job.variant.work == "train":
         _train(encoder, job, session)
     else:

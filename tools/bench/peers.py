@@ -46,6 +46,10 @@ def _model(job: Job) -> Any:
 
     dtype = torch.bfloat16 if job.device == "cuda" else torch.float32
     model = shapes.classifier(shapes.SHAPES[job.variant.shape], job.contender.dropout, job.device, dtype)
+    if job.contender.load in ("int8", "nf4"):
+        shapes.stored(model.roberta, job.contender.load, rest=False)
+        # What `peft` asks a model for before it adapts quantised layers.
+        setattr(model, "is_loaded_in_8bit" if job.contender.load == "int8" else "is_loaded_in_4bit", True)
     model = _with_peft(model, job) if job.contender.library == "peft" else _with_adapters(model, job)
     if job.contender.autocast:
         # Frozen weights stay in bf16, which spares autocast their conversion in every step.
@@ -222,7 +226,7 @@ def _trainer(model: Any, job: Job, directory: str, dataset: Any, order: Any) -> 
         weight_decay=0.0,
         per_device_train_batch_size=job.variant.batch,
         per_device_eval_batch_size=32,
-        bf16=job.device == "cuda" and job.contender.autocast,
+        bf16=job.contender.autocast if job.device == "cuda" else job.contender.load == "bfloat16",
         use_cpu=job.device == "cpu",
         **QUIET,
     )

@@ -94,6 +94,27 @@ def _built(make: Any, device: str, dtype: Any) -> Any:
         torch.set_default_dtype(before)
 
 
+def stored(model: Any, load: str, rest: bool = True) -> Any:
+    """The encoder's linear layers in a precision, as `backbones.assemble` stores them; changed in place.
+
+    Args:
+        rest: whether embeddings and norms are stored in the precision's format too.
+    """
+    import torch
+
+    from adapterx.backbones.precisions import precision
+
+    number, layer = getattr(torch, precision(load).rest), precision(load).layer()
+    for path, module in list(model.named_modules()):
+        if layer is not None and path.startswith("encoder.") and type(module) is torch.nn.Linear:
+            parent, _, own = path.rpartition(".")
+            bias = module.bias.data.to(number) if rest else module.bias.data
+            setattr(model.get_submodule(parent), own, layer(module.weight.data, bias))
+        elif rest and not list(module.children()):
+            module.to(number)
+    return model
+
+
 def filled(model: Any) -> Any:
     """Give every parameter the value that its name and a fixed seed decide, the same in every process."""
     import torch

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from adapterx import machine
 
 Library = Literal["adapterx", "peft", "adapters"]
 Batches = Literal["dynamic", "grouped", "padded"]
@@ -33,6 +35,8 @@ class Contender:
     """On a GPU: adapters in fp32 under autocast; otherwise everything, adapters too, is bf16."""
     processes: int = 1
     """So many copies work at the same time."""
+    load: str = ""
+    """The precision of the backbone; by default bfloat16 on a GPU, float32 on a CPU."""
     side: bool = False
     """Shown beside the rest and measured in fewer rounds."""
 
@@ -87,7 +91,15 @@ def fused(*cells: int, prefix: bool = False, side: tuple[int, ...] = ()) -> list
     return [Contender(f"adapterx, {n} cell{'s' * (n > 1)}{kept}", "adapterx", n, prefix, side=n in side) for n in cells]
 
 
+def loaded(load: str, cells: int) -> Contender:
+    """adapterx over a backbone in a precision."""
+    (plain,) = fused(cells)
+    return replace(plain, name=f"{plain.name}, {load}", load=load)
+
+
 PLAIN = Contender(PEFT, "peft")
+PRECISE = tuple(Contender(f"{PEFT}, {load}", "peft", load=load) for load in ("bfloat16", "int8", "nf4"))
+"""Autocast over float32 weights, and what `load_in_8bit` and `load_in_4bit` make of them."""
 GROUPED = Contender(f"{PEFT}, grouped by length", "peft", batches="grouped")
 PADDED = Contender(f"{PEFT}, padded to 128", "peft", batches="padded", side=True)
 DROPOUT = Contender(f"{PEFT}, default dropout 0.1", "peft", dropout=0.1, side=True)
@@ -137,6 +149,8 @@ def _variants(device: str, shape: str, planned: Planned) -> list[Variant]:
                 shared=True,
             ),
         ]
+    if shape == "base" and cpu:
+        found += _precisions(shape)
     if shape != "xl":
         found += _evaluations(shape, top, (4, 8) if cpu else (256, 256))
     return found
@@ -169,6 +183,17 @@ def _evaluations(shape: str, top: int, texts: tuple[int, int]) -> list[Variant]:
     return [
         Variant(f"{shape}/evaluate/all", "evaluate", shape, contenders, texts=texts[0]),
         Variant(f"{shape}/evaluate/top{top}", "evaluate", shape, contenders, layers=top, texts=texts[1]),
+    ]
+
+
+def _precisions(shape: str) -> list[Variant]:
+    """The same work over weights of fewer bits, against the peer as it comes and in the same precision."""
+    loads = ("bfloat16", "int8-rows", "int8", "nf4")
+    train = (*fused(1), *(loaded(load, 1) for load in loads), PLAIN, *PRECISE)
+    evaluate = (*fused(16), *(loaded(load, 16) for load in loads), PLAIN, *PRECISE)
+    return [
+        Variant(f"{shape}/train/32/precisions", "train", shape, train),
+        Variant(f"{shape}/evaluate/precisions", "evaluate", shape, evaluate, texts=4),
     ]
 
 
@@ -210,7 +235,17 @@ def claims(device: str, planned: Planned) -> list[Claim]:
             Claim("large, batch 32", "large/train/32/all", at_32, 7.0),
             Claim("XL, batch 32", "xl/train/32/all", "adapterx, 4 cells", 2.2),
         ]
+    rounded = [
+        Claim("base, all layers, batch 32, bfloat16", "base/train/32/precisions", "adapterx, 1 cell, bfloat16", 10.0),
+        Claim(
+            "base, evaluation of 16 cells, all layers, int8-rows",
+            "base/evaluate/precisions",
+            "adapterx, 16 cells, int8-rows",
+            9.0,
+        ),
+    ]
     return [
+        *(rounded if machine.multiplies_bfloat16() else []),
         Claim("base, all layers, batch 32, per step", "base/train/32/all", "adapterx, 1 cell", 2.5),
         Claim(
             "base, top 4 layers, batch 32, per epoch after the first",
