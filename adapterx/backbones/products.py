@@ -229,7 +229,7 @@ def reordering_pays(layers: Sequence[nn.Module], hidden: torch.dtype = torch.flo
     return (
         torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
-        and (hidden == torch.float32 or machine.multiplies_bfloat16())
+        and (hidden == torch.float32 or (hidden == torch.bfloat16 and machine.multiplies_bfloat16()))
         and all(weight.device.type == "cpu" and weight.dtype == hidden for weight in weights)
         and sum(weight.nbytes for weight in weights) <= PACKING_LIMIT
     )
