@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adapterx.backbones.info import BackboneInfo
+from adapterx.pace.calibration import BY_RULE, Pace
 from adapterx.plan.cells import Cell
 from adapterx.plan.stage import Stage
 from adapterx.recipe import Recipe
@@ -46,6 +47,8 @@ class Plan:
     """Whether training and test data were not compared because some of them are not downloaded yet."""
     single_labels: tuple[str, ...] = ()
     """Splits whose items all have one label."""
+    pace: Pace = BY_RULE
+    """What the times of the stages come from."""
 
     @property
     def naive_trainings(self) -> int:
