@@ -65,18 +65,16 @@ LORA: Mapping[str, Any] = {"kind": "lora", "rank": 8, "alpha": 16}
 BOTTLENECK: Mapping[str, Any] = {"kind": "bottleneck"}
 HEAD: Mapping[str, Any] = {"kind": "head"}
 CASES = (
-    Case("LoRA", "embedded/e5-small@3", LORA, 16, 8, 60, 600),
-    Case("LoRA", "embedded/e5-small@6", LORA, 64, 32, 10, 200),
-    Case("LoRA", "embedded/e5-small", LORA, 32, 16, 20, 200),
-    Case("LoRA", "embedded/e5-small", LORA, 256, 8, 6, 40),
-    Case("LoRA, top 4 layers", "embedded/e5-small", {**LORA, "layers": "top-4"}, 64, 16, 40, 100),
-    Case("LoRA", WIDE, LORA, 64, 16, 12, 150),
-    Case("bottleneck", "embedded/e5-small@3", BOTTLENECK, 64, 32, 20, 300),
-    Case("bottleneck", "embedded/e5-small", BOTTLENECK, 32, 16, 20, 200),
-    Case("bottleneck", WIDE, BOTTLENECK, 32, 32, 12, 200),
-    Case("head", "embedded/e5-small@6", HEAD, 128, 16, 40, 100),
-    Case("head", "embedded/e5-small", HEAD, 64, 32, 40, 150),
-    Case("LoRA, 8 seeds", "embedded/e5-small@6", LORA, 16, 8, 40, 200, seeds=8),
+    Case("LoRA", "embedded/e5-small@3", LORA, 16, 8, 30, 300),
+    Case("LoRA", "embedded/e5-small@6", LORA, 64, 32, 3, 80),
+    Case("LoRA", "embedded/e5-small", LORA, 32, 16, 6, 80),
+    Case("LoRA", "embedded/e5-small", LORA, 256, 4, 4, 16),
+    Case("LoRA, top 4 layers", "embedded/e5-small", {**LORA, "layers": "top-4"}, 64, 16, 8, 40),
+    Case("LoRA", WIDE, LORA, 64, 16, 3, 60),
+    Case("bottleneck", "embedded/e5-small@3", BOTTLENECK, 64, 16, 10, 150),
+    Case("bottleneck", "embedded/e5-small", BOTTLENECK, 32, 8, 10, 80),
+    Case("head", "embedded/e5-small@6", HEAD, 64, 16, 40, 80),
+    Case("LoRA, 8 seeds", "embedded/e5-small@6", LORA, 16, 8, 6, 60, seeds=8),
 )
 
 

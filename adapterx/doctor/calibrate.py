@@ -2,8 +2,8 @@
 
 The embedded backbone (12 layers, 384 wide) and two random layers as wide as XLM-R base's train and evaluate LoRA cells
 by the engine, with short and long sequences, one cell and eight. `adapterx.doctor.fit` finds the rates that a
-`Workload`'s counts need to give these times. Of precisions after the first, products alone are measured; their other
-rates are the first's.
+`Workload`'s counts need to give these times. Of precisions after the first, products and elements alone are measured;
+their other rates are the first's.
 
 A time by these rates leaves out what `adapterx.plan.counted` does not count, other programs on the machine, batches
 that are waited for, and how far a GPU's kernels are from full at the few rows of a small step.
@@ -26,10 +26,12 @@ from adapterx.errors import AdapterxError
 from adapterx.executors.device import choose
 from adapterx.faults import is_out_of_memory
 from adapterx.pace.calibration import Calibration, MeasuredPoint, is_busy, this_machine
-from adapterx.pace.workload import COUNTS, Rates, Workload
+from adapterx.pace.workload import Rates, Workload
 
 LONGEST = 90.0
 """Seconds after which no further precision is begun."""
+_OF_THE_FIRST = ("calls", "cell_calls", "attention")
+"""Rates that further precisions take from the first."""
 Tell = Callable[[str], None]
 Named = tuple[str, Workload, float]
 """What was measured in words, what it computes, and its seconds."""
@@ -60,7 +62,7 @@ def calibrate(tell: Tell) -> Calibration:
             what = "the memory does not suffice" if is_out_of_memory(error) else f"{error}"
             tell(f"{precision}: not measured: {discreet(what)}")
             continue
-        known = {name: getattr(rates[DEFAULT], name) for name in COUNTS if name != "products"} if rates else None
+        known = {name: getattr(rates[DEFAULT], name) for name in _OF_THE_FIRST} if rates else None
         rates[precision] = fit.rates([(work, seconds) for _, work, seconds in found], known)
         points += [
             MeasuredPoint(name=name, precision=precision, seconds=seconds, fitted=rates[precision].seconds(work))

@@ -58,7 +58,7 @@ class MeasuredPoint(_Stored):
     """What was measured, in words."""
     precision: str
     seconds: PositiveFloat
-    """Of a step, or of a pass of an evaluation: the median."""
+    """Of a step, or of an evaluation of two passes: the least of several."""
     fitted: NonNegativeFloat
     """The same by the rates."""
 
