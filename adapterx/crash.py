@@ -37,7 +37,7 @@ def logged(error: BaseException, argv: Sequence[str]) -> str:
         where = f"the traceback is in {_write(_content(error, argv))}"
     except OSError as full:
         where = f"its log could not be written ({full.strerror}); ADAPTERX_CACHE says where to"
-    return f"a defect of the program: {_hidden(what)} ({where}; please report it; --debug shows it here)"
+    return f"a defect of the program: {hidden(what)} ({where}; please report it; --debug shows it here)"
 
 
 def _content(error: BaseException, argv: Sequence[str]) -> str:
@@ -49,7 +49,7 @@ def _content(error: BaseException, argv: Sequence[str]) -> str:
         "",
         "".join(traceback.format_exception(error)),
     ]
-    return _hidden("\n".join(lines))
+    return hidden("\n".join(lines))
 
 
 def _versions() -> Iterator[tuple[str, str]]:
@@ -60,7 +60,7 @@ def _versions() -> Iterator[tuple[str, str]]:
             continue
 
 
-def _hidden(text: str) -> str:
+def hidden(text: str) -> str:
     """The text without the values of variables such as HF_TOKEN, and without a token stored by the Hub's client."""
     for name, value in os.environ.items():
         if len(value) >= 8 and any(part in name.upper() for part in _SECRETS):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from adapterx import machine
 from adapterx.backbones.errors import BackboneError
 from adapterx.backbones.precisions.base import Precision
+from adapterx.machine import kernels
 
 
 def hidden_format(rest: torch.dtype, device: torch.device) -> torch.dtype:
@@ -24,7 +24,7 @@ def hidden_format(rest: torch.dtype, device: torch.device) -> torch.dtype:
 
 
 def _on_cpu() -> bool:
-    return machine.multiplies_bfloat16() and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    return kernels.multiplies_bfloat16() and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
 def check_device(precision: Precision, device: torch.device, name: str) -> None:

@@ -17,3 +17,13 @@ MODULE_PATH: dict[Module, str] = {
     "output": "output.dense",
 }
 """The name of each module in a layer of the encoder."""
+BEHIND: dict[Module, float] = {
+    "query": 3 / 4,
+    "key": 3 / 4,
+    "value": 3 / 4,
+    "attention_output": 2 / 3,
+    "intermediate": 1 / 3,
+    "output": 0.0,
+}
+"""Share of a layer's weights that lie behind a module's output, where the feed-forward block is four times as wide as
+the hidden states, as in XLM-R."""

@@ -11,8 +11,8 @@ from typing import Any, Literal, Protocol, TypeAlias, cast
 import torch
 from torch import Tensor, nn
 
-from adapterx import machine
 from adapterx.backbones.row_quantised import LARGEST_INT8, RowQuantised, beside, scaled_rows
+from adapterx.machine import kernels
 
 PACKING_LIMIT = 4 << 30
 """Bytes of frozen weights up to which a CPU keeps reordered copies of them (one per direction of a pass)."""
@@ -229,7 +229,7 @@ def reordering_pays(layers: Sequence[nn.Module], hidden: torch.dtype = torch.flo
     return (
         torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
-        and (hidden == torch.float32 or (hidden == torch.bfloat16 and machine.multiplies_bfloat16()))
+        and (hidden == torch.float32 or (hidden == torch.bfloat16 and kernels.multiplies_bfloat16()))
         and all(weight.device.type == "cpu" and weight.dtype == hidden for weight in weights)
         and sum(weight.nbytes for weight in weights) <= PACKING_LIMIT
     )
@@ -278,7 +278,7 @@ class Products:
         if layer.codes.dtype != torch.int8:
             return Fp8Product(layer)
         # Where 16 bits are multiplied fast, rounding inputs to 8 costs what it gains.
-        if layer.codes.device.type == "cpu" and self.hidden == torch.float32 and machine.multiplies_int8():
+        if layer.codes.device.type == "cpu" and self.hidden == torch.float32 and kernels.multiplies_int8():
             return Int8Product(layer)
         return Converted(layer.codes, layer.bias, self.scratch, layer.scales)
 

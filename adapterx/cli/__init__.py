@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from adapterx import __version__, crash, faults, stopping
-from adapterx.cli import common, export, export_xtreme, fuse, plan, predict, report, run, tasks
+from adapterx.cli import common, doctor, export, export_xtreme, fuse, plan, predict, report, run, tasks
 from adapterx.errors import AdapterxError
 from adapterx.wording import plain
 
@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Command] = {
     "predict": predict,
     "fuse": fuse,
     "tasks": tasks,
+    "doctor": doctor,
 }
 
 _EXAMPLES = """\
@@ -56,6 +57,7 @@ examples:
   adapterx fuse one-adapter another --out merged --task xnli
   adapterx fuse one-adapter another --method fusion --train lingnli --task xnli --out fused
   adapterx tasks show xnli --language sw
+  adapterx doctor
 """
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from adapterx.backbones.info import BackboneInfo
     from adapterx.backbones.spec import Backbone
     from adapterx.methods.base import MethodSpec
+    from adapterx.pace.calibration import Pace
     from adapterx.plan import Compare, LibraryAdapter, Look, Plan, TaskFacts
     from adapterx.tasks.spec import TaskSpec
 
@@ -89,9 +90,24 @@ def planned(args: argparse.Namespace, fetch: bool = False) -> Plan:
             for why in without_effect(recipe.train, args.overrides):
                 sys.stderr.write(f"{why}\n")
         compare, look = questions(args, fetch)
-        return build(recipe, args.recipe.parent, describer(), catalog(), measure, compare, look)
+        pace = calibrated(tell=not fetch and args.command == "plan")
+        return build(recipe, args.recipe.parent, describer(), catalog(), measure, compare, look, pace)
     except SettingError as error:
         raise CommandError(str(locate(args.recipe, args.overrides, error.findings))) from error
+
+
+def calibrated(tell: bool) -> Pace:
+    """What a plan's times come from: the calibration of this machine, if there is one.
+
+    Args:
+        tell: whether a line on stderr says why a calibration that is there is ignored.
+    """
+    from adapterx.pace import calibration
+
+    found = calibration.find()
+    if found.note and tell:
+        sys.stderr.write(f"{found.note}\n")
+    return found.pace
 
 
 def describer() -> Callable[[Backbone], BackboneInfo]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from adapterx.cli import common
+
+if TYPE_CHECKING:
+    from adapterx.plan import Capacity
 
 HELP = "show what a recipe comes to: its stages, what is stored, what it costs"
 
@@ -29,11 +33,26 @@ def run(args: argparse.Namespace) -> int:
 
         from adapterx.plan.export import to_json
 
-        sys.stdout.write(json.dumps(to_json(plan, current), indent=1, ensure_ascii=common.is_narrow()) + "\n")
+        sys.stdout.write(
+            json.dumps(to_json(plan, current, _capacity()), indent=1, ensure_ascii=common.is_narrow()) + "\n"
+        )
     else:
         from adapterx.plan.render import render
 
-        common.console().print(render(plan, current, every=args.all))
+        common.console().print(render(plan, current, every=args.all, capacity=_capacity()))
     if not plan.stages:
         return common.MISTAKE
     return common.FAILED if plan.refused else 0
+
+
+def _capacity() -> Capacity:
+    """How much one bundle of a run may be here and now, as far as it is known without torch."""
+    from adapterx.engine.options import BUNDLE_CELLS, BUNDLE_ROWS, MEMORY_SHARE
+    from adapterx.machine.memory import memory
+    from adapterx.machine.torch_build import CPU, device_name
+    from adapterx.plan import Capacity
+
+    device = "cpu" if device_name() == CPU else "cuda"
+    # A GPU's memory is asked when a run starts; rows and cells bound its bundles first.
+    free = memory().free if device == "cpu" else None
+    return Capacity(BUNDLE_CELLS[device], BUNDLE_ROWS[device], None if free is None else int(MEMORY_SHARE * free))

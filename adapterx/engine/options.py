@@ -11,6 +11,8 @@ BUNDLE_ROWS = {"cpu": 4096, "cuda": 32768}
 nothing; a GPU must be kept busy between launches."""
 BUNDLE_CELLS = {"cpu": 16, "cuda": 16}
 """Cells in one training step at most."""
+MEMORY_SHARE = 0.8
+"""Of what is free, for a bundle: estimates are estimates, and what they miss is met by cutting batches finer."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from adapterx.recipe.schema import PrefixCacheSettings
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BackboneRequest:
     """How a stage wants its backbone."""
 
     backbone: Backbone
@@ -27,7 +27,7 @@ class Wanted:
     """Whether weights in float32 are multiplied in bfloat16."""
 
     @classmethod
-    def by(cls, stage: Stage) -> Wanted:
+    def by(cls, stage: Stage) -> BackboneRequest:
         """What is trained itself starts from the checkpoint's own numbers, and stays in float32."""
         backbone = stage.backbone
         if not stage.method.trains_backbone or backbone.load == Float32.name:
@@ -39,7 +39,7 @@ class Wanted:
 class HeldBackbone:
     """The backbone in memory."""
 
-    wanted: Wanted
+    wanted: BackboneRequest
     loaded: LoadedBackbone
     encoder: PackedEncoder
     prefix: PrefixCache | None
@@ -62,11 +62,11 @@ class Backbones:
 
     def holds(self, stage: Stage) -> bool:
         """Whether the stage's backbone is the one in memory."""
-        return self._held is not None and self._held.wanted == Wanted.by(stage)
+        return self._held is not None and self._held.wanted == BackboneRequest.by(stage)
 
     def of(self, stage: Stage) -> HeldBackbone:
         """The stage's backbone, loaded. BackboneError, the same each time, for one that cannot be."""
-        wanted = Wanted.by(stage)
+        wanted = BackboneRequest.by(stage)
         if self._held is None or self._held.wanted != wanted:
             self._held = None  # free the old one before the new one comes
             name = repr(wanted)

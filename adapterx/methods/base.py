@@ -143,6 +143,11 @@ class MethodSpec(Model):
         return False
 
     @property
+    def gradient_share(self) -> float:
+        """Share of its lowest layer's products through which a gradient flows on its way to its tensors there."""
+        return 1.0
+
+    @property
     def state_bytes(self) -> int:
         """Memory per trainable parameter while it is trained."""
         return STATE_BYTES

@@ -22,6 +22,9 @@ class Capacity:
     """Bytes, the backbone's included."""
 
 
+USUAL = Capacity()
+
+
 def ready(plan: Plan, stored: Collection[str], given_up: Collection[str] = ()) -> list[str]:
     """Stages still to be done whose inputs are all stored, in the order of the plan.
 
@@ -36,7 +39,7 @@ def ready(plan: Plan, stored: Collection[str], given_up: Collection[str] = ()) -
     ]
 
 
-def bundles(plan: Plan, stages: Collection[str], capacity: Capacity = Capacity()) -> list[tuple[str, ...]]:
+def bundles(plan: Plan, stages: Collection[str], capacity: Capacity = USUAL) -> list[tuple[str, ...]]:
     """Group stages that can share a pass, in the order of the plan, those that see the same batches side by side.
 
     A group that does not fit one bundle is cut into bundles of nearly equal size. The candidates of one stage stay

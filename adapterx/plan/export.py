@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from adapterx.plan import cost
+from adapterx.pace.workload import FLOPS
+from adapterx.plan.bundles import USUAL, Capacity
 from adapterx.plan.cells import Cell
 from adapterx.plan.result import Plan
+from adapterx.plan.schedule import bundled_seconds
 from adapterx.plan.stage import Stage
-from adapterx.plan.states import State
+from adapterx.plan.states import DONE, State
 from adapterx.store import JSON
 
 
-def to_json(plan: Plan, current: Mapping[str, State]) -> dict[str, JSON]:
-    """Cells, stages with their states and costs, refusals and totals."""
+def to_json(plan: Plan, current: Mapping[str, State], capacity: Capacity = USUAL) -> dict[str, JSON]:
+    """Cells, stages with their states and costs, refusals and totals.
+
+    Args:
+        capacity: how much one bundle may be, for the time that bundles take.
+    """
+    left = [id for id in plan.stages if current[id].name not in DONE]
+    calibration = plan.pace.calibration
     return {
         "adapterx": 1,
         "recipe": plan.recipe.name,
@@ -25,7 +33,9 @@ def to_json(plan: Plan, current: Mapping[str, State]) -> dict[str, JSON]:
         "single_labels": list(plan.single_labels),
         "choices": list(plan.choices),
         "naive_trainings": plan.naive_trainings,
-        "flops": cost.FLOPS,
+        "flops": FLOPS,
+        "calibration": None if calibration is None else calibration.measured.isoformat(),
+        "bundled_seconds": bundled_seconds(plan, left, capacity),
     }
 
 

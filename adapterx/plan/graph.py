@@ -10,7 +10,9 @@ from typing import Generic
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
 from adapterx.config.problems import Finding, SettingError
+from adapterx.methods.base import MethodSpec
 from adapterx.methods.registry import UNTRAINED
+from adapterx.pace.calibration import BY_RULE, Pace
 from adapterx.plan import checks, cost, lane, retrieval
 from adapterx.plan.ahead import look_ahead
 from adapterx.plan.automatic import settled
@@ -41,6 +43,7 @@ def build(
     measure: Measure = unmeasured,
     compare: Compare = uncompared,
     look: Look = unseen,
+    pace: Pace = BY_RULE,
 ) -> Plan:
     """Plan a recipe.
 
@@ -51,6 +54,7 @@ def build(
         measure: looks at adapters that a library makes; only asked where the recipe has some.
         compare: looks for items that what is trained on shares with what is scored.
         look: reads the data, so that what is wrong with it is told before anything is trained.
+        pace: how long counted work takes.
 
     Raises SettingError for tasks and sources that do not exist, and where `skip` leaves no cell.
     """
@@ -62,7 +66,7 @@ def build(
         raise SettingError(findings)
     recipe, choices = settled(recipe, facts)
     look_ahead(recipe, facts, cells)
-    builder = _Builder(recipe, facts, measure, compare)
+    builder = _Builder(recipe, facts, measure, compare, pace)
     for cell in cells:
         builder.add(cell)
     kinds = ("intermediate", "target", "evaluation")
@@ -81,14 +85,18 @@ def build(
         builder.leakage.unseen,
         tuple(facts.single_labels),
         choices,
+        pace,
     )
 
 
 class _Builder(Generic[Task]):
     """Makes the stages of cell after cell, each stage once."""
 
-    def __init__(self, recipe: Recipe, facts: Facts[Task], measure: Measure, compare: Compare) -> None:
+    def __init__(
+        self, recipe: Recipe, facts: Facts[Task], measure: Measure, compare: Compare, pace: Pace = BY_RULE
+    ) -> None:
         self.recipe = recipe
+        self.pace = pace
         self.facts = facts
         self.cells = CellSettings(recipe, facts, measure)
         self.leakage = Leakage(facts, compare)
@@ -220,7 +228,8 @@ class _Builder(Generic[Task]):
         settings = training_settings(backbone, info, method, work)
         counted = self.cells.counted(place, info)
         below = [self._known(id).method for id in inputs] if work.lies_upon_inputs else []
-        price = cost.training(backbone, info, method, work, self._examples(work), below, counted)
+        kept = self.recipe.prefix_cache.where != "none" and work.lane == "fused"
+        price = cost.training(backbone, info, method, work, self._examples(work), below, counted, self.pace, kept)
         id = stage_id(kind, settings, inputs)
         return Stage(kind, id, settings, inputs, place, backbone, info, method, work, price)
 
@@ -244,9 +253,15 @@ class _Builder(Generic[Task]):
         counted = self.cells.counted(cell.coordinates, info)
         items = self.facts.count((work.task,), "test", limit)
         texts = None if found is None else self.facts.texts(part)
-        price = cost.evaluation(backbone, info, method, work, items, counted, texts)
+        below = [] if tested is None else self._below(tested)
+        price = cost.evaluation(backbone, info, method, work, items, counted, texts, below, self.pace)
         id = stage_id("evaluation", settings, inputs)
         return Stage("evaluation", id, settings, inputs, cell.coordinates, backbone, info, method, work, price)
+
+    def _below(self, tested: Stage) -> list[MethodSpec]:
+        """Methods of the frozen adapters below those of a training."""
+        assert isinstance(tested.work, Training)
+        return [self._known(id).method for id in tested.inputs] if tested.work.lies_upon_inputs else []
 
     def _known(self, id: str) -> Stage:
         """A stage that was made before."""

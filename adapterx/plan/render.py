@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from adapterx.plan import cost
+from adapterx.plan.bundles import USUAL, Capacity
 from adapterx.plan.cell_settings import asked
 from adapterx.plan.result import Plan
+from adapterx.plan.schedule import bundled_seconds
 from adapterx.plan.stage import Coordinates, Stage, Training
-from adapterx.plan.states import State, StateName
+from adapterx.plan.states import DONE, State, StateName
 from adapterx.terminal import Column, TextGrid
 
 MAX_ROWS = 60
@@ -31,8 +32,12 @@ _NARROWEST = 24
 """Characters of a stage's name on one line: narrower, each stage becomes a paragraph."""
 
 
-def render(plan: Plan, current: Mapping[str, State], every: bool = False) -> RenderableType:
-    """The whole plan; grouped when it is long and `every` is false."""
+def render(plan: Plan, current: Mapping[str, State], every: bool = False, capacity: Capacity = USUAL) -> RenderableType:
+    """The whole plan; grouped when it is long and `every` is false.
+
+    Args:
+        capacity: how much one bundle may be, for the time that bundles take.
+    """
     parts: list[RenderableType] = [_headline(plan, current), *refusals(plan), *left_out(plan)]
     if not plan.stages:
         return Group(*parts)
@@ -49,7 +54,7 @@ def render(plan: Plan, current: Mapping[str, State], every: bool = False) -> Ren
         *_alone(plan),
         *_shared(plan),
     )
-    parts += [Text(), *notes, *_shared(plan), _footer(plan, current)]
+    parts += [Text(), *notes, _footer(plan, current, capacity)]
     return Group(*parts)
 
 
@@ -227,16 +232,17 @@ def _sample(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} of them ({names[0]}, …)"
 
 
-def _footer(plan: Plan, current: Mapping[str, State]) -> Text:
-    left = [stage for id, stage in plan.stages.items() if current[id].name not in ("stored", "diverged", "blocked")]
+def _footer(plan: Plan, current: Mapping[str, State], capacity: Capacity) -> Text:
+    left = [stage for id, stage in plan.stages.items() if current[id].name not in DONE]
     if not left:
         return Text()
     peak = max(stage.cost.memory_bytes for stage in left)
     disk = sum(stage.cost.disk_bytes for stage in left)
+    together = bundled_seconds(plan, [stage.id for stage in left], capacity)
     return Text(
-        f"To do: {_count(len(left), 'stage')}, about {duration(_seconds(left))} one after another"
-        f" at {cost.FLOPS / 1e9:.0f} GFLOP/s (bundles take less), {size(peak)} of memory for a stage alone,"
-        f" {size(disk)} on disk."
+        f"To do: {_count(len(left), 'stage')}, about {duration(_seconds(left))} one after another, {duration(together)}"
+        f" in bundles, {plan.pace.told({stage.backbone.load for stage in left})}; {size(peak)} of memory for a stage"
+        f" alone, {size(disk)} on disk."
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adapterx.backbones.info import BackboneInfo
+from adapterx.pace.calibration import BY_RULE, Pace
 from adapterx.plan.cells import Cell
 from adapterx.plan.stage import Stage
 from adapterx.recipe import Recipe
@@ -48,6 +49,8 @@ class Plan:
     """Splits whose items all have one label."""
     choices: tuple[str, ...] = ()
     """What the machine decided where the recipe left it to it."""
+    pace: Pace = BY_RULE
+    """What the times of the stages come from."""
 
     @property
     def naive_trainings(self) -> int:

@@ -88,8 +88,10 @@ class Cost:
     rows: int
     """Token rows of one step, all candidates together."""
     seconds: float | None
-    """Alone, at the rate of `cost.FLOPS`; None where the size of the data is not known beforehand."""
+    """Alone; None where the size of the data is not known beforehand."""
     disk_bytes: int
+    shared_seconds: float = 0.0
+    """How many of them the cells of a bundle take once for all of them."""
 
     @property
     def memory_bytes(self) -> int:

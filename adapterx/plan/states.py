@@ -17,6 +17,8 @@ from adapterx.store.store import RUN
 from adapterx.wording import plain
 
 StateName = Literal["stored", "to-train", "to-evaluate", "blocked", "diverged", "failed-before"]
+DONE: frozenset[StateName] = frozenset({"stored", "diverged", "blocked"})
+"""The states of stages that a run does not do."""
 ABSENT = "—"
 LONGEST_REASON = 400
 """Characters of a stored message that a plan repeats."""

@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from adapterx import faults
 from adapterx.reading import UnreadableFile, read_json
 from adapterx.store.atomic import write_json
 from adapterx.wording import plain
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 try:
     import fcntl
@@ -46,6 +48,9 @@ def hold(path: Path, what: str, store: Path | None = None) -> Iterator[None]:
 
     Raises UnusablePlace where the place can be locked by nobody: read-only, forbidden, or without locks.
     """
+    # Imported late, so that `adapterx doctor` can say so where it is missing.
+    from filelock import FileLock
+
     lock, holder = FileLock(path), path.with_suffix(".holder")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,6 +92,8 @@ def check_locks(path: Path) -> None:
 
 
 def _acquire(lock: FileLock, holder: Path, what: str) -> None:
+    from filelock import Timeout
+
     patience = PATIENCE
     while True:
         try:

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from adapterx import machine
 from adapterx.backbones import products
 from adapterx.backbones.compute import hidden_format
 from adapterx.backbones.errors import BackboneError
@@ -21,6 +20,7 @@ from adapterx.backbones.products import Converted, Fp8Product, Int8Product, Prod
 from adapterx.backbones.row_quantised import RowQuantised, fp8_rows, int8_rows
 from adapterx.backbones.shape import Shape
 from adapterx.backbones.spec import Backbone
+from adapterx.machine import kernels
 from adapterx.methods.base import MethodSpec
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.lora.spec import Lora
@@ -47,10 +47,10 @@ METHODS: dict[str, MethodSpec] = {
 def processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
     """The products of a processor that multiplies 16 and 8 bits, and those of one that does not: both run anywhere."""
     able = bool(request.param)
-    if able and not machine.multiplies_bfloat16():
+    if able and not kernels.multiplies_bfloat16():
         monkeypatch.setattr(products, "reordering_pays", lambda layers, hidden: False)
-    monkeypatch.setattr(machine, "multiplies_bfloat16", lambda: able)
-    monkeypatch.setattr(machine, "multiplies_int8", lambda: able)
+    monkeypatch.setattr(kernels, "multiplies_bfloat16", lambda: able)
+    monkeypatch.setattr(kernels, "multiplies_int8", lambda: able)
     yield able
 
 
@@ -245,7 +245,7 @@ def test_a_scratch_is_one_for_all(layers: list[nn.Linear]) -> None:
 
 def test_hidden_states_are_float32_where_bfloat16_is_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
     for able, expected in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(machine, "multiplies_bfloat16", lambda able=able: able)
+        monkeypatch.setattr(kernels, "multiplies_bfloat16", lambda able=able: able)
         assert hidden_format(torch.bfloat16, torch.device("cpu")) == expected
         assert hidden_format(torch.float16, torch.device("cpu")) == torch.float32
 
@@ -261,17 +261,12 @@ def test_a_precision_of_gpus_is_refused_on_a_cpu_before_anything_is_read(tmp_pat
     [("", True, True), ("AVX2", False, False), ("AVX512_CORE_VNNI", False, True), ("avx512_core_bf16", True, True)],
 )
 def test_instructions_that_are_switched_off_do_not_count(
-    allowed: str, bfloat16: bool, int8: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    allowed: str, bfloat16: bool, int8: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_vnni avx512_bf16 amx_bf16 amx_int8\n")
-    monkeypatch.setattr(machine, "CPUINFO", cpuinfo)
+    there = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+    monkeypatch.setattr(kernels, "_instructions", lambda: there)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", allowed)
-    machine._flags.cache_clear()
-    try:
-        assert (machine.multiplies_bfloat16(), machine.multiplies_int8()) == (bfloat16, int8)
-    finally:
-        machine._flags.cache_clear()
+    assert (kernels.multiplies_bfloat16(), kernels.multiplies_int8()) == (bfloat16, int8)
 
 
 def test_a_quantised_layer_runs_by_itself() -> None:

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from adapterx import machine
 from adapterx.backbones import products
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.backbones.products import Converted, Joint, Modules, Products, Reordered, reordering_pays
+from adapterx.machine import kernels
 from tests.backbones.test_packed import LENGTHS, batch_of, reference
 from tests.models import encoder
 
@@ -133,7 +133,7 @@ def test_other_numbers_and_too_many_are_not_reordered(monkeypatch: pytest.Monkey
     assert isinstance(plain, Joint)
     inputs = torch.randn(3, 8)
     assert torch.equal(plain(inputs), layer(inputs))
-    monkeypatch.setattr(machine, "multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(kernels, "multiplies_bfloat16", lambda: False)
     half = PackedEncoder(encoder("xlm-roberta").bfloat16())
     assert all(isinstance(one, Converted) for own in half.products for one in own.values())
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from pyarrow import parquet
 
-from adapterx import machine
 from adapterx.backbones.precisions import PRECISIONS
+from adapterx.machine import kernels
 from tests.support.command import adapterx
 
 LOADS = [name for name, one in PRECISIONS.items() if one.capability == (0, 0)]
@@ -74,7 +74,7 @@ def test_full_fine_tuning_starts_from_the_checkpoint_and_is_refused_where_weight
     difference = np.abs(logits(store, "bfloat16.full.none.latest") - logits(store, "float32.full.none.latest"))
     # Both train the checkpoint's own numbers in float32; what differs is how they are multiplied.
     assert difference.max() < 0.2
-    assert bool(difference.max() > 0) is machine.multiplies_bfloat16()
+    assert bool(difference.max() > 0) is kernels.multiplies_bfloat16()
 
 
 def test_auto_says_what_it_is_and_is_no_other_result(grid: tuple[Path, Path]) -> None:
@@ -83,7 +83,7 @@ def test_auto_says_what_it_is_and_is_no_other_result(grid: tuple[Path, Path]) ->
     assert plan.returncode == 1, "full fine-tuning is refused in most precisions"
     chosen = next(line for line in plan.stdout.splitlines() if line.startswith("auto: auto is loaded in "))
     load = chosen.removeprefix("auto: auto is loaded in ").partition(":")[0]
-    assert load == ("bfloat16" if machine.multiplies_bfloat16() else "float32")
+    assert load == ("bfloat16" if kernels.multiplies_bfloat16() else "float32")
     stored = json.loads(adapterx("plan", path, "--json", "--store", store).stdout)
     assert stored["choices"] == [chosen.removeprefix("auto: ")]
     stages = {one["cell"]["backbone"]: one["stages"] for one in stored["cells"] if one["cell"]["method"] == "lora"}

@@ -10,6 +10,7 @@ import torch
 from adapterx import allocator
 from adapterx.engine.options import BUNDLE_CELLS, BUNDLE_ROWS
 from adapterx.executors import device
+from adapterx.machine.memory import memory as memory_of
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +47,9 @@ def test_most_of_what_is_free_is_used_and_a_guess_where_nobody_knows(
 ) -> None:
     found = device.choose().capacity.memory
     assert found is not None and found > 0
-    known = tmp_path / "meminfo"
-    monkeypatch.setattr(device, "Path", lambda _: known)
+    known = tmp_path / "proc" / "meminfo"
+    known.parent.mkdir()
+    monkeypatch.setattr(device, "main_memory", lambda: memory_of(tmp_path))
     assert device.choose().capacity.memory == int(0.8 * (8 << 30))
     known.write_text("MemTotal: 4000 kB\nMemAvailable:    2000 kB\n")
     assert device.choose().capacity.memory == int(0.8 * 2000 * 1024)

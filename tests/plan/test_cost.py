@@ -97,7 +97,8 @@ def test_estimates_move_with_the_work(planned: Planner) -> None:
     assert target(train={"epochs": 6})[0] == pytest.approx(2 * plain[0])
     assert target(train={"steps": 30})[0] == pytest.approx(plain[0])
     assert target(train={"limit": 160})[0] == pytest.approx(plain[0] / 2)
-    assert target(backbones={"b": "e5@12"})[0] == pytest.approx(2 * plain[0])
+    # Twice the layers, of which the last one computes little but keys and values.
+    assert 2 * plain[0] < target(backbones={"b": "e5@12"})[0] < 2.4 * plain[0]
     assert target(train={"batch_size": 64})[1] > plain[1]
     assert target(backbones={"b": {"model": "e5@6", "load": "bfloat16"}})[1] < plain[1]
     assert target(methods={"l": {"kind": "lora", "rank": 64}})[2] > plain[2]
@@ -105,9 +106,11 @@ def test_estimates_move_with_the_work(planned: Planner) -> None:
     assert pruned[0] == pytest.approx((3 * 0.25 + 2 * 0.25 + 0.5) * plain[0])
     assert plain[1] < pruned[1] < 3 * plain[1]
     assert pruned[2] == plain[2]
-    # Nothing is differentiated, or kept for it, below the lowest adapter; what is computed below is counted.
-    top = target(methods={"l": {"kind": "lora", "layers": "top-2"}})
-    assert plain[0] / 2 < top[0] < plain[0] * 3 / 4
+    # Nothing is differentiated, or kept for it, below the lowest adapter; what is computed below is counted, once for
+    # each example where it is kept.
+    methods = {"l": {"kind": "lora", "layers": "top-2"}}
+    top, kept = target(methods=methods, prefix_cache={"where": "none"}), target(methods=methods)
+    assert kept[0] < plain[0] / 2 < top[0] < plain[0] * 3 / 4
     assert top[1] < plain[1] and top[2] < plain[2]
     low = target(methods={"l": {"kind": "lora", "layers": [0]}})
     assert top[0] < low[0] < plain[0] and low[2] < top[2]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from adapterx import machine
+from adapterx.machine import kernels
 
 Library = Literal["adapterx", "peft", "adapters"]
 Batches = Literal["dynamic", "grouped", "padded"]
@@ -245,7 +245,7 @@ def claims(device: str, planned: Planned) -> list[Claim]:
         ),
     ]
     return [
-        *(rounded if machine.multiplies_bfloat16() else []),
+        *(rounded if kernels.multiplies_bfloat16() else []),
         Claim("base, all layers, batch 32, per step", "base/train/32/all", "adapterx, 1 cell", 2.5),
         Claim(
             "base, top 4 layers, batch 32, per epoch after the first",

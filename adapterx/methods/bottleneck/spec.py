@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from adapterx.backbones.info import BackboneInfo
-from adapterx.backbones.modules import Place
+from adapterx.backbones.modules import BEHIND, Place
 from adapterx.config.fields import PositiveFloat, Size
 from adapterx.methods.base import (
     Arithmetic,
@@ -124,6 +124,11 @@ class Bottleneck(MethodSpec):
     @property
     def embeds(self) -> bool:
         return self.invertible is not None
+
+    @property
+    def gradient_share(self) -> float:
+        """Nothing of a layer lies behind its end; behind attention lies the feed-forward block."""
+        return 1.0 if self.embeds else BEHIND["attention_output"] if self.placement == "double" else 0.0
 
     @property
     def not_by_library(self) -> str:

@@ -34,6 +34,10 @@ class Fusion(MethodSpec):
     def mixed(self) -> tuple[MethodSpec, ...]:
         return self.members
 
+    @property
+    def gradient_share(self) -> float:
+        return self.members[0].gradient_share
+
     def adapted(self, depth: int) -> tuple[int, ...]:
         return self.members[0].adapted(depth)
 

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from adapterx.backbones.info import BackboneInfo
-from adapterx.backbones.modules import Module
+from adapterx.backbones.modules import BEHIND, Module
 from adapterx.config.fields import unique
 from adapterx.methods.base import (
     Arithmetic,
@@ -100,6 +100,10 @@ class Ia3(MethodSpec):
     def entered(self) -> tuple[Module, ...]:
         """The adapted modules whose inputs are scaled."""
         return tuple(module for module in self.target_modules if module in self.feedforward_modules)
+
+    @property
+    def gradient_share(self) -> float:
+        return max(BEHIND[module] for module in self.target_modules)
 
     def adapted(self, depth: int) -> tuple[int, ...]:
         return adapted_layers(self.layers, depth)

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from adapterx.backbones.info import BackboneInfo
-from adapterx.backbones.modules import Module
+from adapterx.backbones.modules import BEHIND, Module
 from adapterx.config.fields import PositiveFloat, Size, unique
 from adapterx.methods.base import (
     Arithmetic,
@@ -119,6 +119,10 @@ class Lora(MethodSpec):
     @property
     def dropped_layers(self) -> int:
         return self.adapter_drop
+
+    @property
+    def gradient_share(self) -> float:
+        return max(BEHIND[module] for module in self.target_modules)
 
     @property
     def not_by_library(self) -> str:

@@ -267,6 +267,10 @@ class TaskKind(ABC, Generic[E]):
         """Tokens of an example whose sequences have a typical length before they are cut."""
         return min(max_length, typical) * self.sequences(labels)
 
+    def read_share(self, length: int) -> float:
+        """Share of the tokens of a sequence of this length at which the head looks."""
+        return 1 / max(1, length)
+
     def extra_cost(self, hidden: int, vocabulary: int, batch: int) -> tuple[int, int]:
         """Operations per token, and bytes kept for the backward pass of a batch of so many tokens, that come on top of
         the encoder's.

@@ -140,6 +140,10 @@ class Retrieval(TaskKind[RetrievalExample]):
             example_labels=offsets([len(one.labels) for one in examples]),
         )
 
+    def read_share(self, length: int) -> float:
+        """All of them: vectors are means."""
+        return 1.0
+
     def columns(self, gold: Sequence[Any], prediction: Sequence[Any]) -> dict[str, Any]:
         """Lists of places and ranks; of mined pairs ids, which are texts."""
         from adapterx.tasks.kinds.columns import text_columns

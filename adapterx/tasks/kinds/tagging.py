@@ -109,6 +109,10 @@ class Tagging(TaskKind[TaggingExample]):
             example_labels=example_words,
         )
 
+    def read_share(self, length: int) -> float:
+        """Words have about one and a half tokens in languages with spaces, and a sentence its <s> and </s>."""
+        return 0.6
+
     def item(self, id: str, line: Line, labels: Sequence[str]) -> TaggingExample:
         """Words without tags."""
         words = line.texts("words")

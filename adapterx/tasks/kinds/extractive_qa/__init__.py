@@ -87,6 +87,10 @@ class ExtractiveQA(TaskKind[QAExample]):
     hub_type = "question_answering"
     legend = "«…» is the answer to learn, or <s> in a window of the passage that does not hold it whole"
 
+    def read_share(self, length: int) -> float:
+        """All but the question's tokens, which are few."""
+        return 1.0
+
     def read(self, id: str, cells: Cells) -> Entry:
         """The question, the passage and the answers of a row."""
         from adapterx.tasks.sources import squad

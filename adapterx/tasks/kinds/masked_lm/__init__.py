@@ -100,6 +100,10 @@ class MaskedLM(TaskKind[TextExample]):
         states = unembed(head.transform(prefix, tensors, rows))
         return head.loss(states, embeddings, tensors[f"{prefix}output.bias"], targets.labels, targets.weights)
 
+    def read_share(self, length: int) -> float:
+        """Those that are masked, in expectation."""
+        return _GUESSED
+
     def extra_cost(self, hidden: int, vocabulary: int, batch: int) -> tuple[int, int]:
         """Guesses are compared with every token of the vocabulary: there and back, a block of them at a time."""
         operations = int(_GUESSED * 4 * hidden * vocabulary)

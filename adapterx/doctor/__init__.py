@@ -1,0 +1,1 @@
+"""What this machine is, whether the quickstart runs on it, and how long work takes here."""

@@ -1,0 +1,59 @@
+"""Which backbone fits in which precision, with how many cells, by the plan's own memory estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.precisions import PRECISIONS
+from adapterx.backbones.spec import Backbone
+from adapterx.methods.lora.spec import Lora
+from adapterx.plan import Capacity, Cost, Training, cost
+from adapterx.recipe import Sampling
+from adapterx.tasks.facts import TaskPart
+from adapterx.train_settings import TrainSettings
+
+SIZES = {
+    "XLM-R base": BackboneInfo("xlm-r-base", "xlm-roberta", 768, 12, 12, 3072, 250_002, 512),
+    "XLM-R large": BackboneInfo("xlm-r-large", "xlm-roberta", 1024, 24, 16, 4096, 250_002, 512),
+    "XLM-R XL": BackboneInfo("xlm-r-xl", "xlm-roberta-xl", 2560, 36, 32, 10_240, 250_880, 512),
+    "XLM-R XXL": BackboneInfo("xlm-r-xxl", "xlm-roberta-xl", 4096, 48, 32, 16_384, 250_880, 512),
+}
+"""The sizes of XLM-R (Conneau et al. 2020; Goyal et al. 2021), of which 512 of 514 positions can be read."""
+BATCH, LENGTH = 32, 128
+METHOD = Lora(rank=8, target_modules=("query", "value"))
+
+
+@dataclass(frozen=True)
+class Fits:
+    """How many cells train at once."""
+
+    memory: int
+    """Bytes that a bundle may take."""
+    cells: Mapping[str, Mapping[str, int]]
+    """By backbone and precision; 0 where not even one fits."""
+
+
+def fits(capacity: Capacity) -> Fits:
+    """How many cells of LoRA (rank 8 on query and value, batches of 32 sequences of 128 tokens) the memory holds.
+
+    Args:
+        capacity: its memory alone counts: a run puts fewer into one bundle where more would gain nothing.
+    """
+    memory = capacity.memory or 0
+    return Fits(
+        memory,
+        {size: {name: _cells(_price(info, name), memory) for name in PRECISIONS} for size, info in SIZES.items()},
+    )
+
+
+def _price(info: BackboneInfo, precision: str) -> Cost:
+    settings = TrainSettings(1e-4, BATCH, steps=1, max_length=LENGTH)
+    part = TaskPart("task", "pair-classification", ("a", "b", "c"), "none", ("en",), "", LENGTH)
+    work = Training((part,), Sampling(), settings, 1, None)
+    return cost.training(Backbone(model=info.key, load=precision), info, METHOD, work, examples=None)
+
+
+def _cells(price: Cost, memory: int) -> int:
+    return max(0, (memory - price.shared_bytes) // price.own_bytes)
