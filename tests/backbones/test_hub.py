@@ -125,6 +125,7 @@ def test_loading_fetches_what_it_needs_and_a_pinned_commit_only_once(tmp_path: P
     assert unknown.endswith(commit)
 
 
+@pytest.mark.slow
 def test_a_plan_without_its_weights_says_so_when_the_hub_is_gone(tmp_path: Path, checkpoint: Path) -> None:
     with serve(tmp_path / "hub") as hub:
         commit = hub.commit_directory(MODEL, checkpoint)

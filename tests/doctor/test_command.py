@@ -34,6 +34,7 @@ KEYS = {
     "calibration": {"measured", "precisions", "largest_error", "load", "note"},
     "fits": {"memory_bytes", "cells"},
 }
+from tests.support.marks import everyday
 
 
 def shadowed(directory: Path, name: str) -> dict[str, str]:
@@ -68,6 +69,7 @@ def test_json_has_every_key_and_no_token(places: dict[str, str]) -> None:
     assert CANARY not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_page_says_it_in_words_and_shows_no_token(places: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "token").write_text(CANARY)
     here = environment(**{**places, "HF_HOME": str(tmp_path)})
@@ -96,7 +98,7 @@ def test_a_library_that_is_broken_is_a_reason(places: dict[str, str], tmp_path: 
     assert found["libraries"]["torch"]["usable"]
 
 
-@pytest.mark.parametrize("name", ["torch", "pydantic", "filelock", "rich"])
+@pytest.mark.parametrize("name", everyday(["torch", "pydantic", "filelock", "rich"], ["torch"]))
 def test_whatever_is_broken_is_told(name: str, places: dict[str, str], tmp_path: Path) -> None:
     done = process("doctor", env={**shadowed(tmp_path, name), **places})
     assert done.returncode == 1, done.stdout + done.stderr
@@ -107,6 +109,7 @@ def test_whatever_is_broken_is_told(name: str, places: dict[str, str], tmp_path:
     assert measured.returncode == 2 and "nothing can be measured" in measured.stderr
 
 
+@pytest.mark.slow
 def test_a_home_that_nobody_has_and_a_cache_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     env = environment(HOME="/nowhere", ADAPTERX_CACHE=str(tmp_path / "file"))
@@ -127,6 +130,7 @@ def test_mistaken_arguments_are_told_before_torch_is_imported() -> None:
     assert done.returncode == 2 and "unrecognized arguments: --jsn" in done.stderr and done.stdout == "False\n"
 
 
+@pytest.mark.slow
 def test_a_calibration_of_nonsense_is_ignored_by_plan_with_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ def test_each_is_tried_whatever_those_before_it_do(installed: Path) -> None:
     assert "SIGSEGV" in found["crashes"].error and found["exits"].error == "SystemExit: 0"
 
 
+@pytest.mark.slow
 def test_one_that_hangs_is_given_up(installed: Path) -> None:
     found = by_name("good", "hangs", "after", patience=8.0)
     assert found["good"].usable and found["after"].usable

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.command import adapterx, environment
 from tests.support.hub import serve
 from tests.tasks.hub_tasks import CONVERSION, parquet, task
@@ -42,6 +44,7 @@ def source(dataset: str, **splits: str) -> dict[str, Any]:
     return {"dataset": dataset, "config": "default", "columns": COLUMNS, "splits": splits}
 
 
+@pytest.mark.slow
 def test_a_run_with_a_cold_cache_does_not_train_on_test_items(recipe: Callable[..., Path], tmp_path: Path) -> None:
     described = {
         "benchmark": task(source("someone/benchmark", train="train", test="test"), name="benchmark", languages=["en"]),

@@ -249,6 +249,7 @@ def test_adapters_of_the_library_answer_too(
     assert not np.allclose(fused, expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_items_come_through_standard_input_of_the_real_command(exported: Callable[[str, str], Path]) -> None:
     out = exported("small.par.none", "adapterhub")
     ask = [sys.executable, "-m", "adapterx", "predict", str(out), "--task", "time-order"]

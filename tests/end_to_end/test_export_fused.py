@@ -59,6 +59,7 @@ def test_an_exported_fusion_answers_as_it_did_in_the_run(
     compare(answers, stored(fused_store, cell), spec.labels, tagging=False)
 
 
+@pytest.mark.slow
 def test_the_library_gives_the_run_s_logits(
     fused_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

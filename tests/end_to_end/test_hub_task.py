@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.support.command import adapterx, environment
 from tests.support.hub import serve
 from tests.tasks.hub_tasks import CONVERSION, parquet, task
@@ -23,6 +25,7 @@ def rows(language: str, split: str) -> bytes:
     return parquet(texts, 10)
 
 
+@pytest.mark.slow
 def test_a_grid_over_a_dataset_on_the_hub(recipe: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(json.dumps(task(SOURCE, parallel=True)), encoding="utf-8")
     path = recipe(

@@ -28,6 +28,7 @@ def small(recipe: Recipe, **more: object) -> Path:
     return recipe(**{"intermediates": {"none": None}, "seeds": [1], "compare": None, **more})
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs a compiler to stand in for the file system")
 def test_a_file_system_without_locks_ends_a_run_with_one_line(recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "nolock.c").write_text(NO_LOCKS)

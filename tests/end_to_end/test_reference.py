@@ -56,6 +56,7 @@ def test_methods_of_peft(recipe: Callable[..., Path], tmp_path: Path, capsys: py
     assert "is an adapter of the library `peft`, whose files adapterx does not write" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_methods_of_adapters(recipe: Callable[..., Path], tmp_path: Path) -> None:
     pytest.importorskip("adapters")
     path, store = recipe(**{**SMALL, "methods": HUB}), tmp_path / "store"

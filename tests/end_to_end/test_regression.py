@@ -108,6 +108,7 @@ def test_the_plan_knows_it_and_tasks_shows_it(here: Path) -> None:
     assert shown.returncode == 0 and "«<s>» 0: Katze Katze" in shown.stdout, shown.stdout + shown.stderr
 
 
+@pytest.mark.slow
 def test_every_cell_learns_and_is_reported(store: Path) -> None:
     scores = table(store)
     assert len(scores) == 2 * 2 * 2 * 2
@@ -121,13 +122,14 @@ def test_every_cell_learns_and_is_reported(store: Path) -> None:
     assert scores["lora", "none", "pearson", "en"] == pytest.approx(np.corrcoef(gold, said)[0, 1], abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "layout"),
     [
         (PARENT, "peft"),
-        pytest.param(PARENT, "adapterhub", marks=pytest.mark.slow),
-        pytest.param("small.lora.dogs.stack.cats.seed1", "peft", marks=pytest.mark.slow),
-        pytest.param("small.seq.dogs.stack.cats.seed1", "adapterhub", marks=pytest.mark.slow),
+        (PARENT, "adapterhub"),
+        ("small.lora.dogs.stack.cats.seed1", "peft"),
+        ("small.seq.dogs.stack.cats.seed1", "adapterhub"),
     ],
 )
 def test_what_leaves_answers_as_in_the_run(here: Path, store: Path, tmp_path: Path, cell: str, layout: str) -> None:
@@ -143,6 +145,7 @@ def test_what_leaves_answers_as_in_the_run(here: Path, store: Path, tmp_path: Pa
     assert answers == pytest.approx({row["id"]: row["prediction"] for row in stored}, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_the_reference_lane_scores_alike(here: Path, store: Path) -> None:
     pytest.importorskip("peft")

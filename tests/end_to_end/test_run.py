@@ -90,6 +90,7 @@ def test_shared_stages_do_not_depend_on_names(recipe: Recipe, tmp_path: Path, ch
     assert [row["value"] for row in results(store, "renamed")] == [row["value"] for row in results(store)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", everyday([signal.SIGKILL, signal.SIGTERM, signal.SIGINT], [signal.SIGKILL]))
 def test_killed_and_resumed_gives_what_uninterrupted_gives(
     recipe: Recipe, tmp_path: Path, ending: signal.Signals

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.command import ROOT, environment
 
 ABSENT = [
@@ -38,6 +40,7 @@ print(outcome.status, len(scores[0]))
 """
 
 
+@pytest.mark.slow
 def test_the_engine_trains_and_predicts_without_them() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False

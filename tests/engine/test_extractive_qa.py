@@ -134,6 +134,7 @@ def test_both_lanes_train_and_answer_alike() -> None:
         np.testing.assert_allclose(mine, other, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_learns_to_answer_and_when_not_to(tmp_path: Path) -> None:
     """Dev scores rise along the way, and what is stored scores as the evaluation did."""
     enc = packed()

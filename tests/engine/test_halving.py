@@ -124,6 +124,7 @@ def standings(outcomes: list[Outcome]) -> list[Standing]:
     return [Standing.of(one.state, one.status == "done", one.status == "diverged") for one in outcomes]
 
 
+@pytest.mark.slow
 def test_the_winner_is_what_its_rate_gives_alone() -> None:
     """Two brackets and a bystander in one bundle, one bracket shorter than the other."""
     packed = PackedEncoder(encoder("xlm-roberta"))

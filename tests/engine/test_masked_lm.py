@@ -118,6 +118,7 @@ def test_a_batch_in_parts_gives_the_same_gradients() -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [LANGUAGE, Full()], ids=["language", "full"])
 def test_it_learns(method: MethodSpec) -> None:
     """A neighbour tells the hidden token: the loss falls well below that of guessing, and the backbone stays."""

@@ -24,6 +24,7 @@ from adapterx.faults import is_out_of_memory
 from adapterx.methods.lora.spec import Lora
 from tests.cells import cell
 from tests.engine.trainings import CASES, alone, assert_same, mixed, packed
+from tests.support.marks import everyday
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
 
 
 @pytest.mark.parametrize("options", [Options(), Options(aligned=True, lag=4, workers=0)], ids=["plain", "aligned"])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", everyday(CASES, ["lora", "sequential-dropout"]))
 def test_cut_batches_have_the_losses_of_whole_ones(
     case: str, options: Options, room: Callable[[int], list[int]]
 ) -> None:

@@ -43,6 +43,7 @@ def noise(like: Member, encoder: PackedEncoder) -> Member:
     return Member(Slot(like.slot.method, tensors), like.heads, like.tasks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", everyday(METHODS, ["bottleneck"]))
 def test_a_member_that_disturbs_gets_no_more_than_half(name: str) -> None:
     encoder = packed()

@@ -62,6 +62,7 @@ def composed(kind: str, *names: str) -> bytes:
     return json.dumps({"adapter_setup": {"type": kind, "children": singles}, "head_setup": None}).encode()
 
 
+@pytest.mark.slow
 def test_a_revision_pins_what_is_fetched(tmp_path: Path) -> None:
     files = written(tmp_path / "first", 2)
     pickled: Files = {"adapter_config.json": files["adapter_config.json"], "adapter_model.bin": b""}

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.backbones.checkpoints import save
 from tests.support.command import ROOT, environment
 
@@ -68,6 +70,7 @@ def stages(packages: Path, path: Path, store: Path) -> dict[str, Any]:
     return {stage["slug"]: stage for stage in json.loads(done.stdout)["stages"] if stage["kind"] == "target"}
 
 
+@pytest.mark.slow
 def test_it_is_planned_trained_stacked_and_stored_under_its_package(tmp_path: Path) -> None:
     path, store = recipe(tmp_path), tmp_path / "store"
     ours = package(tmp_path / "one")

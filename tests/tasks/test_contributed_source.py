@@ -58,6 +58,7 @@ def show(here: Path) -> Done:
     return process("tasks", "show", "reviews", "--language", "de", "--split", "test", cwd=here, env=own)
 
 
+@pytest.mark.slow
 def test_it_is_read(here: Path) -> None:
     done = show(here)
     assert "reviews · pair-classification · de · test (base) · 2 examples" in done.stdout, done.stdout + done.stderr

@@ -94,6 +94,7 @@ def python(here: Path, packages: Path, program: str, **variables: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_source_of_a_package_is_listed_shown_and_planned(here: Path) -> None:
     packages = installed(here)
     listed = adapterx(here, packages, "tasks")

@@ -38,6 +38,7 @@ def test_own_files_do_not_count() -> None:
     assert outside(KIND, given) == ["methods/lora_more.py"]
 
 
+@pytest.mark.slow
 def test_every_kind_is_found_somewhere() -> None:
     found = trees()
     for kinds in KINDS.values():
