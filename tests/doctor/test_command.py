@@ -12,6 +12,7 @@ import pytest
 from adapterx.backbones.precisions import PRECISIONS
 from adapterx.doctor.libraries import LIBRARIES
 from tests.support.command import ROOT, Done, adapterx, environment, process
+from tests.support.marks import everyday
 
 CANARY = "hf_canary1234567890"
 KEYS = {
@@ -34,7 +35,6 @@ KEYS = {
     "calibration": {"measured", "precisions", "largest_error", "load", "note"},
     "fits": {"memory_bytes", "cells"},
 }
-from tests.support.marks import everyday
 
 
 def shadowed(directory: Path, name: str) -> dict[str, str]:
@@ -79,6 +79,7 @@ def test_the_page_says_it_in_words_and_shows_no_token(places: dict[str, str], tm
     assert CANARY not in done.stdout + done.stderr and str(tmp_path) not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_written_is_a_reason(places: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = adapterx("doctor", "--json", "--store", tmp_path / "file", env=environment(**places))

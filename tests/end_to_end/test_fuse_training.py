@@ -13,6 +13,7 @@ from adapterx.cli import main
 from tests.backbones.checkpoints import tokenizer
 from tests.end_to_end.fused import TRAIN
 from tests.end_to_end.test_export import command
+from tests.support.marks import everyday
 
 SETTINGS = [
     *("--learning-rate", str(TRAIN["learning_rate"]), "--steps", str(TRAIN["steps"])),
@@ -44,7 +45,13 @@ def same(ours: Path, theirs: Path) -> None:
         torch.testing.assert_close(one[1], other[1], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("backbone", "method"), [("e5", "fusion"), ("small", "fusion"), ("small", "average")])
+MADE = [("e5", "fusion"), ("small", "fusion"), ("small", "average")]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "method"),
+    everyday(MADE, [("small", "fusion")]),
+)
 def test_what_comes_out_is_what_a_recipe_makes_of_them(
     parts: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], backbone: str, method: str
 ) -> None:

@@ -7,11 +7,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from safetensors.torch import load_file
 
 from tests.support.command import adapterx
 
 
+@pytest.mark.slow
 def test_fuse_and_merge(recipe: Callable[..., Path], tmp_path: Path) -> None:
     path, store = (
         recipe(

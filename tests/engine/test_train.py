@@ -174,6 +174,7 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
         assert (outcome.state.examples, outcome.state.tokens) == (straight.state.examples, straight.state.tokens)
 
 
+@pytest.mark.slow
 def test_resumed_after_any_checkpoint_equals_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cells that have ended, cells that go on, several tasks, dropout; the best step comes along."""
     packed = PackedEncoder(encoder("xlm-roberta"))
