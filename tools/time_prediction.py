@@ -28,6 +28,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from adapterx.pace.calibration import BUSY
 from tools.bench.results import commit, write
 from tools.bench.runner import ROOT
 
@@ -230,13 +231,13 @@ def page(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any], loads: Seq
     lines = [
         "# Predicted and measured time",
         "",
-        f"{family(here['model'])}, {here['cores']} cores, {here['threads']} threads; {versions}; commit {commit()},",
-        f"{today}. Predicted: `adapterx plan`, by the calibration that was made",
-        f"here on {found['calibration']['measured']}. Measured: what `adapterx run` records, the median of {rounds}",
-        "runs; loading the backbone and writing the report are not part of it. Texts of random words, their lengths up",
-        f"to 25 % around the mean; float32; {EXAMPLES} training examples. The load of the machine was {loads[0]:.1f}",
-        f"before the first run, and at most {max(loads[1:], default=0.0):.1f} between runs; a run by itself makes for",
-        "about 2.",
+        f"{family(here['model'])}, {here['cores']} cores, {_count(here['threads'], 'thread')}; {versions};",
+        f"commit {commit()}, {today}.",
+        "",
+        "Predicted: `adapterx plan`, by the calibration that was made here on",
+        f"{found['calibration']['measured']}. Measured: what `adapterx run` records, the median of {rounds} runs;",
+        "loading the backbone and writing the report are not part of it. Texts of random words, their lengths up to",
+        f"25 % around the mean; float32; {EXAMPLES} training examples. {_busy(loads, here['threads'])}",
         "",
         f"**{within} of {len(errors)} predictions are within 30 %. The median difference is",
         f"{100 * median(errors):.0f} %, the largest {100 * max(errors):.0f} %.**",
@@ -255,6 +256,19 @@ def page(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any], loads: Seq
                 f" {stage['predicted'] / stage['measured']:.2f} |"
             )
     return "\n".join([*lines, ""])
+
+
+def _busy(loads: Sequence[float], threads: int) -> str:
+    """How busy the machine was beside the runs, in a sentence."""
+    most = max(loads[1:], default=loads[0])
+    told = f"The load was {loads[0]:.1f} before the first run and at most {most:.1f} between runs"
+    if loads[0] > BUSY or most > threads + BUSY:
+        return f"{told}, where a run makes for {threads}: **other programs were at work**, which the ranges show."
+    return f"{told}, where a run makes for {threads}: nothing else was at work."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def family(model: str) -> str:
