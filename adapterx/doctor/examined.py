@@ -82,7 +82,8 @@ def examine(given_store: Path | None, probed: Probed | None = None) -> Examined:
     told = probed.torch
     here, listed, room = processor(), gpus(), memory()
     used = _used(told)
-    fits, why = _fits(probed)
+    computing = _computing(listed, used, told)
+    fits, why = _fits(probed, computing)
     return Examined(
         python=platform.python_version(),
         processor=here,
@@ -93,7 +94,7 @@ def examine(given_store: Path | None, probed: Probed | None = None) -> Examined:
         gpu_error=discreet(str(told.get("gpu_error", ""))),
         cuda_build=bool(told.get("cuda_build")),
         libraries=probed.libraries,
-        formats=formats.fast(here, _computing(listed, used, told)),
+        formats=formats.fast(here, computing),
         store=disks.store(given_store),
         cache=disks.cache(given_store),
         caches={"adapterx": disks.cache_size(), "hub": disks.hub_size()},
@@ -123,15 +124,19 @@ def _computing(listed: tuple[Gpu, ...], used: UsedGpu | None, told: Mapping[str,
     return Gpu(used.name, used.total, used.free, capability, driver)
 
 
-def _fits(probed: Probed) -> tuple[Fits | None, str]:
-    """The table, and why there is none."""
+def _fits(probed: Probed, gpu: Gpu | None) -> tuple[Fits | None, str]:
+    """The table, and why there is none.
+
+    Args:
+        gpu: the one that torch computes on.
+    """
     if not probed.library("torch").usable:
         return None, "torch cannot be imported"
     try:
         from adapterx.doctor.fits import fits
         from adapterx.executors.device import capacity
 
-        return fits(capacity()), ""
+        return fits(capacity(), gpu), ""
     except Exception as error:  # a machine on which this fails is what the command is for
         return None, discreet(f"{type(error).__name__}: {error}")
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.precisions import PRECISIONS
+from adapterx.backbones.precisions.base import Precision
 from adapterx.backbones.spec import Backbone
+from adapterx.machine.gpu import Gpu
 from adapterx.methods.lora.spec import Lora
 from adapterx.plan import Capacity, Cost, Training, cost
 from adapterx.recipe import Sampling
@@ -32,20 +34,24 @@ class Fits:
     memory: int
     """Bytes that a bundle may take."""
     cells: Mapping[str, Mapping[str, int]]
-    """By backbone and precision; 0 where not even one fits."""
+    """By backbone and precision; 0 where not even one fits, or the precision does not run."""
 
 
-def fits(capacity: Capacity) -> Fits:
+def fits(capacity: Capacity, gpu: Gpu | None = None) -> Fits:
     """How many cells of LoRA (rank 8 on query and value, batches of 32 sequences of 128 tokens) the memory holds.
 
     Args:
         capacity: its memory alone counts: a run puts fewer into one bundle where more would gain nothing.
+        gpu: the one that torch computes on; a precision that needs a better one does not run.
     """
     memory = capacity.memory or 0
-    return Fits(
-        memory,
-        {size: {name: _cells(_price(info, name), memory) for name in PRECISIONS} for size, info in SIZES.items()},
-    )
+
+    def cells(info: BackboneInfo, one: Precision) -> int:
+        runs = one.capability == (0, 0) or (gpu is not None and gpu.at_least(*one.capability))
+        return _cells(_price(info, one.name), memory) if runs else 0
+
+    table = {size: {one.name: cells(info, one) for one in PRECISIONS.values()} for size, info in SIZES.items()}
+    return Fits(memory, table)
 
 
 def _price(info: BackboneInfo, precision: str) -> Cost:

@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from adapterx.backbones.precisions import PRECISIONS
 from adapterx.doctor import verdict
 from adapterx.doctor.disks import WritablePlace
 from adapterx.doctor.examined import Examined, UsedGpu, to_json
+from adapterx.doctor.fits import fits
 from adapterx.doctor.formats import fast
 from adapterx.doctor.page import page
+from adapterx.machine.gpu import Gpu
 from adapterx.machine.memory import Memory
 from adapterx.machine.processor import Processor
 from adapterx.pace.calibration import FoundCalibration
+from adapterx.plan import Capacity
 from tests.doctor.fabricated import GB, H200, PROCESSOR, examined, libraries
 from tests.pace.test_calibration import STORED
 
@@ -159,3 +163,12 @@ def test_json_is_plain() -> None:
         "load": 0.0,
         "note": "",
     }
+
+
+def test_a_precision_fits_only_where_it_runs() -> None:
+    capacity = Capacity(memory=64_000_000_000)
+    old, new = (Gpu("x", 1 << 36, 1 << 36, capability, "1") for capability in ((8, 0), (8, 9)))
+    for gpu, runs in ((None, False), (old, False), (new, True)):
+        row = fits(capacity, gpu).cells["XLM-R base"]
+        assert (row["fp8"] > 0) is runs and row["int8-rows"] > 0
+    assert fits(Capacity(memory=0)).cells["XLM-R XXL"] == dict.fromkeys(PRECISIONS, 0)
