@@ -52,7 +52,7 @@ def test_every_shipped_recipe_can_be_planned(path: Path, tmp_path: Path) -> None
 @pytest.mark.slow
 def test_the_readmes_adapterx_commands_run_as_written(tmp_path: Path) -> None:
     shown = [command[1:] for command in commands(README) if command[0] == "adapterx"]
-    assert [command[0] for command in shown] == ["plan", "run", "run", "report"]
+    assert [command[0] for command in shown] == ["plan", "run", "run", "report", "doctor"]
     outputs = []
     for command in shown:
         shorter = FAST if command[0] in ("plan", "run") else []
