@@ -6,17 +6,18 @@ Recordable in no CUDA graph: LLM.int8() asks the host about outliers at each pro
 from __future__ import annotations
 
 import logging
+from importlib import import_module
 from typing import Any
 
 from torch import Tensor, nn
 
-from adapterx.backbones.errors import BackboneError
 from adapterx.backbones.precisions.int8 import OUTLIERS
+from adapterx.errors import AdapterxError
 
 
 def int8(weight: Tensor, bias: Tensor) -> nn.Module:
     """`Linear8bitLt` from a weight (o, i), quantised on the weight's device."""
-    library = _library()
+    library = bitsandbytes("load: int8")
     layer = library.nn.Linear8bitLt(
         weight.shape[1], weight.shape[0], bias=True, has_fp16_weights=False, threshold=OUTLIERS, device="meta"
     )
@@ -28,7 +29,7 @@ def int8(weight: Tensor, bias: Tensor) -> nn.Module:
 
 def nf4(weight: Tensor, bias: Tensor) -> nn.Module:
     """`Linear4bit` from a weight (o, i), quantised on the weight's device; it computes in the format of the bias."""
-    library = _library()
+    library = bitsandbytes("load: nf4")
     layer = library.nn.Linear4bit(
         weight.shape[1],
         weight.shape[0],
@@ -48,12 +49,10 @@ def nf4(weight: Tensor, bias: Tensor) -> nn.Module:
     return layer  # type: ignore[no-any-return]
 
 
-def _library() -> Any:
+def bitsandbytes(purpose: str) -> Any:
+    """The library, imported in silence; AdapterxError, which begins with the purpose, where it is missing."""
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells of a kernel that nothing here uses
     try:
-        import bitsandbytes
+        return import_module("bitsandbytes")
     except ImportError as error:
-        raise BackboneError(
-            f"this precision needs bitsandbytes ({error}): pip install 'adapterx[bitsandbytes]'"
-        ) from error
-    return bitsandbytes
+        raise AdapterxError(f"{purpose} needs bitsandbytes ({error}): pip install 'adapterx[bitsandbytes]'") from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from adapterx.backbones.bitsandbytes_layers import bitsandbytes
 from adapterx.engine.optimiser import BETAS, EPSILON, RowAdamW
-from adapterx.errors import AdapterxError
 from adapterx.methods.parameters import ParameterBank
 
 BLOCK = 256
@@ -26,7 +25,7 @@ class EightBitAdamW(RowAdamW):
     def __init__(self, bank: ParameterBank, first: Tensor, second: Tensor) -> None:
         if len(bank.values) != 1:
             raise ValueError(f"quantised moments are those of one cell, not of {len(bank.values)}")
-        self._functional = _library()
+        self._functional = bitsandbytes("8-bit AdamW").functional
         device, split = bank.values.device, bank.decaying
         # The library's own maps: of signed numbers, and of numbers from 0.
         maps = [self._functional.create_dynamic_map(signed=signed).to(device) for signed in (True, False)]
@@ -96,14 +95,3 @@ class _Moments:
             self.bytes, absmax=self.scales, code=self.qmap, blocksize=BLOCK
         )
         return found
-
-
-def _library() -> Any:
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells of a kernel that nothing here uses
-    try:
-        from bitsandbytes import functional
-    except ImportError as error:
-        raise AdapterxError(
-            f"8-bit AdamW needs bitsandbytes ({error}): pip install 'adapterx[bitsandbytes]'"
-        ) from error
-    return functional

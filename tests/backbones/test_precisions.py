@@ -33,10 +33,11 @@ from tests.models import encoder
 ARCHITECTURES = ("xlm-roberta", "xlm-roberta-xl")
 ON_CPUS = [name for name, one in PRECISIONS.items() if one.capability == (0, 0) and name != "float32"]
 WIDE = {"hidden": 128, "layers": 3, "heads": 4}
-FAR = {"bfloat16": 0.02, "float16": 0.002, "int8": 0.03, "int8-rows": 0.03, "nf4": 0.4}
+FAR = {"bfloat16": 0.02, "float16": 0.002, "int8": 0.03, "int8-rows": 0.03, "nf4": 0.3}
 """Relative error of the last hidden states against float32, over random encoders of three layers."""
-COSINE = {"bfloat16": 0.995, "float16": 0.9995, "int8": 0.98, "int8-rows": 0.98, "nf4": 0.8}
-"""Of the adapters' gradients with those of float32; random encoders are the hardest case."""
+COSINE = {"bfloat16": 0.999, "float16": 0.9999, "int8": 0.99, "int8-rows": 0.99, "nf4": 0.9}
+"""Of the adapters' gradients with those of float32. Activations are smooth: where ReLU has its kink, rounding switches
+units on and off, and cosines over random encoders fall to 0.997 in bfloat16."""
 METHODS: dict[str, MethodSpec] = {
     "lora": Lora(rank=4, target_modules=("query", "value", "intermediate")),
     "bottleneck": Bottleneck(reduction_factor=8.0, activation="swish"),

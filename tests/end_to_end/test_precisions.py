@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,40 @@ def test_a_cell_answers_new_items_in_its_own_precision(
             plain = adapted(tokens).last_hidden_state
         with torch.no_grad():
             assert not torch.equal(adapted(tokens).last_hidden_state, plain)
+
+
+def test_the_reference_lane_trains_over_the_librarys_own_layers_alone(grid: tuple[Path, Path], tmp_path: Path) -> None:
+    """And to much the same numbers as the fused one, from the same start on the same batches."""
+    pytest.importorskip("peft")
+    path, store = grid
+    content = json.loads(path.read_text())
+    kept = {load: content["backbones"][load] for load in ("int8", "nf4", "int8-rows")}
+    own = tmp_path / "grid.yaml"
+    lora = {"lora": content["methods"]["lora"]}
+    own.write_text(json.dumps({**content, "backbones": kept, "methods": lora, "lane": "reference"}))
+    done = adapterx("run", own, "--store", tmp_path / "store")
+    told = " ".join(done.stdout.split())
+    assert done.returncode == 1 and "trained 2 stages, evaluated 2" in told, done.stdout + done.stderr
+    assert "'int8-rows' is loaded in int8-rows, whose layers `peft` does not know" in told
+    for load in ("int8", "nf4"):
+        found, fused = (logits(at, f"{load}.lora.none.latest") for at in (tmp_path / "store", store))
+        assert np.abs(found - fused).max() < 0.05
+
+
+def test_a_missing_package_is_named(
+    recipe: Callable[..., Path], tmp_path: Path, checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    path = recipe(
+        backbones={"small": {"model": str(checkpoints["small"]), "load": "nf4"}},
+        intermediates={"none": None},
+        transfers=["continue"],
+        seeds=[1],
+        compare=None,
+    )
+    done = adapterx("run", path, "--store", tmp_path / "store")
+    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
+    assert "load: nf4 needs bitsandbytes" in " ".join((done.stdout + done.stderr).split())
 
 
 def test_a_gpus_precision_fails_its_own_cells_with_a_line(
