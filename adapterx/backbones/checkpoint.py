@@ -20,6 +20,15 @@ INDEX = "model.safetensors.index.json"
 PICKLE = "pytorch_model.bin"
 PICKLE_INDEX = "pytorch_model.bin.index.json"
 """The same as pickles, which `pickled` reads without running code; only where there are no safetensors."""
+MASKED_LM = {
+    "lm_head.dense.weight": "dense.weight",
+    "lm_head.dense.bias": "dense.bias",
+    "lm_head.layer_norm.weight": "norm.weight",
+    "lm_head.layer_norm.bias": "norm.bias",
+    "lm_head.bias": "output.bias",
+}
+"""The masked-LM head's tensors, with the names that `methods.masked_lm` gives them; `lm_head.decoder` is the embedding
+of tokens and this bias once more."""
 LARGEST_INDEX = 10 * MEGABYTE
 LARGEST_TOKENIZER = 100 * MEGABYTE
 """Bytes; XLM-R's has 17 million, those of the largest vocabularies about thirty."""

@@ -15,7 +15,7 @@ from transformers import PretrainedConfig, PreTrainedTokenizerFast
 from adapterx import places
 from adapterx.backbones import embedded, hub, pickled, sizes, tokens
 from adapterx.backbones.assemble import CLASSES, assemble
-from adapterx.backbones.checkpoint import CONFIG, TOKENIZER, is_pickled, names_in, read_config, weight_files
+from adapterx.backbones.checkpoint import CONFIG, MASKED_LM, TOKENIZER, is_pickled, names_in, read_config, weight_files
 from adapterx.backbones.compute import check_device
 from adapterx.backbones.describe import content_key, describe, info, local_directory
 from adapterx.backbones.info import BackboneInfo
@@ -38,14 +38,6 @@ _SETTINGS = (
     "eos_token_id",
 )
 """What is taken from a `config.json`. The library acts on other keys: some make it fetch and run code."""
-
-_MASKED_LM = {
-    "lm_head.dense.weight": "dense.weight",
-    "lm_head.dense.bias": "dense.bias",
-    "lm_head.layer_norm.weight": "norm.weight",
-    "lm_head.layer_norm.bias": "norm.bias",
-    "lm_head.bias": "output.bias",
-}
 
 
 @dataclass(frozen=True)
@@ -145,7 +137,7 @@ def _masked_lm(paths: list[Path], described: BackboneInfo) -> Mapping[str, Tenso
     tensors: dict[str, Tensor] = {}
     for path in paths:
         with safe_open(path, framework="pt") as file:
-            for key in set(file.keys()) & _MASKED_LM.keys():
-                tensors[_MASKED_LM[key]] = file.get_tensor(key).float()
-    whole = all(name in tensors and tensors[name].shape == shapes.get(name, (wide,)) for name in _MASKED_LM.values())
+            for key in set(file.keys()) & MASKED_LM.keys():
+                tensors[MASKED_LM[key]] = file.get_tensor(key).float()
+    whole = all(name in tensors and tensors[name].shape == shapes.get(name, (wide,)) for name in MASKED_LM.values())
     return tensors if whole else {}

@@ -11,7 +11,6 @@ before 1.6 cannot be mapped: it is read into memory whole, one at a time.
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 import warnings
 from collections import Counter
@@ -26,6 +25,7 @@ from adapterx.backbones.checkpoint import (
     CONFIG,
     INDEX,
     LARGEST_TOKENIZER,
+    MASKED_LM,
     TOKENIZER,
     check_regular,
     file_hash,
@@ -53,8 +53,6 @@ _PROGRESS = "progress.json"
 _MADE_FROM, _SHA256 = "made_from", "sha256"
 _SPARE = 16 * MEGABYTE
 """Room on a disk beside the tensors."""
-_HEAD = re.compile(r"lm_head\.(?:(?:dense|layer_norm)\.(?:weight|bias)|bias)")
-"""The masked-LM head; `lm_head.decoder` is the embedding of tokens and this bias once more."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ def check(source: Path, config: Mapping[str, Any], model: str) -> list[TensorGro
                 )
             found[bare] = (file.path.name, tensor.storage.kind, tensor.shape)
     sizes.check_tensors(config, found, [file.path.name for file in files], model)
-    wanted = {name for name, _ in sizes.tensors(config)} | {name for name in found if _HEAD.fullmatch(name)}
+    wanted = {name for name, _ in sizes.tensors(config)} | (found.keys() & MASKED_LM.keys())
     chosen = [(file, [name for name in file.tensors if name.removeprefix("roberta.") in wanted]) for file in files]
     for file, names in chosen:
         _check_own_numbers(file, names, model)

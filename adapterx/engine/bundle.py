@@ -88,7 +88,9 @@ class Bundle:
         self._ahead: list[_Taken] = []
         # Masks are keyed by numbers of the host, which a recording would repeat.
         random = method.drops > 0.0 or method.dropped_layers > 0
-        replays = options.graphs and self.aligned and encoder.spans and not random and not method.eight_bit
+        # Of weights that are trained themselves autograd keeps nodes on the stream they were made on.
+        recordable = not random and not method.eight_bit and not method.trains_backbone
+        replays = options.graphs and self.aligned and encoder.spans and recordable
         self._captured = CapturedSteps(self._compute, self.trained.alive) if replays else None
         self._drawing = threading.Lock()
         self._start_loader()

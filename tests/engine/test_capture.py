@@ -27,6 +27,7 @@ from adapterx.engine.options import Options
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import CellState
 from adapterx.engine.train import train
+from adapterx.methods.full.spec import Full
 from adapterx.methods.lora.spec import Lora
 from tests.cells import cell
 from tests.engine.trainings import CASES, alone, assert_same, like, packed
@@ -286,6 +287,12 @@ def test_a_recording_that_fails_leaves_everybody_alive(fails_at: int, cuda: Cuda
     for _ in range(5):
         expected.step()
     torch.testing.assert_close(torch.tensor(found), torch.tensor(expected.book()), atol=1e-6, rtol=0)
+
+
+def test_full_fine_tuning_is_not_recorded(cuda: Cuda) -> None:
+    enc = packed()
+    one = replace(cell(Full()), initial=enc.weights())
+    assert Bundle(enc, [one], [CellState.start(one, shape_of(enc))], ALIGNED)._captured is None
 
 
 def test_cut_batches_and_dropout_are_not_recorded(cuda: Cuda) -> None:

@@ -22,7 +22,6 @@ from adapterx.methods.method import Slot
 from adapterx.results.merge_weights import TriedWeights
 from tests.cells import cell
 from tests.engine.trainings import packed, slot
-from tests.support.marks import everyday
 
 METHODS: dict[str, tuple[MethodSpec, Sequence[str]]] = {
     "lora": (Lora(rank=4, alpha=8.0), ("linear", "cat", "dare_ties")),
@@ -44,7 +43,7 @@ def noise(like: Member, encoder: PackedEncoder) -> Member:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", everyday(METHODS, ["bottleneck"]))
+@pytest.mark.parametrize("name", METHODS)
 def test_a_member_that_disturbs_gets_no_more_than_half(name: str) -> None:
     encoder = packed()
     method, ways = METHODS[name]
