@@ -73,11 +73,12 @@ def is_narrow() -> bool:
     return (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
 
 
-def planned(args: argparse.Namespace, fetch: bool = False) -> Plan:
+def planned(args: argparse.Namespace, fetch: bool = False, pace: Pace | None = None) -> Plan:
     """The plan of the recipe on the command line; CommandError with every mistake in it.
 
     Args:
         fetch: whether data that are not downloaded yet are, so that all of them can be compared.
+        pace: what its times come from; by default what is known of this machine.
     """
     from adapterx.config.problems import SettingError
     from adapterx.plan import build
@@ -90,7 +91,7 @@ def planned(args: argparse.Namespace, fetch: bool = False) -> Plan:
             for why in without_effect(recipe.train, args.overrides):
                 sys.stderr.write(f"{why}\n")
         compare, look = questions(args, fetch)
-        pace = calibrated(tell=not fetch and args.command == "plan")
+        pace = pace or calibrated(tell=not fetch and args.command == "plan")
         return build(recipe, args.recipe.parent, describer(), catalog(), measure, compare, look, pace)
     except SettingError as error:
         raise CommandError(str(locate(args.recipe, args.overrides, error.findings))) from error

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from adapterx.cli import common
 
 if TYPE_CHECKING:
+    from adapterx.machine.gpu import Gpu
     from adapterx.plan import Capacity
+    from adapterx.plan.cards import Card
 
 HELP = "show what a recipe comes to: its stages, what is stored, what it costs"
 
@@ -19,40 +21,52 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     common.recipe_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     parser.add_argument("--all", action="store_true", help="list every stage of a long plan")
+    parser.add_argument("--gpu", metavar="CARD", help="suppose a GPU of this name (h100, a100-80, …): hours on it")
 
 
 def run(args: argparse.Namespace) -> int:
     """Show a plan; 1 if some of its cells are refused, 2 if all are."""
     from adapterx.plan import states
+    from adapterx.plan.cards import CardPace
     from adapterx.store import Store
 
-    plan = common.planned(args)
+    card = None if args.gpu is None else _card(args.gpu)
+    plan = common.planned(args, pace=None if card is None else CardPace(card=card))
+    capacity = _capacity(None if card is None else card.gpu)
     current = states(plan, Store(common.store_root(args)))
     if args.json:
         import json
 
         from adapterx.plan.export import to_json
 
-        sys.stdout.write(
-            json.dumps(to_json(plan, current, _capacity()), indent=1, ensure_ascii=common.is_narrow()) + "\n"
-        )
+        sys.stdout.write(json.dumps(to_json(plan, current, capacity), indent=1, ensure_ascii=common.is_narrow()) + "\n")
     else:
         from adapterx.plan.render import render
 
-        common.console().print(render(plan, current, every=args.all, capacity=_capacity()))
+        common.console().print(render(plan, current, every=args.all, capacity=capacity))
     if not plan.stages:
         return common.MISTAKE
     return common.FAILED if plan.refused else 0
 
 
-def _capacity() -> Capacity:
-    """How much one bundle of a run may be here and now, as far as it is known without torch."""
+def _card(name: str) -> Card:
+    """A GPU that can be supposed; CommandError for another name."""
+    from adapterx.plan.cards import CARDS
+
+    try:
+        return CARDS[name.lower()]
+    except KeyError:
+        raise common.CommandError(f"--gpu {name}: no such card; known are {', '.join(CARDS)}") from None
+
+
+def _capacity(supposed: Gpu | None) -> Capacity:
+    """How much one bundle may be on a GPU that is supposed; else here and now, as far as it is known without torch."""
     from adapterx.engine.options import BUNDLE_CELLS, BUNDLE_ROWS, MEMORY_SHARE
     from adapterx.machine.memory import memory
     from adapterx.machine.torch_build import CPU, device_name
     from adapterx.plan import Capacity
 
-    device = "cpu" if device_name() == CPU else "cuda"
-    # A GPU's memory is asked when a run starts; rows and cells bound its bundles first.
-    free = memory().free if device == "cpu" else None
+    device = "cpu" if supposed is None and device_name() == CPU else "cuda"
+    # The memory of a GPU at hand is asked when a run starts; rows and cells bound its bundles first.
+    free = memory().free if device == "cpu" else None if supposed is None else supposed.total
     return Capacity(BUNDLE_CELLS[device], BUNDLE_ROWS[device], None if free is None else int(MEMORY_SHARE * free))

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from adapterx import places
 from adapterx.errors import AdapterxError
 from adapterx.machine import cores, threads
+from adapterx.machine.gpu import Gpu
 from adapterx.machine.processor import processor
 from adapterx.machine.torch_build import device_name, torch_build
 from adapterx.pace.workload import FLOPS, RULE, Rates, Workload
@@ -85,6 +86,11 @@ class Pace:
     """What a plan's times come from."""
 
     calibration: Calibration | None = None
+
+    @property
+    def gpu(self) -> Gpu | None:
+        """The GPU that is supposed in place of this machine's device; None where a plan is for this machine."""
+        return None
 
     def seconds(self, precision: str, work: Workload) -> float:
         """How long a workload takes on a backbone in this precision; by the rule of thumb where it was not measured."""

@@ -49,12 +49,12 @@ class CellSettings(Generic[Task]):
         if method.trains_backbone and settings.prune is not None:
             raise Refusal(
                 f"the candidates of `prune` train side by side on frozen weights, and the method '{cell.method}' leaves"
-                " none frozen; give it a learning_rate"
+                " none frozen; give it one rate in place of a list"
             )
         if settings.prune is not None and lane.lane_of(self._recipe, method) == "reference":
             raise Refusal(
                 f"the candidates of `prune` train side by side, and the reference lane, which trains '{cell.method}',"
-                " trains one at a time; give it a learning_rate"
+                " trains one at a time; give it one rate in place of a list"
             )
         if settings.max_length > info.max_positions:
             raise Refusal(

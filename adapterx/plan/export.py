@@ -9,7 +9,7 @@ from adapterx.pace.workload import FLOPS
 from adapterx.plan.bundles import USUAL, Capacity
 from adapterx.plan.cells import Cell
 from adapterx.plan.result import Plan
-from adapterx.plan.schedule import bundled_seconds
+from adapterx.plan.schedule import bundled_seconds, looped_seconds, unsized
 from adapterx.plan.stage import Stage
 from adapterx.plan.states import DONE, State
 from adapterx.store import JSON
@@ -35,7 +35,9 @@ def to_json(plan: Plan, current: Mapping[str, State], capacity: Capacity = USUAL
         "naive_trainings": plan.naive_trainings,
         "flops": FLOPS,
         "calibration": None if calibration is None else calibration.measured.isoformat(),
-        "bundled_seconds": bundled_seconds(plan, left, capacity),
+        "bundled_seconds": None if unsized(plan, left) else bundled_seconds(plan, left, capacity),
+        "looped_seconds": None if unsized(plan, plan.stages) else looped_seconds(plan),
+        "gpu": None if plan.pace.gpu is None else plan.pace.gpu.name,
     }
 
 

@@ -64,7 +64,7 @@ def build(
     facts = Facts(describe, tasks, recipe_dir, look)
     if findings := [*unknown_members(recipe), *unknown_tasks(recipe, facts)]:
         raise SettingError(findings)
-    recipe, choices = settled(recipe, facts)
+    recipe, choices = settled(recipe, facts, pace.gpu)
     look_ahead(recipe, facts, cells)
     builder = _Builder(recipe, facts, measure, compare, pace)
     for cell in cells:

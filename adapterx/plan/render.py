@@ -11,7 +11,7 @@ from rich.text import Text
 from adapterx.plan.bundles import USUAL, Capacity
 from adapterx.plan.cell_settings import asked
 from adapterx.plan.result import Plan
-from adapterx.plan.schedule import bundled_seconds
+from adapterx.plan.schedule import bundled_seconds, looped_seconds, unsized
 from adapterx.plan.stage import Coordinates, Stage, Training
 from adapterx.plan.states import DONE, State, StateName
 from adapterx.terminal import Column, TextGrid
@@ -239,11 +239,19 @@ def _footer(plan: Plan, current: Mapping[str, State], capacity: Capacity) -> Tex
     peak = max(stage.cost.memory_bytes for stage in left)
     disk = sum(stage.cost.disk_bytes for stage in left)
     together = bundled_seconds(plan, [stage.id for stage in left], capacity)
-    return Text(
-        f"To do: {_count(len(left), 'stage')}, about {duration(_seconds(left))} one after another, {duration(together)}"
-        f" in bundles, {plan.pace.told({stage.backbone.load for stage in left})}; {size(peak)} of memory for a stage"
+    alone = sum(stage.cost.seconds or 0.0 for stage in left)
+    told = duration if plan.pace.gpu is None else _gpu_hours
+    text = (
+        f"To do: {_count(len(left), 'stage')}, about {told(alone)} one after another, {told(together)} in"
+        f" bundles, {plan.pace.told({stage.backbone.load for stage in left})}; {size(peak)} of memory for a stage"
         f" alone, {size(disk)} on disk."
     )
+    trainings = sum(isinstance(stage.work, Training) for stage in plan.stages.values())
+    if trainings < plan.naive_trainings:
+        text += f" A loop over all cells, which shares nothing, would take {told(looped_seconds(plan))}."
+    if unknown := unsized(plan, [stage.id for stage in left]):
+        text += f" Not counted: {_count(unknown, 'stage')} whose data, not downloaded yet, are of unknown size."
+    return Text(text)
 
 
 def _seconds(stages: Sequence[Stage]) -> float | None:
@@ -260,6 +268,10 @@ def _range(values: set[int]) -> str:
         return ""
     low, high = min(values), max(values)
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def _gpu_hours(seconds: float | None) -> str:
+    return "?" if seconds is None else f"{seconds / 3600:,.{0 if seconds > 36000 else 2}f} GPU-hours"
 
 
 def size(count: float) -> str:

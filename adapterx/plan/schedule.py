@@ -9,10 +9,15 @@ from adapterx.plan.result import Plan
 from adapterx.plan.stage import Stage
 
 
-def bundled_seconds(plan: Plan, todo: Iterable[str], capacity: Capacity) -> float | None:
-    """Seconds of some stages in their bundles; None where the time of one is not known.
+def unsized(plan: Plan, stages: Iterable[str]) -> int:
+    """How many of some stages read data of unknown size, so that their time is not known."""
+    return sum(plan.stages[id].cost.seconds is None for id in stages)
 
-    The cells of a bundle take what they share once. What no two bundles share, and waiting for one another, is not
+
+def bundled_seconds(plan: Plan, todo: Iterable[str], capacity: Capacity) -> float | None:
+    """Seconds of some stages in their bundles; None where one waits for a stage that is not among them.
+
+    Stages whose time is not known are left out (`unsized` counts them). The cells of a bundle take what they share once. What no two bundles share, and waiting for one another, is not
     counted; neither is loading backbones.
 
     Args:
@@ -26,21 +31,25 @@ def bundled_seconds(plan: Plan, todo: Iterable[str], capacity: Capacity) -> floa
         if not wave:
             return None  # blocked by stages that are not to be done
         for group in bundles(plan, wave, capacity):
-            seconds = _of_bundle([plan.stages[id] for id in group])
-            if seconds is None:
-                return None
-            total += seconds
+            total += _of_bundle([plan.stages[id] for id in group])
         stored |= set(wave)
         for id in wave:
             del left[id]
     return total
 
 
-def _of_bundle(stages: list[Stage]) -> float | None:
-    shared = max(stage.cost.shared_seconds for stage in stages)
-    own = 0.0
-    for stage in stages:
-        if stage.cost.seconds is None:
-            return None
-        own += stage.cost.seconds - stage.cost.shared_seconds
-    return shared + own
+def looped_seconds(plan: Plan) -> float:
+    """Seconds of a loop over the cells that shares nothing, stages whose time is not known left out."""
+    stages = (
+        id
+        for cell in plan.cell_stages.values()
+        for id in (cell.intermediate, *cell.members, cell.target, cell.evaluation)
+        if id is not None
+    )
+    return sum(plan.stages[id].cost.seconds or 0.0 for id in stages)
+
+
+def _of_bundle(stages: list[Stage]) -> float:
+    known = [stage.cost for stage in stages if stage.cost.seconds is not None]
+    shared = max((cost.shared_seconds for cost in known), default=0.0)
+    return shared + sum((cost.seconds or 0.0) - cost.shared_seconds for cost in known)

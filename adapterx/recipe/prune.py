@@ -31,18 +31,29 @@ Rates = Annotated[
     AfterValidator(_several),
 ]
 
+OfMethod = Annotated[
+    Annotated[Rates, Tag("a list")] | Annotated[PositiveFloat, Tag("one rate")],
+    Discriminator(lambda value: "a list" if isinstance(value, list | tuple) else "one rate"),
+]
+"""A method's candidates; or its one learning rate, where nothing is chosen."""
+
 LearningRates = Annotated[
-    Annotated[Rates, Tag("a list")] | Annotated[dict[str, Rates], Tag("by method")],
+    Annotated[Rates, Tag("a list")] | Annotated[dict[str, OfMethod], Tag("by method")],
     Discriminator(lambda value: "by method" if isinstance(value, dict) else "a list"),
 ]
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
-def _as_many(rates: tuple[float, ...] | dict[str, tuple[float, ...]]) -> object:
-    if isinstance(rates, dict) and len({len(candidates) for candidates in rates.values()}) > 1:
-        told = " and ".join(f"{name} {len(candidates)}" for name, candidates in rates.items())
+def _as_many(rates: tuple[float, ...] | dict[str, tuple[float, ...] | float]) -> object:
+    if not isinstance(rates, dict):
+        return rates
+    lists = {name: len(candidates) for name, candidates in rates.items() if isinstance(candidates, tuple)}
+    if len(set(lists.values())) > 1:
+        told = " and ".join(f"{name} {count}" for name, count in lists.items())
         raise ValueError(f"gives {told} candidates: arms would not be tuned alike, so give each as many")
+    if rates and not lists:
+        raise ValueError("holds one learning rate for each method, which needs no choice: write it as learning_rate")
     return rates
 
 
@@ -53,7 +64,10 @@ class Prune(Model):
     """
 
     learning_rates: Annotated[LearningRates, AfterValidator(_as_many)]
-    """The candidates, at least two; or such a list per method, by its name in the recipe or its kind."""
+    """The candidates, at least two; or such a list per method, by its name in the recipe or its kind.
+
+    A method may have one rate in place of a list: it is trained with that, and nothing is chosen.
+    """
     rungs: Annotated[tuple[Share, ...], Field(strict=False, min_length=1), AfterValidator(_ascending)] = (0.25, 0.5)
     """Shares of the training after which the candidates are compared on the dev set of the training languages."""
     keep: Share = 0.5
@@ -63,9 +77,19 @@ class Prune(Model):
     sample: Sample = "random"
     """Which ones a limit keeps."""
 
+    def rate_of(self, method_name: str, kind: str) -> float | None:
+        """The one learning rate of a method for which nothing is chosen; KeyError where it has no rates."""
+        rates = self._rates(method_name, kind)
+        return rates if isinstance(rates, float) else None
+
     def of(self, method_name: str, kind: str) -> PruneSettings:
-        """What it comes to for one method; KeyError where there is no list for it."""
-        rates = self.learning_rates
-        if isinstance(rates, dict):
-            rates = rates[method_name] if method_name in rates else rates[kind]
+        """What it comes to for a method with candidates; KeyError where it has no rates."""
+        rates = self._rates(method_name, kind)
+        assert not isinstance(rates, float)
         return PruneSettings(rates, self.rungs, self.keep, Limit.of(self.limit, self.sample))
+
+    def _rates(self, method_name: str, kind: str) -> tuple[float, ...] | float:
+        rates = self.learning_rates
+        if not isinstance(rates, dict):
+            return rates
+        return rates[method_name] if method_name in rates else rates[kind]

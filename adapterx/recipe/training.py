@@ -111,7 +111,8 @@ class Train(TrainFields):
             chosen["epochs"] = DEFAULT_EPOCHS
         rates, prune = chosen["learning_rate"], chosen["prune"]
         if prune is not None:
-            chosen["prune"] = prune.of(method_name, kind)
+            one = prune.rate_of(method_name, kind)
+            chosen |= {"learning_rate": one, "prune": prune.of(method_name, kind) if one is None else None}
         elif rates is None:
             chosen["learning_rate"] = DEFAULT_LEARNING_RATE
         elif isinstance(rates, dict):

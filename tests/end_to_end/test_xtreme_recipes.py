@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +18,14 @@ from tests.support.hub import Hub as Server
 from tests.support.hub import serve
 from tests.tasks.hub_tasks import CONVERSION, parquet
 
-NAMES = ("xstilts", "xtreme-baselines")
-SIZES = {"FacebookAI/xlm-roberta-base": (12, 768), "FacebookAI/xlm-roberta-large": (24, 1024)}
+NAMES = ("xstilts", "xtreme-baselines", "scaling-gap")
+SIZES = {
+    "FacebookAI/xlm-roberta-base": ("xlm-roberta", 12, 768, 64, 250002),
+    "FacebookAI/xlm-roberta-large": ("xlm-roberta", 24, 1024, 64, 250002),
+    "facebook/xlm-roberta-xl": ("xlm-roberta-xl", 36, 2560, 80, 250880),
+    "facebook/xlm-roberta-xxl": ("xlm-roberta-xl", 48, 4096, 128, 250880),
+}
+"""Architecture, layers, width, width of a head, vocabulary."""
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +41,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
                 datasets.setdefault((source.dataset, source.revision), {}).update(files)
         for (dataset, revision), files in datasets.items():
             server.commit(f"datasets/{dataset}", files, revision if revision == CONVERSION else "main")
-        for model, (layers, hidden) in SIZES.items():
-            sizes = config("xlm-roberta", hidden, layers, heads=hidden // 64).to_dict() | {"vocab_size": 250002}
+        for model, (kind, layers, hidden, head, vocabulary) in SIZES.items():
+            sizes = config(kind, hidden, layers, heads=hidden // head).to_dict() | {"vocab_size": vocabulary}
             server.commit(
                 model, {"config.json": json.dumps(sizes).encode(), "tokenizer.json": b"{}", "model.safetensors": b""}
             )
@@ -80,20 +87,27 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "cells", "said"),
     [
-        pytest.param("xstilts", 594, "mnli → xnli", marks=pytest.mark.slow),
-        pytest.param("xtreme-baselines", 162, "budget: lora on large: 1% is rank", marks=pytest.mark.slow),
+        ("xstilts", 594, "mnli → xnli"),
+        ("xtreme-baselines", 162, "budget: lora on large: 1% is rank"),
+        ("scaling-gap", 594, "budget: lora on xxl: 0.5% is rank"),
     ],
 )
 def test_the_real_thing_can_be_planned(
     name: str, cells: int, said: str, hub: Server, files: Path, tmp_path: Path
 ) -> None:
     env = environment(**hub.environment(tmp_path / "home"), HF_HUB_OFFLINE="0", ADAPTERX_DATA=str(files))
-    plan = adapterx("plan", ROOT / "recipes" / f"{name}.yaml", "--store", tmp_path / "store", env=env)
+    command = ("plan", ROOT / "recipes" / f"{name}.yaml", "--store", tmp_path / "store", "--gpu", "h100")
+    plan = adapterx(*command, env=env)
     text = " ".join(plan.stdout.split())
     assert plan.returncode == 0, plan.stdout + plan.stderr
     assert "refused" not in text, text
     assert f"{name}: {cells} cells" in text
     assert said in text
+    assert re.search(r"\d GPU-hours one after another, \S+ GPU-hours in bundles, predicted for one H100 80 GB", text), (
+        text
+    )
+    assert "A loop over all cells, which shares nothing, would take" in text

@@ -56,7 +56,8 @@ def test_fusion_equals_adapterhub(placement: str, members: int) -> None:
     exact = [replace(slot, tensors={name: tensor.double() for name, tensor in slot.tensors.items()}) for slot in slots]
     hidden, stacked = ours(deepcopy(model).double(), [exact])
     torch.testing.assert_close(hidden, expected, atol=1e-9, rtol=1e-9)
-    torch.testing.assert_close(ours(model, [slots])[0], expected.float(), atol=2e-5, rtol=1e-5)
+    # Above is the proof; float32 rounds sums of hundreds of terms, on each kind of processor otherwise.
+    torch.testing.assert_close(ours(model, [slots])[0], expected.float(), atol=2e-4, rtol=1e-4)
     for key, tensor in stacked[-1].items():
         if key.endswith("key.bias"):
             assert tensor.grad is None  # theirs is rounding noise: a softmax does not see it

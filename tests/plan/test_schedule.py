@@ -15,7 +15,7 @@ from adapterx.pace.workload import Rates
 from adapterx.plan import Capacity, Plan, build, states
 from adapterx.plan.export import to_json
 from adapterx.plan.render import render
-from adapterx.plan.schedule import bundled_seconds
+from adapterx.plan.schedule import bundled_seconds, looped_seconds, unsized
 from tests.plan.conftest import recipe
 from tests.plan.fakes import FakeBackbones, FakeTasks
 
@@ -66,18 +66,28 @@ def test_targets_wait_for_their_intermediates_and_what_is_stored_takes_no_time()
     assert bundled_seconds(plan, [], Capacity()) == 0.0
 
 
-def test_unknown_sizes_and_blocked_stages_give_no_time() -> None:
-    unknown = planned(targets={"u": {"task": "units", "source": "local"}})
-    assert bundled_seconds(unknown, unknown.stages, Capacity()) is None
+def test_stages_of_unknown_size_are_left_out_and_counted() -> None:
+    plan = planned(targets={"u": {"task": "units", "source": "local"}, "numbers": {"task": "numbers"}})
+    alone = sum(stage.cost.seconds or 0.0 for stage in plan.stages.values())
+    assert unsized(plan, plan.stages) == 4
+    assert bundled_seconds(plan, plan.stages, Capacity(cells=1)) == pytest.approx(alone)
+    assert looped_seconds(plan) == pytest.approx(alone)
+    assert "Not counted: 4 stages whose data" in rendered(plan)
+    data: Any = to_json(plan, states(plan, None), Capacity())
+    assert data["bundled_seconds"] is data["looped_seconds"] is None
+
+
+def rendered(plan: Plan) -> str:
+    buffer = StringIO()
+    shown = render(plan, states(plan, None), capacity=Capacity(cells=4))
+    Console(file=buffer, width=200, color_system=None).print(shown)
+    return " ".join(buffer.getvalue().split())
 
 
 def test_the_calibration_is_named_in_the_plan_and_in_json() -> None:
     plan = planned()
-    buffer = StringIO()
-    current = states(plan, None)
-    Console(file=buffer, width=200, color_system=None).print(render(plan, current, capacity=Capacity(cells=4)))
-    text = " ".join(buffer.getvalue().split())
+    text = rendered(plan)
     assert "one after another" in text and "in bundles, by the calibration of 2026-11-29;" in text
-    data: Any = to_json(plan, current, Capacity(cells=4))
+    data: Any = to_json(plan, states(plan, None), Capacity(cells=4))
     assert data["calibration"] == "2026-11-29"
     assert data["bundled_seconds"] == pytest.approx(seconds(plan, Capacity(cells=4)))

@@ -148,6 +148,8 @@ def test_a_phase_overrides_single_settings_even_with_null(write: Write) -> None:
         ("{learning_rate: 5e-4, intermediate: {PRUNE}}", (5e-4,)),
         ("{learning_rate: 5e-4, target: {prune: null}}", (5e-4,)),
         ("{prune: {learning_rates: {lora: [1e-4, 2e-4], bottleneck: [1, 2]}}}", (1e-4, 2e-4)),
+        ("{prune: {learning_rates: {lora: 3e-4, bottleneck: [1, 2]}}}", (3e-4,)),
+        ("{prune: {learning_rates: {lora: [1e-4, 2e-4], bottleneck: 1}}}", (1e-4, 2e-4)),
     ],
 )
 def test_each_phase_has_one_learning_rate_or_candidates(train: str, rates: tuple[float, ...], write: Write) -> None:

@@ -11,7 +11,7 @@ from adapterx.backbones.precisions.float16 import Float16
 from adapterx.backbones.precisions.float32 import Float32
 from adapterx.backbones.precisions.int8_rows import Int8Rows
 from adapterx.machine import kernels
-from adapterx.machine.gpu import gpus
+from adapterx.machine.gpu import Gpu, gpus
 from adapterx.machine.memory import memory
 
 AUTO = "auto"
@@ -27,9 +27,14 @@ class Choice:
     reason: str
 
 
-def choose(info: BackboneInfo) -> Choice:
-    """The fastest floating-point format of the device, or 8 bits where its weights leave cells too little memory."""
-    fastest, why, total = _gpu() or _cpu()
+def choose(info: BackboneInfo, supposed: Gpu | None = None) -> Choice:
+    """The fastest floating-point format of the device, or 8 bits where its weights leave cells too little memory.
+
+    Args:
+        supposed: a GPU in place of this machine's device.
+    """
+    gpu = supposed or next(iter(gpus()), None)
+    fastest, why, total = _cpu() if gpu is None else _gpu(gpu)
     need = fastest.weights(info.embedding_parameters, info.layer_parameters, reordered=0)
     if total and need > SHARE * total:
         sizes = f"{need / 1e9:.1f} GB of weights in {fastest.name} are more than half of the {total / 1e9:.1f} GB"
@@ -37,10 +42,7 @@ def choose(info: BackboneInfo) -> Choice:
     return Choice(fastest, why)
 
 
-def _gpu() -> tuple[Precision, str, int] | None:
-    gpu = next(iter(gpus()), None)
-    if gpu is None:
-        return None
+def _gpu(gpu: Gpu) -> tuple[Precision, str, int]:
     if gpu.at_least(8, 0):
         return BFloat16(), "the GPU multiplies it", gpu.total or 0
     return Float16(), "the GPU multiplies no bfloat16", gpu.total or 0
