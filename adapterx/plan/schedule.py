@@ -17,8 +17,8 @@ def unsized(plan: Plan, stages: Iterable[str]) -> int:
 def bundled_seconds(plan: Plan, todo: Iterable[str], capacity: Capacity) -> float | None:
     """Seconds of some stages in their bundles; None where one waits for a stage that is not among them.
 
-    Stages whose time is not known are left out (`unsized` counts them). The cells of a bundle take what they share once. What no two bundles share, and waiting for one another, is not
-    counted; neither is loading backbones.
+    Stages whose time is not known are left out (`unsized` counts them). The cells of a bundle take what they share
+    once. What no two bundles share, and waiting for one another, is not counted; neither is loading backbones.
 
     Args:
         todo: ids of the stages that are not stored.
