@@ -207,7 +207,6 @@ def write(directory: Path, layers: int) -> None:
     """Write a checkpoint of wide layers with random weights, and a tokenizer of letters."""
     import torch
     import transformers
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     torch.manual_seed(0)
     library: Any = transformers  # its classes carry no types
@@ -222,10 +221,19 @@ def write(directory: Path, layers: int) -> None:
         layer_norm_eps=1e-5,
     )
     library.XLMRobertaModel(config, add_pooling_layer=False).save_pretrained(directory)
+    write_tokenizer(directory)
+
+
+def write_tokenizer(directory: Path) -> None:
+    """Write a tokenizer of letters, with XLM-R's special tokens."""
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
     backend = Tokenizer(models.Unigram([(piece, -float(place)) for place, piece in enumerate(_PIECES)], unk_id=3))
     backend.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
     backend.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
     special: Any = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    library: Any = transformers  # its classes carry no types
     library.PreTrainedTokenizerFast(tokenizer_object=backend, **special).save_pretrained(directory)

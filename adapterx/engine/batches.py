@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import pairwise
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from adapterx.backbones.layout import PackedBatch
 from adapterx.tasks.encoded import Encoded
 
 Integers = NDArray[np.int64]
+B = TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,13 @@ def cut(selections: Sequence[Selection], parts: int) -> list[list[Selection]]:
     return found
 
 
-def placed(batch: Batch, place: Callable[[Tensor], Tensor]) -> Batch:
-    """The batch with every tensor put elsewhere."""
-    return cast(Batch, _placed(batch, place))
+def placed(batch: B, place: Callable[[Tensor], Tensor]) -> B:
+    """A batch, or a part of one, with every tensor moved to a device.
+
+    Args:
+        place: moves one tensor.
+    """
+    return cast(B, _placed(batch, place))
 
 
 def _placed(value: object, place: Callable[[Tensor], Tensor]) -> object:

@@ -1,0 +1,1 @@
+"""What `tools/size_probe.py` is made of."""
