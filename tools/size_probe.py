@@ -1,8 +1,8 @@
 """XLM-R's sizes with random weights in every precision of this device: loading, memory, speed, error.
 
 Each size has the true shapes of its layers and its whole embedding table; XL may be cut to some layers, which the page
-says (`--layers xl=4`). A checkpoint is written once per size, in shards, and each precision then runs in a process of its own:
-seconds and peak memory of loading; tokens per second of training LoRA and of evaluating, with their peak memory; the
+says (`--layers xl=4`). A checkpoint is written once per size, in shards, and each precision then runs in a process of
+its own: seconds and peak memory of loading; tokens per second of training LoRA and of evaluating, with their peak memory; the
 distance of hidden states, of logits of a random head and of the adapters' gradients to those of float32. Random weights
 tell nothing of a trained model's outliers, so the embedded backbone, which was trained, is measured beside them.
 
