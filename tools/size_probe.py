@@ -2,9 +2,9 @@
 
 Each size has the true shapes of its layers and its whole embedding table; XL may be cut to some layers, which the page
 says (`--layers xl=4`). A checkpoint is written once per size, in shards, and each precision then runs in a process of
-its own: seconds and peak memory of loading; tokens per second of training LoRA and of evaluating, with their peak memory; the
-distance of hidden states, of logits of a random head and of the adapters' gradients to those of float32. Random weights
-tell nothing of a trained model's outliers, so the embedded backbone, which was trained, is measured beside them.
+its own: seconds and peak memory of loading; tokens per second of training LoRA and of evaluating, with their peak
+memory; the distance of hidden states, of logits of a random head and of the adapters' gradients to those of float32.
+Random weights tell nothing of a trained model's outliers, so the embedded backbone, which was trained, is measured too.
 
 Memory is anonymous memory (RssAnon), sampled; on a GPU what its allocator held at most. Times are worth something only
 while nothing else runs. Run `python tools/size_probe.py` from a checkout; results go to `reports/sizes/`.

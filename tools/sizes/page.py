@@ -14,8 +14,8 @@ NOTE = (
     "Weights are random but for `embedded/e5-small`. Memory is anonymous memory above what the process had with its"
     " libraries imported: *kept* by the loaded model, *loading* at most while it is read, *training* at most in steps"
     " of one LoRA cell (rank 8, queries and values, all layers, 16 texts of 64 tokens), *evaluating* at most in passes"
-    " of 2,048 rows. Errors are relative distances to float32 on this machine: of hidden states after the worst layer, and"
-    " of the logits of a random head; *cosine* is that of a random LoRA's gradients with those of float32."
+    " of 2,048 rows. Errors are relative distances to float32 on this machine: of hidden states after the worst layer,"
+    " and of the logits of a random head; *cosine* is that of a random LoRA's gradients with those of float32."
 )
 
 
