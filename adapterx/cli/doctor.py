@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
-        "--calibrate", action="store_true", help="measure this device for about a minute, for the times of `plan`"
+        "--calibrate", action="store_true", help="measure this device for a minute or two, for the times of `plan`"
     )
     common.store_argument(parser)
 

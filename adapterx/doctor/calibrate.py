@@ -1,4 +1,4 @@
-"""`adapterx doctor --calibrate`: measure this device for about a minute, and keep its rates.
+"""`adapterx doctor --calibrate`: measure this device for a minute or two, and keep its rates.
 
 The embedded backbone (12 layers, 384 wide) and two random layers as wide as XLM-R base's train and evaluate LoRA cells
 by the engine, with short and long sequences, one cell and eight. `adapterx.doctor.fit` finds the rates that a
