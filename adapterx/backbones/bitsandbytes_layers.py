@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from adapterx.backbones.compute import hidden_format
 from adapterx.backbones.precisions.int8 import OUTLIERS
 from adapterx.errors import AdapterxError
 
@@ -28,13 +29,13 @@ def int8(weight: Tensor, bias: Tensor) -> nn.Module:
 
 
 def nf4(weight: Tensor, bias: Tensor) -> nn.Module:
-    """`Linear4bit` from a weight (o, i), quantised on the weight's device; it computes in the format of the bias."""
+    """`Linear4bit` from a weight (o, i), quantised on the weight's device; it computes in the format of hidden states."""
     library = bitsandbytes("load: nf4")
     layer = library.nn.Linear4bit(
         weight.shape[1],
         weight.shape[0],
         bias=True,
-        compute_dtype=bias.dtype,
+        compute_dtype=hidden_format(bias.dtype, weight.device),
         compress_statistics=True,
         quant_type="nf4",
         device="meta",

@@ -125,6 +125,15 @@ def test_gradients_point_where_those_of_float32_do_and_nothing_stored_changes(
     assert before and all(torch.equal(after[key], tensor) for key, tensor in before.items())
 
 
+def test_four_bits_are_multiplied_in_the_format_of_hidden_states(
+    checkpoints: Callable[[str], Path], processor: bool
+) -> None:
+    # Products in bfloat16 take a multiple of the time where the processor has none.
+    loaded = load(Backbone(model=str(checkpoints("xlm-roberta")), load="nf4"))
+    formats = {layer.compute_dtype for layer in loaded.model.modules() if type(layer).__name__ == "Linear4bit"}
+    assert formats == {PackedEncoder(loaded.model).dtype}
+
+
 @pytest.mark.parametrize("name", ["int8", "nf4"])
 def test_the_library_stores_what_it_would_of_a_checkpoint_of_its_own(
     name: str, checkpoints: Callable[[str], Path]
