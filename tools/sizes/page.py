@@ -11,11 +11,13 @@ from tools.time_prediction import family
 
 Row = Mapping[str, Any]
 NOTE = (
-    "Weights are random but for `embedded/e5-small`. Memory is anonymous memory above what the process had with its"
-    " libraries imported: *kept* by the loaded model, *loading* at most while it is read, *training* at most in steps"
-    " of one LoRA cell (rank 8, queries and values, all layers, 16 texts of 64 tokens), *evaluating* at most in passes"
-    " of 2,048 rows. Errors are relative distances to float32 on this machine: of hidden states after the worst layer,"
-    " and of the logits of a random head; *cosine* is that of a random LoRA's gradients with those of float32."
+    "Sizes have random weights, `embedded/e5-small` its own. *Weights* are the bytes of all tensors. The other columns of"
+    " memory are anonymous memory above what the process had with its libraries imported: *kept* once the model and its"
+    " tokenizer are loaded, *loading* at most until then, *training* at most in steps of one LoRA cell (rank 8, queries"
+    " and values, all layers, 16 texts of 64 tokens), *evaluating* at most in passes of 2,048 rows. Weights in the number"
+    " format of their file stay mapped to it, and are no anonymous memory. Errors are relative distances to float32 on"
+    " this machine: of hidden states after the worst layer, and of the logits of a random head; *cosine* is that of a"
+    " random LoRA's gradients with those of float32."
 )
 
 
@@ -36,7 +38,7 @@ def line(row: Row) -> str:
     if "load_seconds" not in row:
         return f"{row['size']:18} {row['precision']:10} {row.get('skipped') or row.get('failed')}"
     return (
-        f"{row['size']:18} {row['precision']:10} load {row['load_seconds']:.1f} s, kept {row['kept']:,.0f} MiB,"
+        f"{row['size']:18} {row['precision']:10} load {row['load_seconds']:.1f} s, weights {row['weights']:,.0f} MiB,"
         f" {row['train_tokens']:,.0f} and {row['evaluate_tokens']:,.0f} tokens/s, logits {row['logit_error']:.2%}"
     )
 
@@ -66,15 +68,17 @@ def _title(rows: Sequence[Row]) -> str:
 
 def _table(rows: Sequence[Row]) -> str:
     lines = [
-        "| precision | load, s | kept, MiB | loading | training | evaluating | tokens/s trained | evaluated"
+        "| precision | load, s | weights, MiB | kept | loading | training | evaluating | tokens/s trained | evaluated"
         " | worst layer | logits | cosine |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
         if "load_seconds" not in row:
-            lines.append(f"| {row['precision']} | {row.get('skipped') or row.get('failed')} |" + " |" * 9)
+            lines.append(f"| {row['precision']} | {row.get('skipped') or row.get('failed')} |" + " |" * 10)
             continue
-        memory = " | ".join(f"{row[key]:,.0f}" for key in ("kept", "load_peak", "train_peak", "evaluate_peak"))
+        memory = " | ".join(
+            f"{row[key]:,.0f}" for key in ("weights", "kept", "load_peak", "train_peak", "evaluate_peak")
+        )
         speed = " | ".join(f"{row[key]:,.0f}" for key in ("train_tokens", "evaluate_tokens"))
         lost = f"{row['layer_error']:.2%} | {row['logit_error']:.2%} | {row['gradient_cosine']:.5f}"
         lines.append(f"| {row['precision']} | {row['load_seconds']:.1f} | {memory} | {speed} | {lost} |")

@@ -87,6 +87,7 @@ def main() -> int:
         "load_seconds": seconds,
         "kept": peak.after - peak.before,
         "load_peak": peak.most - peak.before,
+        "weights": stored_bytes(loaded.model) / MIB,
         "parameters": loaded.info.embedding_parameters + loaded.info.layer_parameters,
         "machine": {
             "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
@@ -99,6 +100,11 @@ def main() -> int:
     }
     print(json.dumps(found))
     return 0
+
+
+def stored_bytes(model: nn.Module) -> int:
+    """Bytes of all tensors of a model, scales of quantised ones included."""
+    return sum(one.nbytes for one in model.state_dict().values() if isinstance(one, Tensor))
 
 
 def speed(loaded: LoadedBackbone, before: float, device: str) -> dict[str, float]:
