@@ -29,7 +29,7 @@ def int8(weight: Tensor, bias: Tensor) -> nn.Module:
 
 
 def nf4(weight: Tensor, bias: Tensor) -> nn.Module:
-    """`Linear4bit` from a weight (o, i), quantised on the weight's device; it computes in the format of hidden states."""
+    """`Linear4bit` from a weight (o, i), quantised on the weight's device; it computes in hidden states' format."""
     library = bitsandbytes("load: nf4")
     layer = library.nn.Linear4bit(
         weight.shape[1],

@@ -11,13 +11,13 @@ from tools.time_prediction import family
 
 Row = Mapping[str, Any]
 NOTE = (
-    "Sizes have random weights, `embedded/e5-small` its own. *Weights* are the bytes of all tensors. The other columns of"
-    " memory are anonymous memory above what the process had with its libraries imported: *kept* once the model and its"
-    " tokenizer are loaded, *loading* at most until then, *training* at most in steps of one LoRA cell (rank 8, queries"
-    " and values, all layers, 16 texts of 64 tokens), *evaluating* at most in passes of 2,048 rows. Weights in the number"
-    " format of their file stay mapped to it, and are no anonymous memory. Errors are relative distances to float32 on"
-    " this machine: of hidden states after the worst layer, and of the logits of a random head; *cosine* is that of a"
-    " random LoRA's gradients with those of float32."
+    "Sizes have random weights, `embedded/e5-small` its own. *Weights* are the bytes of all tensors. The other columns"
+    " of memory are anonymous memory above what the process had with its libraries imported: *kept* once the model and"
+    " its tokenizer are loaded, *loading* at most until then, *training* at most in steps of one LoRA cell (rank 8,"
+    " queries and values, all layers, 16 texts of 64 tokens), *evaluating* at most in passes of 2,048 rows. Weights in"
+    " the number format of their file stay mapped to it, and are no anonymous memory. Errors are relative distances to"
+    " float32 on this machine: of hidden states after the worst layer, and of the logits of a random head; *cosine* is"
+    " that of a random LoRA's gradients with those of float32."
 )
 
 
@@ -68,8 +68,8 @@ def _title(rows: Sequence[Row]) -> str:
 
 def _table(rows: Sequence[Row]) -> str:
     lines = [
-        "| precision | load, s | weights, MiB | kept | loading | training | evaluating | tokens/s trained | evaluated"
-        " | worst layer | logits | cosine |",
+        "| precision | load, s | weights, MiB | kept | loading | training | evaluating | tokens/s trained"
+        " | evaluated | worst layer | logits | cosine |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
