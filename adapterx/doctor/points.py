@@ -101,11 +101,15 @@ def _loaded(name: str, model: str, precision: str, device: str) -> BenchEncoder:
     return BenchEncoder(name, loaded.info, PackedEncoder(loaded.model))
 
 
-def measured(encoder: BenchEncoder, point: Point) -> tuple[Workload, float]:
-    """What a step, or an evaluation of two passes, computes, and its seconds."""
+def measured(encoder: BenchEncoder, point: Point, rows: int | None = None) -> tuple[Workload, float]:
+    """What a step, or an evaluation, computes, and its seconds.
+
+    Args:
+        rows: token rows of an evaluation, by default those of two passes.
+    """
     if point.trains:
         return _work(encoder.info, point), _step_seconds(encoder, point)
-    examples = 2 * ROWS[encoder.packed.device.type] // point.length
+    examples = (rows or 2 * ROWS[encoder.packed.device.type]) // point.length
     whole = _work(encoder.info, point, examples)
     return whole, _sweep_seconds(encoder, point, examples)
 

@@ -63,7 +63,7 @@ def test_a_size_is_probed_in_processes_of_their_own(tmp_path: Path, monkeypatch:
     assert rows[2]["skipped"] == "needs a GPU"
     assert all(row["train_tokens"] > 0 and row["load_peak"] >= row["kept"] for row in rows[:2])
     text = page.text(rows, page.machine(rows))
-    assert "## tiny, 1 of its 2 layers: 0 million parameters" in text and "| fp8 | needs a GPU |" in text
+    assert "## tiny, 1 of its 2 layers: 0 million parameters, 16 texts" in text and "| fp8 | needs a GPU |" in text
     assert json.dumps(rows)
 
 

@@ -14,8 +14,8 @@ NOTE = (
     "Sizes have random weights, `embedded/e5-small` its own. *Weights* are the bytes of all tensors. The other columns"
     " of memory are anonymous memory above what the process had with its libraries imported: *kept* once the model and"
     " its tokenizer are loaded, *loading* at most until then, *training* at most in steps of one LoRA cell (rank 8,"
-    " queries and values, all layers, 16 texts of 64 tokens), *evaluating* at most in passes of 2,048 rows. Weights in"
-    " the number format of their file stay mapped to it, and are no anonymous memory. Errors are relative distances to"
+    " queries and values, all layers), *evaluating* at most in a pass over four times as many texts. Weights in the"
+    " number format of their file stay mapped to it, and are no anonymous memory. Errors are relative distances to"
     " float32 on this machine: of hidden states after the worst layer, and of the logits of a random head; *cosine* is"
     " that of a random LoRA's gradients with those of float32."
 )
@@ -63,7 +63,8 @@ def _title(rows: Sequence[Row]) -> str:
     count = next((row["parameters"] for row in rows if "parameters" in row), 0)
     layers = first["layers"] or first["whole"]
     cut = f", {layers} of its {first['whole']} layers" if layers and layers < first["whole"] else ""
-    return f"{first['size']}{cut}: {count / 1e6:,.0f} million parameters"
+    texts = next((row["texts"] for row in rows if "texts" in row), 0)
+    return f"{first['size']}{cut}: {count / 1e6:,.0f} million parameters, {texts} texts of 64 tokens in a step"
 
 
 def _table(rows: Sequence[Row]) -> str:

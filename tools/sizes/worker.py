@@ -23,16 +23,20 @@ from adapterx.backbones.shape import Shape
 from adapterx.backbones.spec import Backbone
 from adapterx.doctor.points import BenchEncoder, Point, measured
 from adapterx.engine.batches import placed
-from adapterx.engine.options import ROWS
 from adapterx.executors.device import choose
 from adapterx.machine import threads
 from adapterx.machine.processor import processor
 from adapterx.methods.lora.spec import Lora
-from adapterx.methods.method import Slot, adapters, parameters
+from adapterx.methods.method import Slot, adapters
+from adapterx.methods.method import parameters as adapter_parameters
 from adapterx.methods.rows import CellDropout
 
-TRAIN, EVALUATE = Point(64, 16), Point(64, 0)
-"""A step of 16 texts of 64 tokens on average; two passes of an evaluation."""
+LENGTH = 64
+"""Tokens of a text on average."""
+TEXTS = {"cpu": (16, 4), "cuda": (32, 32)}
+"""Texts of a training step, and of one of an encoder of more than `MANY` parameters; an evaluation has four times as
+many."""
+MANY = 500_000_000
 LENGTHS = (48, 17, 64, 5, 32, 40)
 """Of the sequences whose hidden states and gradients are compared."""
 LABELS = 3
@@ -88,7 +92,7 @@ def main() -> int:
         "kept": peak.after - peak.before,
         "load_peak": peak.most - peak.before,
         "weights": stored_bytes(loaded.model) / MIB,
-        "parameters": loaded.info.embedding_parameters + loaded.info.layer_parameters,
+        "parameters": parameters(loaded),
         "machine": {
             "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
             "processor": processor().model,
@@ -102,6 +106,11 @@ def main() -> int:
     return 0
 
 
+def parameters(loaded: LoadedBackbone) -> int:
+    """Of the encoder, embeddings included."""
+    return loaded.info.embedding_parameters + loaded.info.layer_parameters
+
+
 def stored_bytes(model: nn.Module) -> int:
     """Bytes of all tensors of a model, scales of quantised ones included."""
     return sum(one.nbytes for one in model.state_dict().values() if isinstance(one, Tensor))
@@ -110,14 +119,13 @@ def stored_bytes(model: nn.Module) -> int:
 def speed(loaded: LoadedBackbone, before: float, device: str) -> dict[str, float]:
     """Tokens per second of training and evaluating, and the memory that each takes at most."""
     encoder = BenchEncoder("", loaded.info, PackedEncoder(loaded.model))
-    found: dict[str, float] = {}
-    for name, point, tokens in (
-        ("train", TRAIN, TRAIN.length * TRAIN.batch),
-        ("evaluate", EVALUATE, 2 * (ROWS[device] // EVALUATE.length) * EVALUATE.length),
-    ):
+    usual, of_large = TEXTS[device]
+    texts = of_large if parameters(loaded) > MANY else usual
+    found: dict[str, float] = {"texts": texts}
+    for name, point, read in (("train", Point(LENGTH, texts), texts), ("evaluate", Point(LENGTH, 0), 4 * texts)):
         with Peak(device) as peak:
-            _, seconds = measured(encoder, point)
-        found |= {f"{name}_tokens": tokens / seconds, f"{name}_peak": peak.most - before}
+            _, seconds = measured(encoder, point, LENGTH * read)
+        found |= {f"{name}_tokens": LENGTH * read / seconds, f"{name}_peak": peak.most - before}
     return found
 
 
@@ -145,7 +153,7 @@ def numbers(encoder: PackedEncoder) -> dict[str, Tensor]:
     head = torch.randn(LABELS, encoder.hidden) / encoder.hidden**0.5
     method = Lora(rank=4, target_modules=("query", "value", "intermediate"))
     shape = Shape(depth, encoder.hidden, int(encoder.config.intermediate_size))
-    drawn = {one.name: torch.randn(1, *one.shape) * 0.02 for one in parameters(method, shape)}
+    drawn = {one.name: torch.randn(1, *one.shape) * 0.02 for one in adapter_parameters(method, shape)}
     tensors = {name: encoder.place(tensor).requires_grad_() for name, tensor in drawn.items()}
     hidden = encoder(batch, adapters([Slot(method, tensors)], CellDropout(0.0, (0,)))).float()
     direction = encoder.place(torch.randn(hidden.shape))
