@@ -1,4 +1,4 @@
-"""Values of unknown origin, made fit to stand in a message. Depends on no other package."""
+"""Values of unknown origin, made fit to stand in a message, and sizes in units. Depends on no other package."""
 
 from __future__ import annotations
 
@@ -30,3 +30,12 @@ def plain(text: str, longest: int | None = LONGEST) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def size(count: float) -> str:
+    """Bytes in decimal units, two or three digits."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

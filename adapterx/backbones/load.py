@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
@@ -54,12 +55,17 @@ class LoadedBackbone:
 
 
 def load(
-    backbone: Backbone, described: BackboneInfo | None = None, device: torch.device | str = "cpu"
+    backbone: Backbone,
+    described: BackboneInfo | None = None,
+    device: torch.device | str = "cpu",
+    token_ids: NDArray[np.int64] | None = None,
 ) -> LoadedBackbone:
     """Load a backbone named as in a recipe. Raises BackboneError when it is not usable, saying what to do.
 
     Args:
         described: what `describe` said of it earlier, so that a branch which has moved since loads the same commit.
+        token_ids: ids, rising, of the tokens whose embeddings are to be there; of all tokens where None, whatever
+            the recipe says of the vocabulary.
     """
     described = described or describe(backbone)
     number = precision(backbone.load)
@@ -69,23 +75,27 @@ def load(
     files = weight_files(directory, backbone.model)
     # Before anything of the configuration's sizes is allocated.
     sizes.check_weights(config.to_dict(), files, backbone.model, cut=backbone.model.startswith(embedded.PREFIX))
-    model = assemble(files, config, number, device, backbone.model)
+    model = assemble(files, config, number, device, backbone.model, token_ids)
     tokenizer = tokens.load(directory / TOKENIZER, described.vocabulary, backbone.model)
     return LoadedBackbone(
         info=described,
         model=model,
         tokenizer=tokenizer,
-        tokenizer_key=hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+        tokenizer_key=tokens.key(tokenizer),
         masked_lm=_masked_lm(files, described),
     )
 
 
-def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerFast:
-    """The tokenizer of a backbone alone; of one on the Hub no weights are fetched. Raises BackboneError."""
-    described = describe(backbone)
+def load_tokenizer(backbone: Backbone, described: BackboneInfo | None = None) -> PreTrainedTokenizerFast:
+    """The tokenizer of a backbone alone; of one on the Hub no weights are fetched. Raises BackboneError.
+
+    Args:
+        described: as of `load`.
+    """
+    described = described or describe(backbone)
     if backbone.model.startswith(embedded.PREFIX):
         path = _directory(backbone, described, [TOKENIZER]) / TOKENIZER
-    elif local := local_directory(backbone.model):
+    elif local := local_directory(backbone.model) or pickled.kept(described.key):
         path = local / TOKENIZER
     else:
         path = hub.tokenizer(backbone.model, _commit(described))

@@ -75,6 +75,8 @@ class PackedEncoder:
         own = dict(self.model.named_parameters())
         if wrong := sorted(own.keys() ^ tensors.keys()):
             raise ValueError(f"the weights do not fit this encoder: {wrong[0]} is not in both")
+        if len(self.token_embeddings) != self.config.vocab_size:
+            raise ValueError("an encoder with the embeddings of some tokens alone takes no weights of a whole one")
         # Modules are copied, weights are not: the copy's give way to the new ones at once.
         model = copy.deepcopy(self.model, {id(parameter): parameter for parameter in own.values()})
         for name, tensor in tensors.items():
@@ -88,7 +90,7 @@ class PackedEncoder:
 
     @property
     def token_embeddings(self) -> Tensor:
-        """(V, d)."""
+        """(V, d); with the embeddings of some tokens alone (`token_rows`) theirs, in the order of their ids."""
         return cast(Tensor, self.model.embeddings.word_embeddings.weight)
 
     @property

@@ -25,6 +25,8 @@ class Backbone(Model):
     """Commit of the Hub repository."""
     load: PrecisionName = DEFAULT
     """Number format of the frozen weights; `auto` is settled when a recipe is planned."""
+    vocabulary: Literal["all", "used"] = "all"
+    """Whose embeddings are in memory: those of all tokens, or of the tokens that a run reads. It changes no result."""
 
     @model_validator(mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,16 @@ def load(path: Path, vocabulary: int, name: str) -> PreTrainedTokenizerFast:
     tokenizer: PreTrainedTokenizerFast = wrap(tokenizer_object=backend, **_SPECIAL_TOKENS)
     tokenizer.name_or_path = name  # for messages; given to the class, it would be looked up on the Hub
     return tokenizer
+
+
+def key(tokenizer: PreTrainedTokenizerFast) -> str:
+    """Names a tokenizer's content: equal keys, equal tokens."""
+    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+
+
+def special(tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """Ids of the tokens that stand for no text, rising; `<mask>` is one where there is one."""
+    return sorted({*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()})
 
 
 def _check_ids(content: Mapping[str, Any], vocabulary: int, where: str) -> None:

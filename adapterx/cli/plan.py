@@ -10,8 +10,9 @@ from adapterx.cli import common
 
 if TYPE_CHECKING:
     from adapterx.machine.gpu import Gpu
-    from adapterx.plan import Capacity
+    from adapterx.plan import Capacity, Plan, Stage
     from adapterx.plan.cards import Card
+    from adapterx.store import Store
 
 HELP = "show what a recipe comes to: its stages, what is stored, what it costs"
 
@@ -28,12 +29,15 @@ def run(args: argparse.Namespace) -> int:
     """Show a plan; 1 if some of its cells are refused, 2 if all are."""
     from adapterx.plan import states
     from adapterx.plan.cards import CardPace
+    from adapterx.plan.states import DONE
     from adapterx.store import Store
 
     card = None if args.gpu is None else _card(args.gpu)
     plan = common.planned(args, pace=None if card is None else CardPace(card=card))
     capacity = _capacity(None if card is None else card.gpu)
-    current = states(plan, Store(common.store_root(args)))
+    store = Store(common.store_root(args))
+    current = states(plan, store)
+    plan = _counted(plan, [plan.stages[id] for id, state in current.items() if state.name not in DONE], args, store)
     if args.json:
         import json
 
@@ -57,6 +61,17 @@ def _card(name: str) -> Card:
         return CARDS[name.lower()]
     except KeyError:
         raise common.CommandError(f"--gpu {name}: no such card; known are {', '.join(CARDS)}") from None
+
+
+def _counted(plan: Plan, todo: list[Stage], args: argparse.Namespace, store: Store) -> Plan:
+    """The plan with the embeddings that a run would load, where backbones ask for those of the tokens that are read."""
+    from adapterx.plan.vocabulary import counted, reads_some
+
+    if not any(map(reads_some, todo)):
+        return plan
+    from adapterx.executors.stored_counts import known
+
+    return counted(plan, known(plan, todo, args.recipe.parent, store.root))
 
 
 def _capacity(supposed: Gpu | None) -> Capacity:

@@ -13,8 +13,8 @@ from adapterx.doctor.examined import Examined
 from adapterx.doctor.fits import BATCH, LENGTH, Fits
 from adapterx.doctor.libraries import Library
 from adapterx.pace.calibration import CURE, FoundCalibration, is_busy
-from adapterx.plan.render import size
 from adapterx.terminal import Column, TextGrid
+from adapterx.wording import size
 
 ABSENT = "-"
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adapterx.backbones.errors import BackboneError
-from adapterx.backbones.load import LoadedBackbone
 from adapterx.engine.bundle import shape_of
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.halving import Bracket
@@ -20,6 +19,7 @@ from adapterx.executors import tuning, weights
 from adapterx.executors.backbones import HeldBackbone
 from adapterx.executors.data import Data
 from adapterx.executors.finished import FinishedTrainings, acting, head_of
+from adapterx.executors.texts import Texts, learnt_texts, pruning_texts, stopping_texts, weighing_texts
 from adapterx.limits import Limit
 from adapterx.methods.merging import Merging
 from adapterx.methods.method import Slot
@@ -57,7 +57,7 @@ class CellFactory:
         if prune is None:
             return cells, None
         judged = tuple(
-            replace(task, dev=self._tokenised(part, stage.work, backbone.loaded, "dev", prune.limit))
+            replace(task, dev=self._pools(backbone, pruning_texts(part, stage.work)))
             for task, part in zip(cells[0].tasks, stage.work.tasks, strict=True)
         )
         return cells, tuning.bracket(cells, start, prune, judged)
@@ -69,7 +69,7 @@ class CellFactory:
     def _cell(self, stage: Stage, backbone: HeldBackbone) -> TrainingCell:
         work = stage.work
         assert isinstance(work, Training)
-        tasks = tuple(self._task(part, work, stage, backbone.loaded) for part in work.tasks)
+        tasks = tuple(self._task(part, work, stage, backbone) for part in work.tasks)
         below = [self._finished.slot(id) for id in stage.inputs]
         initial: Mapping[str, Tensor] | None = None
         if work.transfer is not None:
@@ -88,25 +88,22 @@ class CellFactory:
             lower=tuple(below) if work.lies_upon_inputs else (),
         )
 
-    def _task(self, part: TaskPart, work: Training, stage: Stage, loaded: LoadedBackbone) -> TaskData:
-        stopping = work.train.early_stopping
-        head = head_of(part, stage.info)
+    def _task(self, part: TaskPart, work: Training, stage: Stage, backbone: HeldBackbone) -> TaskData:
+        loaded, head = backbone.loaded, head_of(part, stage.info)
         text = head.kind.drawn
         initial = {f"{head.prefix}{name}": tensor for name, tensor in loaded.masked_lm.items()} if text else {}
         return TaskData(
             head=head,
             metric=None if text else self._data.metrics(part)[0],
-            train=self._tokenised(part, work, loaded, "train", work.train.limit),
-            dev=self._tokenised(part, work, loaded, "dev", stopping.evaluated) if stopping else (),
+            train=self._pools(backbone, learnt_texts(part, work)),
+            dev=self._pools(backbone, stopping_texts(part, work)),
             vocabulary=_vocabulary(loaded.tokenizer) if text else None,
             initial=initial,
         )
 
-    def _tokenised(
-        self, part: TaskPart, work: Training, loaded: LoadedBackbone, split: str, limit: Limit | None
-    ) -> tuple[Pool, ...]:
-        length = work.train.max_length
-        return self._data.pools(part, split, limit, loaded.tokenizer, loaded.tokenizer_key, length)
+    def _pools(self, backbone: HeldBackbone, wanted: Texts | None) -> tuple[Pool, ...]:
+        """The pools of texts; none where none are wanted."""
+        return () if wanted is None else backbone.pools(self._data, wanted)
 
     def _handed_on(
         self, stage: Stage, way: TransferSpec, inputs: Sequence[Slot], backbone: HeldBackbone
@@ -126,15 +123,15 @@ class CellFactory:
         if stage.id not in self._weighed:
             members = []
             for id, slot, parts in zip(stage.inputs, slots, work.member_dev, strict=True):
-                tasks = tuple(self._judged(part, self._stages[id], backbone.loaded, way.tuned_on) for part in parts)
+                tasks = tuple(self._judged(part, self._stages[id], backbone, way.tuned_on) for part in parts)
                 members.append(weights.Member(slot, self._finished.tensors(id).heads, tasks))
             self._weighed[stage.id] = weights.choose(backbone.encoder, members, merging, work.seed, backbone.prefix)
         return self._weighed[stage.id]
 
-    def _judged(self, part: TaskPart, member: Stage, loaded: LoadedBackbone, limit: Limit | None) -> TaskData:
-        """A task with nothing but its dev set, cut as the member's training cut its texts."""
+    def _judged(self, part: TaskPart, member: Stage, backbone: HeldBackbone, limit: Limit | None) -> TaskData:
+        """A task with nothing but its dev set."""
         assert isinstance(member.work, Training)
-        dev = self._tokenised(part, member.work, loaded, "dev", limit)
+        dev = self._pools(backbone, weighing_texts(part, member.work, limit))
         return TaskData(head_of(part, member.info), self._data.metrics(part)[0], train=(), dev=dev)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from adapterx.engine.cell import Pool
 from adapterx.errors import AdapterxError
-from adapterx.limits import Limit
+from adapterx.executors.texts import Texts
 from adapterx.tasks import data as catalog
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.facts import TaskPart
@@ -17,19 +17,16 @@ from adapterx.tasks.kinds.encoding import encode_stream
 from adapterx.tasks.metrics import Metric, metric
 from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.spec import TaskSpec
-from adapterx.tasks.token_cache import TokenCache, token_key
+from adapterx.tasks.token_cache import TokenCache
 
 
 @dataclass(frozen=True)
 class _Asked:
     """One language of what `Data.pools` is asked for."""
 
-    part: TaskPart
+    texts: Texts
     language: str
-    split: str
-    limit: Limit | None
     tokenizer: str
-    max_length: int
 
 
 class Data:
@@ -49,16 +46,14 @@ class Data:
         self._unusable: dict[_Asked, AdapterxError] = {}
         self._encoded: dict[str, Encoded] = {}
 
-    def pools(
-        self, part: TaskPart, split: str, limit: Limit | None, tokenizer: Any, key: str, max_length: int
-    ) -> tuple[Pool, ...]:
-        """One pool per language of the part. `key` names the tokenizer: equal keys, equal tokens.
+    def pools(self, texts: Texts, tokenizer: Any, key: str) -> tuple[Pool, ...]:
+        """One pool per language. `key` names the tokenizer: equal keys, equal tokens.
 
         Raises what loading raises, of the same data the same error each time, and DataError for data that changes at
         that moment.
         """
-        asked = [_Asked(part, language, split, limit, key, max_length) for language in part.languages]
-        unanswerable = self.spec(part.task).unanswerable
+        asked = [_Asked(texts, language, key) for language in texts.part.languages]
+        unanswerable = self.spec(texts.part.task).unanswerable
         return tuple(Pool(one.language, self._one(one, tokenizer), unanswerable) for one in asked)
 
     def _one(self, asked: _Asked, tokenizer: Any) -> Encoded:
@@ -81,19 +76,20 @@ class Data:
         return key
 
     def _key(self, asked: _Asked) -> str:
-        content = catalog.fingerprint(self.spec(asked.part.task), asked.part.source, {asked.split: [asked.language]})
-        return token_key(content, asked.limit, asked.tokenizer, asked.max_length)
+        return asked.texts.stored_as(asked.language, self.spec(asked.texts.part.task), asked.tokenizer)
 
     def _made(self, asked: _Asked, key: str, tokenizer: Any) -> Encoded:
-        spec: TaskSpec = self.spec(asked.part.task)
-        examples = catalog.stream(spec, asked.part.source, asked.language, asked.split, asked.limit)
-        made = encode_stream(examples, spec, tokenizer, asked.max_length)
+        texts, language = asked.texts, asked.language
+        source, split = texts.part.source, texts.split
+        spec: TaskSpec = self.spec(texts.part.task)
+        examples = catalog.stream(spec, source, language, split, texts.limit)
+        made = encode_stream(examples, spec, tokenizer, texts.max_length)
         if not len(made):
-            where = catalog.origin(spec, asked.part.source, asked.language, asked.split)
-            raise DataError(f"the {asked.split} data of {spec.name} in {asked.language} is empty: {where} holds none")
+            where = catalog.origin(spec, source, language, split)
+            raise DataError(f"the {split} data of {spec.name} in {language} is empty: {where} holds none")
         if self._key(asked) != key:
             # Under this key it would be taken for what it is not, for as long as the store lives.
-            raise DataError(f"the {asked.split} data of {spec.name} in {asked.language} changed while it was read")
+            raise DataError(f"the {split} data of {spec.name} in {language} changed while it was read")
         return self._stored.keep(key, made) if self._stored else made
 
     def metrics(self, part: TaskPart) -> list[Metric]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from adapterx.backbones.load import LoadedBackbone
 from adapterx.engine.cell import Pool
 from adapterx.engine.evaluate import collapse
 from adapterx.engine.predict import Observe, TrainedCell
@@ -20,6 +19,7 @@ from adapterx.executors.backends import Backend, Sweep
 from adapterx.executors.data import Data
 from adapterx.executors.finished import FinishedTrainings
 from adapterx.executors.recorder import Recorder
+from adapterx.executors.texts import searched_texts, tested_texts
 from adapterx.methods.head import Head
 from adapterx.methods.method import Slot
 from adapterx.plan import Evaluation, Plan, Stage, Training
@@ -28,7 +28,6 @@ from adapterx.plan.stage import SearchSettings
 from adapterx.recipe.schema import Lane
 from adapterx.results.predictions import LanguagePredictions
 from adapterx.tasks.kinds import kind
-from adapterx.tasks.spec import TaskSpec
 
 Passes: TypeAlias = Callable[[int, int, str], Observe]
 """Items and token rows to read and what they are, to what hears of every pass."""
@@ -67,7 +66,7 @@ class Evaluations:
 
     def _evaluate(self, stages: Sequence[Stage], fail: Fail) -> None:
         """Evaluate stages that have their texts in common."""
-        backbone, started = self._backbones.of(stages[0]), time.monotonic()
+        backbone, started = self._backbones.of(stages), time.monotonic()
         cells: list[tuple[TrainedCell, Head]] = []
         going: list[Stage] = []
         for stage in stages:
@@ -78,8 +77,7 @@ class Evaluations:
             return
         work, trained = stages[0].work, self._plan.stages[stages[0].inputs[0]].work
         assert isinstance(work, Evaluation) and isinstance(trained, Training)
-        tokenizer, key = backbone.loaded.tokenizer, backbone.loaded.tokenizer_key
-        pools = self._data.pools(work.task, "test", work.limit, tokenizer, key, trained.train.max_length)
+        pools = backbone.pools(self._data, tested_texts(work, trained))
         prefix = self._kept_for(stages, backbone)
         sweep = Sweep(trained.seed, prefix, self._passed(pools, len(going)))
         predictions: list[list[LanguagePredictions]] = [[] for _ in going]
@@ -105,7 +103,7 @@ class Evaluations:
 
     def _search(self, stages: Sequence[Stage], fail: Fail) -> None:
         """Evaluate by retrieval, with the adapters of a training or none; stages that read the same texts."""
-        backbone, started = self._backbones.of(stages[0]), time.monotonic()
+        backbone, started = self._backbones.of(stages), time.monotonic()
         cells: dict[tuple[str, ...], tuple[Stage, TrainedCell]] = {}
         going: list[tuple[Stage, SearchSettings]] = []
         for stage in stages:
@@ -120,7 +118,7 @@ class Evaluations:
         work = stages[0].work
         assert isinstance(work, Evaluation)
         spec = self._data.spec(work.task.task)
-        pools = self._searched(work, spec, going[0][1].max_length, backbone.loaded)
+        pools = {split: backbone.pools(self._data, own) for split, own in searched_texts(work, spec).items()}
         texts = [pool for split in spec.scored for pool in pools[split]]
         place = {inputs: number for number, inputs in enumerate(cells)}
         searches = [(place[stage.inputs], asked) for stage, asked in going]
@@ -164,24 +162,6 @@ class Evaluations:
         """That of the training that is evaluated; 0 for the backbone as it is."""
         tested = self._plan.stages[stage.inputs[0]].work if stage.inputs else None
         return tested.seed if isinstance(tested, Training) else 0
-
-    def _searched(
-        self, work: Evaluation, spec: TaskSpec, max_length: int, loaded: LoadedBackbone
-    ) -> dict[str, Sequence[Pool]]:
-        """The texts of a search, by split."""
-        # Where languages are searched for each other's, the queries that do not ask still say what is relevant.
-        limit = work.limit if spec.pool == "own" else None
-        return {
-            split: self._data.pools(
-                work.task,
-                split,
-                limit if split == "test" else None,
-                loaded.tokenizer,
-                loaded.tokenizer_key,
-                max_length,
-            )
-            for split in spec.scored
-        }
 
     def _as_read(
         self, stages: Sequence[Stage], cells: Sequence[TrainedCell], pools: Sequence[Pool]

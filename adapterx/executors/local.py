@@ -16,6 +16,8 @@ from adapterx.errors import AdapterxError
 from adapterx.executors.progress import RunProgress
 from adapterx.faults import FULL, UnusablePlace, code, is_out_of_memory, worded
 from adapterx.plan import Capacity, Plan, Stage, bundles, ready, states
+from adapterx.plan.render import vocabularies
+from adapterx.plan.vocabulary import counted, reads_some
 from adapterx.results import run_file, training
 from adapterx.stopping import Stopped
 from adapterx.store import DamagedFile, Failure, FailureStatus, Store
@@ -136,13 +138,20 @@ def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, e
         return tally
     from adapterx.executors.data import Data
     from adapterx.executors.device import choose
+    from adapterx.executors.vocabularies import Vocabularies
     from adapterx.executors.work import Worker
 
     store.sweep()
     machine = choose(effort.workers, effort.memory, effort.deterministic)
     data = Data(recipe_dir, store.root / "cache" / "tokens")
     with RunProgress(console, todo) as progress:
-        worker = Worker(plan, store, data, machine, effort.checkpoint_seconds, progress)
+        read = Vocabularies(plan.stages, data)
+        if any(map(reads_some, todo)):
+            console.print("reading the texts of all stages: the embeddings of the tokens in them are to be loaded")
+        plan = counted(plan, read.count(todo))
+        for line in vocabularies(plan, todo):
+            console.print(line)
+        worker = Worker(plan, store, data, read, machine, effort.checkpoint_seconds, progress)
         bundles_ = Bundles(worker, store, tally, progress, debug)
         while bundle := _next(plan, tally, worker, machine.capacity):
             bundles_.do(bundle)

@@ -18,10 +18,12 @@ from adapterx.executors.evaluations import Evaluations
 from adapterx.executors.finished import FinishedTrainings
 from adapterx.executors.progress import RunProgress
 from adapterx.executors.recorder import Recorder
+from adapterx.executors.vocabularies import Vocabularies
 from adapterx.plan import Plan, Stage, Training
 from adapterx.results.training import DataNotes
 from adapterx.stopping import shielded
 from adapterx.store import Store
+from adapterx.tasks.known_tokenizers import KnownTokenizers
 
 
 class Worker:
@@ -29,6 +31,7 @@ class Worker:
 
     Args:
         data: the examples of the plan's tasks.
+        vocabularies: whose embeddings are loaded, where not those of all tokens are.
         machine: where the backbone lives, and how bundles are worked off there.
         checkpoint_seconds: how much work a killed run may lose.
         progress: hears of every training step, and of every pass of an evaluation.
@@ -39,13 +42,21 @@ class Worker:
         plan: Plan,
         store: Store,
         data: Data,
+        vocabularies: Vocabularies,
         machine: Machine,
         checkpoint_seconds: float,
         progress: RunProgress,
     ) -> None:
         self._store = store
         self._checkpoints = Checkpoints(store.root / "checkpoints", checkpoint_seconds)
-        self._backbones = Backbones(machine.device, plan.recipe.prefix_cache, store.root / "cache" / "prefix")
+        cache = store.root / "cache"
+        self._backbones = Backbones(
+            machine.device,
+            vocabularies,
+            KnownTokenizers(cache / "tokenizers"),
+            plan.recipe.prefix_cache,
+            cache / "prefix",
+        )
         self._backends = backends(machine.options, self._checkpoints, progress.steps)
         self._recorder = Recorder(store, data, machine.device)
         finished = FinishedTrainings(plan, store)
@@ -70,7 +81,7 @@ class Worker:
             self._evaluations.do(stages, fail)
 
     def _train(self, stages: Sequence[Stage], fail: Fail) -> None:
-        backbone = self._backbones.of(stages[0])
+        backbone = self._backbones.of(stages)
         cells: list[TrainingCell] = []
         places: list[tuple[Stage, range, Bracket | None]] = []
         of_data: dict[str, DataNotes] = {}

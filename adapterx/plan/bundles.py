@@ -6,6 +6,7 @@ from collections.abc import Collection, Hashable
 from dataclasses import dataclass, replace
 
 from adapterx.methods.base import MethodSpec
+from adapterx.plan import vocabulary
 from adapterx.plan.result import Plan
 from adapterx.plan.stage import Evaluation, Stage, Training
 from adapterx.tasks.kinds import kind
@@ -62,7 +63,7 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
     Trainings: the same frozen weights, method and number of adapters; what they learn, how and how long may differ.
     Evaluations: the same frozen weights, texts and lowest adapted layer; of a search, whatever layers are read.
     """
-    weights = (stage.info.key, stage.backbone.load)
+    weights = (vocabulary.weights(stage), vocabulary.reads_some(stage))
     if stage.work.lane == "reference":
         return ("reference", stage.id)  # a library's model holds the adapters of one training
     if isinstance(stage.work, Evaluation):

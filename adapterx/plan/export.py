@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from adapterx.pace.workload import FLOPS
+from adapterx.plan import vocabulary
 from adapterx.plan.bundles import USUAL, Capacity
 from adapterx.plan.cells import Cell
 from adapterx.plan.result import Plan
@@ -32,6 +33,7 @@ def to_json(plan: Plan, current: Mapping[str, State], capacity: Capacity = USUAL
         "left_out": list(plan.left_out),
         "single_labels": list(plan.single_labels),
         "choices": list(plan.choices),
+        "vocabulary": list(vocabulary.remarks(plan, [plan.stages[id] for id in left])),
         "naive_trainings": plan.naive_trainings,
         "flops": FLOPS,
         "calibration": None if calibration is None else calibration.measured.isoformat(),

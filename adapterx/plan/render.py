@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from adapterx.plan import vocabulary
 from adapterx.plan.bundles import USUAL, Capacity
 from adapterx.plan.cell_settings import asked
 from adapterx.plan.result import Plan
@@ -15,6 +16,7 @@ from adapterx.plan.schedule import bundled_seconds, looped_seconds, unsized
 from adapterx.plan.stage import Coordinates, Stage, Training
 from adapterx.plan.states import DONE, State, StateName
 from adapterx.terminal import Column, TextGrid
+from adapterx.wording import size
 
 MAX_ROWS = 60
 """A plan of more stages is shown in groups, unless every stage is asked for."""
@@ -48,6 +50,7 @@ def render(plan: Plan, current: Mapping[str, State], every: bool = False, capaci
         parts.append(Text("--all lists every stage", style="dim"))
     notes = (
         *choices(plan),
+        *vocabularies(plan, [stage for id, stage in plan.stages.items() if current[id].name not in DONE]),
         *_notes(plan, current),
         *_budgets(plan),
         *_candidates(plan),
@@ -162,6 +165,12 @@ def choices(plan: Plan) -> Iterator[Text]:
         yield Text.assemble(("auto: ", "yellow"), choice)
 
 
+def vocabularies(plan: Plan, todo: Sequence[Stage]) -> Iterator[Text]:
+    """Whose embeddings the stages that are to be done have in memory."""
+    for remark in vocabulary.remarks(plan, todo):
+        yield Text.assemble(("vocabulary: ", "yellow"), remark)
+
+
 def _candidates(plan: Plan) -> Iterator[Text]:
     """Which trainings try several learning rates, and at what cost: each way of doing so once."""
     ways: dict[tuple[str, int, float], list[str]] = {}
@@ -272,15 +281,6 @@ def _range(values: set[int]) -> str:
 
 def _gpu_hours(seconds: float | None) -> str:
     return "?" if seconds is None else f"{seconds / 3600:,.{0 if seconds > 36000 else 2}f} GPU-hours"
-
-
-def size(count: float) -> str:
-    """Bytes in decimal units, two or three digits."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.5:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def duration(seconds: float | None) -> str:

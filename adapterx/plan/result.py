@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adapterx.backbones.info import BackboneInfo
 from adapterx.pace.calibration import BY_RULE, Pace
@@ -51,6 +51,9 @@ class Plan:
     """What the machine decided where the recipe left it to it."""
     pace: Pace = BY_RULE
     """What the times of the stages come from."""
+    embedded_tokens: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Of backbones with `vocabulary: used`, by content and number format: tokens whose embeddings are in memory, where
+    that is known."""
 
     @property
     def naive_trainings(self) -> int:

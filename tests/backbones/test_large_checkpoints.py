@@ -30,13 +30,17 @@ from adapterx.backbones import load, pickled
 from adapterx.backbones.checkpoint import read_config
 from adapterx.backbones.spec import Backbone
 
+def pages(kind):
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(kind + ":")[2].split()[0]) / 1024
+
 def anonymous():
     # Pages that are no file's: those of the mapped pickle and of the written files may be dropped at any time.
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
+    return pages("RssAnon")
 
 source = Path(sys.argv[1])
 before = peak = anonymous()
+mapped = pages("RssFile")
 done = threading.Event()
 def sample():
     global peak
@@ -48,12 +52,19 @@ sampler.start()
 WORK
 done.set()
 sampler.join()
-print(json.dumps({"grown": peak - before, "kept": anonymous() - before, "found": str(found)}))
+mapped = pages("RssFile") - mapped
+print(json.dumps({"grown": peak - before, "kept": anonymous() - before, "mapped": mapped, "found": str(found)}))
 """
 CONVERT = MEASURED.replace(
     "WORK", 'found = pickled.checkpoint(source, read_config(source / "config.json", "model"), "local:large", "model")'
 )
 LOAD = MEASURED.replace("WORK", "model = load.load(Backbone(model=str(source), load=sys.argv[2])); found = source")
+EVERY = 12
+LOAD_SOME = MEASURED.replace(
+    "WORK",
+    f"import numpy; ids = numpy.arange(0, {VOCABULARY}, {EVERY}); "
+    "model = load.load(Backbone(model=str(source), load=sys.argv[2]), token_ids=ids); found = source",
+)
 OVERHEAD = 1.15
 """Of a loaded model's memory: its peak while it is loaded."""
 
@@ -158,3 +169,26 @@ def test_a_model_is_loaded_in_little_more_than_it_takes(model: tuple[Path, int],
         assert share * total * 0.95 <= kept < 1.25 * share * total, measured
         assert measured["grown"] <= OVERHEAD * measured["kept"], measured
         assert ("pickled weights only" in said) is converts
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells a process' anonymous pages")
+def test_embeddings_that_are_not_asked_for_take_no_memory(model: tuple[Path, int], tmp_path: Path) -> None:
+    """One in twelve tokens: neither what is kept nor what is passed through grows with the others.
+
+    In the checkpoint's own format its mapped pages serve as the layers, and no page of the table stays among them.
+    """
+    _, total = model
+    table = VOCABULARY * HIDDEN * 4
+    for load, rest, layers, mapped in (
+        ("float32", 1.0, 0.0, 1.0),
+        ("bfloat16", 0.5, 0.5, 0.0),
+        ("int8-rows", 0.5, 0.26, 0.0),
+    ):
+        out, said = started(LOAD_SOME, tmp_path, model[0], load).communicate()
+        assert out, said
+        measured = json.loads(out)
+        expected = (rest * table / EVERY + layers * (total - table)) / 2**20
+        assert abs(measured["kept"] - expected) < 20 + 0.05 * expected, (measured, expected)
+        assert measured["grown"] <= max(OVERHEAD * measured["kept"], measured["kept"] + 10), measured
+        assert abs(measured["mapped"] - mapped * (total - table) / 2**20) < 60, measured

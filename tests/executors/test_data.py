@@ -14,6 +14,7 @@ from adapterx import places
 from adapterx.engine.batches import Selection
 from adapterx.engine.collate import collate
 from adapterx.executors.data import Data
+from adapterx.executors.texts import Texts
 from adapterx.limits import Limit
 from adapterx.tasks import data as catalog
 from adapterx.tasks.encoded import Encoded
@@ -63,18 +64,23 @@ SIX = Limit(6)
 
 
 def one(
-    data: Data, of: TaskPart, tokenizer: Any, split: str = "dev", limit: Limit | None = SIX, **more: Any
+    data: Data,
+    of: TaskPart,
+    tokenizer: Any,
+    split: str = "dev",
+    limit: Limit | None = SIX,
+    key: str = "letters",
+    max_length: int = 32,
 ) -> Encoded:
-    settings: dict[str, Any] = {"key": "letters", "max_length": 32} | more
-    (pool,) = data.pools(of, split, limit, tokenizer, **settings)
+    (pool,) = data.pools(Texts(of, split, limit, max_length), tokenizer, key)
     return pool.data
 
 
 @pytest.mark.parametrize("task", ["time-order", "time-latest", "time-mentions"])
 def test_another_process_finds_what_was_tokenised(task: str, tokenizer: Any, tmp_path: Path) -> None:
-    of = part(task, "de", "en")
-    fresh = Data(None, tmp_path / "tokens").pools(of, "test", Limit(5), tokenizer, "letters", 32)
-    again = Data(None, tmp_path / "tokens").pools(of, "test", Limit(5), Forbidden(), "letters", 32)
+    texts = Texts(part(task, "de", "en"), "test", Limit(5), 32)
+    fresh = Data(None, tmp_path / "tokens").pools(texts, tokenizer, "letters")
+    again = Data(None, tmp_path / "tokens").pools(texts, Forbidden(), "letters")
     assert [pool.language for pool in again] == ["de", "en"]
     for first, second in zip(fresh, again, strict=True):
         examples = catalog.load(catalog.find(task, None), "embedded", first.language, "test", Limit(5))
@@ -176,8 +182,9 @@ def test_a_store_that_cannot_be_written_does_not_fail_a_run(
 ) -> None:
     (tmp_path / "tokens").write_text("")
     data = Data(None, tmp_path / "tokens")
-    wanted = Data(None).pools(part("time-order", "de", "en"), "dev", Limit(6), tokenizer, "letters", 32)
-    found = data.pools(part("time-order", "de", "en"), "dev", Limit(6), tokenizer, "letters", 32)
+    texts = Texts(part("time-order", "de", "en"), "dev", Limit(6), 32)
+    wanted = Data(None).pools(texts, tokenizer, "letters")
+    found = data.pools(texts, tokenizer, "letters")
     assert all(same(first.data, second.data) for first, second in zip(found, wanted, strict=True))
     assert sum("in memory" in record.message for record in caplog.records) == 1
 

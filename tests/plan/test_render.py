@@ -10,8 +10,9 @@ from rich.console import Console
 
 from adapterx.plan import Plan, states
 from adapterx.plan.export import to_json
-from adapterx.plan.render import duration, render, size
+from adapterx.plan.render import duration, render
 from adapterx.store import Store
+from adapterx.wording import size
 from tests.plan.conftest import Planner
 from tests.plan.test_states import ONE, commit, stage
 

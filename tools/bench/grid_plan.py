@@ -106,10 +106,11 @@ def trainings(plan: Any, cell: Any, loaded: Any, data: Any) -> list[Training]:
 
 def tests(plan: Any, cell: Any, loaded: Any, data: Any) -> dict[str, list[dict[str, Any]]]:
     """By language, the items that a cell is evaluated on."""
+    from adapterx.executors.texts import tested_texts
+
     stages = plan.cell_stages[cell]
-    work = plan.stages[stages.evaluation].work
-    length = plan.stages[stages.target].work.train.max_length
-    pools = data.pools(work.task, "test", work.limit, loaded.tokenizer, loaded.tokenizer_key, length)
+    texts = tested_texts(plan.stages[stages.evaluation].work, plan.stages[stages.target].work)
+    pools = data.pools(texts, loaded.tokenizer, loaded.tokenizer_key)
     return {pool.language: [_item(pool.data, place) for place in range(len(pool.data))] for pool in pools}
 
 
@@ -138,6 +139,7 @@ def _training(stage: Any, loaded: Any, data: Any) -> Training:
     from adapterx.backbones.shape import Shape
     from adapterx.engine.cell import TaskData, TrainingCell
     from adapterx.engine.state import head_parameters
+    from adapterx.executors.texts import learnt_texts
     from adapterx.methods.head import Head
     from adapterx.methods.method import parameters
     from adapterx.methods.parameters import initial
@@ -145,7 +147,7 @@ def _training(stage: Any, loaded: Any, data: Any) -> Training:
 
     work, info = stage.work, stage.info
     (part,) = work.tasks
-    pools = data.pools(part, "train", work.train.limit, loaded.tokenizer, loaded.tokenizer_key, work.train.max_length)
+    pools = data.pools(learnt_texts(part, work), loaded.tokenizer, loaded.tokenizer_key)
     head = Head(part.task, part.format, len(part.labels))
     cell = TrainingCell(
         name=stage.label,

@@ -107,6 +107,8 @@ class TaskKind(ABC, Generic[E]):
     """Whether what is to be learnt is drawn anew at each step, so that nothing of an example can be kept."""
     alone: ClassVar[bool] = False
     """Whether cells' heads are computed one by one: `losses` is not asked."""
+    whole_vocabulary: ClassVar[bool] = False
+    """Whether learning it reads the embeddings of all tokens, not of those in its texts alone."""
     per_read: ClassVar[bool] = False
     """Whether each read has a line of scores of its own."""
     dense: ClassVar[bool] = True

@@ -54,6 +54,7 @@ class MaskedLM(TaskKind[TextExample]):
     scored = False
     drawn = True
     alone = True  # the scores of one cell's rows over a whole vocabulary are plenty
+    whole_vocabulary = True  # guesses are compared with every token, and any may stand where one is hidden
     portable = False
 
     def check_splits(self, source: str, splits: Iterable[str]) -> None:

@@ -1,0 +1,100 @@
+"""Which texts a stage reads: said here alone, for whoever reads them and for whoever asks before. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from adapterx.limits import Limit
+from adapterx.plan import Evaluation, Stage, Training
+from adapterx.tasks import data as catalog
+from adapterx.tasks.facts import TaskPart
+from adapterx.tasks.spec import TaskSpec
+from adapterx.tasks.token_cache import token_key
+
+
+@dataclass(frozen=True)
+class Texts:
+    """One split of a part of a task; equal ones come to the same tokens, by the same tokenizer."""
+
+    part: TaskPart
+    split: str
+    limit: Limit | None
+    """Which items of each language; all where None."""
+    max_length: int
+    """Tokens of a sequence."""
+
+    def stored_as(self, language: str, spec: TaskSpec, tokenizer: str) -> str:
+        """The key under which the tokens of a language are stored.
+
+        Args:
+            spec: of the part's task.
+            tokenizer: names the tokenizer's content.
+        """
+        content = catalog.fingerprint(spec, self.part.source, {self.split: [language]})
+        return token_key(content, self.limit, tokenizer, self.max_length)
+
+
+def learnt_texts(part: TaskPart, work: Training) -> Texts:
+    """What is trained on."""
+    return Texts(part, "train", work.train.limit, work.train.max_length)
+
+
+def stopping_texts(part: TaskPart, work: Training) -> Texts | None:
+    """The dev items by which a training stops early, if it does."""
+    stopping = work.train.early_stopping
+    return None if stopping is None else Texts(part, "dev", stopping.evaluated, work.train.max_length)
+
+
+def pruning_texts(part: TaskPart, work: Training) -> Texts | None:
+    """The dev items by which candidates leave, where there are candidates."""
+    prune = work.train.prune
+    return None if prune is None else Texts(part, "dev", prune.limit, work.train.max_length)
+
+
+def weighing_texts(part: TaskPart, member: Training, limit: Limit | None) -> Texts:
+    """The dev items of what a member of a merger learnt, cut as its training cut its texts."""
+    return Texts(part, "dev", limit, member.train.max_length)
+
+
+def tested_texts(work: Evaluation, trained: Training) -> Texts:
+    """What is answered, cut as the training cut its texts."""
+    return Texts(work.task, "test", work.limit, trained.train.max_length)
+
+
+def searched_texts(work: Evaluation, spec: TaskSpec) -> Mapping[str, Texts]:
+    """The queries and candidates of a search, by split."""
+    assert work.search is not None
+    # Where languages are searched for each other's, the queries that do not ask still say what is relevant.
+    limit = work.limit if spec.pool == "own" else None
+    length = work.search.max_length
+    return {split: Texts(work.task, split, limit if split == "test" else None, length) for split in spec.scored}
+
+
+def of_stage(stage: Stage, stages: Mapping[str, Stage], spec: Callable[[str], TaskSpec]) -> Iterator[Texts]:
+    """Everything that a stage reads.
+
+    Args:
+        stages: of the plan, by id.
+        spec: the task of a name.
+    """
+    if isinstance(stage.work, Training):
+        yield from _of_training(stage, stage.work, stages)
+    elif stage.work.search is not None:
+        yield from searched_texts(stage.work, spec(stage.work.task.task)).values()
+    else:
+        yield tested_texts(stage.work, _training(stages[stage.inputs[0]]))
+
+
+def _of_training(stage: Stage, work: Training, stages: Mapping[str, Stage]) -> Iterator[Texts]:
+    for part in work.tasks:
+        asked = (learnt_texts(part, work), stopping_texts(part, work), pruning_texts(part, work))
+        yield from (texts for texts in asked if texts is not None)
+    if work.transfer is not None and work.transfer.tunes:
+        for id, parts in zip(stage.inputs, work.member_dev, strict=True):
+            yield from (weighing_texts(part, _training(stages[id]), work.transfer.tuned_on) for part in parts)
+
+
+def _training(stage: Stage) -> Training:
+    assert isinstance(stage.work, Training)
+    return stage.work

@@ -1,0 +1,89 @@
+"""Whose embeddings a stage needs in memory: those of all tokens, or of the tokens that it reads (`vocabulary: used`).
+
+Which tokens those are is known once its texts are tokenised; until then a plan counts all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from adapterx.backbones.precisions import precision
+from adapterx.plan.result import Plan
+from adapterx.plan.stage import Stage, Training
+from adapterx.tasks.kinds import kind
+from adapterx.wording import size
+
+Weights: TypeAlias = tuple[str, str]
+"""Content and number format of a backbone."""
+
+
+def weights(stage: Stage) -> Weights:
+    """Equal for stages that run on the same frozen weights."""
+    return stage.info.key, stage.backbone.load
+
+
+def needs_all(stage: Stage) -> str:
+    """Why a stage needs the embeddings of all tokens; empty where those of the tokens that it reads do."""
+    if stage.method.trains_backbone:
+        return "full fine-tuning trains and stores every one of them"
+    if stage.work.lane == "reference":
+        return "the reference lane runs the libraries' own models"
+    if isinstance(stage.work, Training) and any(kind(part.format).whole_vocabulary for part in stage.work.tasks):
+        return "masked language modelling compares its guesses with every one of them"
+    return ""
+
+
+def reads_some(stage: Stage) -> bool:
+    """Whether a stage is to have the embeddings of the tokens that it reads alone."""
+    return stage.backbone.vocabulary == "used" and not needs_all(stage)
+
+
+def counted(plan: Plan, tokens: Mapping[Weights, int]) -> Plan:
+    """The plan with the memory of its stages as it is with the embeddings of so many tokens.
+
+    Args:
+        tokens: how many the stages with these weights read together; no entry where that is not known.
+    """
+    stages = {id: _counted(stage, tokens.get(weights(stage))) for id, stage in plan.stages.items()}
+    return replace(plan, stages=stages, embedded_tokens={**tokens})
+
+
+def _counted(stage: Stage, tokens: int | None) -> Stage:
+    if tokens is None or not reads_some(stage):
+        return stage
+    left = stage.cost.shared_bytes - spared(stage, tokens)
+    return replace(stage, cost=replace(stage.cost, shared_bytes=left))
+
+
+def spared(stage: Stage, tokens: int) -> int:
+    """Bytes of the embeddings of all tokens but so many."""
+    return (stage.info.vocabulary - tokens) * stage.info.hidden * precision(stage.backbone.load).rest_bytes
+
+
+def remarks(plan: Plan, todo: Sequence[Stage]) -> Iterator[str]:
+    """What the stages that are to be done have in memory, where `vocabulary: used` is asked for."""
+    wanted = [stage for stage in todo if stage.backbone.vocabulary == "used"]
+    for stage in {weights(stage): stage for stage in filter(reads_some, wanted)}.values():
+        yield _remark(stage, plan.embedded_tokens.get(weights(stage)))
+    whole: dict[str, list[str]] = {}
+    for stage in wanted:
+        if why := needs_all(stage):
+            whole.setdefault(why, []).append(f"{stage.kind} {stage.label}")
+    for why, names in whole.items():
+        stages = names[0] if len(names) == 1 else f"{len(names)} of them ({names[0]}, …)"
+        yield f"{stages}: with the embeddings of all tokens, as {why}"
+
+
+def _remark(stage: Stage, tokens: int | None) -> str:
+    name, total = stage.coordinates.backbone, stage.info.vocabulary
+    if tokens is None:
+        return (
+            f"{name} has the embeddings of the tokens that are read, as many as its texts turn out to have when a run"
+            f" tokenises them; until then memory counts those of all {total:,}, {size(spared(stage, 0))}"
+        )
+    return (
+        f"{name} has the embeddings of {tokens:,} of its {total:,} tokens, the ones that are read:"
+        f" {size(spared(stage, tokens))} less"
+    )

@@ -1,0 +1,55 @@
+"""Texts that could not be read when a backbone was loaded are told of; none is read with the rows of other tokens."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from adapterx.backbones.errors import BackboneError
+from adapterx.backbones.spec import Backbone
+from adapterx.executors.backbones import BackboneRequest, HeldBackbone
+from adapterx.executors.data import Data
+from adapterx.executors.texts import Texts
+from adapterx.executors.vocabularies import ReadTokens
+from adapterx.limits import Limit
+from adapterx.tasks import data as catalog
+from adapterx.tasks.facts import TaskPart
+from tests.backbones.checkpoints import PIECES, tokenizer
+
+SPECIAL = {"<s>", "<pad>", "</s>", "<unk>", "<mask>"}
+
+
+def texts(task: str) -> Texts:
+    spec = catalog.find(task, None)
+    return Texts(TaskPart(task, spec.format, spec.labels, "embedded", ("de",), "of the plan", 16), "dev", Limit(4), 32)
+
+
+def held(readable: frozenset[Texts] | None) -> HeldBackbone:
+    loaded: Any = SimpleNamespace(tokenizer=tokenizer(), tokenizer_key="letters")
+    nothing: Any = None
+    return HeldBackbone(BackboneRequest(Backbone(model="base"), False), loaded, nothing, nothing, readable)
+
+
+def test_a_backbone_without_their_tokens_gives_no_texts() -> None:
+    data, order, match = Data(None), texts("time-order"), texts("place-match")
+    for whole in (held(None), held(frozenset([order, match]))):
+        assert whole.pools(data, order) and whole.pools(data, match)
+    some = held(frozenset([order]))
+    assert some.pools(data, order)
+    with pytest.raises(BackboneError, match="dev texts of place-match could not be read when base was loaded"):
+        some.pools(data, match)
+
+
+def test_tokens_are_those_of_what_can_be_read_and_those_around_them() -> None:
+    data, order = Data(None), texts("time-order")
+    found = ReadTokens(tokenizer(), len(PIECES))
+    assert {PIECES[token] for token in found.tokens.ids()} == SPECIAL
+    found.read(order, data)
+    (pool,) = data.pools(order, tokenizer(), found.key)
+    assert {*found.tokens.ids()} == {*pool.data.tokens, *(PIECES.index(piece) for piece in SPECIAL)}
+    missing = Texts(TaskPart("nowhere", "tagging", (), "embedded", ("de",), "of the plan", 16), "dev", None, 32)
+    before = len(found.tokens)
+    found.read(missing, data)
+    assert found.texts == {order} and len(found.tokens) == before
