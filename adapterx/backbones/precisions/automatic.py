@@ -30,7 +30,7 @@ class Choice:
 def choose(info: BackboneInfo) -> Choice:
     """The fastest floating-point format of the device, or 8 bits where its weights leave cells too little memory."""
     fastest, why, total = _gpu() or _cpu()
-    need = fastest.weights(info.embedding_parameters, info.layer_parameters, reordered=0)
+    need = fastest.weights(info.embedding_parameters, info.layer_parameters)
     if total and need > SHARE * total:
         sizes = f"{need / 1e9:.1f} GB of weights in {fastest.name} are more than half of the {total / 1e9:.1f} GB"
         return Choice(Int8Rows(), f"{sizes} of memory there are")

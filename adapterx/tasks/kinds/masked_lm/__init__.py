@@ -104,7 +104,15 @@ class MaskedLM(TaskKind[TextExample]):
         """Those that are masked, in expectation."""
         return _GUESSED
 
-    def extra_cost(self, hidden: int, vocabulary: int, batch: int) -> tuple[int, int]:
-        """Guesses are compared with every token of the vocabulary: there and back, a block of them at a time."""
-        operations = int(_GUESSED * 4 * hidden * vocabulary)
-        return operations, int(min(_GUESSES, _GUESSED * batch) * 12 * vocabulary)
+    def extra_operations(self, hidden: int, vocabulary: int) -> int:
+        """Guesses are compared with every token of the vocabulary, there and back."""
+        return int(_GUESSED * 4 * hidden * vocabulary)
+
+    def head_numbers(self, hidden: int, outputs: int, reads: int) -> tuple[int, int]:
+        """Scores of a block of guesses over the vocabulary and two gradients of them. Several blocks are computed again
+        one by one; of a single one the scores are kept.
+        """
+        block = min(_GUESSES, reads)
+        return reads * 4 * hidden + (0 if reads > block else block * outputs), (
+            3 if reads > block else 2
+        ) * block * outputs
