@@ -13,7 +13,7 @@ _TRIM, _MMAP = -1, -3
 """M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc (malloc.h)."""
 _GIBIBYTE = 1 << 30
 _LARGE = 128 << 20
-"""Blocks from this size on are worth pages of their own: in a heap, what is freed of them is seldom used again whole."""
+"""Bytes from which on a block is worth pages of its own: in a heap, its place is seldom used again whole."""
 _APART = 1 << 20
 _LARGEST = 32 << 20
 """The highest that glibc raises the second to by itself on 64 bits."""

@@ -1,9 +1,9 @@
 """Predicted against measured peak memory of small trainings and evaluations on a CPU, through the real command line.
 
-Each case is a recipe of a few steps (`tools/memory_cases.py`). `adapterx plan --json` predicts the peak of the bundle that
-takes the most; `adapterx run` does it in a process of its own, whose anonymous memory (`RssAnon` of Linux: pages that no
-file backs) is read every few milliseconds. A checkpoint is written every second, so that what it takes is measured too.
-Run `python tools/memory_prediction.py` from a checkout; results go to `reports/sizes/memory.md`.
+Each case is a recipe of a few steps (`tools/memory_cases.py`). `adapterx plan --json` predicts the peak of the bundle
+that takes the most; `adapterx run` does it in a process of its own, whose anonymous memory (`RssAnon` of Linux: pages
+that no file backs) is read every few milliseconds. A checkpoint is written every second, so that what it takes is
+measured too. Run `python tools/memory_prediction.py` from a checkout; results go to `reports/sizes/memory.md`.
 """
 
 from __future__ import annotations
@@ -142,10 +142,10 @@ def page(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> str:
         "second. Texts of random words, their lengths up to 25 % around the mean, a few steps. Embedded and random",
         "encoders have the tokenizer and the vocabulary of XLM-R. Nothing of this says anything about a GPU.",
         "",
-        f"**{sum(error <= WITHIN for error in errors)} of {len(errors)} predictions are within {100 * WITHIN:.0f} %. The"
-        f" median difference is {100 * median(errors):.0f} %, the largest {100 * max(errors):.0f} %.**",
-        f"Without the {rows[0]['predicted']['parts'][PROCESS] / 1e9:.2f} GB of a program that has done nothing yet, on both",
-        f"sides: the median difference is {100 * median(beyond):.0f} %, the largest {100 * max(beyond):.0f} %.",
+        f"**{sum(one <= WITHIN for one in errors)} of {len(errors)} predictions are within {100 * WITHIN:.0f} %."
+        f" The median difference is {100 * median(errors):.0f} %, the largest {100 * max(errors):.0f} %.**",
+        f"Without the {rows[0]['predicted']['parts'][PROCESS] / 1e9:.2f} GB of a program that has done nothing yet, on",
+        f"both sides: the median difference is {100 * median(beyond):.0f} %, the largest {100 * max(beyond):.0f} %.",
         "",
         f"| {' | '.join(columns)} |",
         "|---|---|---|---|---:|---:|---:|---:|---:|---:|",
@@ -154,8 +154,8 @@ def page(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> str:
         case: Case = row["case"]
         whole = row["predicted"]["bytes"]
         lines.append(
-            f"| {case.name} | {case.encoder} | `{case.load}` | {case.task} | {case.length} | {case.batch} | {case.seeds} |"
-            f" {whole / 1e9:.2f} | {row['measured'] / 1e9:.2f} | {whole / row['measured']:.2f} |"
+            f"| {case.name} | {case.encoder} | `{case.load}` | {case.task} | {case.length} | {case.batch} |"
+            f" {case.seeds} | {whole / 1e9:.2f} | {row['measured'] / 1e9:.2f} | {whole / row['measured']:.2f} |"
         )
     return "\n".join([*lines, ""])
 

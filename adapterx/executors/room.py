@@ -1,4 +1,4 @@
-"""Whether a bundle fits into the memory that is free: a CPU's system gives no error to learn from, it ends the process."""
+"""Whether a bundle fits into free memory. A CPU's system gives no error to learn from: it ends the process."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ trained adapter. What the reference lane keeps is counted as if the fused lane d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapterx.backbones.modules import BEHIND
@@ -56,9 +55,11 @@ def training(
     return StageMemory(
         setting,
         lengths,
-        _rows(setting, method),
+        row_bytes(setting, method),
         weights(setting, method),
         cell=_trained(method, parameters, gpu),
+        arriving=4 * (parameters.adapter + parameters.heads),
+        casts=2 * setting.info.layer_parameters if setting.halves and not method.checkpoints_layers else 0,
         shared={"hidden states below the adapters": states} if states and not gpu else {},
         head=head,
         batch=candidates * work.train.batch_size,
@@ -89,7 +90,7 @@ def evaluation(
     return StageMemory(
         setting,
         lengths,
-        _rows(setting, method),
+        row_bytes(setting, method),
         found,
         cell={"adapters": 4 * (parameters.below + (0 if method.trains_backbone else parameters.adapter))},
         shared={"scores of a search": block} if block else {},
@@ -123,14 +124,14 @@ def _trained(method: MethodSpec, parameters: Parameters, gpu: bool) -> dict[str,
     moments = 2 * parameters.adapter + 8 * parameters.heads if method.eight_bit else 8 * trained
     found = {
         "trained weights": 4 * trained,
-        "gradients": 8 * trained,  # as they come from the backward pass, and where they are gathered
+        "gradients": 4 * trained,
         "moments": moments,
         "adapters below": 4 * parameters.below,
     }
     return found if gpu else {**found, "the checkpoint's copy": 12 * trained}
 
 
-def _rows(setting: Setting, method: MethodSpec) -> RowBytes:
+def row_bytes(setting: Setting, method: MethodSpec) -> RowBytes:
     """What a step and a pass take for each token row."""
     info, number = setting.info, setting.number
     d, i = info.hidden, info.intermediate
@@ -146,7 +147,10 @@ def _rows(setting: Setting, method: MethodSpec) -> RowBytes:
     share = method.gradient_share
     adapted = [one for one in method.adapted(info.layers) if one < last]
     whole = max(0, last - lowest - 1)
-    row, slot = whole * layer + len(adapted) * adapter, whole * attention
+    embedded = (
+        number * d if method.trains_backbone and info.architecture == "xlm-roberta" else 0
+    )  # what enters the norm of the embeddings
+    row, slot = whole * layer + len(adapted) * adapter + embedded, whole * attention
     if lowest < last:  # the lowest layer keeps what lies behind its lowest adapter
         row += number * _behind(share, d, i, info.architecture == "xlm-roberta") + _STATISTICS
         slot += attention if share >= BEHIND["query"] else 0
@@ -157,8 +161,8 @@ def _rows(setting: Setting, method: MethodSpec) -> RowBytes:
     if whole == 0:
         backward = number * (2 * d + max(7 * d, 2 * i))
     if method.checkpoints_layers:
-        inputs = number * d * (last - lowest)
-        return RowBytes(inputs, 0, read, unread, backward + layer + attention + adapter, evaluated)
+        inputs = number * d * (info.layers - lowest) + embedded
+        return RowBytes(row=inputs, passing=backward + layer + attention + adapter, evaluated=evaluated)
     return RowBytes(row, slot, read, unread, backward, evaluated)
 
 

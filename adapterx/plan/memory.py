@@ -33,8 +33,8 @@ PASS_ROWS = {False: 2048, True: 32_768}
 SEARCHED = 4_000_000_000
 """Bytes of vectors of several cells (`executors.search.BYTES`)."""
 SPREAD = {False: 1.75, True: 1.1}
-"""What an allocator needs for blocks of many sizes, in their sum, on a CPU and on a GPU. That of a CPU is measured: what
-is freed in a step of one size is seldom fit for the next. That of a GPU is a guess."""
+"""What an allocator needs for blocks of many sizes, in their sum, on a CPU (False) and on a GPU. That of a CPU is
+measured: what is freed in a step of one size is seldom fit for the next. That of a GPU is a guess."""
 BLOCK = 128 << 20
 """Bytes from which on a block has pages of its own, so that nothing is lost around it (`adapterx.allocator`)."""
 
@@ -179,6 +179,10 @@ class StageMemory:
     """Frozen ones, with their copies."""
     cell: Mapping[str, int] = field(default_factory=dict)
     """Bytes of each cell, however large a batch."""
+    arriving: int = 0
+    """Bytes of each cell's gradients as they come from the backward pass, before they are gathered."""
+    casts: int = 0
+    """Bytes of trained weights in 16 bits, which a step keeps."""
     shared: Mapping[str, int] = field(default_factory=dict)
     """Bytes that all cells have in common, however large a batch."""
     vectors: int = 0
@@ -230,7 +234,7 @@ class StageMemory:
         found = {"activations": int(kept), "gradients of activations": int(passing)}
         if self.recorded:
             found["the recorded step"] = sum(found.values())
-        return found
+        return {**found, "gradients on their way": cells * self.trainings * self.arriving, "casts": self.casts}
 
     def _pass(self) -> int:
         drawn = self.lengths.longest_first(PASS_ROWS[self.setting.kernels.gpu])

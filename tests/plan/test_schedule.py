@@ -12,8 +12,8 @@ from rich.console import Console
 
 from adapterx.pace.calibration import Calibration, MeasuredOn, Pace
 from adapterx.pace.workload import Rates
-from adapterx.plan.cost import Known
 from adapterx.plan import Capacity, Plan, build, states
+from adapterx.plan.cost import Known
 from adapterx.plan.export import to_json
 from adapterx.plan.render import render
 from adapterx.plan.schedule import bundled_seconds

@@ -109,10 +109,10 @@ class MaskedLM(TaskKind[TextExample]):
         return int(_GUESSED * 4 * hidden * vocabulary)
 
     def head_numbers(self, hidden: int, outputs: int, reads: int) -> tuple[int, int]:
-        """Scores of a block of guesses over the vocabulary and two gradients of them. Several blocks are computed again
-        one by one; of a single one the scores are kept.
+        """Scores of a block of guesses over the vocabulary, with and without its bias, their softmax, and gradients of
+        both. Several blocks are computed again one by one; of a single one the softmax is kept.
         """
         block = min(_GUESSES, reads)
-        return reads * 4 * hidden + (0 if reads > block else block * outputs), (
-            3 if reads > block else 2
-        ) * block * outputs
+        if reads > block:
+            return 4 * reads * hidden, 5 * block * outputs
+        return 4 * reads * hidden + block * outputs, 4 * block * outputs
