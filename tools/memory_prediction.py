@@ -39,6 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", metavar="N,N", help="only these cases, counted from 0")
     parser.add_argument("--measured", type=Path, metavar="FILE", help="keep peaks in this file, and take those it has")
+    parser.add_argument("--note", default="", metavar="TEXT", help="a sentence for the page")
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "sizes" / "memory.md", metavar="FILE")
     args = parser.parse_args()
     chosen = range(len(CASES)) if args.cases is None else [int(number) for number in args.cases.split(",")]
@@ -57,7 +58,7 @@ def main() -> int:
             args.measured.write_text(json.dumps(known), encoding="utf-8")
         rows.append({"case": case, "predicted": memory, "measured": peak})
         print(f"{case.name:28} {memory['bytes'] / 1e6:7.0f} MB {peak / 1e6:7.0f} MB", flush=True)
-    write(args.out, page(rows, json.loads(_adapterx(ROOT, "doctor", "--json"))))
+    write(args.out, page(rows, json.loads(_adapterx(ROOT, "doctor", "--json")), args.note))
     print(f"results: {args.out}")
     return 0
 
@@ -113,7 +114,7 @@ def _adapterx(directory: Path, *arguments: str | Path) -> str:
     return done.stdout
 
 
-def page(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> str:
+def page(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any], note: str = "") -> str:
     """The results as Markdown."""
     errors = [abs(row["predicted"]["bytes"] / row["measured"] - 1) for row in rows]
     beyond = [_beyond(row) for row in rows]
@@ -141,6 +142,7 @@ def page(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> str:
         "Predicted: `adapterx plan --json`. Measured: `RssAnon`, read every few milliseconds, with a checkpoint every",
         "second. Texts of random words, their lengths up to 25 % around the mean, a few steps. Embedded and random",
         "encoders have the tokenizer and the vocabulary of XLM-R. Nothing of this says anything about a GPU.",
+        *(["", note] if note else []),
         "",
         f"**{sum(one <= WITHIN for one in errors)} of {len(errors)} predictions are within {100 * WITHIN:.0f} %."
         f" The median difference is {100 * median(errors):.0f} %, the largest {100 * max(errors):.0f} %.**",

@@ -63,14 +63,26 @@ class EightBitAdamW(RowAdamW):
 
     @torch.no_grad()
     def step_row(self, row: int, taken: int, rate: float, decay: float) -> None:
-        """Update the row, which has taken `taken` steps before."""
-        split, (first, second) = self.bank.decaying, self._moments
+        """Update the row, which has taken `taken` steps before.
+
+        On a CPU a part at a time: the library's own code for it holds five copies of what it is given in 32 bits.
+        """
+        split = self.bank.decaying
+        size = _PART if self.bank.values.device.type == "cpu" else split
+        for start in range(0, split, size):
+            self._update(slice(start, min(start + size, split)), row, taken, rate, decay)
+        self._rest.step_row(row, taken, rate, 0.0)
+
+    def _update(self, part: slice, row: int, taken: int, rate: float, decay: float) -> None:
+        """Update a part of the numbers whose moments are quantised, which begins with a block."""
+        first, second = self._moments
+        blocks = slice(part.start // BLOCK, -(-part.stop // BLOCK))
         self._functional.optimizer_update_8bit_blockwise(
             "adam",
-            self.bank.gradients[row, :split],
-            self.bank.values[row, :split],
-            first.bytes,
-            second.bytes,
+            self.bank.gradients[row, part],
+            self.bank.values[row, part],
+            first.bytes[part],
+            second.bytes[part],
             *BETAS,
             0.0,
             0.0,
@@ -79,11 +91,10 @@ class EightBitAdamW(RowAdamW):
             rate,
             first.qmap,
             second.qmap,
-            first.scales,
-            second.scales,
+            first.scales[blocks],
+            second.scales[blocks],
             weight_decay=decay,
         )
-        self._rest.step_row(row, taken, rate, 0.0)
 
 
 class _Moments:
