@@ -82,7 +82,7 @@ def planned(args: argparse.Namespace, fetch: bool = False) -> Plan:
     """
     from adapterx.config.problems import SettingError
     from adapterx.plan import build
-    from adapterx.plan.cost import Known
+    from adapterx.plan.cost import PredictedBy
     from adapterx.recipe import locate, read
     from adapterx.recipe.overrides import without_effect
 
@@ -92,7 +92,7 @@ def planned(args: argparse.Namespace, fetch: bool = False) -> Plan:
             for why in without_effect(recipe.train, args.overrides):
                 sys.stderr.write(f"{why}\n")
         compare, look = questions(args, fetch)
-        known = Known(calibrated(tell=not fetch and args.command == "plan"), *device())
+        known = PredictedBy(calibrated(tell=not fetch and args.command == "plan"), *device())
         return build(recipe, args.recipe.parent, describer(), catalog(), measure, compare, look, known)
     except SettingError as error:
         raise CommandError(str(locate(args.recipe, args.overrides, error.findings))) from error

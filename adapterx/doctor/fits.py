@@ -45,7 +45,7 @@ def fits(capacity: Capacity, gpu: Gpu | None = None) -> Fits:
         capacity: its memory alone counts: a run puts fewer into one bundle where more would gain nothing.
         gpu: the one that torch computes on; a precision that needs a better one does not run.
     """
-    memory, known = capacity.memory or 0, cost.Known(kernels=Kernels.of(gpu))
+    memory, known = capacity.memory or 0, cost.PredictedBy(kernels=Kernels.of(gpu))
 
     def cells(info: BackboneInfo, one: Precision) -> int:
         runs = one.capability == (0, 0) or (gpu is not None and gpu.at_least(*one.capability))
@@ -55,7 +55,7 @@ def fits(capacity: Capacity, gpu: Gpu | None = None) -> Fits:
     return Fits(memory, table)
 
 
-def _price(info: BackboneInfo, precision: str, known: cost.Known) -> Cost:
+def _price(info: BackboneInfo, precision: str, known: cost.PredictedBy) -> Cost:
     settings = TrainSettings(1e-4, BATCH, steps=1, max_length=LENGTH)
     part = TaskPart("task", "pair-classification", ("a", "b", "c"), "none", ("en",), "", LENGTH)
     work = Training((part,), Sampling(), settings, 1, None)

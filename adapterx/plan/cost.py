@@ -19,7 +19,7 @@ from adapterx.pace.calibration import BY_RULE, Pace
 from adapterx.plan import counted as counting
 from adapterx.plan import kept as keeping
 from adapterx.plan.lengths import stated, widest
-from adapterx.plan.memory import HeadSize, Setting
+from adapterx.plan.memory import HeadSize, LoadedWith
 from adapterx.plan.stage import Cost, Evaluation, Training
 from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.kinds import kind
@@ -31,7 +31,7 @@ _STEPS = 1_000.0
 
 
 @dataclass(frozen=True)
-class Known:
+class PredictedBy:
     """What predictions rest on beside the recipe."""
 
     pace: Pace = BY_RULE
@@ -50,7 +50,7 @@ def training(
     examples: int | None,
     below: Sequence[MethodSpec] = (),
     library: int = 0,
-    known: Known | None = None,
+    known: PredictedBy | None = None,
     kept: int = 0,
 ) -> Cost:
     """Cost of a training.
@@ -61,7 +61,7 @@ def training(
         library: parameters of the adapter where a library makes it.
         kept: up to how many bytes of hidden states below the adapters are kept.
     """
-    known = known or Known()
+    known = known or PredictedBy()
     heads = sum(head_parameters(part, info) for part in work.tasks)
     way = work.transfer
     adapter = method.parameters(info, library) if way is None else way.parameters(method, info, library)
@@ -101,7 +101,7 @@ def evaluation(
     library: int = 0,
     texts: int | None = None,
     below: Sequence[MethodSpec] = (),
-    known: Known | None = None,
+    known: PredictedBy | None = None,
     max_length: int | None = None,
 ) -> Cost:
     """Cost of evaluating `items` test items over all languages, None where their number is unknown.
@@ -112,7 +112,7 @@ def evaluation(
         below: methods of the adapters below.
         max_length: tokens of a sequence at most, where it is known.
     """
-    known = known or Known()
+    known = known or PredictedBy()
     tokens = work.task.tokens * kind(work.task.format).sequences(len(work.task.labels))
     adapter = method.parameters(info, library)
     read = items if texts is None else texts
@@ -154,7 +154,7 @@ def _largest_head(parts: Sequence[TaskPart], info: BackboneInfo) -> HeadSize:
     return HeadSize(widest_part.format, outputs(widest_part))
 
 
-def _setting(backbone: Backbone, info: BackboneInfo, method: MethodSpec, known: Known) -> Setting:
+def _setting(backbone: Backbone, info: BackboneInfo, method: MethodSpec, known: PredictedBy) -> LoadedWith:
     """What is trained itself is in float32, and multiplied in 16 bits where it is asked for."""
     mixed = method.trains_backbone and backbone.load != Float32.name
-    return Setting(info, Float32.name if mixed else backbone.load, known.kernels, mixed=mixed)
+    return LoadedWith(info, Float32.name if mixed else backbone.load, known.kernels, mixed=mixed)

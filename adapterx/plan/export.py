@@ -9,7 +9,7 @@ from adapterx.pace.workload import FLOPS
 from adapterx.plan.bundles import USUAL, Capacity
 from adapterx.plan.cells import Cell
 from adapterx.plan.fit import peak
-from adapterx.plan.memory import Memory
+from adapterx.plan.memory import PeakMemory
 from adapterx.plan.result import Plan
 from adapterx.plan.schedule import bundled_seconds
 from adapterx.plan.stage import Cost, Stage
@@ -68,7 +68,7 @@ def _stage(stage: Stage, state: State) -> dict[str, JSON]:
     }
 
 
-def _memory(memory: Memory) -> dict[str, JSON]:
+def _memory(memory: PeakMemory) -> dict[str, JSON]:
     return {
         "bytes": memory.bytes,
         "needed_bytes": memory.needed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from adapterx.plan.bundles import Capacity, bundles, ready
-from adapterx.plan.memory import Memory, StageMemory
+from adapterx.plan.memory import PeakMemory, StageMemory
 from adapterx.plan.result import Plan
 from adapterx.plan.stage import Stage
 
@@ -43,14 +43,14 @@ def largest(stages: Sequence[Stage]) -> StageMemory:
     return max(stages, key=lambda stage: stage.cost.memory_bytes).cost.memory
 
 
-def peak(plan: Plan, todo: Iterable[str], capacity: Capacity) -> Memory | None:
+def peak(plan: Plan, todo: Iterable[str], capacity: Capacity) -> PeakMemory | None:
     """The memory of the bundle that takes the most; None where there is nothing to do.
 
     Args:
         todo: ids of the stages that are not stored.
     """
     left = dict.fromkeys(todo)
-    stored, found = set(plan.stages) - left.keys(), list[Memory]()
+    stored, found = set(plan.stages) - left.keys(), list[PeakMemory]()
     while wave := [id for id in ready(plan, stored) if id in left]:
         for group in bundles(plan, wave, capacity):
             memory = largest([plan.stages[id] for id in group])

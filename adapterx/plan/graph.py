@@ -42,7 +42,7 @@ def build(
     measure: Measure = unmeasured,
     compare: Compare = uncompared,
     look: Look = unseen,
-    known: cost.Known | None = None,
+    known: cost.PredictedBy | None = None,
 ) -> Plan:
     """Plan a recipe.
 
@@ -65,7 +65,7 @@ def build(
         raise SettingError(findings)
     recipe, choices = settled(recipe, facts)
     look_ahead(recipe, facts, cells)
-    known = known or cost.Known()
+    known = known or cost.PredictedBy()
     builder = _Builder(recipe, facts, measure, compare, known)
     for cell in cells:
         builder.add(cell)
@@ -93,7 +93,7 @@ class _Builder(Generic[Task]):
     """Makes the stages of cell after cell, each stage once."""
 
     def __init__(
-        self, recipe: Recipe, facts: Facts[Task], measure: Measure, compare: Compare, known: cost.Known
+        self, recipe: Recipe, facts: Facts[Task], measure: Measure, compare: Compare, known: cost.PredictedBy
     ) -> None:
         self.recipe = recipe
         self.known = known

@@ -14,7 +14,7 @@ from adapterx.backbones.modules import BEHIND
 from adapterx.backbones.precisions import precision
 from adapterx.methods.base import MethodSpec
 from adapterx.plan.lengths import Lengths
-from adapterx.plan.memory import HeadSize, Memory, RowBytes, Setting, StageMemory
+from adapterx.plan.memory import HeadSize, LoadedWith, PeakMemory, RowBytes, StageMemory
 from adapterx.plan.stage import Evaluation, Training
 
 _STATISTICS = 2 * 2 * 4
@@ -34,7 +34,7 @@ class Parameters:
 
 
 def training(
-    setting: Setting,
+    setting: LoadedWith,
     method: MethodSpec,
     work: Training,
     parameters: Parameters,
@@ -70,7 +70,7 @@ def training(
 
 
 def evaluation(
-    setting: Setting,
+    setting: LoadedWith,
     method: MethodSpec,
     work: Evaluation,
     parameters: Parameters,
@@ -82,9 +82,9 @@ def evaluation(
     Args:
         read: items, or the texts of a search.
     """
-    found = Memory({}) if method.trains_backbone else weights(setting, method)
+    found = PeakMemory({}) if method.trains_backbone else weights(setting, method)
     if method.trains_backbone:  # an encoder of its own, mapped from the file of the training
-        found = Memory({"weights": setting.joint}, 4 * setting.info.layer_parameters)
+        found = PeakMemory({"weights": setting.joint}, 4 * setting.info.layer_parameters)
     info, search = setting.info, work.search
     block = 0 if search is None else _SEARCH_BYTES * min(_SEARCH_BLOCK, (read // 2) ** 2)
     return StageMemory(
@@ -98,13 +98,13 @@ def evaluation(
     )
 
 
-def weights(setting: Setting, method: MethodSpec) -> Memory:
+def weights(setting: LoadedWith, method: MethodSpec) -> PeakMemory:
     """Frozen weights as a training of the method uses them."""
     info = setting.info
     if method.trains_backbone:
         if setting.kernels.gpu:
-            return Memory({"frozen weights": 4 * info.parameters})
-        return Memory({"weights": setting.joint})  # what is mapped is read once
+            return PeakMemory({"frozen weights": 4 * info.parameters})
+        return PeakMemory({"weights": setting.joint})  # what is mapped is read once
     return setting.weights(_backward(method, info.layers))
 
 
@@ -131,7 +131,7 @@ def _trained(method: MethodSpec, parameters: Parameters, gpu: bool) -> dict[str,
     return found if gpu else {**found, "the checkpoint's copy": 12 * trained}
 
 
-def row_bytes(setting: Setting, method: MethodSpec) -> RowBytes:
+def row_bytes(setting: LoadedWith, method: MethodSpec) -> RowBytes:
     """What a step and a pass take for each token row."""
     info, number = setting.info, setting.number
     d, i = info.hidden, info.intermediate

@@ -7,7 +7,7 @@ where copies of them are read instead. On a GPU it is the device's memory.
 A step keeps, for its backward pass, what the gradients of norms, activations, attention and adapters ask for; products
 with frozen weights keep nothing. The most is in use when that pass begins: everything is kept still, and the gradients
 of the highest whole layer come on top. Everything here is a prediction; `tools/memory_prediction.py` compares it with
-what is measured on a CPU. On a GPU nothing of it has been measured.
+what is measured on a CPU, on points on which the constants below were chosen, too. On a GPU nothing of it has been measured.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ BLOCK = 128 << 20
 
 
 @dataclass(frozen=True)
-class Memory:
+class PeakMemory:
     """Bytes in use at once, by what they are for; the parts add up."""
 
     parts: Mapping[str, int]
@@ -70,7 +70,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Setting:
+class LoadedWith:
     """What is the same for everything that is done with one backbone on one machine."""
 
     info: BackboneInfo
@@ -109,13 +109,13 @@ class Setting:
             return {PROCESS: 0, "the CUDA context": CONTEXT}
         return {PROCESS: IMPORTED, "the tokenizer": TOKENIZER * self.info.vocabulary}
 
-    def loading(self) -> Memory:
+    def loading(self) -> PeakMemory:
         """While the tokenizer is built, before there are weights."""
         if self.kernels.gpu:
-            return Memory(self.program)
-        return Memory({PROCESS: IMPORTED, "building the tokenizer": BUILDING * self.info.vocabulary})
+            return PeakMemory(self.program)
+        return PeakMemory({PROCESS: IMPORTED, "building the tokenizer": BUILDING * self.info.vocabulary})
 
-    def weights(self, backward: float) -> Memory:
+    def weights(self, backward: float) -> PeakMemory:
         """Frozen weights in use.
 
         Args:
@@ -127,10 +127,10 @@ class Setting:
         widest = of.scratch_bytes(self.kernels) * info.hidden * info.intermediate
         copies = int(copied * layers * (1 + backward)) + widest
         if self.kernels.gpu or not of.exact:
-            return Memory({"weights": of.weights(self.embeddings, layers), "copies of weights": copies})
+            return PeakMemory({"weights": of.weights(self.embeddings, layers), "copies of weights": copies})
         # Adjacent projections are put side by side, which makes those the program's own.
         joint = self.joint
-        return Memory({"weights": joint, "copies of weights": copies}, 0 if copied else 4 * layers - joint)
+        return PeakMemory({"weights": joint, "copies of weights": copies}, 0 if copied else 4 * layers - joint)
 
     @property
     def joint(self) -> int:
@@ -172,10 +172,10 @@ class HeadSize:
 class StageMemory:
     """What a stage takes, for any number of cells like it in one bundle."""
 
-    setting: Setting
+    setting: LoadedWith
     lengths: Lengths
     bytes: RowBytes
-    weights: Memory
+    weights: PeakMemory
     """Frozen ones, with their copies."""
     cell: Mapping[str, int] = field(default_factory=dict)
     """Bytes of each cell, however large a batch."""
@@ -196,7 +196,7 @@ class StageMemory:
     recorded: bool = False
     """Whether a step is recorded on a GPU, in a pool of its own."""
 
-    def of(self, cells: int = 1, parts: int = 1) -> Memory:
+    def of(self, cells: int = 1, parts: int = 1) -> PeakMemory:
         """At the peak, in a bundle of so many stages like this one.
 
         Args:
@@ -209,10 +209,10 @@ class StageMemory:
         vectors = max(self.vectors, min(cells * self.vectors, SEARCHED))
         moments = [
             self.setting.loading(),
-            Memory({**base, "vectors": vectors, "a pass": self._pass()}, self.weights.mapped),
+            PeakMemory({**base, "vectors": vectors, "a pass": self._pass()}, self.weights.mapped),
         ]
         if self.batch:
-            moments.append(Memory({**base, **self._step(cells, parts)}, self.weights.mapped))
+            moments.append(PeakMemory({**base, **self._step(cells, parts)}, self.weights.mapped))
         return max(moments, key=lambda one: one.bytes)
 
     def rows(self) -> int:

@@ -26,7 +26,7 @@ from adapterx.methods.ia3.spec import Ia3
 from adapterx.methods.lora.spec import Lora
 from adapterx.plan.kept import row_bytes
 from adapterx.plan.lengths import measured
-from adapterx.plan.memory import Setting
+from adapterx.plan.memory import LoadedWith
 from adapterx.train_settings import TrainSettings
 from tests.models import encoder
 
@@ -87,7 +87,7 @@ def test_a_plan_counts_what_autograd_keeps(name: str, architecture: Any) -> None
     own.book()
     pools = own.cells[0].pools
     found, rows = kept(own), sum(own.rows)
-    setting = Setting(
+    setting = LoadedWith(
         BackboneInfo("k", architecture, HIDDEN, LAYERS, HEADS, 4 * HIDDEN, 120, 512), "float32", Kernels(False, False)
     )
     data = pools[0][1].data

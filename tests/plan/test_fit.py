@@ -25,13 +25,13 @@ from adapterx.train_settings import TrainSettings
 from tests.plan.conftest import recipe
 from tests.plan.fakes import FakeBackbones, FakeTasks
 
-CARD = cost.Known(kernels=Kernels(gpu=True, bfloat16=True))
-CPU = cost.Known(kernels=Kernels(gpu=False, bfloat16=False))
+CARD = cost.PredictedBy(kernels=Kernels(gpu=True, bfloat16=True))
+CPU = cost.PredictedBy(kernels=Kernels(gpu=False, bfloat16=False))
 LEAST = Full(gradient_checkpointing=True, optimizer="adamw_8bit")
 
 
 def memory(
-    size: str, method: MethodSpec, load: str = "bfloat16", known: cost.Known = CARD, batch: int = 32
+    size: str, method: MethodSpec, load: str = "bfloat16", known: cost.PredictedBy = CARD, batch: int = 32
 ) -> StageMemory:
     part = TaskPart("t", "pair-classification", ("a", "b", "c"), "none", ("en",), "", 128)
     settings = TrainSettings(1e-5, batch, steps=1000, max_length=256)
@@ -80,7 +80,7 @@ def test_fewer_embeddings_take_less() -> None:
 
 def test_a_plan_refuses_what_the_machine_can_never_hold() -> None:
     def plan(room: int | None) -> Plan:
-        known = cost.Known(room=room)
+        known = cost.PredictedBy(room=room)
         return build(recipe(intermediates={"none": None}), Path("recipes"), FakeBackbones(), FakeTasks(), known=known)
 
     assert not plan(None).refused and not plan(50_000_000_000).refused
