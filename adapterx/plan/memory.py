@@ -7,7 +7,8 @@ where copies of them are read instead. On a GPU it is the device's memory.
 A step keeps, for its backward pass, what the gradients of norms, activations, attention and adapters ask for; products
 with frozen weights keep nothing. The most is in use when that pass begins: everything is kept still, and the gradients
 of the highest whole layer come on top. Everything here is a prediction; `tools/memory_prediction.py` compares it with
-what is measured on a CPU, on points on which the constants below were chosen, too. On a GPU nothing of it has been measured.
+what is measured on a CPU, on points on which the constants below were chosen, too. On a GPU nothing of it has been
+measured.
 """
 
 from __future__ import annotations
