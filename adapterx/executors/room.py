@@ -12,7 +12,7 @@ from adapterx.engine.cell import Pool, TrainingCell
 from adapterx.errors import AdapterxError
 from adapterx.executors.device import free_memory
 from adapterx.plan import Capacity, Stage, fit
-from adapterx.plan.lengths import Lengths, measured, widest
+from adapterx.plan.lengths import TextLengths, measured, widest
 
 
 class NoRoom(AdapterxError, MemoryError):
@@ -41,7 +41,7 @@ def parts(stages: Sequence[Stage], cells: Sequence[TrainingCell], capacity: Capa
     return fit.parts(memory, len(stages), capacity.memory)
 
 
-def _lengths(pool: Pool, read: float) -> Lengths:
+def _lengths(pool: Pool, read: float) -> TextLengths:
     data = pool.data
     found = measured(np.diff(data.sequence_offsets), len(data), len(data.read_tokens))
     # Of text nothing is read yet: what is masked is drawn with each batch.

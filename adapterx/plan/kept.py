@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from adapterx.backbones.modules import BEHIND
 from adapterx.backbones.precisions import precision
 from adapterx.methods.base import MethodSpec
-from adapterx.plan.lengths import Lengths
+from adapterx.plan.lengths import TextLengths
 from adapterx.plan.memory import HeadSize, LoadedWith, PeakMemory, RowBytes, StageMemory
 from adapterx.plan.stage import Evaluation, Training
 
@@ -38,7 +38,7 @@ def training(
     method: MethodSpec,
     work: Training,
     parameters: Parameters,
-    lengths: Lengths,
+    lengths: TextLengths,
     head: HeadSize,
     steps: float,
     states: int = 0,
@@ -74,7 +74,7 @@ def evaluation(
     method: MethodSpec,
     work: Evaluation,
     parameters: Parameters,
-    lengths: Lengths,
+    lengths: TextLengths,
     read: int,
 ) -> StageMemory:
     """What an evaluation takes.

@@ -36,7 +36,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Lengths:
+class TextLengths:
     """Sequences of the examples of a task."""
 
     quantiles: tuple[int, ...]
@@ -80,7 +80,7 @@ class Lengths:
         return found
 
 
-def stated(part: TaskPart, max_length: int) -> Lengths:
+def stated(part: TaskPart, max_length: int) -> TextLengths:
     """By the typical length that a task states: lengths around it, from half of it to half more, cut at the longest."""
     of = kind(part.format)
     typical = min(part.tokens, max_length)
@@ -89,17 +89,17 @@ def stated(part: TaskPart, max_length: int) -> Lengths:
     if part.tokens > max_length:  # windows, which are full
         spread = np.full(QUANTILES, typical)
     quantiles = np.clip(np.rint(spread), 1, max_length).astype(int)
-    return Lengths(tuple(quantiles.tolist()), per_example, of.read_share(typical))
+    return TextLengths(tuple(quantiles.tolist()), per_example, of.read_share(typical))
 
 
-def measured(lengths: NDArray[np.int64], examples: int, reads: int) -> Lengths:
+def measured(lengths: NDArray[np.int64], examples: int, reads: int) -> TextLengths:
     """Of sequences whose lengths are known, in so many examples that are read at so many tokens."""
     places = ((np.arange(QUANTILES) + 0.5) / QUANTILES * len(lengths)).astype(int)
     ordered = np.sort(lengths)
     quantiles = (*ordered[places[:-1]].tolist(), int(ordered[-1]))
-    return Lengths(quantiles, len(lengths) / max(1, examples), reads / max(1, int(lengths.sum())), told=True)
+    return TextLengths(quantiles, len(lengths) / max(1, examples), reads / max(1, int(lengths.sum())), told=True)
 
 
-def widest(every: Sequence[Lengths]) -> Lengths:
+def widest(every: Sequence[TextLengths]) -> TextLengths:
     """Those with the most tokens to an example."""
     return max(every, key=lambda one: sum(one.quantiles) * one.per_example)

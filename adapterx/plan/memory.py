@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.precisions import precision
 from adapterx.machine.kernels import Kernels
-from adapterx.plan.lengths import Drawn, Lengths
+from adapterx.plan.lengths import Drawn, TextLengths
 from adapterx.tasks.kinds import kind
 
 PROCESS = "the program"
@@ -174,7 +174,7 @@ class StageMemory:
     """What a stage takes, for any number of cells like it in one bundle."""
 
     setting: LoadedWith
-    lengths: Lengths
+    lengths: TextLengths
     bytes: RowBytes
     weights: PeakMemory
     """Frozen ones, with their copies."""

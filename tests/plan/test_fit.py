@@ -16,7 +16,7 @@ from adapterx.methods.base import MethodSpec
 from adapterx.methods.full.spec import Full
 from adapterx.methods.lora.spec import Lora
 from adapterx.plan import Plan, build, cost, fit
-from adapterx.plan.lengths import Lengths, measured, stated
+from adapterx.plan.lengths import TextLengths, measured, stated
 from adapterx.plan.memory import StageMemory
 from adapterx.plan.stage import Training
 from adapterx.recipe import Sampling
@@ -91,7 +91,7 @@ def test_a_plan_refuses_what_the_machine_can_never_hold() -> None:
 
 @pytest.mark.parametrize("count", [1, 8, 64])
 def test_the_largest_batch_of_many_is_larger_than_a_typical_one(count: int) -> None:
-    of = Lengths(tuple(range(10, 110)))
+    of = TextLengths(tuple(range(10, 110)))
     typical, largest = of.drawn(count), of.drawn(count, steps=1000)
     assert typical.rows <= largest.rows <= count * 109 and typical.rows <= typical.slots
     assert largest.longest <= 109 and largest.reads == count
