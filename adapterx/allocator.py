@@ -12,6 +12,8 @@ import torch
 _TRIM, _MMAP = -1, -3
 """M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc (malloc.h)."""
 _GIBIBYTE = 1 << 30
+_LARGE = 128 << 20
+"""Bytes from which on a block is worth pages of its own: in a heap, its place is seldom used again whole."""
 _APART = 1 << 20
 _LARGEST = 32 << 20
 """The highest that glibc raises the second to by itself on 64 bits."""
@@ -19,11 +21,12 @@ _threshold = {"usual": _LARGEST}
 
 
 def keep() -> None:
-    """Let the allocator keep what a step frees: handing it back and asking again costs a third of a small step."""
-
-    _threshold["usual"] = _GIBIBYTE
+    """Let the allocator keep what a step frees, but for the largest blocks: handing it back and asking again costs a
+    third of a small step.
+    """
+    _threshold["usual"] = _LARGE
     _set(_TRIM, _GIBIBYTE)
-    _set(_MMAP, _GIBIBYTE)
+    _set(_MMAP, _LARGE)
 
 
 @contextmanager

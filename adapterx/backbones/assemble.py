@@ -78,7 +78,7 @@ def assemble(
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _StoredTensor:
     """A tensor in a safetensors file, which is mapped: nothing is in memory before it is asked for."""
 
     path: Path
@@ -95,19 +95,21 @@ class _Stored:
             return file.get_slice(self.key)[places.tolist()]  # type: ignore[no-any-return]
 
 
-def _stored(files: list[Path], stack: ExitStack) -> Iterator[tuple[str, _Stored]]:
+def _stored(files: list[Path], stack: ExitStack) -> Iterator[tuple[str, _StoredTensor]]:
     """(Name within the encoder, where it is) of each of its tensors; heads stay unread."""
     for path in files:
         file = stack.enter_context(safe_open(path, framework="pt"))
         for key in file.keys():  # noqa: SIM118  the file is no mapping
             if match := _ENCODER.fullmatch(key):
-                yield match[1], _Stored(path, key, file)
+                yield match[1], _StoredTensor(path, key, file)
 
 
 class _Filler:
     """Fills an empty model; arguments as of `assemble`."""
 
-    def __init__(self, stored: Mapping[str, _Stored], precision: Precision, device: torch.device, name: str) -> None:
+    def __init__(
+        self, stored: Mapping[str, _StoredTensor], precision: Precision, device: torch.device, name: str
+    ) -> None:
         self._stored, self._device, self._name = stored, device, name
         self._number, self._layer = getattr(torch, precision.rest), precision.layer()
 
@@ -139,7 +141,7 @@ class _Filler:
     def _tensor(self, key: str) -> Tensor:
         return self._checked(self._find(key).whole(), key)
 
-    def _find(self, key: str) -> _Stored:
+    def _find(self, key: str) -> _StoredTensor:
         if key not in self._stored:
             raise BackboneError(f"{self._name} lacks the encoder's {key}")
         return self._stored[key]

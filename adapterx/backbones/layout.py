@@ -16,9 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-MAX_BLOCKS = 6
-MAX_WASTE = 0.12
-"""A block is closed when more than this share of it would be padding, as long as blocks are left."""
+from adapterx.backbones.blocks import grouped
+
 _LONGEST_STEP = 64
 """Kernels are told lengths rounded up to this, so that batches of like length have the same shape."""
 
@@ -168,7 +167,7 @@ def pack(sequences: Sequences, spans: bool = False, capacity: int = 0) -> Packed
     if spans:
         attention, read_attention = (_spans(queries, lengths, capacity) for queries in (lengths, asking))
     else:
-        groups = _blocks(lengths)
+        groups = grouped(lengths)
         keys = _rectangle(groups, lengths)
         attention = Blocks(_as_blocks(groups, lengths, lengths), keys, keys)
         read_attention = Blocks(_as_blocks(groups, asking, lengths), _rectangle(groups, asking), keys)
@@ -190,25 +189,6 @@ def _spans(queries: NDArray[np.int64], keys: NDArray[np.int64], capacity: int) -
     offsets = (np.concatenate([[0], np.cumsum(counts), np.sum(counts) + empty]) for counts in (queries, keys))
     asked, answered = (torch.from_numpy(counts.astype(np.int32)) for counts in offsets)
     return SequenceSpans(asked, answered, (longest[0], longest[1]))
-
-
-def _blocks(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Sequence indices by block, longest first. Short sequences, whose padding is cheap, share the last block."""
-    order = np.argsort(-lengths, kind="stable")
-    ordered = lengths[order]
-    blocks: list[NDArray[np.int64]] = []
-    start = 0
-    while start < len(order):
-        if len(blocks) == MAX_BLOCKS - 1:
-            stop = len(order)
-        else:
-            sizes = np.arange(1, len(order) - start + 1)
-            filled = np.cumsum(ordered[start:]) / (ordered[start] * sizes)
-            wasteful = filled < 1 - MAX_WASTE
-            stop = start + int(np.argmax(wasteful)) if wasteful.any() else len(order)
-        blocks.append(order[start:stop])
-        start = stop
-    return blocks
 
 
 def _rectangle(groups: list[NDArray[np.int64]], counts: NDArray[np.int64]) -> Rectangle:

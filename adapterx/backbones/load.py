@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from adapterx import places
+from adapterx.allocator import hand_back
 from adapterx.backbones import embedded, hub, pickled, sizes, tokens
 from adapterx.backbones.assemble import CLASSES, assemble
 from adapterx.backbones.checkpoint import CONFIG, MASKED_LM, TOKENIZER, is_pickled, names_in, read_config, weight_files
@@ -75,8 +76,10 @@ def load(
     files = weight_files(directory, backbone.model)
     # Before anything of the configuration's sizes is allocated.
     sizes.check_weights(config.to_dict(), files, backbone.model, cut=backbone.model.startswith(embedded.PREFIX))
-    model = assemble(files, config, number, device, backbone.model, token_ids)
+    # The tokenizer first: building one takes more than twice the memory of having it, which the weights can use then.
     tokenizer = tokens.load(directory / TOKENIZER, described.vocabulary, backbone.model)
+    hand_back()
+    model = assemble(files, config, number, device, backbone.model, token_ids)
     return LoadedBackbone(
         info=described,
         model=model,

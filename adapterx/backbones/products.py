@@ -11,12 +11,11 @@ from typing import Any, Literal, Protocol, TypeAlias, cast
 import torch
 from torch import Tensor, nn
 
+from adapterx.backbones.precisions.base import REORDERED
 from adapterx.backbones.row_quantised import LARGEST_INT8, RowQuantised, beside, scaled_rows
 from adapterx.machine import kernels
 
-PACKING_LIMIT = 4 << 30
-"""Bytes of frozen weights up to which a CPU keeps reordered copies of them (one per direction of a pass)."""
-
+PACKING_LIMIT = REORDERED
 
 Activation: TypeAlias = Literal["none", "gelu"]
 

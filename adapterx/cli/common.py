@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from adapterx.backbones.info import BackboneInfo
     from adapterx.backbones.spec import Backbone
+    from adapterx.machine.gpu import Gpu
+    from adapterx.machine.kernels import Kernels
     from adapterx.methods.base import MethodSpec
     from adapterx.pace.calibration import Pace
     from adapterx.plan import Compare, LibraryAdapter, Look, Plan, TaskFacts
@@ -82,6 +84,7 @@ def planned(args: argparse.Namespace, fetch: bool = False, pace: Pace | None = N
     """
     from adapterx.config.problems import SettingError
     from adapterx.plan import build
+    from adapterx.plan.cost import PredictedBy
     from adapterx.recipe import locate, read
     from adapterx.recipe.overrides import without_effect
 
@@ -92,7 +95,8 @@ def planned(args: argparse.Namespace, fetch: bool = False, pace: Pace | None = N
                 sys.stderr.write(f"{why}\n")
         compare, look = questions(args, fetch)
         pace = pace or calibrated(tell=not fetch and args.command == "plan")
-        return build(recipe, args.recipe.parent, describer(), catalog(), measure, compare, look, pace)
+        known = PredictedBy(pace, *device(pace.gpu))
+        return build(recipe, args.recipe.parent, describer(), catalog(), measure, compare, look, known)
     except SettingError as error:
         raise CommandError(str(locate(args.recipe, args.overrides, error.findings))) from error
 
@@ -109,6 +113,25 @@ def calibrated(tell: bool) -> Pace:
     if found.note and tell:
         sys.stderr.write(f"{found.note}\n")
     return found.pace
+
+
+def device(supposed: Gpu | None) -> tuple[Kernels, int | None]:
+    """What the device that a run computes on multiplies, and the bytes of memory it has, if the system says.
+
+    Args:
+        supposed: a GPU in its place.
+    """
+    from adapterx.machine.gpu import gpus
+    from adapterx.machine.kernels import Kernels
+    from adapterx.machine.memory import memory
+    from adapterx.machine.torch_build import CPU, device_name
+
+    name = device_name()
+    gpu = supposed if supposed or name == CPU else next((one for one in gpus() if one.name == name), None)
+    if gpu is not None:
+        return Kernels.of(gpu), gpu.total
+    there = memory()
+    return Kernels.of(None), min((size for size in (there.total, there.limit) if size is not None), default=None)
 
 
 def describer() -> Callable[[Backbone], BackboneInfo]:

@@ -10,6 +10,7 @@ from adapterx.backbones.precisions import PRECISIONS
 from adapterx.backbones.precisions.base import Precision
 from adapterx.backbones.spec import Backbone
 from adapterx.machine.gpu import Gpu
+from adapterx.machine.kernels import Kernels
 from adapterx.methods.lora.spec import Lora
 from adapterx.plan import Capacity, Cost, Training, cost
 from adapterx.recipe import Sampling
@@ -44,22 +45,28 @@ def fits(capacity: Capacity, gpu: Gpu | None = None) -> Fits:
         capacity: its memory alone counts: a run puts fewer into one bundle where more would gain nothing.
         gpu: the one that torch computes on; a precision that needs a better one does not run.
     """
-    memory = capacity.memory or 0
+    memory, known = capacity.memory or 0, cost.PredictedBy(kernels=Kernels.of(gpu))
 
     def cells(info: BackboneInfo, one: Precision) -> int:
         runs = one.capability == (0, 0) or (gpu is not None and gpu.at_least(*one.capability))
-        return _cells(_price(info, one.name), memory) if runs else 0
+        return _cells(_price(info, one.name, known), memory) if runs else 0
 
     table = {size: {one.name: cells(info, one) for one in PRECISIONS.values()} for size, info in SIZES.items()}
     return Fits(memory, table)
 
 
-def _price(info: BackboneInfo, precision: str) -> Cost:
+def _price(info: BackboneInfo, precision: str, known: cost.PredictedBy) -> Cost:
     settings = TrainSettings(1e-4, BATCH, steps=1, max_length=LENGTH)
     part = TaskPart("task", "pair-classification", ("a", "b", "c"), "none", ("en",), "", LENGTH)
     work = Training((part,), Sampling(), settings, 1, None)
-    return cost.training(Backbone(model=info.key, load=precision), info, METHOD, work, examples=None)
+    return cost.training(Backbone(model=info.key, load=precision), info, METHOD, work, examples=None, known=known)
 
 
 def _cells(price: Cost, memory: int) -> int:
-    return max(0, (memory - price.shared_bytes) // price.own_bytes)
+    """The most cells that fit; what each adds is nearly the same."""
+    if price.memory_bytes > memory:
+        return 0
+    found = 1 + (memory - price.memory_bytes) // price.own_bytes
+    while found > 1 and price.memory.of(found).needed > memory:
+        found -= 1
+    return found

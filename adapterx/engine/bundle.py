@@ -13,6 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from adapterx.allocator import hand_back
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.backbones.shape import Shape
 from adapterx.engine import heads
@@ -34,6 +35,10 @@ from adapterx.methods.rows import CellDropout
 from adapterx.stopping import shielded
 
 logger = logging.getLogger(__name__)
+
+_HAND_BACK = 8192
+"""Token rows after which a CPU's heap is handed back: batches of ever new sizes leave holes in it, which would add up.
+Getting the pages anew takes about a hundredth of the time of so many rows."""
 
 
 def shape_of(encoder: PackedEncoder) -> Shape:
@@ -86,6 +91,8 @@ class Bundle:
         self.rows: tuple[int, ...] = (0,) * len(cells)
         """Token rows of each cell in the steps that `book` last booked."""
         self._ahead: list[_Taken] = []
+        self._fragmented = 0
+        """Token rows since the heap was last handed back."""
         # Masks are keyed by numbers of the host, which a recording would repeat.
         random = method.drops > 0.0 or method.dropped_layers > 0
         # Of weights that are trained themselves autograd keeps nodes on the stream they were made on.
@@ -138,6 +145,10 @@ class Bundle:
                     state.losses.append((line[cell], taken.step.rates[cell]))
         self.rows = tuple(sum(taken.tokens[cell] for taken in self._ahead) for cell in range(len(self.cells)))
         self._ahead.clear()
+        self._fragmented += sum(self.rows)
+        if self.encoder.device.type == "cpu" and self._fragmented >= _HAND_BACK:
+            hand_back()
+            self._fragmented = 0
         return cast(list[list[float]], losses)
 
     def close(self) -> None:
@@ -148,7 +159,7 @@ class Bundle:
     def state(self, cell: int) -> CellState:
         """The cell's state with its current numbers, copied to the CPU."""
         state = self.states[cell]
-        state.adapter, state.head = self.trained.numbers(cell)
+        self.trained.copy_to(cell, state)
         return state
 
     # Batches

@@ -43,6 +43,10 @@ class RowAdamW:
         self.first = first
         self.second = second
 
+    def moment(self, number: int, row: int) -> Tensor:
+        """(P,) first (0) or second (1) moments of a row, copied to the CPU."""
+        return (self.first, self.second)[number][row].detach().to("cpu", copy=True)
+
     @torch.no_grad()
     def step_row(self, row: int, taken: int, rate: float, decay: float) -> None:
         """Update one row, which has taken `taken` steps before: the fastest on a CPU."""

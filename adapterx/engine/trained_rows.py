@@ -90,10 +90,15 @@ class TrainedRows:
             optimiser.bank.gradients.mul_(scales[index, None])
             optimiser.step_all(table[index], self.alive[index])
 
-    def numbers(self, cell: int) -> tuple[Rows, Rows]:
-        """Of a cell's adapter and of its heads, copied to the CPU."""
-        adapter, head = (_row(optimiser, row) for optimiser, row in self._rows_of(cell))
-        return adapter, head
+    def copy_to(self, cell: int, state: CellState) -> None:
+        """Bring the numbers of a cell's state up to date, with copies on the CPU.
+
+        One tensor after another, each old one going as the new one comes: they may be a whole encoder's.
+        """
+        for rows, (optimiser, row) in zip((state.adapter, state.head), self._rows_of(cell), strict=True):
+            rows.values = optimiser.bank.values[row].detach().to("cpu", copy=True)
+            rows.first = optimiser.moment(0, row)
+            rows.second = optimiser.moment(1, row)
 
     @torch.no_grad()
     def _judge(self, losses: Tensor) -> Tensor:
@@ -117,15 +122,13 @@ class TrainedRows:
 def _optimiser(
     names: Sequence[Parameter], rows: Sequence[Rows], device: torch.device, eight_bit: bool = False
 ) -> RowAdamW:
-    values, first, second = (_together([getattr(row, name) for row in rows], device) for name in MOMENTS)
-    return (EightBitAdamW if eight_bit else RowAdamW)(ParameterBank(names, values), first, second)
+    values, first, second = ([getattr(row, name) for row in rows] for name in MOMENTS)
+    bank = ParameterBank(names, _together(values, device))
+    if eight_bit:  # of one cell; the optimiser fetches them a part at a time from where they are
+        return EightBitAdamW(bank, first[0][None], second[0][None])
+    return RowAdamW(bank, _together(first, device), _together(second, device))
 
 
 def _together(rows: Sequence[Tensor], device: torch.device) -> Tensor:
     """(K, P) on the device: of one row that is there already, the row itself, for it may be a whole encoder's."""
     return torch.stack(list(rows)).to(device) if len(rows) > 1 else rows[0][None].to(device)
-
-
-def _row(optimiser: RowAdamW, row: int) -> Rows:
-    tensors = (optimiser.bank.values, optimiser.first, optimiser.second)
-    return Rows(*(tensor[row].detach().clone().cpu() for tensor in tensors))

@@ -44,12 +44,13 @@ class Backend(Protocol):
     """One way to compute what a bundle asks for."""
 
     def train(
-        self, backbone: HeldBackbone, cells: Sequence[TrainingCell], brackets: Sequence[Bracket]
+        self, backbone: HeldBackbone, cells: Sequence[TrainingCell], brackets: Sequence[Bracket], parts: int
     ) -> list[Outcome]:
         """The outcome of each cell, in their order.
 
         Args:
             brackets: cells of which the worst leave early.
+            parts: into how many each batch is cut, where the backend can.
         """
 
     def evaluate(
@@ -84,11 +85,11 @@ class FusedBackend:
         self._options, self._checkpoints, self._observe = options, checkpoints, observe
 
     def train(
-        self, backbone: HeldBackbone, cells: Sequence[TrainingCell], brackets: Sequence[Bracket]
+        self, backbone: HeldBackbone, cells: Sequence[TrainingCell], brackets: Sequence[Bracket], parts: int
     ) -> list[Outcome]:
         """All of them in one bundle."""
         return train(
-            backbone.encoder, cells, self._checkpoints, self._observe, self._options, backbone.prefix, brackets
+            backbone.encoder, cells, self._checkpoints, self._observe, self._options, backbone.prefix, brackets, parts
         )
 
     def evaluate(
@@ -122,7 +123,7 @@ class ReferenceBackend:
         self._checkpoints, self._observe = checkpoints, observe
 
     def train(
-        self, backbone: HeldBackbone, cells: Sequence[TrainingCell], brackets: Sequence[Bracket]
+        self, backbone: HeldBackbone, cells: Sequence[TrainingCell], brackets: Sequence[Bracket], parts: int
     ) -> list[Outcome]:
         """One after another."""
         assert not brackets, "whose candidates train side by side: a plan refuses them here"

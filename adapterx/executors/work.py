@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.halving import Bracket
-from adapterx.executors import noted, tuning
+from adapterx.executors import noted, room, tuning
 from adapterx.executors.apart import Fail, apart
 from adapterx.executors.backbones import Backbones
 from adapterx.executors.backends import backends
@@ -47,7 +47,7 @@ class Worker:
         checkpoint_seconds: float,
         progress: RunProgress,
     ) -> None:
-        self._store = store
+        self._store, self._capacity, self._on_cpu = store, machine.capacity, machine.device == "cpu"
         self._checkpoints = Checkpoints(store.root / "checkpoints", checkpoint_seconds)
         cache = store.root / "cache"
         self._backbones = Backbones(
@@ -81,6 +81,8 @@ class Worker:
             self._evaluations.do(stages, fail)
 
     def _train(self, stages: Sequence[Stage], fail: Fail) -> None:
+        if self._on_cpu and not self.holds(stages[0]):
+            room.check(stages)
         backbone = self._backbones.of(stages)
         cells: list[TrainingCell] = []
         places: list[tuple[Stage, range, Bracket | None]] = []
@@ -96,7 +98,8 @@ class Worker:
         if not cells:
             return
         brackets = [bracket for _, _, bracket in places if bracket is not None]
-        outcomes = self._backends[stages[0].work.lane].train(backbone, cells, brackets)
+        parts = room.parts(stages, cells, self._capacity, self._on_cpu)
+        outcomes = self._backends[stages[0].work.lane].train(backbone, cells, brackets, parts)
         with shielded():  # what is trained is stored, even if the run is to end
             for stage, span, bracket in places:
                 with apart(stage, fail):

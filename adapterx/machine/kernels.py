@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import cache
 
+from adapterx.machine.gpu import Gpu
 from adapterx.machine.processor import processor
 
 BFLOAT16 = ("avx512_bf16", "amx_bf16")
@@ -17,6 +19,23 @@ _BEYOND = {
     "AVX512_CORE_FP16": ("amx",),
 }
 """Names of instructions, by their beginnings, that oneDNN leaves aside where ONEDNN_MAX_CPU_ISA is set to a key."""
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """What the device of a computation multiplies, on which it depends how weights and hidden states are kept."""
+
+    gpu: bool
+    bfloat16: bool
+    int8: bool = False
+    """Rows of 8-bit integers, by the engine itself."""
+
+    @classmethod
+    def of(cls, gpu: Gpu | None) -> Kernels:
+        """Of a GPU, or of this machine's processor where there is none."""
+        if gpu is not None:
+            return cls(gpu=True, bfloat16=gpu.at_least(8, 0))
+        return cls(gpu=False, bfloat16=multiplies_bfloat16(), int8=multiplies_int8())
 
 
 def allowed(instructions: tuple[str, ...] | None) -> frozenset[str]:

@@ -22,9 +22,6 @@ Table = Mapping[str, JSON]
 Library = Literal["peft", "adapters"]
 Layout = Literal["peft", "adapterhub"]
 """Whose files an adapter's directory holds."""
-STATE_BYTES = 16
-"""Memory per trainable parameter: value, gradient and AdamW's two moments, in float32."""
-
 Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
@@ -147,10 +144,11 @@ class MethodSpec(Model):
         """Share of its lowest layer's products through which a gradient flows on its way to its tensors there."""
         return 1.0
 
-    @property
-    def state_bytes(self) -> int:
-        """Memory per trainable parameter while it is trained."""
-        return STATE_BYTES
+    def kept(self, info: BackboneInfo) -> float:
+        """Numbers of a token row that its gradient needs in an adapted layer, beyond those that the frozen layer keeps
+        to pass a gradient on.
+        """
+        return 0.0
 
     @property
     def eight_bit(self) -> bool:

@@ -120,10 +120,11 @@ def _together(group: list[Stage], capacity: Capacity) -> int:
     limits = [capacity.cells // max(1, *(stage.candidates for stage in group))]
     if isinstance(group[0].work, Training) and capacity.rows is not None:
         limits.append(capacity.rows // max(1, *(stage.cost.rows for stage in group)))
-    if capacity.memory is not None:
-        left = capacity.memory - group[0].cost.shared_bytes
-        limits.append(left // max(1, *(stage.cost.own_bytes for stage in group)))
-    return max(1, min(limits))
+    most = max(1, min(limits))
+    if capacity.memory is None:
+        return most
+    largest = max(group, key=lambda stage: stage.cost.memory_bytes).cost.memory
+    return next((count for count in range(most, 1, -1) if largest.of(count).needed <= capacity.memory), 1)
 
 
 def _cut(group: list[str], limit: int) -> list[tuple[str, ...]]:

@@ -1,27 +1,45 @@
-"""What a stage takes: trainable parameters exactly, memory, time and disk by stated rules of thumb.
+"""What a stage takes: trainable parameters exactly, time, memory and disk as predicted.
 
-Time is that of what a stage computes (`adapterx.plan.counted`) at the pace of this machine, where that was measured.
+Time is that of what a stage computes (`adapterx.plan.counted`) at the pace of this machine, where that was measured;
+memory is that of what it keeps (`adapterx.plan.kept`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from adapterx.backbones.info import BackboneInfo
-from adapterx.backbones.precisions import precision
+from adapterx.backbones.precisions.float32 import Float32
 from adapterx.backbones.spec import Backbone
-from adapterx.methods.base import STATE_BYTES, MethodSpec
+from adapterx.machine.kernels import Kernels
+from adapterx.methods.base import MethodSpec
 from adapterx.pace.calibration import BY_RULE, Pace
 from adapterx.plan import counted as counting
+from adapterx.plan import kept as keeping
+from adapterx.plan.lengths import stated, widest
+from adapterx.plan.memory import HeadSize, LoadedWith
 from adapterx.plan.stage import Cost, Evaluation, Training
 from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.kinds import kind
 
-REORDERED_BYTES = 4 << 30
-"""Frozen layers up to this size have copies in another order, one per direction (`backbones.products`)."""
 LINE_BYTES = 100
 """One line of a training log, or one row of stored predictions."""
+_STEPS = 1_000.0
+"""Of a training whose number of steps is not known."""
+
+
+@dataclass(frozen=True)
+class PredictedBy:
+    """What predictions rest on beside the recipe."""
+
+    pace: Pace = BY_RULE
+    """How long counted work takes."""
+    kernels: Kernels = field(default_factory=lambda: Kernels.of(None))
+    """Those of the device that a run computes on."""
+    room: int | None = None
+    """Bytes of memory that it has at all; None where nobody says."""
 
 
 def training(
@@ -32,8 +50,8 @@ def training(
     examples: int | None,
     below: Sequence[MethodSpec] = (),
     library: int = 0,
-    pace: Pace = BY_RULE,
-    kept: bool = True,
+    known: PredictedBy | None = None,
+    kept: int = 0,
 ) -> Cost:
     """Cost of a training.
 
@@ -41,32 +59,36 @@ def training(
         examples: those of one epoch, None where unknown.
         below: methods of the adapters that stay frozen.
         library: parameters of the adapter where a library makes it.
-        kept: whether hidden states below the adapters are kept.
+        kept: up to how many bytes of hidden states below the adapters are kept.
     """
+    known = known or PredictedBy()
     heads = sum(head_parameters(part, info) for part in work.tasks)
     way = work.transfer
     adapter = method.parameters(info, library) if way is None else way.parameters(method, info, library)
-    lower = 4 * sum(one.parameters(info, library) for one in below)
     tokens = max(kind(part.format).tokens(part.tokens, work.train.max_length, len(part.labels)) for part in work.tasks)
-    batch = work.train.batch_size * tokens
     candidates = 1 if work.train.prune is None else len(work.train.candidates)
-    adapted = info.layers - min(one.lowest_layer(info.layers) for one in (method, *below))
-    activations = batch * _activations(info, backbone) * adapted
-    if method.checkpoints_layers:
-        # What enters each layer, and what one layer keeps.
-        activations = batch * (4 * info.hidden * info.layers + _activations(info, backbone))
-    for name in {part.format for part in work.tasks}:
-        _, more_activations = kind(name).extra_cost(info.hidden, info.vocabulary, batch)
-        activations += more_activations
-    counted = counting.training(info, method, work, examples, below, adapter, kept)
+    counted = counting.training(info, method, work, examples, below, adapter, kept > 0)
+    steps = counting.steps_of(work, examples)
+    lowest = min(one.lowest_layer(info.layers) for one in (method, *below))
+    setting = _setting(backbone, info, method, known)
+    states = min(kept, int(setting.number * info.hidden * (examples or 0) * tokens)) if lowest else 0
+    memory = keeping.training(
+        setting,
+        method,
+        work,
+        keeping.Parameters(adapter, heads, sum(one.parameters(info, library) for one in below)),
+        widest([stated(part, work.train.max_length) for part in work.tasks]),
+        _largest_head(work.tasks, info),
+        steps or _STEPS,
+        states,
+    )
     return Cost(
         trainable_parameters=adapter + heads,
-        shared_bytes=_weights(backbone, info),
-        own_bytes=candidates * (activations + method.state_bytes * adapter + STATE_BYTES * heads + lower),
-        rows=candidates * batch,
-        seconds=None if counted is None else pace.seconds(backbone.load, counted.alone),
-        shared_seconds=0.0 if counted is None else pace.seconds(backbone.load, counted.shared),
-        disk_bytes=4 * (adapter + heads) + int((counting.steps_of(work, examples) or 0) * LINE_BYTES),
+        memory=memory,
+        rows=candidates * work.train.batch_size * tokens,
+        seconds=None if counted is None else known.pace.seconds(backbone.load, counted.alone),
+        shared_seconds=0.0 if counted is None else known.pace.seconds(backbone.load, counted.shared),
+        disk_bytes=4 * (adapter + heads) + int((steps or 0) * LINE_BYTES),
     )
 
 
@@ -79,7 +101,8 @@ def evaluation(
     library: int = 0,
     texts: int | None = None,
     below: Sequence[MethodSpec] = (),
-    pace: Pace = BY_RULE,
+    known: PredictedBy | None = None,
+    max_length: int | None = None,
 ) -> Cost:
     """Cost of evaluating `items` test items over all languages, None where their number is unknown.
 
@@ -87,20 +110,28 @@ def evaluation(
         library: parameters of the adapter where a library makes it.
         texts: queries and candidates that a search reads; None where they are not known, or nothing is searched.
         below: methods of the adapters below.
+        max_length: tokens of a sequence at most, where it is known.
     """
+    known = known or PredictedBy()
     tokens = work.task.tokens * kind(work.task.format).sequences(len(work.task.labels))
     adapter = method.parameters(info, library)
     read = items if texts is None else texts
     counted = None if read is None else counting.evaluation(info, method, work, read, below, adapter)
-    # A search has the vectors of all its texts in memory; those of several cells only as far as they fit.
-    vectors = 0 if work.search is None else 4 * (read or 0) * info.hidden
+    longest = max_length or (info.max_positions if work.search is None else work.search.max_length)
+    memory = keeping.evaluation(
+        _setting(backbone, info, method, known),
+        method,
+        work,
+        keeping.Parameters(adapter, 0, sum(one.parameters(info, library) for one in below)),
+        stated(work.task, longest),
+        read or 0,
+    )
     return Cost(
         trainable_parameters=0,
-        shared_bytes=_weights(backbone, info) + 32 * tokens * _activations(info, backbone) + vectors,
-        own_bytes=4 * adapter,
+        memory=memory,
         rows=32 * tokens,
-        seconds=None if counted is None else pace.seconds(backbone.load, counted.alone),
-        shared_seconds=0.0 if counted is None else pace.seconds(backbone.load, counted.shared),
+        seconds=None if counted is None else known.pace.seconds(backbone.load, counted.alone),
+        shared_seconds=0.0 if counted is None else known.pace.seconds(backbone.load, counted.shared),
         disk_bytes=(items or 0) * LINE_BYTES,
     )
 
@@ -112,12 +143,18 @@ def head_parameters(part: TaskPart, info: BackboneInfo) -> int:
     return sum(math.prod(one.shape) for one in tensors)
 
 
-def _weights(backbone: Backbone, info: BackboneInfo) -> int:
-    """Bytes of the frozen weights, with the copies of the layers' that a CPU keeps."""
-    of = precision(backbone.load)
-    return of.weights(info.embedding_parameters, info.layer_parameters, REORDERED_BYTES)
+def _largest_head(parts: Sequence[TaskPart], info: BackboneInfo) -> HeadSize:
+    """The head with the most outputs."""
+
+    def outputs(part: TaskPart) -> int:
+        of = kind(part.format)
+        return of.outputs(of.size(len(part.labels), info.vocabulary))
+
+    widest_part = max(parts, key=outputs)
+    return HeadSize(widest_part.format, outputs(widest_part))
 
 
-def _activations(info: BackboneInfo, backbone: Backbone) -> int:
-    """Bytes kept per token and layer for the backward pass: the inputs of its products and norms."""
-    return precision(backbone.load).rest_bytes * (10 * info.hidden + 2 * info.intermediate)
+def _setting(backbone: Backbone, info: BackboneInfo, method: MethodSpec, known: PredictedBy) -> LoadedWith:
+    """What is trained itself is in float32, and multiplied in 16 bits where it is asked for."""
+    mixed = method.trains_backbone and backbone.load != Float32.name
+    return LoadedWith(info, Float32.name if mixed else backbone.load, known.kernels, mixed=mixed)

@@ -80,7 +80,7 @@ def training(
     lowest = min(one.lowest_layer(info.layers) for one in (method, *below))
     under, over = _forward(info, texts, 0, lowest), _forward(info, texts, lowest, info.layers)
     back = _backward(info, texts, method)
-    extra, _ = kind(part.format).extra_cost(info.hidden, info.vocabulary, batch * tokens)
+    extra = kind(part.format).extra_operations(info.hidden, info.vocabulary)
     own = Workload(products=3 * over.products) if method.trains_backbone else over + back
     own += Workload(products=6 * adapter + extra)
     if method.checkpoints_layers:

@@ -9,9 +9,11 @@ from adapterx.pace.workload import FLOPS
 from adapterx.plan import vocabulary
 from adapterx.plan.bundles import USUAL, Capacity
 from adapterx.plan.cells import Cell
+from adapterx.plan.fit import peak
+from adapterx.plan.memory import PeakMemory
 from adapterx.plan.result import Plan
 from adapterx.plan.schedule import bundled_seconds, looped_seconds, unsized
-from adapterx.plan.stage import Stage
+from adapterx.plan.stage import Cost, Stage
 from adapterx.plan.states import DONE, State
 from adapterx.store import JSON
 
@@ -40,6 +42,7 @@ def to_json(plan: Plan, current: Mapping[str, State], capacity: Capacity = USUAL
         "bundled_seconds": None if unsized(plan, left) else bundled_seconds(plan, left, capacity),
         "looped_seconds": None if unsized(plan, plan.stages) else looped_seconds(plan),
         "gpu": None if plan.pace.gpu is None else plan.pace.gpu.name,
+        "memory": None if (memory := peak(plan, left, capacity)) is None else _memory(memory),
     }
 
 
@@ -65,5 +68,27 @@ def _stage(stage: Stage, state: State) -> dict[str, JSON]:
         "state": state.name,
         "reason": state.reason,
         "stale": [asdict(change) for change in state.stale],
-        "cost": asdict(stage.cost),
+        "cost": _cost(stage.cost),
+    }
+
+
+def _memory(memory: PeakMemory) -> dict[str, JSON]:
+    return {
+        "bytes": memory.bytes,
+        "needed_bytes": memory.needed,
+        "parts": dict(memory.parts),
+        "mapped_bytes": memory.mapped,
+    }
+
+
+def _cost(cost: Cost) -> dict[str, JSON]:
+    return {
+        "trainable_parameters": cost.trainable_parameters,
+        "shared_bytes": cost.shared_bytes,
+        "own_bytes": cost.own_bytes,
+        "memory": _memory(cost.memory.of()),
+        "rows": cost.rows,
+        "seconds": cost.seconds,
+        "disk_bytes": cost.disk_bytes,
+        "shared_seconds": cost.shared_seconds,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Generic
@@ -12,8 +12,7 @@ from adapterx.backbones.spec import Backbone
 from adapterx.config.problems import Finding, SettingError
 from adapterx.methods.base import MethodSpec
 from adapterx.methods.registry import UNTRAINED
-from adapterx.pace.calibration import BY_RULE, Pace
-from adapterx.plan import checks, cost, lane, retrieval
+from adapterx.plan import checks, cost, fit, lane, retrieval
 from adapterx.plan.ahead import look_ahead
 from adapterx.plan.automatic import settled
 from adapterx.plan.cell_settings import CellSettings
@@ -43,7 +42,7 @@ def build(
     measure: Measure = unmeasured,
     compare: Compare = uncompared,
     look: Look = unseen,
-    pace: Pace = BY_RULE,
+    known: cost.PredictedBy | None = None,
 ) -> Plan:
     """Plan a recipe.
 
@@ -54,7 +53,7 @@ def build(
         measure: looks at adapters that a library makes; only asked where the recipe has some.
         compare: looks for items that what is trained on shares with what is scored.
         look: reads the data, so that what is wrong with it is told before anything is trained.
-        pace: how long counted work takes.
+        known: what predictions of time and memory rest on.
 
     Raises SettingError for tasks and sources that do not exist, and where `skip` leaves no cell.
     """
@@ -64,9 +63,10 @@ def build(
     facts = Facts(describe, tasks, recipe_dir, look)
     if findings := [*unknown_members(recipe), *unknown_tasks(recipe, facts)]:
         raise SettingError(findings)
-    recipe, choices = settled(recipe, facts, pace.gpu)
+    known = known or cost.PredictedBy()
+    recipe, choices = settled(recipe, facts, known.pace.gpu)
     look_ahead(recipe, facts, cells)
-    builder = _Builder(recipe, facts, measure, compare, pace)
+    builder = _Builder(recipe, facts, measure, compare, known)
     for cell in cells:
         builder.add(cell)
     kinds = ("intermediate", "target", "evaluation")
@@ -85,7 +85,7 @@ def build(
         builder.leakage.unseen,
         tuple(facts.single_labels),
         choices,
-        pace,
+        known.pace,
     )
 
 
@@ -93,10 +93,10 @@ class _Builder(Generic[Task]):
     """Makes the stages of cell after cell, each stage once."""
 
     def __init__(
-        self, recipe: Recipe, facts: Facts[Task], measure: Measure, compare: Compare, pace: Pace = BY_RULE
+        self, recipe: Recipe, facts: Facts[Task], measure: Measure, compare: Compare, known: cost.PredictedBy
     ) -> None:
         self.recipe = recipe
-        self.pace = pace
+        self.known = known
         self.facts = facts
         self.cells = CellSettings(recipe, facts, measure)
         self.leakage = Leakage(facts, compare)
@@ -121,6 +121,7 @@ class _Builder(Generic[Task]):
             target = None if bare else self._target(cell, info, settings, upstream)
             tested = target or (upstream[0] if upstream else None)
             evaluation = self._evaluation(cell, info, settings.max_length, tested, swapped)
+            self._check_room(cell, (*upstream, *swapped.values(), *([] if target is None else [target]), evaluation))
             self.leakage.check(cell, (*upstream, *swapped.values()), target, evaluation)
         except Refusal as refusal:
             self.refused[cell] = str(refusal)
@@ -133,6 +134,13 @@ class _Builder(Generic[Task]):
         single = below[0] if len(upstream) == 1 else None
         members = [stage.id for stage in upstream] if len(upstream) > 1 else [id for id in below if id != single]
         self.cell_stages[cell] = CellStages(single, trained, scored, tuple(members))
+
+    def _check_room(self, cell: Cell, stages: Sequence[Stage]) -> None:
+        """Refuse what this machine has too little memory for, whatever else runs on it."""
+        for stage in stages:
+            what = f"{'evaluating' if stage.kind == 'evaluation' else 'training'} '{cell.method}' on '{cell.backbone}'"
+            if self.known.room is not None and (why := fit.refusal(stage.cost.memory, self.known.room, what)):
+                raise Refusal(why)
 
     def _upstream(self, cell: Cell, info: BackboneInfo) -> tuple[list[Stage], dict[str, Stage]]:
         """What a target starts from or lies upon: nothing, one stage, or those of every member.
@@ -228,8 +236,8 @@ class _Builder(Generic[Task]):
         settings = training_settings(backbone, info, method, work)
         counted = self.cells.counted(place, info)
         below = [self._known(id).method for id in inputs] if work.lies_upon_inputs else []
-        kept = self.recipe.prefix_cache.where != "none" and work.lane == "fused"
-        price = cost.training(backbone, info, method, work, self._examples(work), below, counted, self.pace, kept)
+        kept = self._kept() if work.lane == "fused" else 0
+        price = cost.training(backbone, info, method, work, self._examples(work), below, counted, self.known, kept)
         id = stage_id(kind, settings, inputs)
         return Stage(kind, id, settings, inputs, place, backbone, info, method, work, price)
 
@@ -254,9 +262,14 @@ class _Builder(Generic[Task]):
         items = self.facts.count((work.task,), "test", limit)
         texts = None if found is None else self.facts.texts(part)
         below = [] if tested is None else self._below(tested)
-        price = cost.evaluation(backbone, info, method, work, items, counted, texts, below, self.pace)
+        price = cost.evaluation(backbone, info, method, work, items, counted, texts, below, self.known, max_length)
         id = stage_id("evaluation", settings, inputs)
         return Stage("evaluation", id, settings, inputs, cell.coordinates, backbone, info, method, work, price)
+
+    def _kept(self) -> int:
+        """Up to how many bytes of hidden states below adapters are kept."""
+        cache = self.recipe.prefix_cache
+        return 0 if cache.where == "none" else int(cache.gigabytes * 1e9)
 
     def _below(self, tested: Stage) -> list[MethodSpec]:
         """Methods of the frozen adapters below those of a training."""

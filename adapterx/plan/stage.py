@@ -10,6 +10,7 @@ from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
 from adapterx.limits import Limit
 from adapterx.methods.base import MethodSpec
+from adapterx.plan.memory import StageMemory
 from adapterx.recipe import Lane, Sampling
 from adapterx.recipe.schema import Rounding
 from adapterx.store import JSON
@@ -81,12 +82,10 @@ class Cost:
     """What a stage takes. All but the first are estimates."""
 
     trainable_parameters: int
-    shared_bytes: int
-    """Memory that a bundle takes once: the frozen weights."""
-    own_bytes: int
-    """Memory that each stage of a bundle takes."""
+    memory: StageMemory
+    """At the peak, in a bundle of any size."""
     rows: int
-    """Token rows of one step, all candidates together."""
+    """Token rows of a typical step, all candidates together."""
     seconds: float | None
     """Alone; None where the size of the data is not known beforehand."""
     disk_bytes: int
@@ -95,8 +94,18 @@ class Cost:
 
     @property
     def memory_bytes(self) -> int:
-        """Of the stage alone."""
-        return self.shared_bytes + self.own_bytes
+        """Of the stage alone, beyond the program's own."""
+        return self.memory.of().needed
+
+    @property
+    def own_bytes(self) -> int:
+        """What a second stage like it adds to a bundle."""
+        return self.memory.of(2).needed - self.memory_bytes
+
+    @property
+    def shared_bytes(self) -> int:
+        """What a bundle takes once."""
+        return self.memory_bytes - self.own_bytes
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,7 @@ def counted(plan: Plan, tokens: Mapping[Weights, int]) -> Plan:
 def _counted(stage: Stage, tokens: int | None) -> Stage:
     if tokens is None or not reads_some(stage):
         return stage
-    left = stage.cost.shared_bytes - spared(stage, tokens)
-    return replace(stage, cost=replace(stage.cost, shared_bytes=left))
+    return replace(stage, cost=replace(stage.cost, memory=stage.cost.memory.with_tokens(tokens)))
 
 
 def spared(stage: Stage, tokens: int) -> int:

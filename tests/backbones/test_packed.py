@@ -12,8 +12,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from adapterx.backbones.attention import mix
+from adapterx.backbones.blocks import MAX_BLOCKS
 from adapterx.backbones.forward_pass import ForwardPass, Unadapted
-from adapterx.backbones.layout import MAX_BLOCKS, Blocks, PackedBatch, Sequences, pack
+from adapterx.backbones.layout import Blocks, PackedBatch, Sequences, pack
 from adapterx.backbones.modules import Module
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.backbones.products import Joint, Reordered

@@ -93,3 +93,19 @@ def test_it_is_for_one_cell() -> None:
     bank = ParameterBank([Parameter("w", (300,), zeros)], torch.zeros(2, 300))
     with pytest.raises(ValueError, match="those of one cell, not of 2"):
         EightBitAdamW(bank, torch.zeros(2, 300), torch.zeros(2, 300))
+
+
+def test_numbers_in_parts_take_the_steps_of_whole_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    from adapterx.engine import eight_bit
+
+    def moved(part: int) -> tuple[torch.Tensor, torch.Tensor]:
+        monkeypatch.setattr(eight_bit, "_PART", part)
+        torch.manual_seed(1)
+        ours = optimiser(torch.randn(3000), 2800)
+        for step in range(3):
+            ours.bank.gradients[0] = torch.randn(3000)
+            ours.step_row(0, step, 1e-2, 0.1)
+        return ours.bank.values.clone(), ours.first
+
+    for whole, cut in zip(moved(1 << 20), moved(512), strict=True):
+        assert torch.equal(whole, cut)

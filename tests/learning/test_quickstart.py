@@ -24,8 +24,9 @@ Place = tuple[str, str, bool]
 
 def picture(directory: Path, settings: dict[str, str], *overrides: str) -> dict[Place, float]:
     """Mean accuracies of the quickstart, run with these variables; every cell of it has learnt."""
-    command = ("run", "recipes/quickstart.yaml", *overrides, "--store", directory)
-    run = process(*command, env=environment(**settings), timeout=1700)
+    run = process(
+        "run", "recipes/quickstart.yaml", *overrides, "--store", directory, env=environment(**settings), timeout=1700
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     report = directory / "runs" / "quickstart" / "report"
     for cell in json.loads((report / "report.json").read_text())["cells"]:

@@ -46,8 +46,9 @@ def test_trainings_fill_the_rows_of_a_step(rows: float | None, expected: list[in
 def test_memory_is_the_backbone_once_and_every_cell(room: float, expected: list[int], planned: Planner) -> None:
     plan = planned(**ONE)
     targets = of(plan, "target")
-    cost = targets[0].cost
-    capacity = Capacity(memory=cost.shared_bytes + int(room * cost.own_bytes) + 1)
+    memory = targets[0].cost.memory
+    whole = max(0, int(room))
+    capacity = Capacity(memory=memory.of(whole).needed if whole else int(room))
     assert sizes(plan, targets, capacity) == expected
 
 
@@ -55,11 +56,11 @@ def test_the_smallest_limit_counts_and_the_largest_stage(planned: Planner) -> No
     plan = planned(**ONE)
     targets = of(plan, "target")
     cost = targets[0].cost
-    plenty = Capacity(16, 10 * cost.rows, cost.shared_bytes + 10 * cost.own_bytes)
+    plenty = Capacity(16, 10 * cost.rows, cost.memory.of(10).needed)
     assert sizes(plan, targets, plenty) == [6]
     assert sizes(plan, targets, replace(plenty, cells=2)) == [2, 2, 2]
     assert sizes(plan, targets, replace(plenty, rows=3 * cost.rows)) == [3, 3]
-    assert sizes(plan, targets, replace(plenty, memory=cost.shared_bytes + 2 * cost.own_bytes)) == [2, 2, 2]
+    assert sizes(plan, targets, replace(plenty, memory=cost.memory.of(2).needed)) == [2, 2, 2]
     mixed = planned(**{**ONE, "targets": ["units", "months"], "seeds": [1, 2, 3]})
     targets = of(mixed, "target")
     (small, large) = sorted({stage.cost.rows for stage in targets})
@@ -71,8 +72,9 @@ def test_rows_do_not_limit_evaluations_but_memory_does(planned: Planner) -> None
     plan = planned(**ONE)
     evaluations = of(plan, "evaluation")
     assert sizes(plan, evaluations, Capacity(rows=1)) == [6]
-    cost = evaluations[0].cost
-    assert sizes(plan, evaluations, Capacity(memory=cost.shared_bytes + 3 * cost.own_bytes)) == [3, 3]
+    memory = evaluations[0].cost.memory
+    assert sizes(plan, evaluations, Capacity(memory=memory.of(6).needed)) == [6]
+    assert sizes(plan, evaluations, Capacity(memory=memory.of(1).needed - 1)) == [1] * 6
 
 
 def test_the_candidates_of_a_pruned_stage_take_their_rows(planned: Planner) -> None:

@@ -13,6 +13,7 @@ from adapterx.backbones.info import BackboneInfo
 from adapterx.methods.lora.spec import Lora
 from adapterx.plan import Capacity, Plan, Training, build, states
 from adapterx.plan.cards import CARDS, CardPace
+from adapterx.plan.cost import PredictedBy
 from adapterx.plan.counted import training
 from adapterx.plan.export import to_json
 from adapterx.plan.render import render
@@ -43,7 +44,7 @@ def planned(pace: CardPace = H100, **changes: object) -> Plan:
         "targets": ["numbers", "units"],
         "seeds": [1],
     }
-    return build(recipe(**{**grid, **changes}), Path("recipes"), FakeBackbones(), FakeTasks(), pace=pace)
+    return build(recipe(**{**grid, **changes}), Path("recipes"), FakeBackbones(), FakeTasks(), known=PredictedBy(pace))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from rich.console import Console
 from adapterx.pace.calibration import Calibration, MeasuredOn, Pace
 from adapterx.pace.workload import Rates
 from adapterx.plan import Capacity, Plan, build, states
+from adapterx.plan.cost import PredictedBy
 from adapterx.plan.export import to_json
 from adapterx.plan.render import render
 from adapterx.plan.schedule import bundled_seconds, looped_seconds, unsized
@@ -37,7 +38,9 @@ ONE: dict[str, object] = {
 
 
 def planned(**changes: object) -> Plan:
-    return build(recipe(**{**ONE, **changes}), Path("recipes"), FakeBackbones(), FakeTasks(), pace=MEASURED)
+    return build(
+        recipe(**{**ONE, **changes}), Path("recipes"), FakeBackbones(), FakeTasks(), known=PredictedBy(MEASURED)
+    )
 
 
 def seconds(plan: Plan, capacity: Capacity) -> float:

@@ -21,5 +21,7 @@ FROZEN = Float32.name
 
 
 def precision(name: str) -> Precision:
-    """The precision of that name, which must be one."""
+    """The precision of that name. Raises ValueError for a name that is none: nothing is to be guessed of it."""
+    if name not in PRECISIONS:
+        raise ValueError(f"no precision is named '{name}'; there are {', '.join(PRECISIONS)}")
     return PRECISIONS[name]

@@ -35,7 +35,7 @@ def choose(info: BackboneInfo, supposed: Gpu | None = None) -> Choice:
     """
     gpu = supposed or next(iter(gpus()), None)
     fastest, why, total = _cpu() if gpu is None else _gpu(gpu)
-    need = fastest.weights(info.embedding_parameters, info.layer_parameters, reordered=0)
+    need = fastest.weights(info.embedding_parameters, info.layer_parameters)
     if total and need > SHARE * total:
         sizes = f"{need / 1e9:.1f} GB of weights in {fastest.name} are more than half of the {total / 1e9:.1f} GB"
         return Choice(Int8Rows(), f"{sizes} of memory there are")

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
+from adapterx.machine.kernels import Kernels
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     StoredLayer: TypeAlias = Callable[[Tensor, Tensor], nn.Module]
     """Makes a frozen linear layer from a weight (o, i) in float32 and a bias (o,)."""
+
+
+REORDERED = 4 << 30
+"""Bytes of frozen layers up to which a CPU keeps copies of them in the order that its kernels read."""
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 class Precision:
@@ -41,15 +48,33 @@ class Precision:
         """How a linear layer inside the encoder is stored; None for an `nn.Linear` in the format of the rest."""
         return None
 
-    def weights(self, embeddings: int, layers: int, reordered: int) -> int:
-        """Bytes in memory of a backbone's weights.
+    def weights(self, embeddings: int, layers: int) -> int:
+        """Bytes of a backbone's weights as they are stored in memory.
 
         Args:
             embeddings, layers: parameters of both.
-            reordered: up to how many bytes of layers a CPU keeps copies of, in the order in which it multiplies them.
         """
         return int(self.rest_bytes * embeddings + self.matrix_bytes * layers)
 
     @property
     def rest_bytes(self) -> int:
-        return 4 if self.rest == "float32" else 2
+        """Of a number that is not in a layer's matrix."""
+        return _BYTES[self.rest]
+
+    def hidden_bytes(self, kernels: Kernels) -> int:
+        """Of a number of the hidden states, as `compute.hidden_format` chooses their format."""
+        return 2 if self.rest == "bfloat16" and kernels.bfloat16 else 4
+
+    def copied_bytes(self, layers: int, kernels: Kernels) -> int:
+        """Of a layer's weight in a copy that is kept for each direction of a pass (`products.Reordered`); 0 without.
+
+        Args:
+            layers: parameters of all layers.
+        """
+        own = self.rest_bytes
+        kept = not kernels.gpu and own == self.hidden_bytes(kernels)
+        return own if kept and own * layers <= REORDERED else 0
+
+    def scratch_bytes(self, kernels: Kernels) -> int:
+        """Of a weight of the largest matrix, which is turned into another format for each product; 0 if it is not."""
+        return 0 if self.rest_bytes == self.hidden_bytes(kernels) else self.hidden_bytes(kernels)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from adapterx.backbones.precisions.base import Precision
-from adapterx.machine import kernels
 
 
 class BFloat16(Precision):
@@ -16,8 +15,3 @@ class BFloat16(Precision):
     rest = "bfloat16"
     matrix_bytes: ClassVar[float] = 2
     trainable: ClassVar[bool] = True
-
-    def weights(self, embeddings: int, layers: int, reordered: int) -> int:
-        """With two copies of the layers, forward and backward, where a processor that multiplies it keeps them."""
-        copies = 2 if kernels.multiplies_bfloat16() and 2 * layers <= reordered else 0
-        return 2 * (embeddings + (1 + copies) * layers)

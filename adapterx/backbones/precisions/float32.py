@@ -16,8 +16,3 @@ class Float32(Precision):
     matrix_bytes: ClassVar[float] = 4
     trainable: ClassVar[bool] = True
     exact: ClassVar[bool] = True
-
-    def weights(self, embeddings: int, layers: int, reordered: int) -> int:
-        """With two copies of the layers, forward and backward, where these are kept."""
-        copies = 2 if 4 * layers <= reordered else 0
-        return 4 * (embeddings + (1 + copies) * layers)

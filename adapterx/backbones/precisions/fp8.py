@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from adapterx.backbones.precisions.base import Precision
+from adapterx.machine.kernels import Kernels
 
 if TYPE_CHECKING:
     from adapterx.backbones.precisions.base import StoredLayer
@@ -24,3 +25,9 @@ class Fp8(Precision):
         from adapterx.backbones.row_quantised import fp8_rows
 
         return fp8_rows
+
+    def copied_bytes(self, layers: int, kernels: Kernels) -> int:
+        return 0
+
+    def scratch_bytes(self, kernels: Kernels) -> int:
+        return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from adapterx.backbones.precisions.base import Precision
+from adapterx.machine.kernels import Kernels
 
 if TYPE_CHECKING:
     from adapterx.backbones.precisions.base import StoredLayer
@@ -26,3 +27,10 @@ class Int8(Precision):
         from adapterx.backbones.bitsandbytes_layers import int8
 
         return int8
+
+    def copied_bytes(self, layers: int, kernels: Kernels) -> int:
+        return 0
+
+    def scratch_bytes(self, kernels: Kernels) -> int:
+        """The library turns a matrix into 32 bits on its way back."""
+        return 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from adapterx.backbones.precisions.base import Precision
+from adapterx.machine.kernels import Kernels
 
 if TYPE_CHECKING:
     from adapterx.backbones.precisions.base import StoredLayer
@@ -27,3 +28,11 @@ class Int8Rows(Precision):
         from adapterx.backbones.row_quantised import int8_rows
 
         return int8_rows
+
+    def copied_bytes(self, layers: int, kernels: Kernels) -> int:
+        return 0
+
+    def scratch_bytes(self, kernels: Kernels) -> int:
+        """None where integers are multiplied as such, which pays where 16 bits are not multiplied fast."""
+        hidden = self.hidden_bytes(kernels)
+        return 0 if kernels.int8 and not kernels.gpu and hidden == 4 else hidden

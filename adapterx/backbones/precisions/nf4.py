@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from adapterx.backbones.precisions.base import Precision
+from adapterx.machine.kernels import Kernels
 
 if TYPE_CHECKING:
     from adapterx.backbones.precisions.base import StoredLayer
@@ -23,3 +24,10 @@ class Nf4(Precision):
         from adapterx.backbones.bitsandbytes_layers import nf4
 
         return nf4
+
+    def copied_bytes(self, layers: int, kernels: Kernels) -> int:
+        return 0
+
+    def scratch_bytes(self, kernels: Kernels) -> int:
+        """The library turns a matrix into the format of the rest for each product."""
+        return self.rest_bytes

@@ -172,6 +172,14 @@ class Bottleneck(MethodSpec):
         """Features inside the bottleneck, at least 1."""
         return self.width or max(1, int(hidden // self.reduction_factor))
 
+    def kept(self, info: BackboneInfo) -> float:
+        """What enters the adapter (behind a norm before it too, where the layer has one there), its inner features, of
+        a smooth activation before and after it, and the mask of its dropout."""
+        inner = self.inside(info.hidden) * (1 if self.activation == "relu" else 2)
+        normed = self.placement == "sequential" and info.architecture == "xlm-roberta"
+        wide = 1 + normed + bool(self.dropout)
+        return len(self.sites) * (wide * info.hidden + inner)
+
     def parameters(self, info: BackboneInfo, made: int = 0) -> int:
         hidden, inside = info.hidden, self.inside(info.hidden)
         own = len(self.adapted(info.layers)) * len(self.sites) * (2 * hidden * inside + inside + hidden)

@@ -7,9 +7,6 @@ from typing import ClassVar, Literal
 from adapterx.backbones.info import BackboneInfo
 from adapterx.methods.base import MethodSpec, Table
 
-BYTES = 32
-"""Per parameter, measured at its peak: also the gradients as they come, and a copy for the result."""
-
 
 class Full(MethodSpec):
     """Full fine-tuning: every weight of the encoder is trained, embeddings too; nothing stays frozen."""
@@ -27,9 +24,9 @@ class Full(MethodSpec):
     def frozen_defaults(cls, settings: Table) -> Table:
         return {"gradient_checkpointing": False, "optimizer": "adamw"}
 
-    @property
-    def state_bytes(self) -> int:
-        return BYTES - (6 if self.eight_bit else 0)
+    def kept(self, info: BackboneInfo) -> float:
+        """What enters each product: of query, key and value, after attention, and of the feed-forward block."""
+        return 3 * info.hidden + info.intermediate
 
     @property
     def eight_bit(self) -> bool:

@@ -41,5 +41,12 @@ class Fusion(MethodSpec):
     def adapted(self, depth: int) -> tuple[int, ...]:
         return self.members[0].adapted(depth)
 
+    def kept(self, info: BackboneInfo) -> float:
+        """What the members read and add, and their inner features; the query, what it asks, and the mixture."""
+        members = self.members
+        normed = members[0].placement == "sequential" and info.architecture == "xlm-roberta"
+        inner = sum(one.inside(info.hidden) * (1 if one.activation == "relu" else 2) for one in members)
+        return len(self.sites) * ((1 + normed + len(members) + 3) * info.hidden + inner)
+
     def parameters(self, info: BackboneInfo, made: int = 0) -> int:
         return self.members[0].fusion_parameters(self.value_rank, info)

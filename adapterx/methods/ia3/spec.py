@@ -108,6 +108,16 @@ class Ia3(MethodSpec):
     def adapted(self, depth: int) -> tuple[int, ...]:
         return adapted_layers(self.layers, depth)
 
+    def kept(self, info: BackboneInfo) -> float:
+        """What is scaled; of query, key and value all three, which are scaled side by side."""
+        scaled = {
+            "attention_output": info.hidden,
+            "intermediate": info.intermediate,
+            "output": info.intermediate if "output" in self.entered else info.hidden,
+        }
+        side_by_side = 3 * info.hidden if {"query", "key", "value"} & set(self.target_modules) else 0
+        return side_by_side + sum(scaled.get(module, 0) for module in self.target_modules)
+
     def parameters(self, info: BackboneInfo, made: int = 0) -> int:
         return len(self.adapted(info.layers)) * self._in_a_layer(info)
 

@@ -128,6 +128,19 @@ class Lora(MethodSpec):
     def not_by_library(self) -> str:
         return "has adapter_drop, which neither library has; use the fused lane" if self.adapter_drop else ""
 
+    def kept(self, info: BackboneInfo) -> float:
+        """What goes into A, once for modules with the same inputs, and comes out; with dropout each of its own, and
+        the mask."""
+        wide = {"output": info.intermediate}
+        entered = [wide.get(module, info.hidden) for module in self.target_modules]
+        if self.dropout:
+            return 2 * sum(entered) + self.rank * len(entered)
+        together = {"key": "query", "value": "query"}
+        distinct = {
+            together.get(module, module): width for module, width in zip(self.target_modules, entered, strict=True)
+        }
+        return sum(distinct.values()) + self.rank * len(entered)
+
     def parameters(self, info: BackboneInfo, made: int = 0) -> int:
         wide = info.hidden + info.intermediate
         sizes = {"intermediate": wide, "output": wide}

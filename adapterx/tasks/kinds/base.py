@@ -273,11 +273,18 @@ class TaskKind(ABC, Generic[E]):
         """Share of the tokens of a sequence of this length at which the head looks."""
         return 1 / max(1, length)
 
-    def extra_cost(self, hidden: int, vocabulary: int, batch: int) -> tuple[int, int]:
-        """Operations per token, and bytes kept for the backward pass of a batch of so many tokens, that come on top of
-        the encoder's.
+    def extra_operations(self, hidden: int, vocabulary: int) -> int:
+        """Operations per token that come on top of the encoder's."""
+        return 0
+
+    def head_numbers(self, hidden: int, outputs: int, reads: int) -> tuple[int, int]:
+        """Numbers that a cell's head and loss keep for the backward pass, and hold at once beside them on that way.
+
+        Args:
+            outputs: scores of a line of the output layer.
+            reads: rows that the head reads in a step.
         """
-        return 0, 0
+        return reads * ((hidden if self.dense else 0) + 2 * outputs), reads * 2 * outputs
 
     # New items, and the tasks command
 

@@ -105,7 +105,15 @@ class MaskedLM(TaskKind[TextExample]):
         """Those that are masked, in expectation."""
         return _GUESSED
 
-    def extra_cost(self, hidden: int, vocabulary: int, batch: int) -> tuple[int, int]:
-        """Guesses are compared with every token of the vocabulary: there and back, a block of them at a time."""
-        operations = int(_GUESSED * 4 * hidden * vocabulary)
-        return operations, int(min(_GUESSES, _GUESSED * batch) * 12 * vocabulary)
+    def extra_operations(self, hidden: int, vocabulary: int) -> int:
+        """Guesses are compared with every token of the vocabulary, there and back."""
+        return int(_GUESSED * 4 * hidden * vocabulary)
+
+    def head_numbers(self, hidden: int, outputs: int, reads: int) -> tuple[int, int]:
+        """Scores of a block of guesses over the vocabulary, with and without its bias, their softmax, and gradients of
+        both. Several blocks are computed again one by one; of a single one the softmax is kept.
+        """
+        block = min(_GUESSES, reads)
+        if reads > block:
+            return 4 * reads * hidden, 5 * block * outputs
+        return 4 * reads * hidden + block * outputs, 4 * block * outputs
