@@ -100,10 +100,11 @@ class LoadedWith:
 
     @property
     def embedding_bytes(self) -> int:
-        """Of the embeddings; none where they are read from the mapped file, as all of them in its own format are."""
+        """Of the embeddings, but for those that are read from the mapped file, in its own format."""
         of = precision(self.load)
-        mapped = of.exact and not self.kernels.gpu and self.rows is None
-        return 0 if mapped else of.rest_bytes * self.embeddings
+        if of.exact and not self.kernels.gpu:
+            return of.rest_bytes * (self.rows or 0) * self.info.hidden
+        return of.rest_bytes * self.embeddings
 
     @property
     def vocabulary(self) -> int:

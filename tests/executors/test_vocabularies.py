@@ -1,4 +1,4 @@
-"""ReadTexts that could not be read when a backbone was loaded are told of; none is read with the rows of other tokens."""
+"""Texts that could not be read when a backbone was loaded are told of; none is read with the rows of other tokens."""
 
 from __future__ import annotations
 
