@@ -56,7 +56,7 @@ class HeldBackbone:
     encoder: PackedEncoder
     prefix: PrefixCache | None
     readable: frozenset[ReadTexts] | None = None
-    """ReadTexts whose tokens all have their embeddings in memory; None where all tokens have."""
+    """Texts whose tokens all have their embeddings in memory; None where all tokens have."""
 
     def pools(self, data: Data, texts: ReadTexts) -> tuple[Pool, ...]:
         """One pool per language, tokenised for this backbone. Raises what `Data.pools` raises, and BackboneError for
