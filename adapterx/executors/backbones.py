@@ -19,7 +19,7 @@ from adapterx.engine.prefix import PrefixCache
 from adapterx.errors import AdapterxError
 from adapterx.executors.data import Data
 from adapterx.executors.device import free_memory
-from adapterx.executors.texts import Texts
+from adapterx.executors.texts import ReadTexts
 from adapterx.executors.vocabularies import ReadTokens, Vocabularies
 from adapterx.plan import Stage
 from adapterx.plan.vocabulary import reads_some
@@ -55,10 +55,10 @@ class HeldBackbone:
     loaded: LoadedBackbone
     encoder: PackedEncoder
     prefix: PrefixCache | None
-    readable: frozenset[Texts] | None = None
+    readable: frozenset[ReadTexts] | None = None
     """Texts whose tokens all have their embeddings in memory; None where all tokens have."""
 
-    def pools(self, data: Data, texts: Texts) -> tuple[Pool, ...]:
+    def pools(self, data: Data, texts: ReadTexts) -> tuple[Pool, ...]:
         """One pool per language, tokenised for this backbone. Raises what `Data.pools` raises, and BackboneError for
         texts whose tokens could not be found when the backbone was loaded.
         """

@@ -19,7 +19,7 @@ from adapterx.executors import tuning, weights
 from adapterx.executors.backbones import HeldBackbone
 from adapterx.executors.data import Data
 from adapterx.executors.finished import FinishedTrainings, acting, head_of
-from adapterx.executors.texts import Texts, learnt_texts, pruning_texts, stopping_texts, weighing_texts
+from adapterx.executors.texts import ReadTexts, learnt_texts, pruning_texts, stopping_texts, weighing_texts
 from adapterx.limits import Limit
 from adapterx.methods.merging import Merging
 from adapterx.methods.method import Slot
@@ -101,7 +101,7 @@ class CellFactory:
             initial=initial,
         )
 
-    def _pools(self, backbone: HeldBackbone, wanted: Texts | None) -> tuple[Pool, ...]:
+    def _pools(self, backbone: HeldBackbone, wanted: ReadTexts | None) -> tuple[Pool, ...]:
         """The pools of texts; none where none are wanted."""
         return () if wanted is None else backbone.pools(self._data, wanted)
 

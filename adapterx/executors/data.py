@@ -9,7 +9,7 @@ from typing import Any
 
 from adapterx.engine.cell import Pool
 from adapterx.errors import AdapterxError
-from adapterx.executors.texts import Texts
+from adapterx.executors.texts import ReadTexts
 from adapterx.tasks import data as catalog
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.facts import TaskPart
@@ -24,7 +24,7 @@ from adapterx.tasks.token_cache import TokenCache
 class _Asked:
     """One language of what `Data.pools` is asked for."""
 
-    texts: Texts
+    texts: ReadTexts
     language: str
     tokenizer: str
 
@@ -46,7 +46,7 @@ class Data:
         self._unusable: dict[_Asked, AdapterxError] = {}
         self._encoded: dict[str, Encoded] = {}
 
-    def pools(self, texts: Texts, tokenizer: Any, key: str) -> tuple[Pool, ...]:
+    def pools(self, texts: ReadTexts, tokenizer: Any, key: str) -> tuple[Pool, ...]:
         """One pool per language. `key` names the tokenizer: equal keys, equal tokens.
 
         Raises what loading raises, of the same data the same error each time, and DataError for data that changes at

@@ -22,7 +22,7 @@ from adapterx.executors.answer import for_task
 from adapterx.executors.data import Data
 from adapterx.executors.device import choose, free_memory
 from adapterx.executors.fuse import FuseError, Parts, Whole, merged
-from adapterx.executors.texts import Texts
+from adapterx.executors.texts import ReadTexts
 from adapterx.files.errors import FormatError
 from adapterx.formats.adapter import PortableAdapter, PortableHead
 from adapterx.formats.fused import PortableFusion
@@ -240,7 +240,7 @@ class Bench:
 
     def _pools(self, part: TaskPart, split: str, limit: Limit | None) -> tuple[Pool, ...]:
         loaded = self._loaded
-        texts = Texts(part, split, limit, self.parts.max_length)
+        texts = ReadTexts(part, split, limit, self.parts.max_length)
         return self.data.pools(texts, loaded.tokenizer, loaded.tokenizer_key)
 
     def scores(self, result: Whole, name: str, task: str, limit: Limit | None) -> Scores:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from adapterx.executors.texts import Texts, of_stage
+from adapterx.executors.texts import ReadTexts, of_stage
 from adapterx.plan import Plan, Stage
 from adapterx.plan.vocabulary import Weights, reads_some, weights
 from adapterx.tasks import data as catalog
@@ -47,7 +47,7 @@ class _Counts:
         texts = {one for stage in stages for one in of_stage(stage, self._stages, self._spec)}
         return len(tokens) if all(self._add(one, tokenizer.key, tokens) for one in texts) else None
 
-    def _add(self, texts: Texts, tokenizer: str, tokens: TokenSet) -> bool:
+    def _add(self, texts: ReadTexts, tokenizer: str, tokens: TokenSet) -> bool:
         """Add the tokens of texts; whether they are stored."""
         for language in texts.part.languages:
             found = self._tokens.find(texts.stored_as(language, self._spec(texts.part.task), tokenizer))

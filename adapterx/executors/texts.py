@@ -14,7 +14,7 @@ from adapterx.tasks.token_cache import token_key
 
 
 @dataclass(frozen=True)
-class Texts:
+class ReadTexts:
     """One split of a part of a task; equal ones come to the same tokens, by the same tokenizer."""
 
     part: TaskPart
@@ -35,43 +35,43 @@ class Texts:
         return token_key(content, self.limit, tokenizer, self.max_length)
 
 
-def learnt_texts(part: TaskPart, work: Training) -> Texts:
+def learnt_texts(part: TaskPart, work: Training) -> ReadTexts:
     """What is trained on."""
-    return Texts(part, "train", work.train.limit, work.train.max_length)
+    return ReadTexts(part, "train", work.train.limit, work.train.max_length)
 
 
-def stopping_texts(part: TaskPart, work: Training) -> Texts | None:
+def stopping_texts(part: TaskPart, work: Training) -> ReadTexts | None:
     """The dev items by which a training stops early, if it does."""
     stopping = work.train.early_stopping
-    return None if stopping is None else Texts(part, "dev", stopping.evaluated, work.train.max_length)
+    return None if stopping is None else ReadTexts(part, "dev", stopping.evaluated, work.train.max_length)
 
 
-def pruning_texts(part: TaskPart, work: Training) -> Texts | None:
+def pruning_texts(part: TaskPart, work: Training) -> ReadTexts | None:
     """The dev items by which candidates leave, where there are candidates."""
     prune = work.train.prune
-    return None if prune is None else Texts(part, "dev", prune.limit, work.train.max_length)
+    return None if prune is None else ReadTexts(part, "dev", prune.limit, work.train.max_length)
 
 
-def weighing_texts(part: TaskPart, member: Training, limit: Limit | None) -> Texts:
+def weighing_texts(part: TaskPart, member: Training, limit: Limit | None) -> ReadTexts:
     """The dev items of what a member of a merger learnt, cut as its training cut its texts."""
-    return Texts(part, "dev", limit, member.train.max_length)
+    return ReadTexts(part, "dev", limit, member.train.max_length)
 
 
-def tested_texts(work: Evaluation, trained: Training) -> Texts:
+def tested_texts(work: Evaluation, trained: Training) -> ReadTexts:
     """What is answered, cut as the training cut its texts."""
-    return Texts(work.task, "test", work.limit, trained.train.max_length)
+    return ReadTexts(work.task, "test", work.limit, trained.train.max_length)
 
 
-def searched_texts(work: Evaluation, spec: TaskSpec) -> Mapping[str, Texts]:
+def searched_texts(work: Evaluation, spec: TaskSpec) -> Mapping[str, ReadTexts]:
     """The queries and candidates of a search, by split."""
     assert work.search is not None
     # Where languages are searched for each other's, the queries that do not ask still say what is relevant.
     limit = work.limit if spec.pool == "own" else None
     length = work.search.max_length
-    return {split: Texts(work.task, split, limit if split == "test" else None, length) for split in spec.scored}
+    return {split: ReadTexts(work.task, split, limit if split == "test" else None, length) for split in spec.scored}
 
 
-def of_stage(stage: Stage, stages: Mapping[str, Stage], spec: Callable[[str], TaskSpec]) -> Iterator[Texts]:
+def of_stage(stage: Stage, stages: Mapping[str, Stage], spec: Callable[[str], TaskSpec]) -> Iterator[ReadTexts]:
     """Everything that a stage reads.
 
     Args:
@@ -86,7 +86,7 @@ def of_stage(stage: Stage, stages: Mapping[str, Stage], spec: Callable[[str], Ta
         yield tested_texts(stage.work, _training(stages[stage.inputs[0]]))
 
 
-def _of_training(stage: Stage, work: Training, stages: Mapping[str, Stage]) -> Iterator[Texts]:
+def _of_training(stage: Stage, work: Training, stages: Mapping[str, Stage]) -> Iterator[ReadTexts]:
     for part in work.tasks:
         asked = (learnt_texts(part, work), stopping_texts(part, work), pruning_texts(part, work))
         yield from (texts for texts in asked if texts is not None)

@@ -10,7 +10,7 @@ from adapterx.backbones import tokens
 from adapterx.backbones.load import load_tokenizer
 from adapterx.engine.alignment import PAD
 from adapterx.executors.data import Data
-from adapterx.executors.texts import Texts, of_stage
+from adapterx.executors.texts import ReadTexts, of_stage
 from adapterx.plan import Stage
 from adapterx.plan.vocabulary import Weights, reads_some, weights
 from adapterx.tasks.token_set import TokenSet
@@ -74,11 +74,11 @@ class ReadTokens:
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, vocabulary: int) -> None:
         self._tokenizer, self.key = tokenizer, tokens.key(tokenizer)
-        self.texts: set[Texts] = set()
+        self.texts: set[ReadTexts] = set()
         self.tokens = TokenSet(vocabulary)
         self.tokens.add([*tokens.special(tokenizer), PAD])
 
-    def read(self, texts: Texts, data: Data) -> None:
+    def read(self, texts: ReadTexts, data: Data) -> None:
         """Add the tokens of texts. Those that cannot be read are no part of `texts`, and their reader is told why."""
         if texts in self.texts:
             return

@@ -21,7 +21,7 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.predict import TrainedCell, predict
 from adapterx.executors.data import Data
 from adapterx.executors.finished import FinishedTrainings
-from adapterx.executors.texts import Texts
+from adapterx.executors.texts import ReadTexts
 from adapterx.limits import Limit
 from adapterx.methods.head import Head
 from adapterx.plan import Stage, build
@@ -85,7 +85,7 @@ def test_every_adapter_acts(run: Run) -> None:
         name = target.coordinates.backbone
         if name not in encoders:
             loaded = load(target.backbone, target.info, "cpu")
-            asked = Texts(work.task, "test", Limit(4), 128)
+            asked = ReadTexts(work.task, "test", Limit(4), 128)
             (pool,) = Data(path.parent).pools(asked, loaded.tokenizer, loaded.tokenizer_key)[:1]
             encoders[name] = PackedEncoder(loaded.model), pool.data
         encoder, texts = encoders[name]

@@ -14,7 +14,7 @@ from adapterx import places
 from adapterx.engine.batches import Selection
 from adapterx.engine.collate import collate
 from adapterx.executors.data import Data
-from adapterx.executors.texts import Texts
+from adapterx.executors.texts import ReadTexts
 from adapterx.limits import Limit
 from adapterx.tasks import data as catalog
 from adapterx.tasks.encoded import Encoded
@@ -72,13 +72,13 @@ def one(
     key: str = "letters",
     max_length: int = 32,
 ) -> Encoded:
-    (pool,) = data.pools(Texts(of, split, limit, max_length), tokenizer, key)
+    (pool,) = data.pools(ReadTexts(of, split, limit, max_length), tokenizer, key)
     return pool.data
 
 
 @pytest.mark.parametrize("task", ["time-order", "time-latest", "time-mentions"])
 def test_another_process_finds_what_was_tokenised(task: str, tokenizer: Any, tmp_path: Path) -> None:
-    texts = Texts(part(task, "de", "en"), "test", Limit(5), 32)
+    texts = ReadTexts(part(task, "de", "en"), "test", Limit(5), 32)
     fresh = Data(None, tmp_path / "tokens").pools(texts, tokenizer, "letters")
     again = Data(None, tmp_path / "tokens").pools(texts, Forbidden(), "letters")
     assert [pool.language for pool in again] == ["de", "en"]
@@ -182,7 +182,7 @@ def test_a_store_that_cannot_be_written_does_not_fail_a_run(
 ) -> None:
     (tmp_path / "tokens").write_text("")
     data = Data(None, tmp_path / "tokens")
-    texts = Texts(part("time-order", "de", "en"), "dev", Limit(6), 32)
+    texts = ReadTexts(part("time-order", "de", "en"), "dev", Limit(6), 32)
     wanted = Data(None).pools(texts, tokenizer, "letters")
     found = data.pools(texts, tokenizer, "letters")
     assert all(same(first.data, second.data) for first, second in zip(found, wanted, strict=True))

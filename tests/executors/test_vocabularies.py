@@ -11,7 +11,7 @@ from adapterx.backbones.errors import BackboneError
 from adapterx.backbones.spec import Backbone
 from adapterx.executors.backbones import BackboneRequest, HeldBackbone
 from adapterx.executors.data import Data
-from adapterx.executors.texts import Texts
+from adapterx.executors.texts import ReadTexts
 from adapterx.executors.vocabularies import ReadTokens
 from adapterx.limits import Limit
 from adapterx.tasks import data as catalog
@@ -21,12 +21,14 @@ from tests.backbones.checkpoints import PIECES, tokenizer
 SPECIAL = {"<s>", "<pad>", "</s>", "<unk>", "<mask>"}
 
 
-def texts(task: str) -> Texts:
+def texts(task: str) -> ReadTexts:
     spec = catalog.find(task, None)
-    return Texts(TaskPart(task, spec.format, spec.labels, "embedded", ("de",), "of the plan", 16), "dev", Limit(4), 32)
+    return ReadTexts(
+        TaskPart(task, spec.format, spec.labels, "embedded", ("de",), "of the plan", 16), "dev", Limit(4), 32
+    )
 
 
-def held(readable: frozenset[Texts] | None) -> HeldBackbone:
+def held(readable: frozenset[ReadTexts] | None) -> HeldBackbone:
     loaded: Any = SimpleNamespace(tokenizer=tokenizer(), tokenizer_key="letters")
     nothing: Any = None
     return HeldBackbone(BackboneRequest(Backbone(model="base"), False), loaded, nothing, nothing, readable)
@@ -49,7 +51,7 @@ def test_tokens_are_those_of_what_can_be_read_and_those_around_them() -> None:
     found.read(order, data)
     (pool,) = data.pools(order, tokenizer(), found.key)
     assert {*found.tokens.ids()} == {*pool.data.tokens, *(PIECES.index(piece) for piece in SPECIAL)}
-    missing = Texts(TaskPart("nowhere", "tagging", (), "embedded", ("de",), "of the plan", 16), "dev", None, 32)
+    missing = ReadTexts(TaskPart("nowhere", "tagging", (), "embedded", ("de",), "of the plan", 16), "dev", None, 32)
     before = len(found.tokens)
     found.read(missing, data)
     assert found.texts == {order} and len(found.tokens) == before
