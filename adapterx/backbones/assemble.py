@@ -78,7 +78,7 @@ def assemble(
 
 
 @dataclass(frozen=True)
-class _StoredTensor:
+class _FileTensor:
     """A tensor in a safetensors file, which is mapped: nothing is in memory before it is asked for."""
 
     path: Path
@@ -95,20 +95,20 @@ class _StoredTensor:
             return file.get_slice(self.key)[places.tolist()]  # type: ignore[no-any-return]
 
 
-def _stored(files: list[Path], stack: ExitStack) -> Iterator[tuple[str, _StoredTensor]]:
+def _stored(files: list[Path], stack: ExitStack) -> Iterator[tuple[str, _FileTensor]]:
     """(Name within the encoder, where it is) of each of its tensors; heads stay unread."""
     for path in files:
         file = stack.enter_context(safe_open(path, framework="pt"))
         for key in file.keys():  # noqa: SIM118  the file is no mapping
             if match := _ENCODER.fullmatch(key):
-                yield match[1], _StoredTensor(path, key, file)
+                yield match[1], _FileTensor(path, key, file)
 
 
 class _Filler:
     """Fills an empty model; arguments as of `assemble`."""
 
     def __init__(
-        self, stored: Mapping[str, _StoredTensor], precision: Precision, device: torch.device, name: str
+        self, stored: Mapping[str, _FileTensor], precision: Precision, device: torch.device, name: str
     ) -> None:
         self._stored, self._device, self._name = stored, device, name
         self._number, self._layer = getattr(torch, precision.rest), precision.layer()
@@ -118,10 +118,11 @@ class _Filler:
         embeddings: Any = model.get_submodule(_TOKENS)
         vocabulary, width = embeddings.weight.shape
         rows = torch.empty(len(tokens), width, dtype=self._number, device=self._device)
-        found = self._find(f"{_TOKENS}.weight")
+        key = f"{_TOKENS}.weight"
+        found = self._find(key)
         for start in range(0, len(tokens), _ROWS):
             part = tokens[start : start + _ROWS]
-            rows[start : start + len(part)] = self._checked(found.rows(part), found.key).to(self._number)
+            rows[start : start + len(part)] = self._checked(found.rows(part), key).to(self._number)
         model.set_submodule(_TOKENS, TokenRows(torch.from_numpy(tokens), rows, vocabulary))
 
     def fill(self, model: nn.Module) -> None:
@@ -141,7 +142,7 @@ class _Filler:
     def _tensor(self, key: str) -> Tensor:
         return self._checked(self._find(key).whole(), key)
 
-    def _find(self, key: str) -> _StoredTensor:
+    def _find(self, key: str) -> _FileTensor:
         if key not in self._stored:
             raise BackboneError(f"{self._name} lacks the encoder's {key}")
         return self._stored[key]

@@ -123,6 +123,10 @@ class Backbones:
     def _loaded(self, wanted: BackboneRequest, stage: Stage, read: ReadTokens | None) -> HeldBackbone:
         ids = None if read is None else read.tokens.ids()
         loaded = load(wanted.backbone, stage.info, self._device, ids)
+        if read is not None and read.key != loaded.tokenizer_key:
+            raise BackboneError(
+                f"the tokenizer of {wanted.backbone.model} changed after texts were read with it: run again"
+            )
         self._tokenizers.note(stage.info.key, loaded.tokenizer_key, tokens.special(loaded.tokenizer))
         encoder = PackedEncoder(loaded.model, f"{stage.info.key} {stage.backbone.load}", mixed=wanted.mixed)
         readable = None if read is None else frozenset(read.texts)

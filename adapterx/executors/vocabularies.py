@@ -73,7 +73,9 @@ class ReadTokens:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, vocabulary: int) -> None:
-        self._tokenizer, self.key = tokenizer, tokens.key(tokenizer)
+        self._tokenizer = tokenizer
+        self.key = tokens.key(tokenizer)
+        """Names the tokenizer's content."""
         self.texts: set[ReadTexts] = set()
         self.tokens = TokenSet(vocabulary)
         self.tokens.add([*tokens.special(tokenizer), PAD])
