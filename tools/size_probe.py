@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -43,12 +44,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "sizes", metavar="DIR")
     args = parser.parse_args()
     cut = dict(one.split("=") for one in args.layers)
+    load = os.getloadavg()[0]
     rows: list[dict[str, Any]] = []
     for name in args.sizes:
         layers = int(cut[name]) if name in cut else None
         with tempfile.TemporaryDirectory(dir=args.scratch) as directory:
             rows += probe(name, layers, args.precisions, args.device, Path(directory))
-    found = page.machine(rows)
+    found = page.machine(rows, load)
     target = args.out / f"{page.file_name(found)}.json"
     write(target.with_suffix(".md"), page.text(rows, found))
     write(target, json.dumps({"machine": found, "rows": rows}, indent=1) + "\n")
@@ -69,7 +71,7 @@ def probe(
     if size is not None:
         size.write(directory / "model")
     model = EMBEDDED if size is None else str(directory / "model")
-    rows = []
+    whole, rows = None if size is None else size.whole, []
     for precision in (DEFAULT, *(one for one in precisions if one != DEFAULT)):
         job = {"model": model, "precision": precision, "device": device, "exact": str(directory / "exact.safetensors")}
         done = subprocess.run(  # noqa: S603 -- this interpreter and our own module
@@ -77,7 +79,7 @@ def probe(
         )
         last = done.stdout.strip().rpartition("\n")[2]
         told = json.loads(last) if done.returncode == 0 else {"failed": done.stderr.strip().rpartition("\n")[2][-300:]}
-        rows.append({"size": name, "layers": layers, "whole": None if size is None else size.whole, **job, **told})
+        rows.append({"size": name, "layers": layers, "whole": whole, "precision": precision, **told})
         print(page.line(rows[-1]), flush=True)
     return rows
 

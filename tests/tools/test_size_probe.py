@@ -62,14 +62,22 @@ def test_a_size_is_probed_in_processes_of_their_own(tmp_path: Path, monkeypatch:
     assert [row["precision"] for row in rows] == ["float32", "bfloat16", "fp8"]
     assert rows[2]["skipped"] == "needs a GPU"
     assert all(row["train_tokens"] > 0 and row["load_peak"] >= row["kept"] for row in rows[:2])
-    text = page.text(rows, page.machine(rows))
+    text = page.text(rows, page.machine(rows, 0.0))
     assert "## tiny, 1 of its 2 layers: 0 million parameters, 16 texts" in text and "| fp8 | needs a GPU |" in text
     assert json.dumps(rows)
 
 
 def test_the_page_names_what_failed() -> None:
     row: dict[str, Any] = {"size": "xl", "layers": None, "whole": 36, "precision": "nf4", "failed": "no memory"}
-    found = {"device": "cpu", "processor": "a processor", "threads": 2, "torch": "2", "commit": "0123456789"}
+    found = {
+        "device": "cpu",
+        "processor": "a processor",
+        "threads": 2,
+        "torch": "2",
+        "commit": "0123456789",
+        "load": 9.0,
+    }
     assert "| nf4 | no memory |" in page.text([row], found)
+    assert "other programs were at work" in page.text([row], found)
     assert page.line(row).endswith("no memory")
     assert page.file_name(found) == "sizes-a-processor"

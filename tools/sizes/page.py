@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from adapterx.pace.calibration import is_busy
 from tools.bench.results import commit
 from tools.time_prediction import family
 
@@ -21,10 +22,14 @@ NOTE = (
 )
 
 
-def machine(rows: Sequence[Row]) -> dict[str, Any]:
-    """What the rows were measured on, and at which commit."""
+def machine(rows: Sequence[Row], load: float) -> dict[str, Any]:
+    """What the rows were measured on, and at which commit.
+
+    Args:
+        load: that of the machine before the first one.
+    """
     found = next((dict(row["machine"]) for row in rows if "machine" in row), {})
-    return {**found, "processor": family(found.get("processor", "")), "commit": commit()}
+    return {**found, "processor": family(found.get("processor", "")), "commit": commit(), "load": load}
 
 
 def file_name(found: Row) -> str:
@@ -49,13 +54,21 @@ def text(rows: Sequence[Row], found: Row) -> str:
     parts = [
         "# XLM-R's sizes in every precision\n",
         f"{where}, torch {found['torch']}, at commit `{str(found['commit'])[:9]}`. Made by"
-        " `python tools/size_probe.py`; nothing else ran.\n",
+        f" `python tools/size_probe.py`. {_busy(found['load'])}\n",
         f"{NOTE}\n",
     ]
     for size in dict.fromkeys(row["size"] for row in rows):
         own = [row for row in rows if row["size"] == size]
         parts += [f"## {_title(own)}\n", _table(own)]
     return "\n".join(parts)
+
+
+def _busy(load: float) -> str:
+    if is_busy(load):
+        return (
+            f"The load of the machine was {load:.1f} before it began: other programs were at work, times are too long."
+        )
+    return "Nothing else was at work."
 
 
 def _title(rows: Sequence[Row]) -> str:
