@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from adapterx import hub
-from adapterx.files.adapter_files import FUSION_CONFIG, FUSION_WEIGHTS, METADATA, NAMES, SETUP, check_names
+from adapterx.files.adapter_files import METADATA, NAMES, SETUP, WEIGHTS, check_names, held
 from adapterx.files.errors import FormatError
 from adapterx.formats import metadata, setup
 from adapterx.hub import Repository
@@ -63,5 +63,6 @@ def _wanted(root: Path | None, names: Collection[str], where: str) -> list[str]:
         inside = {name.removeprefix(stem) for name in names if name.startswith(stem)}
         if part not in beside or part in parts:
             check_names(inside, f"{part} of {where}" if stem else where)
-        found += [f"{stem}{own}" for own in (FUSION_CONFIG, FUSION_WEIGHTS, *NAMES) if own in inside]
+        weights = (held(inside, one) for one in WEIGHTS)
+        found += [f"{stem}{own}" for own in (*NAMES, *weights) if own is not None and own in inside]
     return found

@@ -24,7 +24,7 @@ from adapterx.methods.base import (
 )
 
 Placement = Literal["sequential", "double", "parallel"]
-Activation = Literal["relu", "gelu", "swish"]
+Activation = Literal["relu", "gelu", "swish", "gelu_new", "tanh", "leakyrelu"]
 _FROZEN: Table = {
     "placement": "sequential",
     "reduction_factor": 16.0,
@@ -75,7 +75,7 @@ class Bottleneck(MethodSpec):
     budget: Budget | None = None
     """The largest width whose parameters are at most this share of the backbone's, as in 0.5%. Excludes both."""
     activation: Activation = "relu"
-    """The non-linearity between the two layers. relu, or swish when double."""
+    """The non-linearity between the two layers. relu, or swish when double; gelu_new is gelu approximated by tanh."""
     scaling: PositiveFloat = 1.0
     """Factor on the adapter's output. 1, or 4 when parallel."""
     dropout: Dropout = 0.0
