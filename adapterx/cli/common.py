@@ -48,6 +48,24 @@ def store_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def label_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare what the outputs of a head are, where its files number them only."""
+    parser.add_argument(
+        "--labels",
+        type=listed_names,
+        metavar="A,B,C",
+        help="what the outputs of its head are, in order, where its files do not say (default: the task's order)",
+    )
+
+
+def listed_names(text: str) -> tuple[str, ...]:
+    """A type of argument: different names joined by commas."""
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"should be different names joined by commas, not {text!r}")
+    return names
+
+
 def at_least(least: int) -> Callable[[str], int]:
     """A type of argument: whole numbers from this one on."""
 

@@ -49,7 +49,7 @@ class _Methods(Iterable[str]):
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "adapters", nargs="+", metavar="DIR", help="adapters' directories, or ids on the Hub (id@commit)"
+        "adapters", nargs="+", metavar="DIR", help="adapters' directories, or ids on the Hub (ID@REVISION/FOLDER)"
     )
     parser.add_argument(
         "--method",
@@ -134,6 +134,8 @@ def run(args: argparse.Namespace) -> int:
         raise common.CommandError(wrong)
     console = common.console()
     parts = fuse.read(args.adapters, args.backbone)
+    for remark in parts.remarks:
+        sys.stderr.write(f"{remark}\n")
     task = args.task or args.train
     bench = Bench(parts, Path.cwd()) if task else None
     asked = _asked(args, parts) if args.train else None

@@ -65,7 +65,7 @@ def check_names(names: Collection[str], where: str) -> None:
     pickled = sorted(name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt")) and "/" not in name)
     if CONFIG not in names:
         below = sorted(name.partition("/")[0] for name in names if _is_below(name, CONFIG))
-        more = f"; there are adapters in its directories {listed(below)}" if below else ""
+        more = f"; there are adapters in its directories {listed(below)}: name one, as in …/{below[0]}" if below else ""
         raise FormatError(f"{where} has no {CONFIG}, so it is not an adapter of peft or AdapterHub{more}")
     if not any(held(names, one) for one in (PEFT_WEIGHTS, HUB_WEIGHTS)):
         if pickled:

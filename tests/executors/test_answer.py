@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from adapterx.cli import main
-from adapterx.executors.answer import backbone_of, for_task, told
+from adapterx.executors.answer import for_task
+from adapterx.executors.origin import backbone_of, told
 from adapterx.files.errors import FormatError
 from adapterx.formats import directory as formats
 from adapterx.formats.adapter import PortableAdapter, PortableHead, head_shapes, unnamed
