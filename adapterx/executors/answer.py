@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from adapterx.files.errors import FormatError
 from adapterx.files.settings import listed
 from adapterx.formats import adapterhub_head, fused, setup
 from adapterx.formats import directory as formats
-from adapterx.formats.adapter import PortableHead, unnamed
+from adapterx.formats.adapter import PortableHead, unnamed, with_head
 from adapterx.formats.metadata import Metadata
 from adapterx.methods.method import Slot
 from adapterx.tasks import catalog
@@ -82,18 +83,18 @@ def prepare(
 
 def read_whole(origin: Origin, language: str | None) -> tuple[tuple[Slot, ...], PortableHead]:
     """The adapters of a directory, the lowest first, and their head, which knows its task where that is known."""
-    slots, head = _read(origin.directory, origin.known, origin.encoder, language)
-    return slots, told(head, origin.known, origin.directory)
+    parts = parts_of(origin.directory, origin.known, origin.encoder, language)
+    return parts.slots, told(_found(parts.head, parts.head_at), origin.known, origin.directory)
 
 
 def library_remarks(slots: Sequence[Slot], origin: Origin) -> tuple[str, ...]:
     """What to know of adapters that the engine does not compute; FormatError where their library cannot either."""
-    from adapterx.reference.libraries import LibraryError
-    from adapterx.reference.measure import check_fit
-
     made = [slot.method for slot in slots if slot.method.made_by_library]
     if not made:
         return ()
+    from adapterx.reference.libraries import LibraryError
+    from adapterx.reference.measure import check_fit
+
     try:
         check_fit(slots, origin.info)
     except LibraryError as error:
@@ -133,10 +134,28 @@ def _unanswerable(task: str, beside: Path) -> bool:
         return False
 
 
-def _read(
-    directory: Path, known: Metadata | None, encoder: Encoder, language: str | None
-) -> tuple[tuple[Slot, ...], PortableHead]:
-    """The adapters of a directory, the lowest first, and their head."""
+@dataclass(frozen=True)
+class ReadParts:
+    """What a directory holds."""
+
+    slots: tuple[Slot, ...]
+    """The adapters, the lowest first, a fusion above its members."""
+    head: PortableHead | None
+    headless: str
+    """Why the head that there are files of could not be read, if it could not."""
+    head_at: Path
+    """Where the head lies, or would."""
+
+
+def parts_of(
+    directory: Path, known: Metadata | None, encoder: Encoder, language: str | None, headless: bool = False
+) -> ReadParts:
+    """The adapters of a directory and their head.
+
+    Args:
+        language: of the texts; where adapters take turns, it says which is to act.
+        headless: whether adapters will do whose head cannot be read.
+    """
     composed = setup.read(directory)
     if composed is not None and known is not None and known.adapters != composed.adapters:
         raise FormatError(
@@ -145,7 +164,7 @@ def _read(
         )
     if composed is not None and composed.kind == "Fuse":
         fusion = fused.read(directory, composed, encoder)
-        return fusion.slots, _found(fusion.head, directory)
+        return ReadParts(fusion.slots, fusion.head, "", directory)
     parts = known.adapters if known is not None else (".",) if composed is None else composed.adapters
     if known is not None and known.languages:
         if language is None or language not in known.languages:
@@ -155,13 +174,15 @@ def _read(
                 f" {', '.join(known.languages)}"
             )
         parts = (known.languages[language], *parts[1:])
-    adapters = tuple(formats.read(directory / part, encoder) for part in parts)
+    adapters = [formats.read(directory / part, encoder, headless) for part in parts]
     if composed is not None:
         setup.check([adapter.method for adapter in adapters], str(directory))
-    head = adapters[-1].head
-    if composed is not None and composed.head not in (None, parts[-1]):
-        head = adapterhub_head.read(directory / str(composed.head), encoder)
-    return tuple(slot for adapter in adapters for slot in adapter.slots), _found(head, directory / parts[-1])
+        if composed.head not in (None, parts[-1]):
+            where = directory / str(composed.head)
+            adapters[-1] = with_head(adapters[-1], partial(adapterhub_head.read, where, encoder), headless)
+    last = adapters[-1]
+    slots = tuple(slot for adapter in adapters for slot in adapter.slots)
+    return ReadParts(slots, last.head, last.headless, directory / parts[-1])
 
 
 def _found(head: PortableHead | None, where: Path) -> PortableHead:

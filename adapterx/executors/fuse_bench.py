@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
 
 from adapterx.backbones.describe import describe
 from adapterx.backbones.load import LoadedBackbone, load
@@ -19,6 +17,7 @@ from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import Progress, task_score, train
 from adapterx.executors.answer import for_task
+from adapterx.executors.assess import check_finite
 from adapterx.executors.data import Data
 from adapterx.executors.device import choose, free_memory
 from adapterx.executors.fuse import FuseError, Parts, Whole, merged
@@ -32,7 +31,6 @@ from adapterx.methods.head import Head
 from adapterx.methods.merge_weights import Trial, Vector
 from adapterx.methods.merging import Merging
 from adapterx.plan.facts import Facts, Refusal
-from adapterx.results.predictions import LanguagePredictions
 from adapterx.tasks import data as catalog
 from adapterx.tasks.contamination import Relations
 from adapterx.tasks.contents import Contents
@@ -41,7 +39,6 @@ from adapterx.tasks.looks import Looks
 from adapterx.tasks.sampling import pool_probabilities
 from adapterx.tasks.spec import TaskSpec
 from adapterx.train_settings import TrainSettings
-from adapterx.wording import shown
 
 SOURCE = "en"
 """The language that adapters are taken to be trained in, where nothing says otherwise."""
@@ -269,22 +266,10 @@ class Bench:
         if cells:
             predictions = evaluate(self._encoder, cells, self._pools(asked, "test", limit), self._prefix)
             for one, of_one in zip(scored, predictions, strict=True):
-                _check_finite(one, of_one)
+                check_finite(one, of_one)
                 values = summary(of_one, metrics)
                 found[one] = {language: 100 * value[metrics[0].name] for language, value in values.items()}
         return Scores(metrics[0].name, found, left_out)
-
-
-def _check_finite(name: str, predictions: Sequence[LanguagePredictions]) -> None:
-    """Raise FuseError naming an item whose scores are none: an answer that follows from them means nothing."""
-    for of_language in predictions:
-        for id, scores in zip(of_language.ids, of_language.scores, strict=True):
-            # Choices that an item lacks have a score of -inf, and so has an answer in a passage without a token.
-            if np.isnan(scores).any() or not np.isfinite(scores.max(axis=-1)).all():
-                raise FuseError(
-                    f"the scores of {name} for item {shown(id)} ({of_language.language}) are not finite: it has "
-                    "weights that overflow"
-                )
 
 
 def _head_for(whole: Whole, task: str, beside: Path) -> PortableHead:

@@ -73,7 +73,11 @@ def found(name: str, revision: str | None, backbone: str | None) -> Origin:
 
     Raises FormatError, HubError and BackboneError, worded for the user.
     """
-    located = fetch.find(name, revision)
+    return on_backbone(name, fetch.find(name, revision), backbone)
+
+
+def on_backbone(name: str, located: Located, backbone: str | None) -> Origin:
+    """The same of an adapter whose files are here."""
     known = metadata.read(located.directory)
     base = None if known is not None else _base(located.directory)
     chosen = backbone_of(located.directory, known, backbone, base)

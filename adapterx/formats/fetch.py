@@ -48,6 +48,8 @@ class Located:
     commit: str | None = None
     """Of one from the Hub."""
     remote: HubName | None = None
+    files: tuple[str, ...] = ()
+    """Of one from the Hub, those that it is made of, below the directory."""
 
 
 def is_here(name: str) -> bool:
@@ -111,7 +113,8 @@ def fetched(remote: HubName) -> Located:
     wanted = _wanted(here[0] if here else None, names, f"{shown(remote.folder)} of {where}" if stem else where)
     for file in wanted:
         path = hub.download(repository, found.commit, f"{stem}{file}")
-    return Located(path.parents[wanted[-1].count("/")], found.commit, remote)
+    own = [one for one in (METADATA, SETUP) if one in names]
+    return Located(path.parents[wanted[-1].count("/")], found.commit, remote, tuple(sorted({*own, *wanted})))
 
 
 def _folders(names: Collection[str]) -> str:
