@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from adapterx.backbones.spec import Backbone
     from adapterx.methods.base import MethodSpec
     from adapterx.pace.calibration import Pace
-    from adapterx.plan import Compare, LibraryAdapter, Look, Plan, TaskFacts
+    from adapterx.plan import Adopted, Compare, LibraryAdapter, Look, Plan, TaskFacts
     from adapterx.tasks.spec import TaskSpec
 
 FAILED, MISTAKE = 1, 2
@@ -110,7 +110,7 @@ def planned(args: argparse.Namespace, fetch: bool = False, pace: Pace | None = N
                 sys.stderr.write(f"{why}\n")
         compare, look = questions(args, fetch)
         pace = pace or calibrated(tell=not fetch and args.command == "plan")
-        return build(recipe, args.recipe.parent, describer(), catalog(), measure, compare, look, pace)
+        return build(recipe, args.recipe.parent, describer(), catalog(), measure, compare, look, pace, adopt)
     except SettingError as error:
         raise CommandError(str(locate(args.recipe, args.overrides, error.findings))) from error
 
@@ -158,6 +158,13 @@ def measure(method: MethodSpec, info: BackboneInfo) -> LibraryAdapter:
     from adapterx.reference import measure as reference
 
     return reference.measure(method, info)
+
+
+def adopt(init: str, backbone: Backbone, info: BackboneInfo) -> Adopted:
+    """Asked only where intermediates name adapters: reading them takes torch."""
+    from adapterx.executors import adopt as executors
+
+    return executors.adopt(init, backbone, info)
 
 
 def run_directory(args: argparse.Namespace) -> Path:

@@ -14,7 +14,7 @@ from adapterx.terminal import Column, TextGrid
 
 if TYPE_CHECKING:
     from adapterx.executors.assess import Assessed, Assessment
-    from adapterx.report.paired import Comparison, Line
+    from adapterx.report.paired import Comparison, PairedLine
     from adapterx.report.statistics import Estimate
 
 HELP = "score any adapter on a task, with intervals, and against another"
@@ -94,7 +94,7 @@ def _table(found: Comparison, titles: Sequence[str]) -> TextGrid:
     return TextGrid(columns, [[Text(text) for text in _row(line, found.metric)] for line in found.lines])
 
 
-def _row(line: Line, metric: str) -> list[str]:
+def _row(line: PairedLine, metric: str) -> list[str]:
     from adapterx.report.numbers import points, points_interval, value, value_interval
 
     texts = [line.name.strip(), f"{line.items:,}"]
@@ -141,7 +141,7 @@ def _adapter(one: Assessed) -> dict[str, Any]:
     }
 
 
-def _line(line: Line) -> dict[str, Any]:
+def _line(line: PairedLine) -> dict[str, Any]:
     return {
         "language": line.name.strip(),
         "items": line.items,

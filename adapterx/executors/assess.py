@@ -63,7 +63,7 @@ class Assessed:
 
 
 @dataclass(frozen=True)
-class _Reader:
+class _ReadyAdapter:
     """An adapter ready to answer: what acts for each language, under one head."""
 
     origin: Origin
@@ -103,7 +103,7 @@ class Assessment:
         """What to know of adapters and data, each once."""
         return tuple(dict.fromkeys(self._remarks))
 
-    def _reader(self, name: str, beside: Path) -> _Reader:
+    def _reader(self, name: str, beside: Path) -> _ReadyAdapter:
         origin = found(name, None, self.question.backbone)
         self._remarks += origin.remarks
         turns = origin.known is not None and bool(origin.known.languages)
@@ -113,7 +113,7 @@ class Assessment:
         self._remarks += library_remarks(next(iter(slots.values())), origin)
         head, remarks = fitted(head, self.question.task, beside, self.question.labels, name)
         self._remarks += remarks
-        return _Reader(origin, slots, head)
+        return _ReadyAdapter(origin, slots, head)
 
     def answers(self) -> list[Assessed]:
         """The answers of each adapter, in order. Those of one backbone and length share one sweep over the items."""
@@ -148,7 +148,7 @@ class Assessment:
         return answered
 
     def _read(
-        self, backbone: LoadedBackbone, readers: Sequence[_Reader], pools: Sequence[Pool]
+        self, backbone: LoadedBackbone, readers: Sequence[_ReadyAdapter], pools: Sequence[Pool]
     ) -> list[list[LanguagePredictions]]:
         """The same for pools that every adapter reads with the same tensors."""
         from adapterx import reference
@@ -164,11 +164,11 @@ class Assessment:
             for cell, one in zip(cells, readers, strict=True)
         ]
 
-    def _cell(self, reader: _Reader, language: str) -> tuple[TrainedCell, Head]:
+    def _cell(self, reader: _ReadyAdapter, language: str) -> tuple[TrainedCell, Head]:
         head, tensors = reader.head.named(self.question.task)
         return TrainedCell(reader.slots[language], tensors), head
 
-    def _assessed(self, reader: _Reader, predictions: Sequence[LanguagePredictions]) -> Assessed:
+    def _assessed(self, reader: _ReadyAdapter, predictions: Sequence[LanguagePredictions]) -> Assessed:
         check_finite(reader.origin.name, predictions)
         kind = reader.head.kind
         of = Evaluated(
@@ -178,7 +178,7 @@ class Assessment:
         return Assessed(reader.origin, StoredPredictions(of, sorted_), collapse(predictions, self.part.labels, kind))
 
 
-def _alike(readers: Sequence[_Reader], pools: Sequence[Pool]) -> Iterator[Sequence[Pool]]:
+def _alike(readers: Sequence[_ReadyAdapter], pools: Sequence[Pool]) -> Iterator[Sequence[Pool]]:
     """The pools, language by language where some adapter takes turns with them."""
     if all(len({id(slots) for slots in one.slots.values()}) == 1 for one in readers):
         yield pools

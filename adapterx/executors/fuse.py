@@ -18,14 +18,15 @@ from adapterx.backbones.shape import Encoder, Shape
 from adapterx.backbones.spec import Backbone
 from adapterx.errors import AdapterxError
 from adapterx.executors.origin import Origin, found, told
-from adapterx.files.adapter_files import METADATA, SETUP, check_empty
+from adapterx.files.adapter_files import METADATA, check_empty
 from adapterx.files.errors import FormatError
 from adapterx.files.settings import LARGEST, listed
 from adapterx.formats import directory as formats
-from adapterx.formats import fused, metadata, setup
+from adapterx.formats import fused, metadata
 from adapterx.formats.adapter import PortableAdapter, PortableHead, with_head
 from adapterx.formats.fused import PortableFusion
 from adapterx.formats.metadata import Metadata
+from adapterx.formats.single import inside
 from adapterx.methods.base import Layout, MethodSpec
 from adapterx.methods.merging import Merging, member_weights, merge, of_sizes
 from adapterx.methods.registry import ARITHMETIC, KINDS
@@ -107,7 +108,7 @@ def read(names: Sequence[str], backbone: str | None) -> Parts:
             )
         first = first or origin
         remarks += origin.remarks
-        where = origin.directory / _inside(name, origin.directory, origin.known)
+        where = origin.directory / inside(name, origin.directory, origin.known)
         adapter = formats.read(where, origin.encoder, headless=True)
         adapter = with_head(adapter, partial(_head, adapter, origin), headless=True) if adapter.head else adapter
         if not adapter.method.merges:
@@ -124,16 +125,6 @@ def read(names: Sequence[str], backbone: str | None) -> Parts:
 def _head(adapter: PortableAdapter, origin: Origin) -> PortableHead:
     assert adapter.head is not None
     return told(adapter.head, origin.known, origin.directory)
-
-
-def _inside(name: str, directory: Path, known: Metadata | None) -> str:
-    """The directory of the only adapter; several act together, and have no place in a merger or under a fusion."""
-    composed = setup.read(directory)
-    inside = known.adapters if known is not None else (".",) if composed is None else composed.adapters
-    if len(inside) > 1:
-        what = "a fusion" if composed is not None and composed.kind == "Fuse" else "a stack"
-        raise FormatError(f"{name} is {what} of {len(inside)} adapters ({SETUP}); name single ones")
-    return inside[0]
 
 
 def merged(parts: Parts, merging: Merging, seed: int) -> PortableAdapter:

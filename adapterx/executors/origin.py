@@ -79,7 +79,7 @@ def found(name: str, revision: str | None, backbone: str | None) -> Origin:
 def on_backbone(name: str, located: Located, backbone: str | None) -> Origin:
     """The same of an adapter whose files are here."""
     known = metadata.read(located.directory)
-    base = None if known is not None else _base(located.directory)
+    base = None if known is not None else base_of(located.directory)
     chosen = backbone_of(located.directory, known, backbone, base)
     info = describe(chosen)
     if known is not None:
@@ -96,17 +96,17 @@ def _remarks(
     if known is not None:
         same = known.backbone == info.key or known.model == chosen.model
         return [] if same else [f"{name} was trained on {known.model} by its {METADATA}; --backbone puts it on {given}"]
-    if base is None or _short(base.model) == _short(chosen.model):
+    if base is None or same_model(base.model, chosen.model):
         return []
     return [f"{name} was trained on {base.model} by its {CONFIG}; --backbone puts it on {given}"]
 
 
-def _short(model: str) -> str:
-    """A model's name without its owner or directory, which old names lack and copies change."""
-    return Path(model).name.lower()
+def same_model(one: str, other: str) -> bool:
+    """Whether two names mean one model, as far as they tell: old ones lack the owner, copies have a directory."""
+    return Path(one).name.lower() == Path(other).name.lower()
 
 
-def _base(directory: Path) -> Backbone | None:
+def base_of(directory: Path) -> Backbone | None:
     """The model that an adapter's own configuration names; of several adapters, that of the lowest."""
     composed = setup.read(directory)
     path = directory / (composed.adapters[0] if composed is not None else ".") / CONFIG

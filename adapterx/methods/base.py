@@ -213,6 +213,10 @@ class MethodSpec(Model):
         """The lowest layer, of an encoder `depth` deep, that it changes; 0 where it changes what enters it."""
         return 0 if self.embeds else self.adapted(depth)[0]
 
+    def computed(self, info: BackboneInfo) -> Table:
+        """What of it decides what trained tensors compute: all but what acts in training alone, in one form."""
+        return self.model_dump(mode="json", exclude={"dropout", "adapter_drop", "budget"})
+
     def parameters(self, info: BackboneInfo, made: int = 0) -> int:
         """Trainable parameters of one adapter, exactly as `peft` and `adapters` count them.
 

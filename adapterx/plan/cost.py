@@ -24,6 +24,12 @@ LINE_BYTES = 100
 """One line of a training log, or one row of stored predictions."""
 
 
+def adoption(info: BackboneInfo, method: MethodSpec) -> Cost:
+    """Of reading an adapter: its numbers, and no time to speak of."""
+    numbers = method.parameters(info)
+    return Cost(numbers, 0, 4 * numbers, 0, 0.0, 4 * numbers)
+
+
 def training(
     backbone: Backbone,
     info: BackboneInfo,

@@ -18,7 +18,7 @@ from adapterx.results.predictions import StoredPredictions
 
 
 @dataclass(frozen=True)
-class Line:
+class PairedLine:
     """One language, or the mean over all (`scores.MEAN`)."""
 
     name: str
@@ -35,7 +35,7 @@ class Comparison:
     """Scores under one metric."""
 
     metric: str
-    lines: tuple[Line, ...]
+    lines: tuple[PairedLine, ...]
     """The mean first, then languages by code."""
     majority: Mapping[str, float]
     """By language, the score of always giving the most frequent answer."""
@@ -65,12 +65,12 @@ def _with_mean(scores: Mapping[str, Scored], facts: TargetFacts) -> dict[str, Sc
     return {MEAN: mean, **{language: scores[language] for language in facts.languages}}
 
 
-def _line(name: str, facts: TargetFacts, metric: str, scores: Sequence[Scored]) -> Line:
+def _line(name: str, facts: TargetFacts, metric: str, scores: Sequence[Scored]) -> PairedLine:
     ids = facts.items.values() if name == MEAN else [facts.items[name]]
     count = len({id for some in ids for id in some})
     estimates = tuple(_alone(one, count).estimate(share=is_share(metric)) for one in scores)
     difference = _alone(scores[0] - scores[1], count).estimate() if len(scores) > 1 else None
-    return Line(name, count, estimates, difference)
+    return PairedLine(name, count, estimates, difference)
 
 
 def _alone(scored: Scored, count: int) -> Measured:

@@ -22,6 +22,7 @@ from adapterx.methods.base import (
     adapted_layers,
     largest,
 )
+from adapterx.store import JSON
 
 Placement = Literal["sequential", "double", "parallel"]
 Activation = Literal["relu", "gelu", "swish", "gelu_new", "tanh", "leakyrelu"]
@@ -167,6 +168,12 @@ class Bottleneck(MethodSpec):
         if any((one.placement, one.layers) != (self.placement, self.layers) for one in members):
             raise ValueError("adapters at different places or in different layers cannot be fused")
         return Fusion.model_construct(members=members, value_rank=value_rank)
+
+    def computed(self, info: BackboneInfo) -> Table:
+        layers: list[JSON] = list(self.adapted(info.layers))
+        whole = super().computed(info)
+        own = {key: whole[key] for key in ("kind", "placement", "activation", "scaling", "invertible")}
+        return {**own, "width": self.inside(info.hidden), "layers": layers}
 
     def inside(self, hidden: int) -> int:
         """Features inside the bottleneck, at least 1."""

@@ -23,6 +23,7 @@ from adapterx.methods.base import (
     adapted_layers,
     largest,
 )
+from adapterx.store import JSON
 
 _FROZEN: Table = {
     "rank": 8,
@@ -152,6 +153,12 @@ class Lora(MethodSpec):
         """Of a budget nothing is left: equal ranks, equal methods."""
         given = {name: getattr(self, name) for name in self.model_fields_set if name != "budget"}
         return self.model_validate({"alpha": 2.0 * rank, **given, "rank": rank})
+
+    def computed(self, info: BackboneInfo) -> Table:
+        layers: list[JSON] = list(self.adapted(info.layers))
+        modules: list[JSON] = list(self.target_modules)
+        own: Table = {"kind": self.kind, "rank": self.rank, "scaling": self.scaling}
+        return {**own, "target_modules": modules, "layers": layers}
 
     def of_sizes(self, members: Sequence[Self], adds_up: bool) -> Self:
         ranks = [one.rank for one in members]
