@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from adapterx.results.predictions import Evaluated, LanguagePredictions, StoredP
 from adapterx.tasks import data as catalog
 from adapterx.tasks.contents import Contents
 from adapterx.tasks.facts import TaskPart
+from adapterx.tasks.kinds.base import TaskKind
 from adapterx.tasks.looks import Looks
 from adapterx.tasks.spec import TaskSpec
 from adapterx.wording import shown
@@ -171,11 +173,8 @@ class Assessment:
     def _assessed(self, reader: _ReadyAdapter, predictions: Sequence[LanguagePredictions]) -> Assessed:
         check_finite(reader.origin.name, predictions)
         kind = reader.head.kind
-        of = Evaluated(
-            self.spec.name, tuple(self.part.labels), tuple(self.spec.metrics), self.spec.unanswerable, kind.name
-        )
-        sorted_ = [_sorted(one) for one in sorted(predictions, key=lambda one: one.language)]
-        return Assessed(reader.origin, StoredPredictions(of, sorted_), collapse(predictions, self.part.labels, kind))
+        stored = assessed(predictions, self.spec, self.part.labels, kind)
+        return Assessed(reader.origin, stored, collapse(predictions, self.part.labels, kind))
 
 
 def _alike(readers: Sequence[_ReadyAdapter], pools: Sequence[Pool]) -> Iterator[Sequence[Pool]]:
@@ -185,6 +184,14 @@ def _alike(readers: Sequence[_ReadyAdapter], pools: Sequence[Pool]) -> Iterator[
         return
     for pool in pools:
         yield [pool]
+
+
+def assessed(
+    predictions: Sequence[LanguagePredictions], spec: TaskSpec, labels: Sequence[str], kind: TaskKind[Any]
+) -> StoredPredictions:
+    """Predictions as a report reads them: by language and item."""
+    of = Evaluated(spec.name, tuple(labels), tuple(spec.metrics), spec.unanswerable, kind.name)
+    return StoredPredictions(of, [_sorted(one) for one in sorted(predictions, key=lambda one: one.language)])
 
 
 def _sorted(one: LanguagePredictions) -> LanguagePredictions:

@@ -23,7 +23,7 @@ from adapterx.files.errors import FormatError
 from adapterx.files.settings import LARGEST, listed
 from adapterx.formats import directory as formats
 from adapterx.formats import fused, metadata
-from adapterx.formats.adapter import PortableAdapter, PortableHead, with_head
+from adapterx.formats.adapter import PortableAdapter, PortableHead, unnamed, with_head
 from adapterx.formats.fused import PortableFusion
 from adapterx.formats.metadata import Metadata
 from adapterx.formats.single import inside
@@ -86,13 +86,14 @@ class Parts:
         return min(max(known, default=Train.model_fields["max_length"].default), self.info.max_positions)
 
 
-def read(names: Sequence[str], backbone: str | None) -> Parts:
+def read(names: Sequence[str], backbone: str | None, labels: Sequence[str] = ()) -> Parts:
     """Read adapter directories, local or on the Hub (`fetch.find`), and check that they share a backbone.
 
     A head that cannot be read is left out, and told.
 
     Args:
         backbone: the model they were trained on, where their files do not say, or another copy of it.
+        labels: of the outputs, in their order, of heads whose files do not name them.
 
     Raises FormatError, HubError or BackboneError, worded for the user.
     """
@@ -111,6 +112,8 @@ def read(names: Sequence[str], backbone: str | None) -> Parts:
         where = origin.directory / inside(name, origin.directory, origin.known)
         adapter = formats.read(where, origin.encoder, headless=True)
         adapter = with_head(adapter, partial(_head, adapter, origin), headless=True) if adapter.head else adapter
+        if labels and adapter.head is not None and adapter.head.labels == unnamed(len(labels)):
+            adapter = replace(adapter, head=replace(adapter.head, labels=tuple(labels)))
         if not adapter.method.merges:
             raise FuseError(
                 f"{name} is an adapter that `{adapter.method.kind}` alone computes: it can be evaluated, not fused"

@@ -87,6 +87,12 @@ def test_outputs_that_nobody_has_named(here: Path, backbone: Path, capsys: pytes
     assert (code, json.loads(printed)["label"], complaints) == (0, "positive", "")
     code, _, complaints = ran(capsys, *ask, "--labels", "negative,neutral,positive")
     assert code == 2 and "--labels gives 3 names, the head of mine has 2 outputs" in complaints
+    written(here / "other", head(unnamed(2)))
+    both = ("fuse", "mine", "other", "--backbone", backbone, "--task", "reviews")
+    code, printed, complaints = ran(capsys, *both, "--out", here / "merged")
+    assert code == 0 and complaints.count("--labels says otherwise") == 2 and " 0.0 [" in printed
+    code, printed, complaints = ran(capsys, *both, "--out", here / "named", "--labels", "negative,positive")
+    assert code == 0 and "--labels" not in complaints and " 100.0 [" in printed
     code, _, complaints = ran(capsys, *ask, "--labels", "good,bad")
     assert code == 2 and "the head's labels are good, bad, those of the task 'reviews' positive, negative" in complaints
 
