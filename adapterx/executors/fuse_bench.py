@@ -256,7 +256,7 @@ class Bench:
         return self.data.pools(texts, loaded.tokenizer, loaded.tokenizer_key)
 
     def scores(self, result: Whole, name: str, task: str, limit: Limit | None) -> FusedScores:
-        """The task's first metric on its test items: of the result, of every part with a head for it, of their ensemble.
+        """The task's first metric on its test items, for the result, every part with a head for it and their ensemble.
 
         Args:
             name: what the result is called.
