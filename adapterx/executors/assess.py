@@ -20,6 +20,7 @@ from adapterx.executors.answer import fitted, library_remarks, read_whole
 from adapterx.executors.data import Data
 from adapterx.executors.device import choose
 from adapterx.executors.origin import Origin, found
+from adapterx.executors.texts import Texts
 from adapterx.formats.adapter import PortableHead
 from adapterx.limits import Limit
 from adapterx.methods.head import Head
@@ -131,9 +132,8 @@ class Assessment:
                 first = self._readers[places[0]].origin
                 loaded = (key, precision), load(first.backbone, first.info, choose().device)
             backbone = loaded[1]
-            pools = self._data.pools(
-                self.part, "test", self.question.limit, backbone.tokenizer, backbone.tokenizer_key, length
-            )
+            texts = Texts(self.part, "test", self.question.limit, length)
+            pools = self._data.pools(texts, backbone.tokenizer, backbone.tokenizer_key)
             for place, predictions in zip(places, self._swept(backbone, places, pools), strict=True):
                 made[place] = self._assessed(self._readers[place], predictions)
         return [made[place] for place in range(len(self._readers))]
