@@ -43,7 +43,7 @@ class PickledFile:
 
 
 def outlined(path: Path, model: str) -> PickledFile:
-    """What a pickled weight file holds; no code of it runs, and no more of it is read than its opcodes.
+    """What a pickled weight file of a backbone holds, as `opened` says it.
 
     Raises BackboneError for anything but tensors, and for a file that is damaged or not whole.
 
@@ -51,15 +51,23 @@ def outlined(path: Path, model: str) -> PickledFile:
         model: whose it is, for messages.
     """
     try:
-        size = regular(path)
-        with path.open("rb") as stream:
-            mapped = stream.read(len(_ZIP)) == _ZIP
-            stream.seek(0)
-            found = _zipped(stream, size) if mapped else _old(stream, size)
+        return opened(path)
     except FileNotFoundError:
         raise BackboneError(f"{plain(model, None)} lacks {path.name}; fetch or save the checkpoint again") from None
     except UnreadableFile as error:
         raise BackboneError(f"the weights of {plain(model, None)} cannot be read: {path.name} {error}") from None
+
+
+def opened(path: Path) -> PickledFile:
+    """What a pickled file holds; no code of it runs, and no more of it is read than its opcodes.
+
+    Raises FileNotFoundError, and UnreadableFile for anything but tensors and for a file that is damaged or not whole.
+    """
+    size = regular(path)
+    with path.open("rb") as stream:
+        mapped = stream.read(len(_ZIP)) == _ZIP
+        stream.seek(0)
+        found = _zipped(stream, size) if mapped else _old(stream, size)
     return PickledFile(path, found, mapped)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,11 +32,11 @@ from adapterx.backbones.checkpoint import (
 )
 from adapterx.backbones.errors import BackboneError
 from adapterx.backbones.pickle_files import PickledFile, outlined
-from adapterx.faults import is_out_of_memory
+from adapterx.backbones.pickle_tensors import loaded
 from adapterx.reading import MEGABYTE, UnreadableFile, read_json
 from adapterx.store import JSON, lock
 from adapterx.store.atomic import sweep, write_bytes, write_json, write_stream
-from adapterx.wording import plain, shown
+from adapterx.wording import plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -218,45 +217,31 @@ def _amount(bytes: int) -> str:
 def _written(directory: Path, groups: Mapping[str, TensorGroup], model: str) -> Iterator[tuple[str, str]]:
     """Write groups, those of one source one after another; the name and SHA-256 of each that is written."""
     opened: PickledFile | None = None
-    loaded: Mapping[str, Tensor] = {}
+    tensors: Mapping[str, Tensor] = {}
     for name, group in groups.items():
         if opened is not group.source:
-            loaded = {}  # one shard goes before the next one comes
-            opened, loaded = group.source, _loaded(group.source, model)
-        _write(directory / name, loaded, group)
+            tensors = {}  # one shard goes before the next one comes
+            opened, tensors = group.source, _loaded(group.source, model)
+        _write(directory / name, tensors, group)
         yield name, file_hash(directory / name)
 
 
-def _write(path: Path, loaded: Mapping[str, Tensor], group: TensorGroup) -> None:
+def _write(path: Path, source: Mapping[str, Tensor], group: TensorGroup) -> None:
     from safetensors.torch import save_file
 
-    tensors = {name: _own(loaded[name]) for name in group.names}
+    tensors = {name: _own(source[name]) for name in group.names}
     write_stream(path, lambda temporary: save_file(tensors, temporary, metadata={"format": "pt"}))
 
 
 def _loaded(file: PickledFile, model: str) -> Mapping[str, Tensor]:
-    """The tensors of a file that has been followed, mapped into memory where it can be.
-
-    torch's own messages are not passed on: they advise to read the file with its code.
-    """
-    import torch
-
+    """The tensors of a file that has been followed."""
     where = f"the weights of {plain(model, None)} cannot be read: {file.path.name}"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = torch.load(file.path, map_location="cpu", weights_only=True, mmap=file.mapped)
+        return loaded(file)
     except OSError as error:
         raise BackboneError(f"{where}: {error.strerror or 'the system does not give it'}") from error
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        raise BackboneError(f"{where} is not as torch.save writes it: fetch it again") from None
-    for name, outline in file.tensors.items():
-        tensor = found.get(name) if isinstance(found, dict) else None
-        if not isinstance(tensor, torch.Tensor) or tuple(tensor.shape) != outline.shape:
-            raise BackboneError(f"{where} means one thing to torch and another to its own directory: {shown(name)}")
-    return found  # type: ignore[no-any-return]
+    except UnreadableFile as error:
+        raise BackboneError(f"{where} {error}") from None
 
 
 def _own(tensor: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from adapterx import __version__, crash, faults, stopping
-from adapterx.cli import common, doctor, export, export_xtreme, fuse, plan, predict, report, run, tasks
+from adapterx.cli import common, doctor, evaluate, export, export_xtreme, fuse, plan, predict, pull, report, run, tasks
 from adapterx.errors import AdapterxError
 from adapterx.wording import plain
 
@@ -41,6 +41,8 @@ COMMANDS: Mapping[str, Command] = {
     "export": export,
     "export-xtreme": export_xtreme,
     "predict": predict,
+    "evaluate": evaluate,
+    "pull": pull,
     "fuse": fuse,
     "tasks": tasks,
     "doctor": doctor,
@@ -54,6 +56,8 @@ examples:
   adapterx export CELL --format adapterhub --out my-adapter
   adapterx export-xtreme xtreme xlmr-large.lora.mnli --seed 1 --out submission
   adapterx predict my-adapter --task xnli items.jsonl
+  adapterx pull someone/adapter@main/folder
+  adapterx evaluate my-adapter --task xnli --against someone/adapter@main
   adapterx fuse one-adapter another --out merged --task xnli
   adapterx fuse one-adapter another --method fusion --train lingnli --task xnli --out fused
   adapterx tasks show xnli --language sw

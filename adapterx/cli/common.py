@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from adapterx.machine.kernels import Kernels
     from adapterx.methods.base import MethodSpec
     from adapterx.pace.calibration import Pace
-    from adapterx.plan import Compare, LibraryAdapter, Look, Plan, TaskFacts
+    from adapterx.plan import Adopted, Compare, LibraryAdapter, Look, Plan, TaskFacts
     from adapterx.tasks.spec import TaskSpec
 
 FAILED, MISTAKE = 1, 2
@@ -48,6 +48,24 @@ def store_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store", type=places.expanded, metavar="DIR", help="finished stages ($ADAPTERX_STORE, or adapterx-store here)"
     )
+
+
+def label_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare what the outputs of a head are, where its files number them only."""
+    parser.add_argument(
+        "--labels",
+        type=listed_names,
+        metavar="A,B,C",
+        help="what the outputs of its head are, in order, where its files do not say (default: the task's order)",
+    )
+
+
+def listed_names(text: str) -> tuple[str, ...]:
+    """A type of argument: different names joined by commas."""
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"should be different names joined by commas, not {text!r}")
+    return names
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -96,7 +114,7 @@ def planned(args: argparse.Namespace, fetch: bool = False, pace: Pace | None = N
         compare, look = questions(args, fetch)
         pace = pace or calibrated(tell=not fetch and args.command == "plan")
         known = PredictedBy(pace, *device(pace.gpu))
-        return build(recipe, args.recipe.parent, describer(), catalog(), measure, compare, look, known)
+        return build(recipe, args.recipe.parent, describer(), catalog(), measure, compare, look, known, adopt)
     except SettingError as error:
         raise CommandError(str(locate(args.recipe, args.overrides, error.findings))) from error
 
@@ -163,6 +181,13 @@ def measure(method: MethodSpec, info: BackboneInfo) -> LibraryAdapter:
     from adapterx.reference import measure as reference
 
     return reference.measure(method, info)
+
+
+def adopt(init: str, backbone: Backbone, info: BackboneInfo) -> Adopted:
+    """Asked only where intermediates name adapters: reading them takes torch."""
+    from adapterx.executors import adopt as executors
+
+    return executors.adopt(init, backbone, info)
 
 
 def run_directory(args: argparse.Namespace) -> Path:

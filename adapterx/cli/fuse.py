@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from adapterx.engine.train import Progress
     from adapterx.executors.fuse import Parts, Whole
-    from adapterx.executors.fuse_bench import Asked, Scores
+    from adapterx.executors.fuse_bench import Asked, FusedScores
     from adapterx.methods.merge_weights import Trial
     from adapterx.methods.merging import Merging
+    from adapterx.report.paired import Comparison
     from adapterx.store import JSON
 
 HELP = "bring adapters together, with or without training, and score them all"
@@ -49,7 +50,7 @@ class _Methods(Iterable[str]):
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "adapters", nargs="+", metavar="DIR", help="adapters' directories, or ids on the Hub (id@commit)"
+        "adapters", nargs="+", metavar="DIR", help="adapters' directories, or ids on the Hub (ID@REVISION/FOLDER)"
     )
     parser.add_argument(
         "--method",
@@ -92,6 +93,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--limit-train", type=common.at_least(1), metavar="N", help="examples per language (default: all)"
     )
+    common.label_argument(parser)
     scoring = parser.add_argument_group("scoring of the result beside each adapter that has a head")
     scoring.add_argument("--task", help="the task whose test items are scored (default: that of --train, if any)")
     scoring.add_argument("--limit", type=common.at_least(1), metavar="N", help="test items per language (default: all)")
@@ -133,12 +135,14 @@ def run(args: argparse.Namespace) -> int:
     if wrong := mistake(args):
         raise common.CommandError(wrong)
     console = common.console()
-    parts = fuse.read(args.adapters, args.backbone)
+    parts = fuse.read(args.adapters, args.backbone, args.labels or ())
+    for remark in parts.remarks:
+        sys.stderr.write(f"{remark}\n")
     task = args.task or args.train
     bench = Bench(parts, Path.cwd()) if task else None
     asked = _asked(args, parts) if args.train else None
     tuned_in: tuple[str, ...] = (args.dev_languages or ("en",)) if args.weights == "tuned" else ()
-    remarks = bench.check(asked, task, tuned_in) if bench is not None else ()
+    remarks = (*bench.check(asked, task, tuned_in), *bench.label_remarks(task)) if bench is not None else ()
     result, name = _start(parts, args)
     layout = args.format or ("adapterhub" if args.method == FUSION else parts.parts[0].layout)
     fuse.check_writable(parts, result, layout, args.out)
@@ -228,29 +232,36 @@ def _trials(tried: Sequence[Trial]) -> TextGrid:
     return TextGrid((Column("weights", folds=True, names=True), Column("dev", right=True)), rows)
 
 
-def _tell(found: Scores, console: Console, tuned_in: Sequence[str]) -> None:
-    if found.by_language:
-        console.print(_table(found, tuned_in))
+def _tell(found: FusedScores, console: Console, tuned_in: Sequence[str]) -> None:
+    if found.comparison is not None:
+        console.print(_table(found.comparison, found.names, tuned_in))
     for name, why in found.left_out.items():
         sys.stderr.write(f"{name} is not scored: {why}\n")
 
 
-def _table(found: Scores, tuned_in: Sequence[str]) -> TextGrid:
-    """A row per language after their mean, a column per adapter.
+def _table(found: Comparison, names: Sequence[str], tuned_in: Sequence[str]) -> TextGrid:
+    """A row per language after their mean, a column per adapter: scores with their intervals over items.
 
     Args:
         tuned_in: languages whose dev items have chosen weights, which is said of their scores.
     """
     from rich.text import Text
 
-    scores = found.by_language
-    languages = list(next(iter(scores.values())))
-    means = [f"{sum(one.values()) / len(one):.1f}" for one in scores.values()]
+    from adapterx.report.numbers import value, value_interval
+
     rows = [
-        ["mean", *means],
-        *([_named(name, tuned_in), *(f"{one[name]:.1f}" for one in scores.values())] for name in languages),
+        [
+            _named(line.name.strip(), tuned_in),
+            f"{line.items:,}",
+            *(f"{value(one.value, found.metric)} {value_interval(one, found.metric)}" for one in line.scores),
+        ]
+        for line in found.lines
     ]
-    columns = (Column("language", names=True), *(Column(name, right=True) for name in scores))
+    columns = (
+        Column(found.metric, names=True),
+        Column("items", right=True),
+        *(Column(name, right=True) for name in names),
+    )
     return TextGrid(columns, [[Text(text) for text in row] for row in rows])
 
 

@@ -17,7 +17,9 @@ HELP = "answer new items with an adapter"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("adapter", metavar="DIR", help="an adapter's directory, or its id on the Hub")
+    parser.add_argument(
+        "adapter", metavar="DIR", help="an adapter's directory, or its id on the Hub (ID@REVISION/FOLDER)"
+    )
     parser.add_argument("file", nargs="?", metavar="FILE", help="items as JSON lines (default: standard input)")
     parser.add_argument("--task", required=True, help="the task that the head answers")
     parser.add_argument(
@@ -27,6 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="of the texts, repeated in every answer; where adapters take turns by language, it says which one acts",
     )
     parser.add_argument("--backbone", metavar="MODEL", help="the model it was trained on (MODEL@REVISION on the Hub)")
+    common.label_argument(parser)
     parser.add_argument("--revision", help="commit, tag or branch of an adapter on the Hub")
 
 
@@ -36,7 +39,11 @@ def run(args: argparse.Namespace) -> int:
 
     from adapterx.executors.answer import answers, prepare
 
-    answering = prepare(args.adapter, args.revision, args.task, args.backbone, Path.cwd(), args.language)
+    answering = prepare(
+        args.adapter, args.revision, args.task, args.backbone, Path.cwd(), args.language, args.labels or ()
+    )
+    for remark in answering.remarks:
+        sys.stderr.write(f"{remark}\n")
     escape = common.is_narrow()
     for answer in answers(answering, _lines(args.file), args.file or "standard input", args.language):
         sys.stdout.write(json.dumps(answer, ensure_ascii=escape, allow_nan=False) + "\n")

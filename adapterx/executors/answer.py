@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adapterx.backbones.describe import describe
-from adapterx.backbones.embedded import NAME, PREFIX
 from adapterx.backbones.info import BackboneInfo
-from adapterx.backbones.precisions import DEFAULT
-from adapterx.backbones.shape import Encoder, Shape
+from adapterx.backbones.shape import Encoder
 from adapterx.backbones.spec import Backbone
 from adapterx.errors import AdapterxError
+from adapterx.executors.origin import Origin, found, told
 from adapterx.files.adapter_files import METADATA, SETUP
 from adapterx.files.errors import FormatError
 from adapterx.files.settings import listed
-from adapterx.formats import adapterhub_head, fetch, fused, metadata, setup
+from adapterx.formats import adapterhub_head, fused, setup
 from adapterx.formats import directory as formats
-from adapterx.formats.adapter import PortableHead, unnamed
+from adapterx.formats.adapter import PortableHead, unnamed, with_head
 from adapterx.formats.metadata import Metadata
 from adapterx.methods.method import Slot
-from adapterx.places import expanded
-from adapterx.recipe.training import Train
 from adapterx.tasks import catalog
 from adapterx.tasks.catalog import UnknownTask
 from adapterx.tasks.encoded import Encoded
@@ -53,32 +50,80 @@ class Answering:
     max_length: int
     unanswerable: bool = False
     """Of extractive QA: whether "none" may be the answer."""
+    remarks: tuple[str, ...] = ()
+    """What to know before believing its answers."""
 
 
 def prepare(
-    name: str, revision: str | None, task: str, backbone: str | None, beside: Path, language: str | None = None
+    name: str,
+    revision: str | None,
+    task: str,
+    backbone: str | None,
+    beside: Path,
+    language: str | None = None,
+    labels: Sequence[str] = (),
 ) -> Answering:
     """Read an adapter directory, local or on the Hub, and check that it can answer the task; loads no backbone.
 
     Args:
-        backbone: the model to put it on, where adapterx.json does not say, or another copy of it.
+        backbone: the model to put it on, where its files do not say, or another copy of it.
         beside: where tasks of the user's own are looked for.
         language: of the texts; where adapters take turns, it says which is to act.
+        labels: what the outputs of its head are, in their order; empty where its files say so.
 
     Raises ValueError or LookupError, worded for the user.
     """
-    directory = fetch.locate(name, revision)
-    known = metadata.read(directory)
-    chosen = backbone_of(directory, known, backbone)
-    info = describe(chosen)
-    if known is not None:
-        check(directory, known, info, given=backbone is not None)
-    encoder = Encoder(info.architecture, Shape(info.layers, info.hidden, info.intermediate), chosen.model)
-    slots, head = _read(directory, known, encoder, language)
-    length = known.max_length if known is not None else Train.model_fields["max_length"].default
-    fitting = for_task(told(head, known, directory), task, beside)
+    origin = found(name, revision, backbone)
+    slots, head = read_whole(origin, language)
+    fitting, remarks = fitted(head, task, beside, labels, origin.name)
     none = fitting.kind.passages and _unanswerable(task, beside)
-    return Answering(chosen, info, slots, fitting, task, min(length, info.max_positions), none)
+    remarks = (*origin.remarks, *library_remarks(slots, origin), *remarks)
+    return Answering(origin.backbone, origin.info, slots, fitting, task, origin.max_length, none, remarks)
+
+
+def read_whole(origin: Origin, language: str | None) -> tuple[tuple[Slot, ...], PortableHead]:
+    """The adapters of a directory, the lowest first, and their head, which knows its task where that is known."""
+    parts = parts_of(origin.directory, origin.known, origin.encoder, language)
+    return parts.slots, told(_found(parts.head, parts.head_at), origin.known, origin.directory)
+
+
+def library_remarks(slots: Sequence[Slot], origin: Origin) -> tuple[str, ...]:
+    """What to know of adapters that the engine does not compute; FormatError where their library cannot either."""
+    made = [slot.method for slot in slots if slot.method.made_by_library]
+    if not made:
+        return ()
+    from adapterx.reference.libraries import LibraryError
+    from adapterx.reference.measure import check_fit
+
+    try:
+        check_fit(slots, origin.info)
+    except LibraryError as error:
+        raise FormatError(f"{origin.name} {error}") from None
+    return (f"{origin.name} is computed by the model of `{made[0].kind}` itself, which is slower than the engine",)
+
+
+def fitted(
+    head: PortableHead, task: str, beside: Path, labels: Sequence[str], name: str
+) -> tuple[PortableHead, tuple[str, ...]]:
+    """The head as it serves a task, and what to know of its labels.
+
+    Args:
+        labels: of its outputs, as the user gives them; empty where its files say so.
+        name: whose it is, for messages.
+    """
+    if labels:
+        if len(labels) != len(head.labels):
+            raise FormatError(f"--labels gives {len(labels)} names, the head of {name} has {len(head.labels)} outputs")
+        head = replace(head, labels=tuple(labels))
+    fitting = for_task(head, task, beside)
+    if not head.labels or head.labels != unnamed(len(head.labels)) or head.labels == fitting.labels:
+        return fitting, ()
+    if not fitting.kind.by_label:
+        return fitting, ()
+    return fitting, (
+        f"the files of {name} do not name the outputs of its head: they are taken for {listed(fitting.labels)}, the "
+        f"labels of '{task}' in their order; --labels says otherwise",
+    )
 
 
 def _unanswerable(task: str, beside: Path) -> bool:
@@ -89,10 +134,28 @@ def _unanswerable(task: str, beside: Path) -> bool:
         return False
 
 
-def _read(
-    directory: Path, known: Metadata | None, encoder: Encoder, language: str | None
-) -> tuple[tuple[Slot, ...], PortableHead]:
-    """The adapters of a directory, the lowest first, and their head."""
+@dataclass(frozen=True)
+class ReadParts:
+    """What a directory holds."""
+
+    slots: tuple[Slot, ...]
+    """The adapters, the lowest first, a fusion above its members."""
+    head: PortableHead | None
+    headless: str
+    """Why the head that there are files of could not be read, if it could not."""
+    head_at: Path
+    """Where the head lies, or would."""
+
+
+def parts_of(
+    directory: Path, known: Metadata | None, encoder: Encoder, language: str | None, headless: bool = False
+) -> ReadParts:
+    """The adapters of a directory and their head.
+
+    Args:
+        language: of the texts; where adapters take turns, it says which is to act.
+        headless: whether adapters will do whose head cannot be read.
+    """
     composed = setup.read(directory)
     if composed is not None and known is not None and known.adapters != composed.adapters:
         raise FormatError(
@@ -101,7 +164,7 @@ def _read(
         )
     if composed is not None and composed.kind == "Fuse":
         fusion = fused.read(directory, composed, encoder)
-        return fusion.slots, _found(fusion.head, directory)
+        return ReadParts(fusion.slots, fusion.head, "", directory)
     parts = known.adapters if known is not None else (".",) if composed is None else composed.adapters
     if known is not None and known.languages:
         if language is None or language not in known.languages:
@@ -111,29 +174,15 @@ def _read(
                 f" {', '.join(known.languages)}"
             )
         parts = (known.languages[language], *parts[1:])
-    adapters = tuple(formats.read(directory / part, encoder) for part in parts)
+    adapters = [formats.read(directory / part, encoder, headless) for part in parts]
     if composed is not None:
         setup.check([adapter.method for adapter in adapters], str(directory))
-    head = adapters[-1].head
-    if composed is not None and composed.head not in (None, parts[-1]):
-        head = adapterhub_head.read(directory / str(composed.head), encoder)
-    return tuple(slot for adapter in adapters for slot in adapter.slots), _found(head, directory / parts[-1])
-
-
-def told(head: PortableHead, known: Metadata | None, directory: Path) -> PortableHead:
-    """The head with what adapterx.json says of it: its task, and labels that the head's own files only number.
-
-    Raises FormatError where the two name different labels, or number the same ones differently.
-    """
-    if known is None:
-        return head
-    labels = known.labels if head.labels == unnamed(len(known.labels)) else head.labels
-    if (head.format, labels) != (known.format, known.labels):
-        raise FormatError(
-            f"{directory / METADATA} is of a {known.format} head with the labels {listed(known.labels)}, the head "
-            f"beside it of {head.format} with {listed(head.labels)}: export the cell again, or delete {METADATA}"
-        )
-    return replace(head, labels=labels, task=head.task or known.task)
+        if composed.head not in (None, parts[-1]):
+            where = directory / str(composed.head)
+            adapters[-1] = with_head(adapters[-1], partial(adapterhub_head.read, where, encoder), headless)
+    last = adapters[-1]
+    slots = tuple(slot for adapter in adapters for slot in adapter.slots)
+    return ReadParts(slots, last.head, last.headless, directory / parts[-1])
 
 
 def _found(head: PortableHead | None, where: Path) -> PortableHead:
@@ -144,42 +193,6 @@ def _found(head: PortableHead | None, where: Path) -> PortableHead:
             "head_setup=NAME, use_safetensors=True))"
         )
     return head
-
-
-def backbone_of(directory: Path, known: Metadata | None, given: str | None) -> Backbone:
-    """The backbone that the user names, or else the one in adapterx.json."""
-    if given is not None:
-        load = DEFAULT if known is None else known.load
-        whole = given.startswith(PREFIX) or (given != "" and expanded(given).is_dir())
-        model, _, revision = (given, "", "") if whole else given.partition("@")
-        if not model:
-            raise FormatError(f"--backbone {shown(given)} names no model: give a directory, a Hub id or {PREFIX}{NAME}")
-        return Backbone.model_validate({"model": model, "revision": revision or None, "load": load})
-    if known is None:
-        raise FormatError(
-            f"{directory} has no {METADATA}, so name the model the adapter was trained on: --backbone MODEL"
-        )
-    return Backbone.model_validate({"model": known.model, "revision": known.revision, "load": known.load})
-
-
-def check(directory: Path, known: Metadata, info: BackboneInfo, given: bool) -> None:
-    """The backbone must be the one in adapterx.json; one that the user names may be another copy of it."""
-    sizes = (info.architecture, info.layers, info.hidden)
-    wanted = (known.architecture, known.layers, known.hidden)
-    if sizes != wanted:
-        raise FormatError(
-            f"{directory} was trained on {known.model}, {_words(*wanted)}; the backbone is {_words(*sizes)}: "
-            "choose the backbone it was trained on"
-        )
-    if info.key != known.backbone and not given:
-        raise FormatError(
-            f"{known.model} is not what it was when {directory} was trained on it ({known.backbone} then, {info.key} "
-            f"now): restore it, or name a copy of it with --backbone"
-        )
-
-
-def _words(architecture: str, layers: int, hidden: int) -> str:
-    return f"{architecture} with {layers} layers of {hidden} features"
 
 
 def for_task(head: PortableHead, task: str, beside: Path) -> PortableHead:
@@ -236,6 +249,7 @@ def answers(answering: Answering, lines: Iterable[str], where: str, language: st
 
 
 def _scores(answering: Answering, examples: Sequence[Example]) -> tuple[Encoded, list[NDArray[np.float32]]]:
+    from adapterx import reference
     from adapterx.backbones.load import load
     from adapterx.backbones.packed import PackedEncoder
     from adapterx.engine.predict import TrainedCell, predict
@@ -244,6 +258,9 @@ def _scores(answering: Answering, examples: Sequence[Example]) -> tuple[Encoded,
     loaded = load(answering.backbone, answering.info, choose().device)
     head, tensors = answering.head.named(answering.task)
     encoded = answering.head.kind.encode(examples, loaded.tokenizer, answering.max_length)
-    encoder = PackedEncoder(loaded.model, answering.info.key)
-    ((scores,),) = predict(encoder, [(TrainedCell(answering.slots, tensors), head)], [encoded])
+    cell = TrainedCell(answering.slots, tensors)
+    if any(slot.method.made_by_library for slot in answering.slots):
+        (scores,) = reference.predict(loaded.model, cell, head, [encoded], 0)
+        return encoded, scores
+    ((scores,),) = predict(PackedEncoder(loaded.model, answering.info.key), [(cell, head)], [encoded])
     return encoded, scores

@@ -33,7 +33,8 @@ class FinishedTrainings:
     def cell(self, id: str) -> TrainedCell:
         """The adapters of a training, the frozen ones below included, and its heads' tensors."""
         stage = self._stages[id]
-        assert isinstance(stage.work, Training)
+        if not isinstance(stage.work, Training):
+            return TrainedCell((self.slot(id),), {})  # an adapter from elsewhere
         tensors = self.tensors(id)
         below = [self.slot(input) for input in stage.inputs if stage.work.lies_upon_inputs]
         return TrainedCell((*below, Slot(acting(stage.work, stage.method, below), tensors.adapter)), tensors.heads)

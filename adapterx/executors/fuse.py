@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from adapterx.backbones.describe import describe
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.shape import Encoder, Shape
 from adapterx.backbones.spec import Backbone
 from adapterx.errors import AdapterxError
-from adapterx.executors.answer import backbone_of, check, told
-from adapterx.files.adapter_files import METADATA, SETUP, check_empty
+from adapterx.executors.origin import Origin, found, told
+from adapterx.files.adapter_files import METADATA, check_empty
 from adapterx.files.errors import FormatError
 from adapterx.files.settings import LARGEST, listed
 from adapterx.formats import directory as formats
-from adapterx.formats import fetch, fused, metadata, setup
-from adapterx.formats.adapter import PortableAdapter, PortableHead
+from adapterx.formats import fused, metadata
+from adapterx.formats.adapter import PortableAdapter, PortableHead, unnamed, with_head
 from adapterx.formats.fused import PortableFusion
 from adapterx.formats.metadata import Metadata
+from adapterx.formats.single import inside
 from adapterx.methods.base import Layout, MethodSpec
-from adapterx.methods.merging import Merging, member_weights, merge, merged_method
+from adapterx.methods.merging import Merging, member_weights, merge, of_sizes
 from adapterx.methods.registry import ARITHMETIC, KINDS
-from adapterx.places import expanded
 from adapterx.recipe.training import Train
 from adapterx.store import JSON
 from adapterx.wording import shown
@@ -53,10 +53,8 @@ class Part:
     known: Metadata | None
     layout: Layout
 
-    @property
-    def label(self) -> str:
-        """The last part of its name, without the commit."""
-        return Path(self.name.partition("@")[0]).name or self.name
+    label: str
+    """The last part of its name, without the commit."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,8 @@ class Parts:
     backbone: Backbone
     info: BackboneInfo
     parts: tuple[Part, ...]
+    remarks: tuple[str, ...] = ()
+    """What to know of the parts."""
 
     @property
     def shape(self) -> Shape:
@@ -86,49 +86,48 @@ class Parts:
         return min(max(known, default=Train.model_fields["max_length"].default), self.info.max_positions)
 
 
-def read(names: Sequence[str], backbone: str | None) -> Parts:
-    """Read adapter directories, local or on the Hub (`id` or `id@revision`), and check that they share a backbone.
+def read(names: Sequence[str], backbone: str | None, labels: Sequence[str] = ()) -> Parts:
+    """Read adapter directories, local or on the Hub (`fetch.find`), and check that they share a backbone.
+
+    A head that cannot be read is left out, and told.
 
     Args:
-        backbone: the model they were trained on, where adapterx.json does not say, or another copy of it.
+        backbone: the model they were trained on, where their files do not say, or another copy of it.
+        labels: of the outputs, in their order, of heads whose files do not name them.
 
-    Raises FormatError or BackboneError, worded for the user.
+    Raises FormatError, HubError or BackboneError, worded for the user.
     """
-    found: list[Part] = []
-    first: tuple[Backbone, BackboneInfo] | None = None
+    parts: list[Part] = []
+    remarks: list[str] = []
+    first: Origin | None = None
     for name in names:
-        here = expanded(name).exists()
-        id, _, revision = (name, "", "") if here else name.partition("@")
-        directory = fetch.locate(id, revision or None)
-        known = metadata.read(directory)
-        chosen = backbone_of(directory, known, backbone)
-        info = describe(chosen)
-        if known is not None:
-            check(directory, known, info, given=backbone is not None)
-        if first is not None and (info.key, chosen.load) != (first[1].key, first[0].load):
+        origin = found(name, None, backbone)
+        if first is not None and (origin.info.key, origin.backbone.load) != (first.info.key, first.backbone.load):
             raise FormatError(
-                f"{name} was trained on {chosen.model}, {names[0]} on {first[0].model}: adapters of different backbones"
-                " have nothing in common to merge"
+                f"{name} was trained on {origin.backbone.model}, {first.name} on {first.backbone.model}: adapters of"
+                " different backbones have nothing in common to merge"
             )
-        first = first or (chosen, info)
-        where = directory / _inside(name, directory, known)
-        encoder = Encoder(info.architecture, Shape(info.layers, info.hidden, info.intermediate), chosen.model)
-        adapter = formats.read(where, encoder)
-        if adapter.head is not None:
-            adapter = replace(adapter, head=told(adapter.head, known, directory))
-        found.append(Part(name, adapter, known, formats.layout(where)))
+        first = first or origin
+        remarks += origin.remarks
+        where = origin.directory / inside(name, origin.directory, origin.known)
+        adapter = formats.read(where, origin.encoder, headless=True)
+        adapter = with_head(adapter, partial(_head, adapter, origin), headless=True) if adapter.head else adapter
+        if labels and adapter.head is not None and adapter.head.labels == unnamed(len(labels)):
+            adapter = replace(adapter, head=replace(adapter.head, labels=tuple(labels)))
+        if not adapter.method.merges:
+            raise FuseError(
+                f"{name} is an adapter that `{adapter.method.kind}` alone computes: it can be evaluated, not fused"
+            )
+        if adapter.headless:
+            remarks.append(f"{name} goes without its head: {adapter.headless}")
+        parts.append(Part(name, adapter, origin.known, formats.layout(where), origin.label))
     assert first is not None, "the command line asks for two or more"
-    return Parts(*first, tuple(found))
+    return Parts(first.backbone, first.info, tuple(parts), tuple(remarks))
 
 
-def _inside(name: str, directory: Path, known: Metadata | None) -> str:
-    """The directory of the only adapter; several act together, and have no place in a merger or under a fusion."""
-    composed = setup.read(directory)
-    inside = known.adapters if known is not None else (".",) if composed is None else composed.adapters
-    if len(inside) > 1:
-        what = "a fusion" if composed is not None and composed.kind == "Fuse" else "a stack"
-        raise FormatError(f"{name} is {what} of {len(inside)} adapters ({SETUP}); name single ones")
-    return inside[0]
+def _head(adapter: PortableAdapter, origin: Origin) -> PortableHead:
+    assert adapter.head is not None
+    return told(adapter.head, origin.known, origin.directory)
 
 
 def merged(parts: Parts, merging: Merging, seed: int) -> PortableAdapter:
@@ -139,7 +138,7 @@ def merged(parts: Parts, merging: Merging, seed: int) -> PortableAdapter:
 
     Raises FormatError for adapters that differ, and for arithmetic that is not defined for them.
     """
-    _check_alike(parts.parts)
+    _check_alike(parts.parts, merging)
     adapters = parts.adapters
     method = adapters[0].method
     if ARITHMETIC[merging.arithmetic].from_start:
@@ -155,23 +154,30 @@ def merged(parts: Parts, merging: Merging, seed: int) -> PortableAdapter:
     if merging.weights is not None and len(merging.weights) != len(adapters):
         raise FuseError(f"--weights: {len(merging.weights)} given for {len(adapters)} adapters")
     try:
-        tensors = merge(method, [one.tensors for one in adapters], merging, parts.shape, seed)
+        whole, members = of_sizes([one.method for one in adapters], [one.tensors for one in adapters], merging)
+        tensors = merge(method, members, merging, parts.shape, seed)
         shares = torch.tensor(member_weights(merging, len(adapters)))
     except ValueError as error:
         raise FormatError(str(error)) from None
     if beyond := next((name for name, tensor in tensors.items() if not bool((tensor.abs() <= LARGEST).all())), None):
         raise FuseError(f"the merged {beyond} is beyond {LARGEST:g}: give smaller --weights")
     heads = [one.head for one in adapters]
-    return PortableAdapter(merged_method(method, merging, len(adapters)), tensors, _mean_head(heads, shares))
+    return PortableAdapter(whole, tensors, _mean_head(heads, shares))
 
 
-def _check_alike(parts: Sequence[Part]) -> None:
+def _check_alike(parts: Sequence[Part], merging: Merging) -> None:
     first = parts[0]
+    free = set(first.adapter.method.sized_by) if ARITHMETIC[merging.arithmetic].any_size else set()
     for part in parts[1:]:
         one, other = (_settings(of.adapter.method) for of in (part, first))
-        if differing := [key for key in one.keys() | other.keys() if one.get(key) != other.get(key)]:
+        differing = {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+        if differing - free:
             told = [_told(part.name, one, differing), _told(first.name, other, differing)]
-            raise FormatError(f"{', '.join(told)}: only adapters of one kind, size and place can be merged")
+            ways = [way.name for way in first.adapter.method.merges if way.any_size]
+            cure = (
+                f"; {' and '.join(ways)} merge several sizes" if differing <= {*first.adapter.method.sized_by} else ""
+            )
+            raise FormatError(f"{', '.join(told)}: only adapters of one kind, size and place can be merged{cure}")
 
 
 def _settings(method: MethodSpec) -> dict[str, JSON]:
@@ -179,7 +185,7 @@ def _settings(method: MethodSpec) -> dict[str, JSON]:
     return method.model_dump(mode="json", exclude={"dropout"})
 
 
-def _told(name: str, settings: Mapping[str, JSON], differing: Sequence[str]) -> str:
+def _told(name: str, settings: Mapping[str, JSON], differing: Collection[str]) -> str:
     """The settings in which an adapter differs, its kind alone where that does."""
     keys = ["kind"] if "kind" in differing else [key for key in settings if key in differing]
     return f"{name} has {' and '.join(f'{key} {shown(settings[key])}' for key in keys)}"

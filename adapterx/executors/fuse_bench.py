@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
 
 from adapterx.backbones.describe import describe
 from adapterx.backbones.load import LoadedBackbone, load
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.config.fields import ALL_LANGUAGES
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
-from adapterx.engine.evaluate import evaluate, summary
-from adapterx.engine.predict import TrainedCell
+from adapterx.engine.evaluate import answered
+from adapterx.engine.predict import TrainedCell, predict
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import Progress, task_score, train
-from adapterx.executors.answer import for_task
+from adapterx.executors import ensemble
+from adapterx.executors.answer import fitted, for_task
+from adapterx.executors.assess import assessed, check_finite
 from adapterx.executors.data import Data
 from adapterx.executors.device import choose, free_memory
 from adapterx.executors.fuse import FuseError, Parts, Whole, merged
@@ -32,7 +33,7 @@ from adapterx.methods.head import Head
 from adapterx.methods.merge_weights import Trial, Vector
 from adapterx.methods.merging import Merging
 from adapterx.plan.facts import Facts, Refusal
-from adapterx.results.predictions import LanguagePredictions
+from adapterx.report.paired import Comparison, compared
 from adapterx.tasks import data as catalog
 from adapterx.tasks.contamination import Relations
 from adapterx.tasks.contents import Contents
@@ -41,12 +42,13 @@ from adapterx.tasks.looks import Looks
 from adapterx.tasks.sampling import pool_probabilities
 from adapterx.tasks.spec import TaskSpec
 from adapterx.train_settings import TrainSettings
-from adapterx.wording import shown
 
 SOURCE = "en"
 """The language that adapters are taken to be trained in, where nothing says otherwise."""
 DEV_ITEMS = 200
 """Per language, by which weights are tuned."""
+ENSEMBLE = "ensemble"
+"""What tables call the mean of the parts' answers, which costs as much as all of them together."""
 _PREFIX_BYTES = 8e9
 """What hidden states below the adapters may take at most, as a recipe has it by default."""
 
@@ -62,12 +64,13 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Scores:
+class FusedScores:
     """How the result and its parts do on a task."""
 
-    metric: str
-    by_language: Mapping[str, Mapping[str, float]]
-    """In per cent: adapter → language → score."""
+    names: tuple[str, ...]
+    """Of what is scored: parts, `ENSEMBLE`, the result."""
+    comparison: Comparison | None
+    """Under the task's main metric; None where nothing can be scored."""
     left_out: Mapping[str, str]
     """Adapter → why it has no score."""
 
@@ -120,6 +123,15 @@ class Bench:
                 f" on '{test.task}' ({test.format}: {', '.join(test.labels)})"
             )
         return (*chosen, *self._compared(part, test), *self._left_out())
+
+    def label_remarks(self, task: str) -> tuple[str, ...]:
+        """What to know of parts whose files do not name the outputs of their heads."""
+        found: list[str] = []
+        for part in self.parts.parts:
+            if part.adapter.head is not None:
+                with suppress(FormatError):  # such a part is left out of the scores, and told then
+                    found += fitted(part.adapter.head, task, self.beside, (), part.name)[1]
+        return tuple(found)
 
     def _chosen_by(self, task: str, languages: tuple[str, ...], test: TaskPart) -> tuple[str, ...]:
         """What to know of weights that dev items choose."""
@@ -243,8 +255,8 @@ class Bench:
         texts = ReadTexts(part, split, limit, self.parts.max_length)
         return self.data.pools(texts, loaded.tokenizer, loaded.tokenizer_key)
 
-    def scores(self, result: Whole, name: str, task: str, limit: Limit | None) -> Scores:
-        """The task's first metric on its test items, of the result and of every part with a head for it.
+    def scores(self, result: Whole, name: str, task: str, limit: Limit | None) -> FusedScores:
+        """The task's first metric on its test items, for the result, every part with a head for it and their ensemble.
 
         Args:
             name: what the result is called.
@@ -254,7 +266,8 @@ class Bench:
         labels = [part.label for part in self.parts.parts]
         names = labels if len({*labels, name}) > len(labels) else [part.name for part in self.parts.parts]
         everything: list[tuple[str, Whole]] = [*zip(names, self.parts.adapters, strict=True), (name, result)]
-        cells, scored, left_out = [], [], {}
+        cells: list[tuple[TrainedCell, Head]] = []
+        scored, left_out = [], {}
         for one, whole in everything:
             try:
                 head, tensors = _head_for(whole, task, self.beside).named(task)
@@ -264,27 +277,21 @@ class Bench:
                 continue
             cells.append((TrainedCell(whole.slots, tensors), head))
             scored.append(one)
-        metrics = self.data.metrics(asked)
-        found: dict[str, Mapping[str, float]] = {}
-        if cells:
-            predictions = evaluate(self._encoder, cells, self._pools(asked, "test", limit), self._prefix)
-            for one, of_one in zip(scored, predictions, strict=True):
-                _check_finite(one, of_one)
-                values = summary(of_one, metrics)
-                found[one] = {language: 100 * value[metrics[0].name] for language, value in values.items()}
-        return Scores(metrics[0].name, found, left_out)
-
-
-def _check_finite(name: str, predictions: Sequence[LanguagePredictions]) -> None:
-    """Raise FuseError naming an item whose scores are none: an answer that follows from them means nothing."""
-    for of_language in predictions:
-        for id, scores in zip(of_language.ids, of_language.scores, strict=True):
-            # Choices that an item lacks have a score of -inf, and so has an answer in a passage without a token.
-            if np.isnan(scores).any() or not np.isfinite(scores.max(axis=-1)).all():
-                raise FuseError(
-                    f"the scores of {name} for item {shown(id)} ({of_language.language}) are not finite: it has "
-                    "weights that overflow"
-                )
+        if not cells:
+            return FusedScores((), None, left_out)
+        pools, kind = self._pools(asked, "test", limit), cells[0][1].kind
+        raw = dict(zip(scored, predict(self._encoder, cells, [pool.data for pool in pools], self._prefix), strict=True))
+        parts = [raw[one] for one in scored if one != name]
+        if len(parts) > 1 and not kind.passages:
+            result_scores = raw.pop(name, None)
+            raw[ENSEMBLE] = ensemble.mean(parts, kind)
+            raw |= {} if result_scores is None else {name: result_scores}
+        answers = {one: answered(pools, scores, kind) for one, scores in raw.items()}
+        for one, of_one in answers.items():
+            check_finite(one, of_one)
+        spec = self.data.spec(task)
+        stored = [assessed(of_one, spec, asked.labels, kind) for of_one in answers.values()]
+        return FusedScores(tuple(answers), compared(stored)[0], left_out)
 
 
 def _head_for(whole: Whole, task: str, beside: Path) -> PortableHead:

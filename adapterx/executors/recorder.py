@@ -8,13 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+from torch import Tensor
+
 from adapterx.engine.evaluate import summary
 from adapterx.engine.train import Outcome
 from adapterx.executors import tuning, weights
 from adapterx.executors.data import Data
 from adapterx.executors.provenance import gpu, peak_memory, surroundings
 from adapterx.executors.tuning import Chosen
-from adapterx.plan import Evaluation, Stage, Training
+from adapterx.plan import Adoption, Evaluation, Stage, Training
 from adapterx.results import adapter_file, training_log
 from adapterx.results import predictions as predictions_file
 from adapterx.results.adapter_file import TrainedTensors
@@ -79,6 +81,14 @@ class Recorder:
             training_log.NAME: _log(outcome),
         }
         self._commit(stage, files, result.told(), cost, "diverged" if outcome.status == "diverged" else "done")
+
+    def adoption(self, stage: Stage, tensors: Mapping[str, Tensor], seconds: float) -> None:
+        """Store an adapter from elsewhere."""
+        assert isinstance(stage.work, Adoption)
+        found, trained = stage.work.adapter, TrainedTensors(tensors, {})
+        files: Files = {adapter_file.NAME: partial(adapter_file.write, trained=trained)}
+        adapter: dict[str, JSON] = {"init": stage.work.init, "commit": found.commit, "task": found.task or None}
+        self._commit(stage, files, {**TrainingResult().told(), "adapter": adapter}, MeasuredCost(seconds))
 
     def evaluation(
         self,

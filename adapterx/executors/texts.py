@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from adapterx.limits import Limit
-from adapterx.plan import Evaluation, Stage, Training
+from adapterx.plan import Adoption, Evaluation, Stage, Training
 from adapterx.tasks import data as catalog
 from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.spec import TaskSpec
@@ -80,6 +80,8 @@ def of_stage(stage: Stage, stages: Mapping[str, Stage], spec: Callable[[str], Ta
     """
     if isinstance(stage.work, Training):
         yield from _of_training(stage, stage.work, stages)
+    elif isinstance(stage.work, Adoption):
+        return  # an adapter from elsewhere is read, and no text
     elif stage.work.search is not None:
         yield from searched_texts(stage.work, spec(stage.work.task.task)).values()
     else:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.halving import Bracket
-from adapterx.executors import noted, room, tuning
+from adapterx.executors import adopt, noted, room, tuning
 from adapterx.executors.apart import Fail, apart
 from adapterx.executors.backbones import Backbones
 from adapterx.executors.backends import backends
@@ -19,7 +20,7 @@ from adapterx.executors.finished import FinishedTrainings
 from adapterx.executors.progress import RunProgress
 from adapterx.executors.recorder import Recorder
 from adapterx.executors.vocabularies import Vocabularies
-from adapterx.plan import Plan, Stage, Training
+from adapterx.plan import Adoption, Plan, Stage, Training
 from adapterx.results.training import DataNotes
 from adapterx.stopping import shielded
 from adapterx.store import Store
@@ -77,8 +78,19 @@ class Worker:
         """
         if isinstance(stages[0].work, Training):
             self._train(stages, fail)
+        elif isinstance(stages[0].work, Adoption):
+            self._read(stages, fail)
         else:
             self._evaluations.do(stages, fail)
+
+    def _read(self, stages: Sequence[Stage], fail: Fail) -> None:
+        """Take adapters from elsewhere into the store."""
+        for stage in stages:
+            with apart(stage, fail):
+                assert isinstance(stage.work, Adoption)
+                started = time.monotonic()
+                read = adopt.read(stage.work, stage.backbone, stage.info)
+                self._recorder.adoption(stage, read, time.monotonic() - started)
 
     def _train(self, stages: Sequence[Stage], fail: Fail) -> None:
         if self._on_cpu and not self.holds(stages[0]):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from adapterx import reading
 from adapterx.files.errors import FormatError
+from adapterx.files.pickled import ENDING, PickledTensors
 from adapterx.files.settings import LARGEST, listed
 from adapterx.store.atomic import write_stream, write_text
 from adapterx.wording import plain
@@ -31,8 +32,18 @@ SETUP = "adapter_setup.json"
 FUSION_CONFIG = "adapter_fusion_config.json"
 FUSION_WEIGHTS = "model_adapter_fusion.safetensors"
 
-NAMES = (METADATA, CONFIG, HEAD_CONFIG, OWN_HEAD, HUB_HEAD, PEFT_WEIGHTS, HUB_WEIGHTS)
-"""Every file that is ever read, the adapter's weights last."""
+PICKLED = {
+    PEFT_WEIGHTS: "adapter_model.bin",
+    HUB_WEIGHTS: "pytorch_adapter.bin",
+    HUB_HEAD: "pytorch_model_head.bin",
+    FUSION_WEIGHTS: "pytorch_model_adapter_fusion.bin",
+}
+"""What the libraries call the same file where it is pickled."""
+
+NAMES = (METADATA, CONFIG, HEAD_CONFIG, FUSION_CONFIG, OWN_HEAD)
+"""Every file that is read, but for those of `WEIGHTS`."""
+WEIGHTS = (FUSION_WEIGHTS, HUB_HEAD, PEFT_WEIGHTS, HUB_WEIGHTS)
+"""Those that may be pickled instead, the adapter's own last."""
 _NAME_BYTES = 255
 """Of a file's name, which is what file systems hold."""
 _SHOWN = 3
@@ -41,7 +52,7 @@ _LONGEST_NAME = 200
 
 
 def check_names(names: Collection[str], where: str) -> None:
-    """Raise FormatError unless these file names make an adapter directory with safetensors.
+    """Raise FormatError unless these file names make an adapter directory.
 
     Args:
         names: of the files in the directory; those of directories below it, written with a slash, are only told.
@@ -54,16 +65,27 @@ def check_names(names: Collection[str], where: str) -> None:
     pickled = sorted(name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt")) and "/" not in name)
     if CONFIG not in names:
         below = sorted(name.partition("/")[0] for name in names if _is_below(name, CONFIG))
-        more = f"; there are adapters in its directories {listed(below)}" if below else ""
+        more = f"; there are adapters in its directories {listed(below)}: name one, as in …/{below[0]}" if below else ""
         raise FormatError(f"{where} has no {CONFIG}, so it is not an adapter of peft or AdapterHub{more}")
-    if PEFT_WEIGHTS not in names and HUB_WEIGHTS not in names:
+    if not any(held(names, one) for one in (PEFT_WEIGHTS, HUB_WEIGHTS)):
         if pickled:
             raise FormatError(
-                f"{where} has only {plain(pickled[0])}; pickled weights are never loaded, because they can run code: "
-                "save the adapter again as safetensors (adapters: save_adapter(…, use_safetensors=True); peft: "
-                "save_pretrained)"
+                f"{where} has only {plain(pickled[0])}, which neither library writes: save the adapter again as "
+                "safetensors (adapters: save_adapter(…, use_safetensors=True); peft: save_pretrained)"
             )
         raise FormatError(f"{where} has neither {PEFT_WEIGHTS} nor {HUB_WEIGHTS}: the adapter's weights are missing")
+
+
+def held(names: Collection[str], wanted: str) -> str | None:
+    """Which of these names holds the weights of one of `WEIGHTS`: safetensors where there are some, else the pickle."""
+    return next((one for one in (wanted, PICKLED[wanted]) if one in names), None)
+
+
+def weights_in(directory: Path, wanted: str) -> Path:
+    """Where a directory holds the weights of one of `WEIGHTS`."""
+    pickled = directory / PICKLED[wanted]
+    safe = directory / wanted
+    return pickled if pickled.exists() and not safe.exists() else safe
 
 
 def names_in(directory: Path) -> list[str]:
@@ -131,19 +153,22 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     write_stream(path, lambda temporary: save_file(ordered, temporary, metadata={"format": "pt"}))
 
 
-def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]], what: str) -> dict[str, Tensor]:
+def read_tensors(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], what: str, ignored: Collection[str] = ()
+) -> dict[str, Tensor]:
     """The tensors of a file as float32: exactly those that are expected, in their shapes, or none at all.
 
     Args:
         shapes: expected shape by name in the file.
         what: whose tensors they are, for messages.
+        ignored: names of tensors that are somebody else's.
 
     Raises FormatError naming the file and what is missing, unexpected, misshapen, or too large to compute with.
     """
     with _opened(path) as file:
-        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  no mapping
+        found = {name: shape for name, shape in file.shapes.items() if name not in ignored}
         _check(path, found, shapes, what)
-        return {name: _usable(path, name, file.get_tensor(name)) for name in shapes}
+        return {name: _usable(path, name, file.tensor(name)) for name in shapes}
 
 
 def _usable(path: Path, name: str, tensor: Tensor) -> Tensor:
@@ -162,24 +187,58 @@ def _usable(path: Path, name: str, tensor: Tensor) -> Tensor:
 
 
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The names in a safetensors file, and the shape of each."""
+    """The names in a file of tensors, and the shape of each."""
     with _opened(path) as file:
-        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  no mapping
+        return dict(file.shapes)
+
+
+def read_all(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a file as float32, each once where it has several names; errors as of `read_tensors`.
+
+    The name is the one that a library gives a parameter that several modules have: the first.
+    """
+    with _opened(path) as file:
+        return {name: _usable(path, name, file.tensor(name)) for name in file.shapes if name not in file.aliases}
+
+
+class _TensorFile(Protocol):
+    """A file of named tensors, open."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    aliases: Collection[str]
+
+    def tensor(self, name: str) -> Tensor: ...
+
+
+class _SafeTensors:
+    """A safetensors file."""
+
+    def __init__(self, opened: Any) -> None:
+        self.shapes: Mapping[str, tuple[int, ...]] = {
+            name: tuple(opened.get_slice(name).get_shape())
+            for name in opened.keys()  # noqa: SIM118  no mapping
+        }
+        self.aliases: Collection[str] = ()
+        self.tensor = opened.get_tensor
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """A safetensors file, open; FormatError for one that is missing, no regular file, or damaged."""
+def _opened(path: Path) -> Iterator[_TensorFile]:
+    """A file of tensors, open; FormatError for one that is missing, no regular file, or damaged."""
+    kind = "file of pickled tensors" if path.suffix == ENDING else "safetensors file"
     try:
         reading.regular(path)
+        if path.suffix == ENDING:
+            yield PickledTensors(path)
+            return
         with safe_open(path, framework="pt") as file:
-            yield file
+            yield _SafeTensors(file)
     except FileNotFoundError:
         raise FormatError(f"{path} is missing: save the adapter again") from None
     except reading.UnreadableFile as error:
         raise FormatError(f"{path} {error}") from None
     except (SafetensorError, OSError) as error:
-        raise FormatError(f"{path} is not a whole safetensors file: {plain(str(error), 200)}") from error
+        raise FormatError(f"{path} is not a whole {kind}: {plain(str(error), 200)}") from error
 
 
 def _check(path: Path, found: Mapping[str, tuple[int, ...]], shapes: Mapping[str, tuple[int, ...]], what: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adapterx.backbones.shape import Encoder
-from adapterx.files.errors import FormatError
+from adapterx.files.errors import FormatError, LibraryAloneError
 from adapterx.files.settings import LARGEST, number
 from adapterx.wording import plain, shown
 
@@ -39,20 +39,21 @@ def check_known(
     """Refuse what changes the result from what adapterx computes, and what is not known and not off.
 
     Args:
-        fixed: settings with the values that they must have.
+        fixed: settings with the values that they must have, for adapterx to compute them itself.
         rest: settings that mean nothing for stored weights.
         kind: what messages call the adapters.
+
+    Raises LibraryAloneError where other values of `fixed` are all that is wrong, and FormatError.
     """
     for key, value in config.items():
-        if key in fixed:
-            if value != fixed[key]:
-                raise FormatError(
-                    f"{path}: {key}: {shown(value)} is not supported; adapterx reads plain {kind} adapters"
-                )
-        elif key not in READ and key not in rest and value not in (None, False, {}, [], ""):
+        if key not in fixed and key not in READ and key not in rest and value not in (None, False, {}, [], ""):
             raise FormatError(
                 f"{path}: the setting {plain(key)} ({shown(value)}) is not known, and may change what is computed"
             )
+    if other := next((key for key in fixed if key in config and config[key] != fixed[key]), None):
+        raise LibraryAloneError(
+            f"{path}: {other}: {shown(config[other])} is not supported; adapterx reads plain {kind} adapters"
+        )
 
 
 def positive(

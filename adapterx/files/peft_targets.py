@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +12,45 @@ from adapterx.files.patterns import Pattern, PatternError
 from adapterx.files.settings import texts
 from adapterx.wording import shown
 
+Target = tuple[int, Module]
+"""A linear layer: the encoder's layer that it is in, and which of its modules."""
 
-def matched(path: Path, config: Mapping[str, Any], depth: int, stem: str) -> tuple[tuple[Module, ...], tuple[int, ...]]:
-    """The modules and layers that a configuration means.
+
+def name_of(target: Target) -> str:
+    """What the encoder calls a linear layer."""
+    layer, module = target
+    return f"encoder.layer.{layer}.{MODULE_PATH[module]}"
+
+
+def targets(path: Path, config: Mapping[str, Any], depth: int, stem: str) -> tuple[Target, ...]:
+    """The linear layers that a configuration means; FormatError where there are none.
 
     Args:
         stem: what the names of the encoder's modules begin with in the model that was adapted.
     """
     is_target = _targets(path, config, depth)
-    found = [
-        (layer, module)
-        for layer in range(depth)
-        for module, end in MODULE_PATH.items()
-        if is_target(f"{stem}encoder.layer.{layer}.{end}", layer)
-    ]
-    layers = tuple(sorted({layer for layer, _ in found}))
-    modules: tuple[Module, ...] = tuple(sorted({module for _, module in found}))
+    every: list[Target] = [(layer, module) for layer in range(depth) for module in MODULE_PATH]
+    found = tuple(one for one in every if is_target(f"{stem}{name_of(one)}", one[0]))
     if not found:
         raise FormatError(
             f"{path}: target_modules {shown(config.get('target_modules'))} name no linear layer of the encoder"
         )
+    return found
+
+
+def matched(path: Path, config: Mapping[str, Any], depth: int, stem: str) -> tuple[tuple[Module, ...], tuple[int, ...]]:
+    """The modules and layers that a configuration means, each module in each layer; arguments as of `targets`."""
+    found = targets(path, config, depth, stem)
+    modules, layers = spanned(found)
     if len(found) != len(layers) * len(modules):
         raise FormatError(f"{path}: target_modules differ from layer to layer; adapterx has the same in every layer")
     return modules, layers
+
+
+def spanned(found: Sequence[Target]) -> tuple[tuple[Module, ...], tuple[int, ...]]:
+    """The modules and the layers that occur."""
+    modules: tuple[Module, ...] = tuple(sorted({module for _, module in found}))
+    return modules, tuple(sorted({layer for layer, _ in found}))
 
 
 def _targets(path: Path, config: Mapping[str, Any], depth: int) -> Callable[[str, int], bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -75,11 +75,23 @@ class PortableAdapter:
     method: MethodSpec
     tensors: Mapping[str, Tensor]
     head: PortableHead | None = None
+    headless: str = ""
+    """Why the head that its files hold could not be read, if it could not."""
 
     @property
     def slots(self) -> tuple[Slot, ...]:
         """The adapter as the encoder takes it."""
         return (Slot(self.method, self.tensors),)
+
+
+def with_head(adapter: PortableAdapter, read: Callable[[], PortableHead], headless: bool) -> PortableAdapter:
+    """The adapter with the head that is read; without one, and why, where it cannot be and that will do."""
+    try:
+        return replace(adapter, head=read(), headless="")
+    except FormatError as error:
+        if not headless:
+            raise
+        return replace(adapter, head=None, headless=str(error))
 
 
 def head_shapes(format_: str, labels: int, hidden: int) -> dict[str, tuple[int, ...]]:

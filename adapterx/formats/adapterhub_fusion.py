@@ -21,6 +21,7 @@ from adapterx.files.adapter_files import (
     read_config,
     read_tensors,
     tensor_shapes,
+    weights_in,
     write_config,
     write_tensors,
 )
@@ -134,7 +135,7 @@ def read(
         raise FormatError(
             f"{path} fuses {listed(adapters)}, but the setup names {listed(members)}: their order is part of the fusion"
         )
-    weights = directory / FUSION_WEIGHTS
+    weights = weights_in(directory, FUSION_WEIGHTS)
     prefix = _PREFIX if any(key.startswith(_PREFIX) for key in tensor_shapes(weights)) else ""
     shapes = fusion_shapes(encoder, places)
     names = {f"{prefix}{name_in_file(key, name)}": key for key in shapes}

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from adapterx.backbones.shape import Encoder
-from adapterx.files.adapter_files import HEAD_CONFIG, HUB_HEAD, read_config, read_tensors, write_config, write_tensors
+from adapterx.files.adapter_files import (
+    HEAD_CONFIG,
+    HUB_HEAD,
+    read_config,
+    read_tensors,
+    tensor_shapes,
+    weights_in,
+    write_config,
+    write_tensors,
+)
 from adapterx.files.errors import FormatError
 from adapterx.files.settings import whole as whole_number
 from adapterx.formats.adapter import PortableHead, head_shapes, unnamed
@@ -21,6 +30,8 @@ from adapterx.wording import shown
 
 _PLACES = {2: {"dense": 1, "output": 4}, 1: {"output": 1}}
 """Position of each linear layer in a head of two layers, and of one."""
+_MODELS_OWN = "classifier."
+"""Where the models of Hugging Face's have the layers of their heads."""
 
 
 def write(directory: Path, head: PortableHead, name: str, facts: Mapping[str, Any]) -> None:
@@ -49,18 +60,26 @@ def _in_file(key: str, name: str, kind: TaskKind[Any]) -> str:
 
 def read(directory: Path, encoder: Encoder) -> PortableHead:
     """Read the head of an adapter directory. FormatError for a head that adapterx would compute differently."""
-    path = directory / HEAD_CONFIG
+    path, weights = directory / HEAD_CONFIG, weights_in(directory, HUB_HEAD)
     whole = read_config(path)
-    config, name = whole.get("config"), whole.get("name")
-    if not isinstance(config, dict) or not isinstance(name, str):
-        raise FormatError(
-            f"{path} describes a model's own head, not one of AdapterHub's: save it from an XLMRobertaAdapterModel"
-        )
     if whole.get("hidden_size") != encoder.shape.hidden:
         raise FormatError(
             f"{path}: the head is for {shown(whole.get('hidden_size'))} features, the backbone has "
             f"{encoder.shape.hidden}"
         )
+    config, name = whole.get("config"), whole.get("name")
+    if config is None:
+        return _models_own(path, weights, whole, encoder)
+    if not isinstance(config, dict) or not isinstance(name, str):
+        raise FormatError(f"{path} describes no head of AdapterHub's: save it from an XLMRobertaAdapterModel")
+    kind = _kind(path, config)
+    labels = _labels(path, config, kind.hub_count) if kind.labelled else ()
+    shapes = head_shapes(kind.name, len(labels), encoder.shape.hidden)
+    return _read(weights, kind, labels, {_in_file(key, name, kind): key for key in shapes}, shapes)
+
+
+def _kind(path: Path, config: Mapping[str, Any]) -> TaskKind[Any]:
+    """What it is a head of; FormatError where adapterx would compute it differently."""
     known = portable().values()
     kind = next((one for one in known if one.is_hub_head(config)), None)
     if kind is None:
@@ -72,11 +91,38 @@ def read(directory: Path, encoder: Encoder) -> PortableHead:
     for key, value in wanted.items():
         if config.get(key, value) != value:
             raise FormatError(f"{path}: {key}: {shown(config[key])} is not supported here; it should be {value!r}")
-    labels = _labels(path, config, kind.hub_count) if kind.labelled else ()
+    return kind
+
+
+def _models_own(path: Path, weights: Path, whole: Mapping[str, Any], encoder: Encoder) -> PortableHead:
+    """The head of a model of Hugging Face's that the library has given adapters, told by its tensors."""
+    found = tensor_shapes(weights)
+    layered = [(one, f"{_MODELS_OWN}{one.classifier['output']}") for one in portable().values() if one.classifier]
+    outputs = {stem: found.get(f"{stem}weight", (0,))[0] for _, stem in layered}
+    kind = next((one for one, stem in layered if outputs[stem] and one.is_classifier(outputs[stem])), None)
+    if kind is None:
+        raise FormatError(
+            f"{path} describes the head of {shown(whole.get('model_class'))}, which adapterx does not compute: save it "
+            "from an XLMRobertaAdapterModel"
+        )
+    count = outputs[f"{_MODELS_OWN}{kind.classifier['output']}"]
+    labels = _labels(path, {"label2id": whole.get("label2id"), "count": count}, "count") if kind.labelled else ()
     shapes = head_shapes(kind.name, len(labels), encoder.shape.hidden)
-    in_file = {_in_file(key, name, kind): key for key in shapes}
-    found = read_tensors(directory / HUB_HEAD, {key: shapes[own] for key, own in in_file.items()}, "this head")
-    return PortableHead(kind.name, labels, {in_file[key]: tensor for key, tensor in found.items()})
+    places = {key: key.partition(".") for key in shapes}
+    names = {f"{_MODELS_OWN}{kind.classifier[layer]}{what}": key for key, (layer, _, what) in places.items()}
+    return _read(weights, kind, labels, names, shapes)
+
+
+def _read(
+    weights: Path,
+    kind: TaskKind[Any],
+    labels: tuple[str, ...],
+    names: Mapping[str, str],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> PortableHead:
+    """The head whose tensors bear these names in the file."""
+    found = read_tensors(weights, {name: shapes[own] for name, own in names.items()}, "this head")
+    return PortableHead(kind.name, labels, {names[name]: tensor for name, tensor in found.items()})
 
 
 def _labels(path: Path, config: Mapping[str, Any], key: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 
 from adapterx.backbones.shape import Encoder
 from adapterx.methods.base import Layout, MethodSpec
+from adapterx.methods.meant import Meant
 from adapterx.methods.registry import KINDS
 
 
@@ -25,15 +26,22 @@ class PeftCodec(Protocol):
         ...
 
     def check(self, path: Path, config: Mapping[str, Any]) -> None:
-        """Raise FormatError, naming file and key, for what this package would compute otherwise."""
+        """Raise FormatError, naming file and key, for what this package would compute otherwise.
+
+        LibraryAloneError is for what the library computes: its model then answers, in the engine's place.
+        """
         ...
 
-    def read(self, path: Path, config: Mapping[str, Any], encoder: Encoder, stem: str) -> MethodSpec:
-        """The method that a checked configuration means; FormatError where it fits nothing here.
+    def read(self, path: Path, config: Mapping[str, Any], encoder: Encoder, stem: str) -> Meant:
+        """What a checked configuration means; FormatError where it fits nothing here.
 
         Args:
             stem: what the names of the encoder's modules begin with in the model that was adapted.
         """
+        ...
+
+    def library_settings(self, path: Path, config: Mapping[str, Any], encoder: Encoder, stem: str) -> dict[str, Any]:
+        """Of a configuration that `check` leaves to the library, what makes the same adapter on the bare encoder."""
         ...
 
     def name_in_file(self, key: str) -> str:
@@ -51,8 +59,8 @@ class AdapterHubCodec(Protocol):
         """The library's configuration of the adapter, as it stands under `config`."""
         ...
 
-    def read(self, path: Path, config: Mapping[str, Any], encoder: Encoder) -> MethodSpec:
-        """The method that a configuration means; FormatError for what this package would compute otherwise."""
+    def read(self, path: Path, config: Mapping[str, Any], encoder: Encoder) -> Meant:
+        """What a configuration of today's library means; errors as of `PeftCodec.check`."""
         ...
 
     def name_in_file(self, key: str, name: str) -> str:

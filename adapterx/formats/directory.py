@@ -9,7 +9,7 @@ from adapterx.backbones.shape import Encoder
 from adapterx.files.adapter_files import CONFIG, OWN_HEAD, check_names, names_in, read_config
 from adapterx.files.errors import FormatError
 from adapterx.formats import adapterhub, own_head, peft
-from adapterx.formats.adapter import PortableAdapter
+from adapterx.formats.adapter import PortableAdapter, with_head
 from adapterx.methods.base import Layout
 
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -25,19 +25,23 @@ def write(directory: Path, layout: Layout, adapter: PortableAdapter, encoder: En
         own_head.write(directory, adapter.head)
 
 
-def read(directory: Path, encoder: Encoder) -> PortableAdapter:
+def read(directory: Path, encoder: Encoder, headless: bool = False) -> PortableAdapter:
     """Read an adapter of either format, with its head where it has one.
 
     Architecture, width, depth and every key and shape are checked against the encoder before a weight is used.
+
+    Args:
+        headless: whether an adapter will do whose head cannot be read; it says why.
+
     Raises FormatError, naming the file, for whatever does not fit.
     """
     check_names(names_in(directory), str(directory))
     if layout(directory) == "adapterhub":
-        return adapterhub.read(directory, encoder)
-    adapter = peft.read(directory, encoder)
+        return adapterhub.read(directory, encoder, headless)
+    adapter = peft.read(directory, encoder, headless)
     if not (directory / OWN_HEAD).exists():
         return adapter
-    return PortableAdapter(adapter.method, adapter.tensors, own_head.read(directory, encoder))
+    return with_head(adapter, lambda: own_head.read(directory, encoder), headless)
 
 
 def layout(directory: Path) -> Layout:

@@ -73,12 +73,22 @@ def distinct(wanted: Sequence[str]) -> tuple[str, ...]:
     found: list[str] = []
     for name in wanted:
         plain = "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in name)
-        stem = plain.encode()[: width - 3].decode(errors="ignore") or "member"
+        stem = _shortened(plain, width - 3) or "member"
         choices = chain([stem], (f"{stem}-{number}" for number in count(1)))
         # A module cannot bear the name of one of its container's attributes (`items`, `train`, …).
         free = (one for one in choices if one not in (*found, HEAD) and not hasattr(modules, one))
         found.append(next(free))
     return tuple(found)
+
+
+def _shortened(name: str, bytes: int) -> str:
+    """A name of at most so many bytes: its beginning and its end, as names of a grid differ in either."""
+    whole = name.encode()
+    if len(whole) <= bytes:
+        return name
+    half = bytes // 2
+    parts = whole[: bytes - half - 1], whole[len(whole) - half :]
+    return "-".join(part.decode(errors="ignore") for part in parts)
 
 
 def write(directory: Path, fusion: PortableFusion, encoder: Encoder) -> None:

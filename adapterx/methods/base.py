@@ -8,7 +8,7 @@ others, so that they are imported only where they are needed (`adapterx.methods.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -69,6 +69,8 @@ class Arithmetic:
     """Whether each weight is 1 by default, as it takes a mean already; else they share 1 among the members."""
     sparse: bool = False
     """Whether it reads the density."""
+    any_size: bool = False
+    """Whether members may differ in size, as what each adds is merged as a whole."""
     from_start: bool = False
     """Whether it needs what the members started from, which only a recipe's seeds tell."""
 
@@ -101,6 +103,8 @@ class MethodSpec(Model):
     """What messages call its adapters."""
     sizes: ClassVar[tuple[str, ...]] = ()
     """Settings that say the same thing in several ways; where one is given, the others have no default."""
+    sized_by: ClassVar[tuple[str, ...]] = ()
+    """Settings in which adapters may differ that `any_size` arithmetic merges; its module then has `scaled_alike`."""
     always: ClassVar[tuple[str, ...]] = ()
     """Settings that enter an identity even at their default."""
 
@@ -207,6 +211,10 @@ class MethodSpec(Model):
         """The lowest layer, of an encoder `depth` deep, that it changes; 0 where it changes what enters it."""
         return 0 if self.embeds else self.adapted(depth)[0]
 
+    def computed(self, info: BackboneInfo) -> Table:
+        """What of it decides what trained tensors compute: all but what acts in training alone, in one form."""
+        return self.model_dump(mode="json", exclude={"dropout", "adapter_drop", "budget"})
+
     def parameters(self, info: BackboneInfo, made: int = 0) -> int:
         """Trainable parameters of one adapter, exactly as `peft` and `adapters` count them.
 
@@ -225,6 +233,14 @@ class MethodSpec(Model):
 
     def concatenated(self, members: int) -> Self:
         """The method of several adapters laid side by side, where their ranks add up."""
+        return self
+
+    def of_sizes(self, members: Sequence[Any], adds_up: bool) -> Self:
+        """The method of what adapters of several sizes become, of which this is the first.
+
+        Args:
+            adds_up: whether their sizes add up; else the largest is kept.
+        """
         return self
 
     def fusion(self, members: tuple[Any, ...], value_rank: int | None) -> MethodSpec:

@@ -58,6 +58,28 @@ class MergingOf(Protocol):
         """
         ...
 
+    def scaled_alike(self, methods: Sequence[Any], members: Sequence[Tensors]) -> list[dict[str, Tensor]]:
+        """The tensors of members that differ in `sized_by`, with which the first method's scaling holds for each."""
+        ...
+
+
+def of_sizes(
+    methods: Sequence[MethodSpec], members: Sequence[Tensors], merging: Merging
+) -> tuple[MethodSpec, Sequence[Tensors]]:
+    """What members become and their tensors to merge, where members differ in nothing but `sized_by`.
+
+    ValueError for members that are scaled by 0.
+    """
+    first = methods[0]
+    if all(one.model_dump(include={*first.sized_by}) == first.model_dump(include={*first.sized_by}) for one in methods):
+        return merged_method(first, merging, len(members)), members
+    arithmetic = cast(MergingOf, import_module(first.merging_in))
+    try:
+        alike = arithmetic.scaled_alike(methods, members)
+    except ZeroDivisionError:
+        raise ValueError("an adapter whose alpha is 0 adds nothing: leave it out") from None
+    return first.of_sizes(methods, merging.arithmetic == "cat"), alike
+
 
 def merged_method(method: MethodSpec, merging: Merging, members: int) -> MethodSpec:
     """The method of the merged adapter: `cat` adds up the ranks and leaves the scaling as it is."""

@@ -1,5 +1,6 @@
 """Recipe → the graph of stages, each once, with what it costs and what is already stored."""
 
+from adapterx.plan.adoption import Adopted, Adoption
 from adapterx.plan.bundles import Capacity, bundles, ready
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.contamination import Compare
@@ -12,6 +13,8 @@ from adapterx.plan.stage import Cost, Evaluation, Stage, StageKind, Training
 from adapterx.plan.states import Change, State, states
 
 __all__ = [
+    "Adopted",
+    "Adoption",
     "Capacity",
     "Cell",
     "CellStages",

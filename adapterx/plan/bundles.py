@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from adapterx.methods.base import MethodSpec
 from adapterx.plan import vocabulary
+from adapterx.plan.adoption import Adoption
 from adapterx.plan.result import Plan
 from adapterx.plan.stage import Evaluation, Stage, Training
 from adapterx.tasks.kinds import kind
@@ -63,6 +64,8 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
     Trainings: the same frozen weights, method and number of adapters; what they learn, how and how long may differ.
     Evaluations: the same frozen weights, texts and lowest adapted layer; of a search, whatever layers are read.
     """
+    if isinstance(stage.work, Adoption):
+        return ("adoption", stage.id)
     weights = (vocabulary.weights(stage), vocabulary.reads_some(stage))
     if stage.work.lane == "reference":
         return ("reference", stage.id)  # a library's model holds the adapters of one training
@@ -74,8 +77,8 @@ def structure(stage: Stage, plan: Plan) -> Hashable:
         length = None
         if stage.inputs:
             target = plan.stages[stage.inputs[0]]
-            assert isinstance(target.work, Training)
-            methods, length = (stage.method, *_below(target, plan)), target.work.train.max_length
+            methods = (stage.method, *_below(target, plan))
+            length = target.work.train.max_length if isinstance(target.work, Training) else None
         lowest = min(method.lowest_layer(stage.info.layers) for method in methods)
         return ("evaluation", weights, texts, length if stage.work.search is None else None, lowest)
     if stage.method.trains_backbone:
@@ -99,8 +102,7 @@ def _texts(work: Evaluation) -> Hashable:
 
 def _below(stage: Stage, plan: Plan) -> tuple[MethodSpec, ...]:
     """The methods of the frozen adapters below a training's own."""
-    assert isinstance(stage.work, Training)
-    frozen = stage.inputs if stage.work.lies_upon_inputs else ()
+    frozen = stage.inputs if isinstance(stage.work, Training) and stage.work.lies_upon_inputs else ()
     return tuple(plan.stages[id].method for id in frozen)
 
 
@@ -109,7 +111,7 @@ def _batches(stage: Stage) -> Hashable:
 
     Of evaluations, for those of one cell, whose layers are read together.
     """
-    if isinstance(stage.work, Evaluation):
+    if not isinstance(stage.work, Training):
         return stage.inputs
     work, train = stage.work, stage.work.train
     return (work.tasks, work.sampling, work.seed, train.batch_size, train.limit, train.max_length)

@@ -116,7 +116,7 @@ def _below(cell: Cell, learnt: Intermediate, way: TransferSpec, method: MethodSp
                 f"'{cell.intermediate}' has an adapter for each language, which take turns below the target's: the"
                 f" transfer is stack, not '{cell.transfer}'"
             )
-        if learnt.method is not None:
+        if learnt.method is not None and learnt.init is None:
             raise Refusal(
                 f"'{cell.intermediate}' has a method of its own, so its adapter can only be stacked below the target's,"
                 f" not reach it by '{cell.transfer}'"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic
 
+from adapterx.plan.adoption import Adoption
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
 from adapterx.plan.stage import Evaluation, Stage, Training
@@ -38,7 +39,7 @@ class Leakage(Generic[Task]):
         self.unseen = False
         """Whether some data could not be looked at."""
 
-    def check(self, cell: Cell, upstream: Iterable[Stage], target: Stage | None, evaluation: Stage) -> None:
+    def check(self, cell: Cell, upstream: Sequence[Stage], target: Stage | None, evaluation: Stage) -> None:
         """Refuse what leaks; keep what a reader should know of the cell."""
         assert isinstance(evaluation.work, Evaluation)
         scored = evaluation.work.task
@@ -49,6 +50,10 @@ class Leakage(Generic[Task]):
         found = (*learnt.values(), *chosen)
         if leaks := sorted(relation.leak for relation in found if relation.leak):
             raise Refusal(leaks[0])
+        for adoption in (stage.work for stage in upstream if isinstance(stage.work, Adoption)):
+            of = f", on '{adoption.adapter.task}'" if adoption.adapter.task else ""
+            unknown = f"{adoption.init} was trained elsewhere{of}: whether it has seen items of '{scored.task}'"
+            self.remarks[f"{unknown} is not known"] = None
         self.remarks.update(dict.fromkeys(sorted(remark for relation in found for remark in relation.remarks)))
         self.unseen |= any(relation.unseen for relation in found)
         own = [part.task for work in above for part in work.tasks]

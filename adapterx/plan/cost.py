@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.precisions.float32 import Float32
@@ -18,8 +18,8 @@ from adapterx.methods.base import MethodSpec
 from adapterx.pace.calibration import BY_RULE, Pace
 from adapterx.plan import counted as counting
 from adapterx.plan import kept as keeping
-from adapterx.plan.lengths import stated, widest
-from adapterx.plan.memory import HeadSize, LoadedWith
+from adapterx.plan.lengths import TextLengths, stated, widest
+from adapterx.plan.memory import HeadSize, LoadedWith, PeakMemory, RowBytes, StageMemory
 from adapterx.plan.stage import Cost, Evaluation, Training
 from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.kinds import kind
@@ -40,6 +40,16 @@ class PredictedBy:
     """Those of the device that a run computes on."""
     room: int | None = None
     """Bytes of memory that it has at all; None where nobody says."""
+
+
+def adoption(info: BackboneInfo, method: MethodSpec, known: PredictedBy | None = None) -> Cost:
+    """Of reading an adapter: its numbers, and no time to speak of. Neither backbone nor tokenizer is loaded."""
+    numbers = method.parameters(info)
+    nothing = LoadedWith(replace(info, vocabulary=0), Float32.name, (known or PredictedBy()).kernels)
+    memory = StageMemory(
+        nothing, TextLengths((1,)), RowBytes(), PeakMemory({"weights": 0}), cell={"the adapter": 4 * numbers}
+    )
+    return Cost(numbers, memory, rows=0, seconds=0.0, disk_bytes=4 * numbers)
 
 
 def training(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Generic
@@ -11,15 +12,16 @@ from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
 from adapterx.config.problems import Finding, SettingError
 from adapterx.methods.base import MethodSpec
-from adapterx.methods.registry import UNTRAINED
+from adapterx.methods.registry import ARITHMETIC, UNTRAINED
 from adapterx.plan import checks, cost, fit, lane, retrieval
+from adapterx.plan.adoption import Adopt, Adoption, Adoptions, unadopted
 from adapterx.plan.ahead import look_ahead
 from adapterx.plan.automatic import settled
 from adapterx.plan.cell_settings import CellSettings
 from adapterx.plan.cells import Cell, expand
 from adapterx.plan.contamination import Compare, Leakage, uncompared
 from adapterx.plan.facts import Facts, Refusal, Task, TaskFacts
-from adapterx.plan.identity import evaluation_settings, stage_id, training_settings
+from adapterx.plan.identity import adopted_settings, evaluation_settings, stage_id, training_settings
 from adapterx.plan.lane import Measure, unmeasured
 from adapterx.plan.looks import Look, unseen
 from adapterx.plan.result import CellStages, Plan
@@ -43,6 +45,7 @@ def build(
     compare: Compare = uncompared,
     look: Look = unseen,
     known: cost.PredictedBy | None = None,
+    adopt: Adopt = unadopted,
 ) -> Plan:
     """Plan a recipe.
 
@@ -54,6 +57,7 @@ def build(
         compare: looks for items that what is trained on shares with what is scored.
         look: reads the data, so that what is wrong with it is told before anything is trained.
         known: what predictions of time and memory rest on.
+        adopt: looks at adapters that intermediates name; only asked where some do.
 
     Raises SettingError for tasks and sources that do not exist, and where `skip` leaves no cell.
     """
@@ -66,7 +70,7 @@ def build(
     known = known or cost.PredictedBy()
     recipe, choices = settled(recipe, facts, known.pace.gpu)
     look_ahead(recipe, facts, cells)
-    builder = _Builder(recipe, facts, measure, compare, known)
+    builder = _Builder(recipe, facts, measure, compare, known, adopt)
     for cell in cells:
         builder.add(cell)
     kinds = ("intermediate", "target", "evaluation")
@@ -93,9 +97,16 @@ class _Builder(Generic[Task]):
     """Makes the stages of cell after cell, each stage once."""
 
     def __init__(
-        self, recipe: Recipe, facts: Facts[Task], measure: Measure, compare: Compare, known: cost.PredictedBy
+        self,
+        recipe: Recipe,
+        facts: Facts[Task],
+        measure: Measure,
+        compare: Compare,
+        known: cost.PredictedBy,
+        adopt: Adopt = unadopted,
     ) -> None:
-        self.recipe = recipe
+        self.adoptions = Adoptions(recipe, facts, adopt)
+        self.recipe = recipe = self.adoptions.resolved()
         self.known = known
         self.facts = facts
         self.cells = CellSettings(recipe, facts, measure)
@@ -116,6 +127,7 @@ class _Builder(Generic[Task]):
             settings = self.cells.train_settings(cell, "target", info)
             checks.target(self.facts, self.recipe.targets[cell.target])
             bare = retrieval.untrained(self.facts, self.recipe.targets[cell.target])
+            self._check_adopted(cell, info)
             (retrieval.check if bare else checks.transfer)(self.recipe, cell)
             upstream, swapped = self._upstream(cell, info)
             target = None if bare else self._target(cell, info, settings, upstream)
@@ -165,10 +177,54 @@ class _Builder(Generic[Task]):
         below = stages.get(trained) or self._intermediate(cell, cell.intermediate, info, trained)
         return [below], stages
 
+    def _check_adopted(self, cell: Cell, info: BackboneInfo) -> None:
+        """Refuse adapters from elsewhere that do not fit the backbone, or cannot reach the target as the cell asks."""
+        learnt = self.recipe.intermediates[cell.intermediate]
+        names = [] if learnt is None else [*(learnt.members or (cell.intermediate,))]
+        known = self.recipe.intermediates
+        adopted = [name for name in names if (one := known[name]) is not None and one.init is not None]
+        for name in adopted:
+            self.adoptions.of(cell.backbone, name)
+        way = self.recipe.transfers.get(cell.transfer)
+        if not adopted or way is None:
+            return
+        if way.tunes:
+            raise Refusal(
+                f"the transfer '{cell.transfer}' tunes its weights on dev data of what the members learnt, and"
+                f" '{adopted[0]}' was trained elsewhere; give it weights"
+            )
+        method = self.cells.sized(cell.backbone, cell.method, info)
+        with suppress(ValueError):
+            if ARITHMETIC[way.merging(method).arithmetic].from_start:
+                raise Refusal(
+                    f"the transfer '{cell.transfer}' needs what the adapters started from, and '{adopted[0]}' was"
+                    " trained elsewhere"
+                )
+        if not way.mixed_kinds:
+            self.adoptions.check(cell.backbone, iter(adopted), method, cell.method, info)
+
+    def _adopted(self, cell: Cell, name: str, info: BackboneInfo) -> Stage:
+        """The reading of an adapter that an intermediate names: one for all seeds."""
+        learnt = self.recipe.intermediates[name]
+        assert learnt is not None and learnt.init is not None
+        found = self.adoptions.of(cell.backbone, name)
+        key = (cell.backbone, found.method.kind, name, 0, None)
+        if key not in self.intermediates:
+            work, backbone = Adoption(learnt.init, found), self.recipe.backbones[cell.backbone]
+            place = Coordinates(cell.backbone, found.method.kind, name, cell.seed)
+            settings = adopted_settings(backbone, info, work)
+            id, price = stage_id("intermediate", settings, ()), cost.adoption(info, found.method, self.known)
+            self.intermediates[key] = Stage(
+                "intermediate", id, settings, (), place, backbone, info, found.method, work, price
+            )
+        return self.intermediates[key]
+
     def _intermediate(self, cell: Cell, name: str, info: BackboneInfo, language: str | None = None) -> Stage:
         """The training of an intermediate, or of its adapter for one language."""
         learnt = self.recipe.intermediates[name]
         assert learnt is not None
+        if learnt.init is not None:
+            return self._adopted(cell, name, info)
         method = learnt.method or self.recipe.methods[cell.method]
         called = cell.method if learnt.method is None else method.kind
         key = (cell.backbone, called, name, cell.seed, language)

@@ -17,6 +17,7 @@ from adapterx.limits import Limit
 from adapterx.methods.base import MethodSpec
 from adapterx.methods.registry import PACKAGES
 from adapterx.plan import defaults
+from adapterx.plan.adoption import Adoption
 from adapterx.plan.stage import Evaluation, StageKind, Training
 from adapterx.store import JSON, fingerprint
 from adapterx.tasks.facts import TaskPart
@@ -56,6 +57,12 @@ def training_settings(backbone: Backbone, info: BackboneInfo, method: MethodSpec
     if sum(len(part.languages) for part in work.tasks) > 1:
         settings["sampling"] = _without(work.sampling.model_dump(mode="json"), defaults.SAMPLING)
     return settings
+
+
+def adopted_settings(backbone: Backbone, info: BackboneInfo, work: Adoption) -> Settings:
+    """The identity of an adapter that is read: its content, wherever it lies."""
+    adapter = work.adapter
+    return {"backbone": _backbone(backbone, info), "method": _method(adapter.method), "adapter": adapter.digest}
 
 
 def evaluation_settings(work: Evaluation, bare: tuple[Backbone, BackboneInfo] | None = None) -> Settings:

@@ -10,6 +10,7 @@ from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
 from adapterx.limits import Limit
 from adapterx.methods.base import MethodSpec
+from adapterx.plan.adoption import Adoption
 from adapterx.plan.memory import StageMemory
 from adapterx.recipe import Lane, Sampling
 from adapterx.recipe.schema import Rounding
@@ -144,7 +145,7 @@ class Stage:
     backbone: Backbone
     info: BackboneInfo
     method: MethodSpec
-    work: Training | Evaluation
+    work: Training | Evaluation | Adoption
     cost: Cost
 
     @property

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from adapterx.backbones.precisions import precision
+from adapterx.plan.adoption import Adoption
 from adapterx.plan.result import Plan
 from adapterx.plan.stage import Stage, Training
 from adapterx.tasks.kinds import kind
@@ -37,7 +38,8 @@ def needs_all(stage: Stage) -> str:
 
 def reads_some(stage: Stage) -> bool:
     """Whether a stage is to have the embeddings of the tokens that it reads alone."""
-    return stage.backbone.vocabulary == "used" and not needs_all(stage)
+    reads = not isinstance(stage.work, Adoption)  # an adapter is taken over without its backbone
+    return reads and stage.backbone.vocabulary == "used" and not needs_all(stage)
 
 
 def counted(plan: Plan, tokens: Mapping[Weights, int]) -> Plan:

@@ -123,6 +123,9 @@ class Intermediate(Model):
     """One task or several."""
     members: Strings | None = None
     """Other intermediates, each trained alone, whose adapters `fuse` and `merge` bring together. Excludes all else."""
+    init: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    """An adapter one already has, in place of a training: a directory, or its name on the Hub (ID@REVISION/FOLDER).
+    Excludes all else."""
     languages: Languages = ("en",)
     """The training languages: a code, a list, or `all`."""
     source: SourceNames | None = None
@@ -144,10 +147,15 @@ class Intermediate(Model):
     @model_validator(mode="before")
     @classmethod
     def _tasks_or_members(cls, data: object) -> object:
-        if isinstance(data, dict) and data.get("members") is not None:
-            other = next((key for key, value in data.items() if key != "members" and value is not None), None)
+        for alone, why in (
+            ("members", "what is learnt is up to each member"),
+            ("init", "the adapter is as it is"),
+        ):
+            if not (isinstance(data, dict) and data.get(alone) is not None):
+                continue
+            other = next((key for key, value in data.items() if key != alone and value is not None), None)
             if other is not None:
-                raise ValueError(f"gives both members and {plain(other)}: what is learnt is up to each member")
+                raise ValueError(f"gives both {alone} and {plain(other)}: {why}")
         return data
 
     @model_validator(mode="after")
@@ -155,7 +163,7 @@ class Intermediate(Model):
         named = self.source if isinstance(self.source, dict) else {}
         if unknown := [task for task in named if task not in self.tasks]:
             raise ValueError(f"source names '{plain(unknown[0])}', which is not among the tasks")
-        if not self.tasks and self.members is None:
+        if not self.tasks and self.members is None and self.init is None:
             raise ValueError("has neither tasks nor members")
         if self.members is not None and len(self.members) < 2:
             raise ValueError("has a single member: name it directly, or give two or more")

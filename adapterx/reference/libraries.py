@@ -77,10 +77,19 @@ _OURS = {"peft_type", "task_type", "inference_mode", "auto_mapping", "base_model
 
 
 def adapters_config(text: str) -> Any:
-    """The configuration that a string of `adapters` stands for. LibraryError for what it does not know."""
+    """The configuration that a string of `adapters` stands for, or a JSON object as its files hold one.
+
+    LibraryError for what it does not know.
+    """
     library = adapters()
+    given = json.loads(text) if text.startswith("{") else text
     with refusals("adapters"):
-        return library.AdapterConfig.load(text)
+        config = library.AdapterConfig.load(given)
+    fields = getattr(config, "__dataclass_fields__", {})
+    for name, value in given.items() if isinstance(given, dict) else ():
+        if name not in fields and config.architecture != "union" and value not in (None, False, {}, [], ""):
+            raise LibraryError(f"has the setting {name!r}, unknown to adapters {library.__version__}")
+    return config
 
 
 @contextmanager

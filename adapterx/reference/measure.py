@@ -6,6 +6,8 @@ Asked of a model without weights, on torch's meta device, so that the largest ba
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from adapterx.methods.method import Slot
 from adapterx.plan import LibraryAdapter
 from adapterx.reference import adapterhub, peft_models
 from adapterx.reference.libraries import LibraryError, adapters_config, peft_config, refusals
+from adapterx.wording import plain
 
 _ADDITIVE = {"LORA", "VERA", "LOHA", "LOKR", "FOURIERFT", "RANDLORA", "MISS", "DELORA", "HIRA", "WAVEFT"}
 """Types of `peft` whose updates add when several are active; others multiply, rotate, or rescale one another."""
@@ -28,9 +31,34 @@ def measure(method: MethodSpec, info: BackboneInfo) -> LibraryAdapter:
     assert isinstance(method, LibraryMethod)
     if method.library == "peft":
         peft_config(method.config)
-        alone, build = _peft_alone(json.loads(method.config)), peft_models.build
+        alone = _peft_alone(json.loads(method.config))
     else:
-        alone, build = _adapters_alone(adapters_config(method.config)), adapterhub.build
+        alone = _adapters_alone(adapters_config(method.config))
+    shapes = _shapes(Slot(method, {}), info)
+    return LibraryAdapter(sum(math.prod(shape) for shape in shapes.values()), alone)
+
+
+def check_fit(slots: Sequence[Slot], info: BackboneInfo) -> None:
+    """Raise LibraryError unless adapters that a library makes have exactly the tensors that it makes on a backbone."""
+    for slot in slots:
+        if not slot.method.made_by_library:
+            continue
+        shapes = _shapes(slot, info)
+        for name in sorted(shapes.keys() | slot.tensors.keys()):
+            found = tuple(slot.tensors[name].shape) if name in slot.tensors else None
+            if found != shapes.get(name):
+                what = "is missing" if found is None else f"is {found}"
+                wanted = f"has {shapes[name]} there" if name in shapes else "has no place for it"
+                raise LibraryError(
+                    f"does not fit: {plain(name, 200)} {what}, and `{slot.method.kind}` {wanted}: choose the backbone"
+                    " that the adapter was trained on"
+                )
+
+
+def _shapes(slot: Slot, info: BackboneInfo) -> dict[str, tuple[int, ...]]:
+    """What the library trains of an adapter, by stored name; asked of a model without weights."""
+    method = slot.method
+    build = peft_models.build if method.library == "peft" else adapterhub.build
     config_class, model_class = CLASSES[info.architecture]
     config = config_class(
         vocab_size=info.vocabulary,
@@ -46,12 +74,12 @@ def measure(method: MethodSpec, info: BackboneInfo) -> LibraryAdapter:
         encoder = model_class(config, add_pooling_layer=False).requires_grad_(False)
         try:
             with refusals(method.kind):
-                _, (tensors,) = build(encoder, [Slot(method, {})], 0)
+                _, (tensors,) = build(encoder, [slot], 0)
         except LibraryError as error:
             raise error.__cause__ if isinstance(error.__cause__, LibraryError) else error from None
     if not tensors:
         raise LibraryError("trains nothing: its target_modules are not in this encoder")
-    return LibraryAdapter(sum(tensor.numel() for tensor in tensors.values()), alone)
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def _peft_alone(settings: dict[str, Any]) -> str:

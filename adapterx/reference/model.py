@@ -83,7 +83,9 @@ def build(encoder: nn.Module, slots: Sequence[Slot], seed: int) -> ReferenceMode
         own = copy.deepcopy(encoder).float().requires_grad_(True)
         return _loaded(ReferenceModel(own, parameters(method, shape), dict(own.named_parameters())), [slots[-1]], [{}])
     frozen = _marks(encoder)
-    shared = copy.deepcopy(encoder, {id(parameter): parameter for parameter in encoder.parameters()})
+    trained = {name.replace(".base_layer.", ".") for slot in slots for name in slot.tensors}
+    kept: dict[int, Any] = {id(one): one for name, one in encoder.named_parameters() if name not in trained}
+    shared = copy.deepcopy(encoder, kept)  # all but the biases that an adapter comes with
     plain = {id(module) for module in shared.modules()}
     if method.library is None:
         raise ValueError(f"no library has the method {method.kind}")

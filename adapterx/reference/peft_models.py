@@ -41,7 +41,7 @@ def build(encoder: Any, slots: Sequence[Slot], seed: int) -> tuple[nn.Module, li
             else:
                 model.add_adapter(name, config)
                 model.base_model.set_adapter(name)
-        found.append(_trainable(model, name))
+        found.append(_trainable(model, slot, name))
     if len(slots) > 1:
         model.base_model.set_adapter([NAME.format(place) for place in range(len(slots))])
     return model, [_stored(tensors, slot.method, shape) for tensors, slot in zip(found, slots, strict=True)]
@@ -56,13 +56,17 @@ def _config(method: MethodSpec, form: Encoder) -> Any:
     return peft_config(json.dumps({name: settings[name] for name in codec.SETTINGS}))
 
 
-def _trainable(model: Any, name: str) -> dict[str, nn.Parameter]:
-    """What the library trains of an adapter, without prefix and adapter's name."""
+def _trainable(model: Any, slot: Slot, name: str) -> dict[str, nn.Parameter]:
+    """What the library trains of an adapter, without prefix and adapter's name.
+
+    Biases of the backbone are the adapter's where it comes with some; no training here makes one that does.
+    """
     found = {}
     for key, parameter in model.named_parameters():
         parts = key.removeprefix(PREFIX).split(".")
-        if parameter.requires_grad and name in parts:
-            found[".".join(part for part in parts if part != name)] = parameter
+        own = ".".join(part for part in parts if part != name)
+        if parameter.requires_grad and (name in parts or own in slot.tensors):
+            found[own] = parameter
         elif parameter.requires_grad:
             raise LibraryError(f"would train {'.'.join(parts)} of the backbone, which stays frozen")
     return found

@@ -89,9 +89,9 @@ def test_a_revision_pins_what_is_fetched(tmp_path: Path) -> None:
     assert kept == [". 2 True", ". 3 False", "a 2 True", "b,c 2 True", "a 2 True", "b,c 2 True"]
     assert lines[6].startswith("FormatError: someone/pieces on the Hub has a fusion but no adapter_setup.json")
     assert "has no adapter_config.json" in lines[7] and lines[7].endswith(
-        "there are adapters in its directories a, b,c"
+        "there are adapters in its directories a, b,c: name one, as in …/a"
     )
-    assert "FormatError" in lines[8] and "only adapter_model.bin; pickled weights are never loaded" in lines[8]
+    assert "FormatError" in lines[8] and "adapter_model.bin is no file of torch.save" in lines[8]
     assert lines[9].startswith("FormatError: someone/else on the Hub has no adapter_config.json")
     assert lines[10].startswith("HubError: there is neither a directory 'no/one' here nor a model of that name")
     assert {name.rpartition("/")[2] for name in fetched} == {*files, *fusion, "adapter_setup.json"}
@@ -117,9 +117,7 @@ def test_a_busy_hub_is_answered_for_by_the_cache(tmp_path: Path, status: int) ->
         again = client(hub, NAME, "", NAME, commit, "someone/else", "", NAME, "v1")
     assert again[:2] == [*first, *first]
     assert f"the Hub gives no answer now (HTTP status {status}" in again[2] and "once it is downloaded" in again[2]
-    assert again[3].endswith(
-        f"name a commit that is in the cache with --revision COMMIT (ID@COMMIT for `fuse`): {commit}"
-    )
+    assert again[3].endswith(f"name a commit that is in the cache with --revision COMMIT, or ID@COMMIT: {commit}")
     assert len(again) == 5 and f"HTTP status {status}" in again[4] and f"at commit {commit}" in again[4]
 
 

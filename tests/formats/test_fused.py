@@ -154,7 +154,7 @@ def test_a_setup_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "more,place,time").symlink_to(tmp_path / ",".join(NAMES))
     assert "fuses time, place, more, but" in refused(turned) and "their order" in refused(turned)
     (tmp_path / "more" / "adapter.safetensors").rename(tmp_path / "more" / "pytorch_adapter.bin")
-    assert "pickled weights are never loaded" in refused(content)
+    assert "pytorch_adapter.bin is no file of torch.save" in refused(content)
     with pytest.raises(FormatError, match=r"value\.weight is out of place|does not fit its members"):
         lacking = fusion_of(MEMBERS["sequential"])
         tensors = {name: tensor for name, tensor in lacking.tensors.items() if "layer.1" not in name}

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from adapterx.backbones.info import BackboneInfo
+from adapterx.backbones.spec import Backbone
 from adapterx.methods.base import MethodSpec
-from adapterx.plan import LibraryAdapter, Plan, build
+from adapterx.methods.lora.spec import Lora
+from adapterx.plan import Adopted, LibraryAdapter, Plan, build
 from tests.plan.conftest import recipe
 from tests.plan.fakes import FakeBackbones, FakeTasks
 
@@ -87,6 +89,7 @@ CASES: dict[str, dict[str, object]] = {
         "transfers": ["stack"],
         "targets": {"months": {"task": "months", "languages": ["en", "fi"]}},
     },
+    "adopted": {"intermediates": {"theirs": {"init": "someone/adapter"}}, "transfers": ["continue", "stack"]},
     "prune": {"train": {"prune": {"learning_rates": [1e-4, 1e-3], "rungs": [0.5], "keep": 0.25, "limit": 9}}},
     "training": {
         "train": {
@@ -128,7 +131,11 @@ def planned(changes: dict[str, object]) -> Plan:
     def measure(method: MethodSpec, info: BackboneInfo) -> LibraryAdapter:
         return LibraryAdapter(3)
 
-    return build(recipe(**{**small, **changes}), Path("recipes"), FakeBackbones(), FakeTasks(), measure)
+    def adopt(init: str, backbone: Backbone, info: BackboneInfo) -> Adopted:
+        return Adopted(Lora(), "0" * 64)
+
+    plan = recipe(**{**small, **changes})
+    return build(plan, Path("recipes"), FakeBackbones(), FakeTasks(), measure, adopt=adopt)
 
 
 def ids(plan: Plan) -> dict[str, str]:

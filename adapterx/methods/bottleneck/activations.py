@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from adapterx.methods.bottleneck.spec import Activation
@@ -12,4 +14,7 @@ ACTIVATIONS: Mapping[Activation, Callable[[Tensor], Tensor]] = {
     "relu": nn.functional.relu,
     "gelu": nn.functional.gelu,
     "swish": nn.functional.silu,
+    "gelu_new": partial(nn.functional.gelu, approximate="tanh"),
+    "tanh": torch.tanh,
+    "leakyrelu": nn.functional.leaky_relu,
 }

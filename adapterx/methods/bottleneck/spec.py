@@ -22,9 +22,10 @@ from adapterx.methods.base import (
     adapted_layers,
     largest,
 )
+from adapterx.store import JSON
 
 Placement = Literal["sequential", "double", "parallel"]
-Activation = Literal["relu", "gelu", "swish"]
+Activation = Literal["relu", "gelu", "swish", "gelu_new", "tanh", "leakyrelu"]
 _FROZEN: Table = {
     "placement": "sequential",
     "reduction_factor": 16.0,
@@ -75,7 +76,7 @@ class Bottleneck(MethodSpec):
     budget: Budget | None = None
     """The largest width whose parameters are at most this share of the backbone's, as in 0.5%. Excludes both."""
     activation: Activation = "relu"
-    """The non-linearity between the two layers. relu, or swish when double."""
+    """The non-linearity between the two layers. relu, or swish when double; gelu_new is gelu approximated by tanh."""
     scaling: PositiveFloat = 1.0
     """Factor on the adapter's output. 1, or 4 when parallel."""
     dropout: Dropout = 0.0
@@ -167,6 +168,12 @@ class Bottleneck(MethodSpec):
         if any((one.placement, one.layers) != (self.placement, self.layers) for one in members):
             raise ValueError("adapters at different places or in different layers cannot be fused")
         return Fusion.model_construct(members=members, value_rank=value_rank)
+
+    def computed(self, info: BackboneInfo) -> Table:
+        layers: list[JSON] = list(self.adapted(info.layers))
+        whole = super().computed(info)
+        own = {key: whole[key] for key in ("kind", "placement", "activation", "scaling", "invertible")}
+        return {**own, "width": self.inside(info.hidden), "layers": layers}
 
     def inside(self, hidden: int) -> int:
         """Features inside the bottleneck, at least 1."""

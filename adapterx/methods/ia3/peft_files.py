@@ -8,10 +8,11 @@ from typing import Any
 
 from adapterx.backbones.modules import MODULE_PATH, Module
 from adapterx.backbones.shape import Encoder
-from adapterx.files.errors import FormatError
-from adapterx.files.peft_targets import matched
+from adapterx.files.errors import FormatError, LibraryAloneError
+from adapterx.files.peft_targets import matched, name_of, naming, targets
 from adapterx.files.settings import texts
 from adapterx.methods.ia3.spec import Ia3
+from adapterx.methods.meant import Meant
 from adapterx.wording import plain, shown
 
 READS = "IA3"
@@ -86,7 +87,16 @@ def check(path: Path, config: Mapping[str, Any]) -> None:
             raise FormatError(f"{path}: {key}: {shown(value)} is not supported; adapterx reads plain (IA)³")
 
 
-def read(path: Path, config: Mapping[str, Any], encoder: Encoder, stem: str) -> Ia3:
+def library_settings(path: Path, config: Mapping[str, Any], encoder: Encoder, stem: str) -> dict[str, Any]:
+    """What the library is told of the same adapter on the bare encoder, every linear layer named in full."""
+    depth = encoder.shape.layers
+    named = sorted(map(name_of, targets(path, config, depth, stem)))
+    scaled = naming(path, "feedforward_modules", config.get("feedforward_modules") or [])
+    entered = [name for name in named if scaled(f"{stem}{name}")]
+    return {"peft_type": READS, "target_modules": named, "feedforward_modules": entered}
+
+
+def read(path: Path, config: Mapping[str, Any], encoder: Encoder, stem: str) -> Meant:
     """The method that a checked configuration means."""
     depth = encoder.shape.layers
     modules, layers = matched(path, config, depth, stem)
@@ -96,11 +106,13 @@ def read(path: Path, config: Mapping[str, Any], encoder: Encoder, stem: str) -> 
         scaled, _ = matched(path, meant, depth, stem)
     entered = tuple(module for module in scaled if module in modules)
     if wrong := [module for module in entered if module not in ("attention_output", "output")]:
-        raise FormatError(
+        raise LibraryAloneError(
             f"{path}: feedforward_modules {shown(config['feedforward_modules'])} scale the inputs of {wrong[0]};"
             " adapterx scales those of attention_output and output"
         )
     # Not validated: a file may hold what a recipe may not.
-    return Ia3.model_construct(
-        target_modules=modules, feedforward_modules=entered, layers="all" if len(layers) == depth else layers
+    return Meant(
+        Ia3.model_construct(
+            target_modules=modules, feedforward_modules=entered, layers="all" if len(layers) == depth else layers
+        )
     )

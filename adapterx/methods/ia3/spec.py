@@ -21,6 +21,7 @@ from adapterx.methods.base import (
     adapted_layers,
     largest,
 )
+from adapterx.store import JSON
 
 _INPUTS: tuple[Module, ...] = ("attention_output", "output")
 """Linear layers whose inputs can be scaled."""
@@ -117,6 +118,11 @@ class Ia3(MethodSpec):
         }
         side_by_side = 3 * info.hidden if {"query", "key", "value"} & set(self.target_modules) else 0
         return side_by_side + sum(scaled.get(module, 0) for module in self.target_modules)
+
+    def computed(self, info: BackboneInfo) -> Table:
+        layers: list[JSON] = list(self.adapted(info.layers))
+        entered: list[JSON] = [*sorted(self.entered)]
+        return {**super().computed(info), "feedforward_modules": entered, "layers": layers}
 
     def parameters(self, info: BackboneInfo, made: int = 0) -> int:
         return len(self.adapted(info.layers)) * self._in_a_layer(info)

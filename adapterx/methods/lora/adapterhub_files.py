@@ -11,6 +11,7 @@ from adapterx.files.adapterhub_settings import check_known, dropout, kept_layers
 from adapterx.files.errors import FormatError
 from adapterx.files.settings import flag, shortest, whole
 from adapterx.methods.lora.spec import Lora
+from adapterx.methods.meant import Meant
 from adapterx.wording import shown
 
 READS: str | None = "lora"
@@ -62,8 +63,10 @@ def check_stack(methods: Sequence[Lora]) -> str:
     )
 
 
-def read(path: Path, config: Mapping[str, Any], encoder: Encoder) -> Lora:
+def read(path: Path, config: Mapping[str, Any], encoder: Encoder) -> Meant:
     """The method that a configuration means; FormatError for what this package would compute otherwise."""
+    if drawn := next((key for key in ("vera_b", "vera_d") if config.get(key) is not None), None):
+        raise FormatError(f"{path}: {drawn} is set: VeRA draws matrices that its files do not hold")
     check_known(path, config, _LORA, _LORA_REST, "LoRA")
     rank = whole(path, config, "r")
     given = config.get("attn_matrices") or []
@@ -76,10 +79,12 @@ def read(path: Path, config: Mapping[str, Any], encoder: Encoder) -> Lora:
         raise FormatError(f"{path}: no linear layer of the encoder is adapted")
     alpha = positive(path, config, "alpha", None)
     # Not validated: a file may hold what a recipe may not, and its bounds are those above.
-    return Lora.model_construct(
-        rank=rank,
-        alpha=alpha,
-        dropout=dropout(path, config),
-        target_modules=tuple(sorted(modules)),
-        layers=kept_layers(path, config, encoder),
+    return Meant(
+        Lora.model_construct(
+            rank=rank,
+            alpha=alpha,
+            dropout=dropout(path, config),
+            target_modules=tuple(sorted(modules)),
+            layers=kept_layers(path, config, encoder),
+        )
     )

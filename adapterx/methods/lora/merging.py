@@ -37,6 +37,15 @@ def merge(
     return merged
 
 
+def scaled_alike(methods: Sequence[Lora], members: Sequence[Mapping[str, Tensor]]) -> list[dict[str, Tensor]]:
+    """The tensors of members, with which the scaling of the first one holds for each."""
+    factors = [one.scaling / methods[0].scaling for one in methods]
+    return [
+        {name: tensor * (factor if name.endswith("lora_B") else 1.0) for name, tensor in tensors.items()}
+        for factor, tensors in zip(factors, members, strict=True)
+    ]
+
+
 def _lora(
     a: Sequence[Tensor], b: Sequence[Tensor], weights: Sequence[float], merging: Merging, seed: int, name: str
 ) -> tuple[Tensor, Tensor]:
@@ -46,7 +55,7 @@ def _lora(
     if merging.arithmetic == "svd":
         update = weighted([up @ down for up, down in zip(b, a, strict=True)], weights)
         left, values, right = torch.linalg.svd(update, full_matrices=False)
-        rank = a[0].shape[0]
+        rank = max(len(one) for one in a)
         if len(values) < rank:  # a layer narrower than the rank
             padding = rank - len(values)
             left, right = (

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from adapterx.backbones.modules import MODULE_PATH, Module
 from adapterx.backbones.shape import Encoder
-from adapterx.files.errors import FormatError
-from adapterx.files.peft_targets import matched
+from adapterx.files.errors import FormatError, LibraryAloneError
+from adapterx.files.peft_patterns import ByModule
+from adapterx.files.peft_targets import name_of, spanned, targets
 from adapterx.files.settings import flag, number, shortest, texts, whole
 from adapterx.methods.lora.spec import Lora
+from adapterx.methods.meant import Meant
 from adapterx.wording import plain, shown
 
 READS = "LORA"
@@ -59,6 +63,7 @@ _UNUSED: dict[str, Any] = {
 _HARMLESS = {
     "auto_mapping",
     "base_model_name_or_path",
+    "fan_in_fan_out",
     "inference_mode",
     "ensure_weight_tying",
     "megatron_core",
@@ -71,13 +76,24 @@ _HARMLESS = {
     "corda_config",
     "lora_ga_config",
 }
-"""Settings that change nothing about what stored weights compute: how they began, and for what library version."""
+"""Settings that change nothing about what stored weights compute: how they began, for what library version, and
+`fan_in_fan_out`, which the library turns off for a linear layer as encoders have it."""
+BY_LIBRARY: Mapping[str, tuple[object, ...]] = {
+    "bias": ("all", "lora_only"),
+    "lora_bias": (True,),
+    "use_dora": (True,),
+}
+"""Settings that the engine has not got, with the values that the library computes."""
 
 PLAIN_STARTS = (True, False, "gaussian", "orthogonal", "eva")
 """Initialisations that leave the backbone as it is. Others (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA) take the adapter's
 start out of the backbone's weights, and the stored adapter means nothing without that."""
 
+_FARTHEST = 1e6
+"""Between the scalings of two layers, so that one in place of the other overflows nothing."""
+
 _READ = {
+    "alpha_pattern",
     "exclude_modules",
     "layers_pattern",
     "layers_to_transform",
@@ -85,6 +101,7 @@ _READ = {
     "lora_dropout",
     "peft_type",
     "r",
+    "rank_pattern",
     "target_modules",
     "use_rslora",
 }
@@ -129,27 +146,69 @@ def name_in_file(key: str) -> str:
     return f"{key}.weight"
 
 
-def read(path: Path, config: Mapping[str, Any], encoder: Encoder, stem: str) -> Lora:
-    """The method that a checked configuration means."""
-    rank = whole(path, config, "r")
-    alpha = number(path, config, "lora_alpha")
-    dropout = number(path, config, "lora_dropout", 0.0, least=0.0, most=1.0)
+def read(path: Path, config: Mapping[str, Any], encoder: Encoder, stem: str) -> Meant:
+    """The method that a checked configuration means: of the largest rank, scaled as most of its places are."""
+    meant = targets(path, config, encoder.shape.layers, stem)
+    modules, layers = spanned(meant)
+    shared: dict[str, Any] = {
+        "dropout": number(path, config, "lora_dropout", 0.0, least=0.0, most=1.0),
+        "target_modules": modules,
+        "layers": "all" if len(layers) == encoder.shape.layers else layers,
+    }
+    ranks, alphas = ByModule(path, config, "rank_pattern"), ByModule(path, config, "alpha_pattern")
+    places: dict[str, Lora] = {}
+    for target in meant:
+        name = name_of(target)
+        own = {**config, **ranks.settings(f"{stem}{name}", "r"), **alphas.settings(f"{stem}{name}", "lora_alpha")}
+        places[name] = _sized(path, own, shared)
+    first, *others = places.values()
+    even = all((one.rank, one.alpha) == (first.rank, first.alpha) for one in others)
+    if even and len(meant) == len(modules) * len(layers):
+        return Meant(first)
+    ((scaling, _),) = Counter(one.scaling for one in places.values() if one.scaling).most_common(1) or ((1.0, 0),)
+    factors = {name: one.scaling / scaling for name, one in places.items() if one.scaling != scaling}
+    far = (name for name, one in factors.items() if one and not 1 / _FARTHEST <= abs(one) <= _FARTHEST)
+    if apart := next(far, None):
+        raise FormatError(f"{path}: the scaling of {apart} is {factors[apart]:g} times that of other layers")
+    rank = max(one.rank for one in places.values())
+    method = Lora.model_construct(rank=rank, alpha=scaling * rank, **shared)
+    return Meant(method, places, {f"{name}.lora_B": factor for name, factor in factors.items()})
+
+
+def _sized(path: Path, config: Mapping[str, Any], shared: Mapping[str, Any]) -> Lora:
+    """The LoRA of one linear layer, by its own rank and alpha."""
+    rank, alpha = whole(path, config, "r"), number(path, config, "lora_alpha")
     if flag(path, config, "use_rslora", default=False):
         # Scaled by alpha / sqrt(rank) there, by alpha / rank here.
         alpha *= math.sqrt(rank)
-    modules, layers = matched(path, config, encoder.shape.layers, stem)
     # Not validated: a file may hold what a recipe may not, and its bounds are those above.
-    return Lora.model_construct(
-        rank=rank,
-        alpha=alpha,
-        dropout=dropout,
-        target_modules=modules,
-        layers="all" if len(layers) == encoder.shape.layers else layers,
-    )
+    return Lora.model_construct(rank=rank, alpha=alpha, **shared)
+
+
+def library_settings(path: Path, config: Mapping[str, Any], encoder: Encoder, stem: str) -> dict[str, Any]:
+    """What the library is told of the same adapter on the bare encoder, every linear layer named in full.
+
+    Never more than what is read here: of some settings the library imports what they name.
+    """
+    meant = read(path, config, encoder, stem)
+    lora = cast(Lora, meant.method)
+    places = meant.places or {name_of(one): lora for one in targets(path, config, encoder.shape.layers, stem)}
+    sizes = {name: cast(Lora, one) for name, one in places.items()}
+    return {
+        "peft_type": READS,
+        "r": lora.rank,
+        "lora_alpha": lora.alpha,
+        "lora_dropout": lora.dropout,
+        "target_modules": sorted(sizes),
+        "rank_pattern": {re.escape(name): one.rank for name, one in sizes.items() if one.rank != lora.rank},
+        "alpha_pattern": {re.escape(name): one.alpha for name, one in sizes.items() if one.alpha != lora.alpha},
+        **{key: config[key] for key, values in BY_LIBRARY.items() if config.get(key) in values},
+    }
 
 
 def check(path: Path, config: Mapping[str, Any]) -> None:
-    """Refuse what this package would compute otherwise."""
+    """Refuse what this package would compute otherwise: LibraryAloneError where that is all, and the library does."""
+    alone = ""
     for key, value in config.items():
         if key in _READ or key in _HARMLESS:
             continue
@@ -164,10 +223,12 @@ def check(path: Path, config: Mapping[str, Any]) -> None:
                     f"{path}: the setting {plain(key)} ({shown(value)}) is not known, and may change what is computed"
                 )
         elif value != _UNUSED[key] and value not in (None, {}, []):
-            raise FormatError(
-                f"{path}: {key}: {shown(value)} is not supported; adapterx reads plain LoRA: merge the adapter into "
-                "the backbone with peft's merge_and_unload, or train it without that setting"
-            )
+            told = f"{path}: {key}: {shown(value)} is not supported"
+            if value not in BY_LIBRARY.get(key, ()):
+                raise FormatError(f"{told}; train the adapter without that setting")
+            alone = told
+    if alone:
+        raise LibraryAloneError(f"{alone} by the fused engine")
 
 
 def _check_start(path: Path, value: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -23,6 +23,7 @@ from adapterx.methods.base import (
     adapted_layers,
     largest,
 )
+from adapterx.store import JSON
 
 _FROZEN: Table = {
     "rank": 8,
@@ -50,13 +51,14 @@ class Lora(MethodSpec):
         Arithmetic("ties", sums=True, sparse=True),
         Arithmetic("dare_linear", sparse=True),
         Arithmetic("dare_ties", sums=True, sparse=True),
-        Arithmetic("svd"),
-        Arithmetic("cat"),
+        Arithmetic("svd", any_size=True),
+        Arithmetic("cat", any_size=True),
     )
     stackable: ClassVar[bool] = True
     library: ClassVar[Library | None] = "peft"
     plural: ClassVar[str] = "LoRA"
     sizes: ClassVar[tuple[str, ...]] = ("rank", "budget")
+    sized_by: ClassVar[tuple[str, ...]] = ("alpha", "rank", "use_rslora")
 
     kind: Literal["lora"] = "lora"
     rank: Size = 8
@@ -164,6 +166,17 @@ class Lora(MethodSpec):
         """Of a budget nothing is left: equal ranks, equal methods."""
         given = {name: getattr(self, name) for name in self.model_fields_set if name != "budget"}
         return self.model_validate({"alpha": 2.0 * rank, **given, "rank": rank})
+
+    def computed(self, info: BackboneInfo) -> Table:
+        layers: list[JSON] = list(self.adapted(info.layers))
+        modules: list[JSON] = list(self.target_modules)
+        own: Table = {"kind": self.kind, "rank": self.rank, "scaling": self.scaling}
+        return {**own, "target_modules": modules, "layers": layers}
+
+    def of_sizes(self, members: Sequence[Self], adds_up: bool) -> Self:
+        ranks = [one.rank for one in members]
+        rank = sum(ranks) if adds_up else max(ranks)
+        return self.model_copy(update={"rank": rank, "alpha": self.scaling * rank, "use_rslora": False})
 
     def concatenated(self, members: int) -> Self:
         """The ranks add up; so does alpha, which leaves the scaling as it is."""
