@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 from adapterx.backbones.shape import Encoder
-from adapterx.files.adapter_files import CONFIG, OWN_HEAD, check_names, names_in, read_config
+from adapterx.files.adapter_files import CONFIG, HEAD_CONFIG, OWN_HEAD, check_names, names_in, read_config
 from adapterx.files.errors import FormatError
 from adapterx.formats import adapterhub, own_head, peft
 from adapterx.formats.adapter import PortableAdapter
@@ -15,14 +16,21 @@ from adapterx.methods.base import Layout
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 
-def write(directory: Path, layout: Layout, adapter: PortableAdapter, encoder: Encoder, name: str) -> None:
-    """Write an adapter and its head into an existing, empty directory; FormatError for what the format cannot hold."""
+def write(
+    directory: Path, layout: Layout, adapter: PortableAdapter, encoder: Encoder, name: str, *, alone: bool = True
+) -> None:
+    """Write an adapter and its head into an existing, empty directory; FormatError for what the format cannot hold.
+
+    Args:
+        name: what AdapterHub's library will call it.
+        alone: whether no other adapter acts beside it. `peft` lets no other one act beside one that holds a head.
+    """
     if layout == "adapterhub":
         adapterhub.write(directory, adapter, encoder, name)
         return
-    peft.write(directory, adapter, encoder)
+    inside = peft.write(directory, adapter, encoder, with_head=alone)
     if adapter.head is not None:
-        own_head.write(directory, adapter.head)
+        own_head.write(directory, adapter.head, inside=inside)
 
 
 def read(directory: Path, encoder: Encoder) -> PortableAdapter:
@@ -35,9 +43,11 @@ def read(directory: Path, encoder: Encoder) -> PortableAdapter:
     if layout(directory) == "adapterhub":
         return adapterhub.read(directory, encoder)
     adapter = peft.read(directory, encoder)
-    if not (directory / OWN_HEAD).exists():
-        return adapter
-    return PortableAdapter(adapter.method, adapter.tensors, own_head.read(directory, encoder))
+    if (directory / OWN_HEAD).exists():
+        return replace(adapter, head=own_head.read(directory, encoder))
+    if adapter.head is not None and (directory / HEAD_CONFIG).exists():
+        return replace(adapter, head=own_head.named(directory, adapter.head))
+    return adapter
 
 
 def layout(directory: Path) -> Layout:

@@ -119,6 +119,8 @@ class TaskKind(ABC, Generic[E]):
     """What AdapterHub calls such a head."""
     classifier: ClassVar[Mapping[str, str]] = {}
     """Layers of such a head in the models of `transformers`, by their names here; empty where they have none."""
+    peft_type: ClassVar[str] = ""
+    """What `peft` calls such a model, as `task_type`; empty where `classifier` is."""
     legend: ClassVar[str] = "«…» is where the head reads"
     """What `adapterx tasks show` says of the marks."""
 

@@ -53,6 +53,7 @@ class PairClassification(TaskKind[PairExample]):
     item_fields = ("text", "text_pair")
     hub_type = "classification"
     classifier: ClassVar[Mapping[str, str]] = {"dense": "dense.", "output": "out_proj."}
+    peft_type = "SEQ_CLS"
 
     def read(self, id: str, cells: Cells) -> PairExample:
         """The texts and the label of a row."""

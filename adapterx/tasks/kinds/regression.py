@@ -70,6 +70,7 @@ class Regression(TaskKind[ScoredPair]):
     item_fields = ("text", "text_pair")
     hub_type = "classification"
     classifier: ClassVar[Mapping[str, str]] = {"dense": "dense.", "output": "out_proj."}
+    peft_type = "SEQ_CLS"
     metadata: ClassVar[Mapping[str, str]] = {"format": "regression"}
 
     def read(self, id: str, cells: Cells) -> ScoredPair:

@@ -67,6 +67,7 @@ class Tagging(TaskKind[TaggingExample]):
     item_fields = ("words",)
     hub_type = "tagging"
     classifier: ClassVar[Mapping[str, str]] = {"output": ""}
+    peft_type = "TOKEN_CLS"
 
     def read(self, id: str, cells: Cells) -> TaggingExample:
         """The words and the tags of a row."""
