@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from adapterx import __version__, crash, faults, stopping
-from adapterx.cli import common, doctor, export, export_xtreme, fuse, plan, predict, report, run, tasks
+from adapterx.cli import common, doctor, export, export_xtreme, fuse, plan, predict, publish, report, run, tasks
 from adapterx.errors import AdapterxError
 from adapterx.wording import plain
 
@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Command] = {
     "report": report,
     "export": export,
     "export-xtreme": export_xtreme,
+    "publish": publish,
     "predict": predict,
     "fuse": fuse,
     "tasks": tasks,
@@ -53,6 +54,7 @@ examples:
   adapterx report quickstart
   adapterx export CELL --format adapterhub --out my-adapter
   adapterx export-xtreme xtreme xlmr-large.lora.mnli --seed 1 --out submission
+  adapterx publish CELL --repo USER/NAME --dry-run
   adapterx predict my-adapter --task xnli items.jsonl
   adapterx fuse one-adapter another --out merged --task xnli
   adapterx fuse one-adapter another --method fusion --train lingnli --task xnli --out fused

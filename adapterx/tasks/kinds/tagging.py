@@ -66,6 +66,8 @@ class Tagging(TaskKind[TaggingExample]):
     dense = False
     item_fields = ("words",)
     hub_type = "tagging"
+    pipeline = "token-classification"
+    reading = "words"
     classifier: ClassVar[Mapping[str, str]] = {"output": ""}
     peft_type = "TOKEN_CLS"
 
