@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from adapterx.errors import AdapterxError
+from adapterx.publish.hub import grid
+from adapterx.publish.hub.bases import CARD
+from adapterx.publish.hub.client import Remote
+from adapterx.publish.hub.errors import PublishError
+from adapterx.publish.hub.folder import Existing
+from adapterx.publish.hub.index import Listed
+from adapterx.publish.hub.journal import Journal
+from adapterx.publish.hub.plans import PlannedRepository
 from adapterx.publish.hub.session import Session
+from adapterx.publish.hub.uploading import Uploading, differing, files, verified
 
 
 @dataclass(frozen=True)
@@ -22,20 +31,115 @@ def act(session: Session, action: str) -> Iterator[Line]:
     return ACTIONS[action](session)
 
 
-def dry_run(session: Session) -> Iterator[Line]:
-    """Write every folder, exactly as it would be uploaded, and have its library answer with it."""
+def _each(session: Session, do: Callable[[PlannedRepository], str]) -> Iterator[Line]:
+    """A line for each repository. What is wrong with one of several does not keep the others from being done."""
     for planned in session.planned:
         try:
-            publication = session.maker.publication(planned)
-            out = session.folder(planned)
-            session.maker.write(publication, out)
-            checked = session.maker.check(publication, out, offline=True)
+            yield Line(do(planned))
         except AdapterxError as error:
             if len(session.planned) == 1:
                 raise
             yield Line(f"{planned.id}: {error}", failed=True)
-            continue
-        yield Line(f"{out}: would be {planned.id}; {checked}")
 
 
-ACTIONS: Mapping[str, Callable[[Session], Iterator[Line]]] = {"dry_run": dry_run}
+def dry_run(session: Session) -> Iterator[Line]:
+    """Write every folder, exactly as it would be uploaded, and have its library answer with it."""
+
+    def do(planned: PlannedRepository) -> str:
+        publication = session.maker.publication(planned)
+        out = session.folder(planned)
+        session.maker.write(publication, out)
+        checked = session.maker.check(publication, out, offline=True)
+        return f"{out}: would be {planned.id}; {checked}"
+
+    return _each(session, do)
+
+
+def upload(session: Session) -> Iterator[Line]:
+    """Publish every repository, then the collection and the index of a run."""
+    with session.locked():
+        journal = Journal.of(session.folders)
+        uploading = Uploading(
+            session.maker, journal, private=session.settings.private, propose=session.settings.pull_request
+        )
+        listed: list[Listed] = []
+
+        def do(planned: PlannedRepository) -> str:
+            publication, sent = uploading.upload(planned, session.folder(planned))
+            listed.append(Listed.of(publication))
+            where = sent.pull_request or f"at {sent.commit[:12]}"
+            return f"{planned.id}: {sent.how} {where}"
+
+        yield from _each(session, do)
+        if session.whole_run and listed:
+            yield Line(grid.gather(session, journal, listed))
+
+
+def cards_only(session: Session) -> Iterator[Line]:
+    """Update cards and scores of what is up."""
+    with session.locked():
+        journal = Journal.of(session.folders)
+        uploading = Uploading(
+            session.maker, journal, private=session.settings.private, propose=session.settings.pull_request
+        )
+
+        def do(planned: PlannedRepository) -> str:
+            sent = uploading.cards(planned, session.folder(planned))
+            return f"{planned.id}: card {sent.how} {sent.pull_request or f'at {sent.commit[:12]}'}"
+
+        yield from _each(session, do)
+
+
+def status(session: Session) -> Iterator[Line]:
+    """Tell what is up, changed or missing."""
+    journal = Journal.of(session.folders)
+
+    def do(planned: PlannedRepository) -> str:
+        head = Remote(planned.id).head()
+        known = journal.entry(planned.id)
+        if head is None:
+            gone = " (it was there: it has been deleted or renamed)" if known.commit else ""
+            return f"{planned.id}: missing{gone}"
+        publication = session.maker.publication(planned)
+        out = session.folder(planned)
+        card = Existing(Remote(planned.id).text(CARD, head.commit)) if CARD in head.files else None
+        session.maker.write(publication, out, card)
+        changed = differing(out, head)
+        others = [name for name in head.files if name not in files(out) and name != ".gitattributes"]
+        told = f"up at {head.commit[:12]}"
+        if changed:
+            told = f"changed: {len(changed)} of {len(files(out))} files differ ({', '.join(changed[:3])})"
+        more = f"; {len(others)} files of others" if others else ""
+        waiting = f"; proposed in {known.pull_request}" if known.pull_request and changed else ""
+        return f"{planned.id}: {told}{more}{waiting}"
+
+    return _each(session, do)
+
+
+def verify(session: Session) -> Iterator[Line]:
+    """Download what is up, compare it, and have its library answer with it."""
+    return _each(session, lambda planned: verified(planned, session.maker, session.folder(planned)))
+
+
+def delete(session: Session) -> Iterator[Line]:
+    """Delete the session's repositories, of those alone that the journal says were published from here."""
+    with session.locked():
+        journal = Journal.of(session.folders)
+        ids = [planned.id for planned in session.planned if planned.id in journal.entries]
+        ids += [one for one in grid.beside(session) if one in journal.entries]
+        if not ids:
+            raise PublishError(f"{journal.path} knows none of these repositories, and no others are ever deleted")
+        for id in ids:
+            there = Remote(id).delete()
+            journal.forget(id)
+            yield Line(f"{id}: {'deleted' if there else 'was not there any more'}")
+
+
+ACTIONS: Mapping[str, Callable[[Session], Iterator[Line]]] = {
+    "upload": upload,
+    "dry_run": dry_run,
+    "status": status,
+    "verify": verify,
+    "cards_only": cards_only,
+    "delete": delete,
+}

@@ -21,12 +21,13 @@ HERE = Path(__file__).parent
 
 def render(publication: Publication) -> str:
     """The whole README.md."""
-    template = _environment().get_template("card.md.j2")
+    template = environment().get_template("card.md.j2")
     text = template.render(**_facts(publication))
     return blocks.card(metadata(publication), text.replace("\n\n\n", "\n\n").rstrip() + "\n")
 
 
-def _environment() -> Any:
+def environment() -> Any:
+    """What renders Markdown."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     # Markdown, not HTML: what comes from outside is escaped where it is put into tables and prose.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from adapterx.publish.cells import find
 from adapterx.publish.hub import plans
-from adapterx.publish.hub.bases import PublicBase
 from adapterx.publish.hub.errors import PublishError
 from adapterx.publish.hub.facts import Reported
 from adapterx.publish.hub.making import Maker, RunMaker
@@ -17,7 +17,7 @@ from adapterx.publish.hub.plans import PlannedRepository
 from adapterx.recipe.publishing import Publish
 from adapterx.results import run_file
 from adapterx.results.run_file import Run
-from adapterx.store import Store
+from adapterx.store import Store, lock
 from adapterx.wording import shown
 
 FOLDER = "publish"
@@ -49,7 +49,10 @@ class Session:
     folders: Path
     whole_run: bool = False
     """Whether it publishes a run: then there is a collection and an index."""
-    uploaded_base: PublicBase | None = None
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other processes from publishing the same at the same time."""
+        return lock.hold(self.folders / ".lock", f"publishing {self.name}")
 
     def folder(self, planned: PlannedRepository) -> Path:
         """Where the folder of a repository lies."""
