@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     # The newest clients ask for a storage that mirrors and test servers lack, and do as well without it.
     os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
     session = _session(args)
-    chosen = next((name for name in actions.ACTIONS if getattr(args, name)), "upload")
+    chosen = next((name for name in actions.ACTIONS if getattr(args, name, False)), "upload")
     code = 0
     for line in actions.act(session, chosen):
         sys.stdout.write(f"{line.text}\n")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import huggingface_hub.utils
 import pytest
-from huggingface_hub import constants
+import transformers.utils.hub
+from huggingface_hub import constants, file_download
 
 from tests.support.hub import Hub
 
@@ -28,6 +29,9 @@ def talking(hub: Hub, home: Path, token: str = "") -> Iterator[None]:
         patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         template = hub.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
         patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        patch.setattr(file_download, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
+        # transformers notes at its import whether there is a network.
+        patch.setattr(transformers.utils.hub, "_is_offline_mode", False, raising=False)
         _forget()
         yield
     _forget()

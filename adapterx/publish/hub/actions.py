@@ -15,6 +15,7 @@ from adapterx.publish.hub.index import Listed
 from adapterx.publish.hub.journal import Journal
 from adapterx.publish.hub.plans import PlannedRepository
 from adapterx.publish.hub.session import Session
+from adapterx.publish.hub.uploaded_base import with_base
 from adapterx.publish.hub.uploading import Uploading, differing, files, verified
 
 
@@ -44,6 +45,8 @@ def _each(session: Session, do: Callable[[PlannedRepository], str]) -> Iterator[
 
 def dry_run(session: Session) -> Iterator[Line]:
     """Write every folder, exactly as it would be uploaded, and have its library answer with it."""
+    session, lines = with_base(session, upload=False)
+    yield from map(Line, lines)
 
     def do(planned: PlannedRepository) -> str:
         publication = session.maker.publication(planned)
@@ -52,12 +55,14 @@ def dry_run(session: Session) -> Iterator[Line]:
         checked = session.maker.check(publication, out, offline=True)
         return f"{out}: would be {planned.id}; {checked}"
 
-    return _each(session, do)
+    yield from _each(session, do)
 
 
 def upload(session: Session) -> Iterator[Line]:
     """Publish every repository, then the collection and the index of a run."""
     with session.locked():
+        session, lines = with_base(session, upload=True)
+        yield from map(Line, lines)
         journal = Journal.of(session.folders)
         uploading = Uploading(
             session.maker, journal, private=session.settings.private, propose=session.settings.pull_request
@@ -78,6 +83,7 @@ def upload(session: Session) -> Iterator[Line]:
 def cards_only(session: Session) -> Iterator[Line]:
     """Update cards and scores of what is up."""
     with session.locked():
+        session, _ = with_base(session, upload=False)
         journal = Journal.of(session.folders)
         uploading = Uploading(
             session.maker, journal, private=session.settings.private, propose=session.settings.pull_request
@@ -92,6 +98,7 @@ def cards_only(session: Session) -> Iterator[Line]:
 
 def status(session: Session) -> Iterator[Line]:
     """Tell what is up, changed or missing."""
+    session, _ = with_base(session, upload=False)
     journal = Journal.of(session.folders)
 
     def do(planned: PlannedRepository) -> str:
@@ -118,6 +125,7 @@ def status(session: Session) -> Iterator[Line]:
 
 def verify(session: Session) -> Iterator[Line]:
     """Download what is up, compare it, and have its library answer with it."""
+    session, _ = with_base(session, upload=False)
     return _each(session, lambda planned: verified(planned, session.maker, session.folder(planned)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -69,6 +69,10 @@ class RunMaker:
     settings: Publish
     beside: Path
     bases: Mapping[str, str]
+    uploaded: Mapping[str, PublicBase] = field(default_factory=dict)
+    """Base models that are published along, by backbone."""
+    copies: Mapping[str, Path] = field(default_factory=dict)
+    """Directories with the very files of these."""
 
     def publication(self, planned: PlannedRepository) -> Publication:
         """The adapter of one of its cells."""
@@ -81,6 +85,8 @@ class RunMaker:
 
     def base(self, size: BackboneSize) -> PublicBase:
         """The public equal of one of the run's backbones."""
+        if size.name in self.uploaded:
+            return self.uploaded[size.name]
         return public_base(size, self.bases.get(size.name, self.settings.base_models.get(size.name)))
 
     def write(self, publication: Publication, out: Path, existing: folder.Existing | None = None) -> None:
@@ -101,6 +107,8 @@ class RunMaker:
         assert cell is not None
         own = Backbone(model=cell.size.model, revision=cell.size.revision)
         there = self._is_same(own, cell.size)
+        if (same := self.copies.get(cell.size.name)) is not None:
+            return check(out, publication, probes(self.store, publication, own), same)
         declared = Backbone(model=publication.base.id, revision=publication.base.revision)
         fetched = fetch(publication.base)
         if fetched is not None and not offline:

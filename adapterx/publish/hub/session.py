@@ -47,6 +47,8 @@ class Session:
     maker: Maker
     settings: Publish
     folders: Path
+    upload_base: str | None = None
+    """The repository that the embedded backbone goes to."""
     whole_run: bool = False
     """Whether it publishes a run: then there is a collection and an index."""
 
@@ -89,7 +91,8 @@ def of_run(directory: Path, root: Path, cell: str, asked: Asked, beside: Path) -
     used = {one.cells[0].cell.backbone for one in planned}
     bases = _bases(asked.bases, sorted(used))
     maker = RunMaker(store, run, Reported.of(store, directory), settings, beside, bases)
-    return Session(run.name, tuple(planned), maker, settings, asked.out or directory / FOLDER, whole_run=not cell)
+    folders = asked.out or directory / FOLDER
+    return Session(run.name, tuple(planned), maker, settings, folders, asked.upload_base, whole_run=not cell)
 
 
 def of_directory(directory: Path, asked: Asked, root: Path) -> Session:
@@ -106,7 +109,7 @@ def of_directory(directory: Path, asked: Asked, root: Path) -> Session:
         raise PublishError("--base-model is given twice, and a directory has one base model")
     base = asked.bases[0] if asked.bases else None
     maker = DirectoryMaker(directory, settings, base)
-    return Session(name, planned, maker, settings, asked.out or root / FOLDER)
+    return Session(name, planned, maker, settings, asked.out or root / FOLDER, asked.upload_base)
 
 
 def _settings(run: Run, asked: Asked) -> Publish:
