@@ -13,7 +13,7 @@ from adapterx.cli import common
 from adapterx.store.store import RUN
 
 if TYPE_CHECKING:
-    from adapterx.publish.hub.session import Asked, Session
+    from adapterx.publish.hub.session import PublishOptions, Session
 
 HELP = "publish adapters on the Hub, checked in their own library, with cards"
 
@@ -97,9 +97,9 @@ def _names_a_run(args: argparse.Namespace, given: Path) -> bool:
     return args.run is None and (common.store_root(args) / "runs" / args.what / RUN).is_file()
 
 
-def _asked(args: argparse.Namespace) -> Asked:
+def _asked(args: argparse.Namespace) -> PublishOptions:
     """The options, as far as they are given."""
-    from adapterx.publish.hub.session import Asked
+    from adapterx.publish.hub.session import PublishOptions
 
     settings = {
         "format": args.format,
@@ -109,7 +109,7 @@ def _asked(args: argparse.Namespace) -> Asked:
         "private": args.private,
         "pull_request": args.pr,
     }
-    return Asked(
+    return PublishOptions(
         repository=args.repo,
         settings={name: value for name, value in settings.items() if value is not None},
         bases=tuple(args.base_model),

@@ -9,7 +9,7 @@ import pytest
 
 from adapterx.hub import HubError
 from adapterx.publish.hub import client
-from adapterx.publish.hub.client import Head, Remote
+from adapterx.publish.hub.client import Remote, RemoteHead
 from tests.support.hub import CUT, Hub, serve
 from tests.support.hub_client import talking
 
@@ -85,7 +85,7 @@ def test_somebody_else_commits_first(hub: Hub, folder: Path) -> None:
     remote = Remote("me/others")
     remote.send(folder, NAMES, "first")
     (folder / "README.md").write_text("# changed\n")
-    heard: list[Head] = []
+    heard: list[RemoteHead] = []
 
     def meddle(request: object) -> None:
         if COMMIT in request.path and not heard:  # type: ignore[attr-defined]

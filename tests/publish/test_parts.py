@@ -17,7 +17,7 @@ from adapterx.methods.method import parameters
 from adapterx.publish.hub import blocks, plans, privacy
 from adapterx.publish.hub.errors import PublishError
 from adapterx.publish.hub.journal import Journal
-from adapterx.publish.hub.licences import Part, combined
+from adapterx.publish.hub.licences import LicensedPart, combined
 from adapterx.publish.hub.waiting import wait
 
 SHAPE = Shape(3, 16, 24)
@@ -73,14 +73,14 @@ LICENCES = {
 @pytest.mark.parametrize("name", LICENCES)
 def test_the_strictest_licence_holds(name: str) -> None:
     texts, expected = LICENCES[name]
-    found = combined([Part(f"part {place}", text) for place, text in enumerate(texts)])
+    found = combined([LicensedPart(f"part {place}", text) for place, text in enumerate(texts)])
     assert found.name == expected
     assert len(found.notes) >= len(texts)
-    assert combined([Part("x", text) for text in texts], "apache-2.0").name == "apache-2.0"
+    assert combined([LicensedPart("x", text) for text in texts], "apache-2.0").name == "apache-2.0"
 
 
 def test_a_conflict_is_named() -> None:
-    found = combined([Part("squad", "CC BY-SA 4.0"), Part("xnli", "CC BY-NC 4.0")])
+    found = combined([LicensedPart("squad", "CC BY-SA 4.0"), LicensedPart("xnli", "CC BY-NC 4.0")])
     assert "in conflict: squad is to be shared under cc-by-sa-4.0, xnli under cc-by-nc-4.0" in found.notes
 
 

@@ -20,33 +20,33 @@ from adapterx.publish.hub.uploading import Uploading, differing, files, verified
 
 
 @dataclass(frozen=True)
-class Line:
+class ToldLine:
     """One line for the user."""
 
     text: str
     failed: bool = False
 
 
-def act(session: Session, action: str) -> Iterator[Line]:
+def act(session: Session, action: str) -> Iterator[ToldLine]:
     """Do one of `ACTIONS`; a line for each repository, as it is done."""
     return ACTIONS[action](session)
 
 
-def _each(session: Session, do: Callable[[PlannedRepository], str]) -> Iterator[Line]:
+def _each(session: Session, do: Callable[[PlannedRepository], str]) -> Iterator[ToldLine]:
     """A line for each repository. What is wrong with one of several does not keep the others from being done."""
     for planned in session.planned:
         try:
-            yield Line(do(planned))
+            yield ToldLine(do(planned))
         except AdapterxError as error:
             if len(session.planned) == 1:
                 raise
-            yield Line(f"{planned.id}: {error}", failed=True)
+            yield ToldLine(f"{planned.id}: {error}", failed=True)
 
 
-def dry_run(session: Session) -> Iterator[Line]:
+def dry_run(session: Session) -> Iterator[ToldLine]:
     """Write every folder, exactly as it would be uploaded, and have its library answer with it."""
     session, lines = with_base(session, upload=False)
-    yield from map(Line, lines)
+    yield from map(ToldLine, lines)
 
     def do(planned: PlannedRepository) -> str:
         publication = session.maker.publication(planned)
@@ -58,11 +58,11 @@ def dry_run(session: Session) -> Iterator[Line]:
     yield from _each(session, do)
 
 
-def upload(session: Session) -> Iterator[Line]:
+def upload(session: Session) -> Iterator[ToldLine]:
     """Publish every repository, then the collection and the index of a run."""
     with session.locked():
         session, lines = with_base(session, upload=True)
-        yield from map(Line, lines)
+        yield from map(ToldLine, lines)
         journal = Journal.of(session.folders)
         uploading = Uploading(
             session.maker, journal, private=session.settings.private, propose=session.settings.pull_request
@@ -77,10 +77,10 @@ def upload(session: Session) -> Iterator[Line]:
 
         yield from _each(session, do)
         if session.whole_run and listed:
-            yield Line(grid.gather(session, journal, listed))
+            yield ToldLine(grid.gather(session, journal, listed))
 
 
-def cards_only(session: Session) -> Iterator[Line]:
+def cards_only(session: Session) -> Iterator[ToldLine]:
     """Update cards and scores of what is up."""
     with session.locked():
         session, _ = with_base(session, upload=False)
@@ -96,7 +96,7 @@ def cards_only(session: Session) -> Iterator[Line]:
         yield from _each(session, do)
 
 
-def status(session: Session) -> Iterator[Line]:
+def status(session: Session) -> Iterator[ToldLine]:
     """Tell what is up, changed or missing."""
     session, _ = with_base(session, upload=False)
     journal = Journal.of(session.folders)
@@ -123,13 +123,13 @@ def status(session: Session) -> Iterator[Line]:
     return _each(session, do)
 
 
-def verify(session: Session) -> Iterator[Line]:
+def verify(session: Session) -> Iterator[ToldLine]:
     """Download what is up, compare it, and have its library answer with it."""
     session, _ = with_base(session, upload=False)
     return _each(session, lambda planned: verified(planned, session.maker, session.folder(planned)))
 
 
-def delete(session: Session) -> Iterator[Line]:
+def delete(session: Session) -> Iterator[ToldLine]:
     """Delete the session's repositories, of those alone that the journal says were published from here."""
     with session.locked():
         journal = Journal.of(session.folders)
@@ -140,10 +140,10 @@ def delete(session: Session) -> Iterator[Line]:
         for id in ids:
             there = Remote(id).delete()
             journal.forget(id)
-            yield Line(f"{id}: {'deleted' if there else 'was not there any more'}")
+            yield ToldLine(f"{id}: {'deleted' if there else 'was not there any more'}")
 
 
-ACTIONS: Mapping[str, Callable[[Session], Iterator[Line]]] = {
+ACTIONS: Mapping[str, Callable[[Session], Iterator[ToldLine]]] = {
     "upload": upload,
     "dry_run": dry_run,
     "status": status,

@@ -17,7 +17,7 @@ import numpy as np
 
 from adapterx.files.adapter_files import CONFIG
 from adapterx.publish.hub.errors import PublishError
-from adapterx.publish.hub.probes import Probe
+from adapterx.publish.hub.probes import ProbedItem
 from adapterx.publish.hub.publication import Publication
 from adapterx.publish.hub.snippet import snippet
 from adapterx.wording import plain
@@ -49,7 +49,7 @@ class Checked:
         )
 
 
-def check(folder: Path, publication: Publication, probes: Sequence[Probe], base: Path | None = None) -> Checked:
+def check(folder: Path, publication: Publication, probes: Sequence[ProbedItem], base: Path | None = None) -> Checked:
     """Run the lines of the card on the folder, and compare.
 
     Args:
@@ -90,7 +90,7 @@ def _allowed(publication: Publication) -> float:
     return max(_PARTS[publication.dtype], _PARTS.get(load, _QUANTISED))
 
 
-def _job(folder: Path, publication: Publication, probes: Sequence[Probe], base: Path | None) -> dict[str, Any]:
+def _job(folder: Path, publication: Publication, probes: Sequence[ProbedItem], base: Path | None) -> dict[str, Any]:
     """What `stranger.py` is to do."""
     lines = snippet(publication.layout, publication.adapters, publication.repository, publication.base).load
     lines = lines.replace(f'snapshot_download("{publication.repository}")', repr(str(folder)))
@@ -106,7 +106,7 @@ def _job(folder: Path, publication: Publication, probes: Sequence[Probe], base: 
     }
 
 
-def _is_whole(probe: Probe, publication: Publication) -> bool:
+def _is_whole(probe: ProbedItem, publication: Publication) -> bool:
     """Whether a text was read to its end: libraries differ in where they cut a pair."""
     return len(probe.sequences[0]) < publication.adapters.metadata.max_length
 

@@ -53,7 +53,7 @@ def git_blob(content: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Head:
+class RemoteHead:
     """What the main branch of a repository holds."""
 
     commit: str
@@ -81,18 +81,18 @@ class Remote:
         """It in messages."""
         return Repository(self.id, pin="REPO@COMMIT")
 
-    def head(self) -> Head | None:
+    def head(self) -> RemoteHead | None:
         """What it holds now; None where there is no such repository. Raises HubError."""
         from huggingface_hub import HfApi
         from huggingface_hub.errors import RepositoryNotFoundError
 
-        def ask() -> Head | None:
+        def ask() -> RemoteHead | None:
             try:
                 facts = HfApi().model_info(self.id, files_metadata=True, timeout=hub.patience())
             except RepositoryNotFoundError:
                 return None
             files = {one.rfilename: StoredFile(one.blob_id or "", _sha256(one)) for one in facts.siblings or ()}
-            return Head(str(facts.sha), files)
+            return RemoteHead(str(facts.sha), files)
 
         return self._asked(ask)
 
@@ -123,7 +123,7 @@ class Remote:
         gone: Iterable[str] = (),
         private: bool = False,
         propose: bool = False,
-        renewed: Callable[[Head], None] | None = None,
+        renewed: Callable[[RemoteHead], None] | None = None,
     ) -> Committed:
         """Make one commit of the files that differ, upon the commit that was looked at; none where nothing differs.
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from adapterx.publish.cells import StoredCell
 from adapterx.publish.hub.bases import PublicBase
-from adapterx.publish.hub.licences import Licence, Part, combined
+from adapterx.publish.hub.licences import Licence, LicensedPart, combined
 from adapterx.store import Record
 from adapterx.tasks import catalog
 from adapterx.tasks.catalog import TaskError, UnknownTask
@@ -80,8 +80,8 @@ def licence(base: PublicBase, found: Sequence[TaskUse], given: str | None) -> Li
     Args:
         given: the user's own choice.
     """
-    parts = [Part(f"the base model {base.id}", base.licence)]
-    parts += [Part(f"the training data {name}", text) for name, text in _licences(found).items()]
+    parts = [LicensedPart(f"the base model {base.id}", base.licence)]
+    parts += [LicensedPart(f"the training data {name}", text) for name, text in _licences(found).items()]
     return combined(parts, given)
 
 

@@ -17,7 +17,7 @@ _VERSION = 1
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     """One repository."""
 
     stage: str = ""
@@ -37,7 +37,7 @@ class Journal:
     """All repositories of one run or directory, written after each change."""
 
     path: Path
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, JournalEntry] = field(default_factory=dict)
     collection: str = ""
     """Its slug."""
 
@@ -58,9 +58,9 @@ class Journal:
                 f"{path} is not what publishing writes ({plain(str(error))}): delete it, and nothing but time is lost"
             ) from None
 
-    def entry(self, id: str) -> Entry:
+    def entry(self, id: str) -> JournalEntry:
         """What is known of a repository."""
-        return self.entries.get(id, Entry())
+        return self.entries.get(id, JournalEntry())
 
     def note(self, id: str, **changes: Any) -> None:
         """Change what is known of a repository."""
@@ -78,5 +78,5 @@ class Journal:
         write_json(self.path, {"adapterx": _VERSION, "repositories": entries, "collection": self.collection})
 
 
-def _entry(content: dict[str, Any]) -> Entry:
-    return Entry(**{**content, "files": tuple(content["files"])})
+def _entry(content: dict[str, Any]) -> JournalEntry:
+    return JournalEntry(**{**content, "files": tuple(content["files"])})

@@ -27,7 +27,7 @@ _NAMES: tuple[tuple[str, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Part:
+class LicensedPart:
     """Something an adapter was made from, under a licence."""
 
     what: str
@@ -51,7 +51,7 @@ class Licence:
     """What it follows from, and what conflicts."""
 
 
-def combined(parts: Sequence[Part], given: str | None = None) -> Licence:
+def combined(parts: Sequence[LicensedPart], given: str | None = None) -> Licence:
     """The licence that all parts leave.
 
     Of several the strictest holds: not for commercial use, then sharing alike, then naming the source. Where one

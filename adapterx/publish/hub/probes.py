@@ -37,7 +37,7 @@ Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Probe:
+class ProbedItem:
     """One item."""
 
     language: str
@@ -52,7 +52,7 @@ class Probe:
     """What the first sequence is of, where a tokenizer reads it as one text or a pair."""
 
 
-def probes(store: Store, publication: Publication, backbone: Backbone, count: int = ITEMS) -> list[Probe]:
+def probes(store: Store, publication: Publication, backbone: Backbone, count: int = ITEMS) -> list[ProbedItem]:
     """The first items of up to five languages of a cell's evaluation, with their stored scores.
 
     What is stored of extractive QA is no score of a head, so its items are scored anew, and must then give the stored
@@ -74,7 +74,7 @@ def probes(store: Store, publication: Publication, backbone: Backbone, count: in
     path = store.read(cell.evaluation, predictions.NAME)
     languages = publication.uses[-1].languages[:_LANGUAGES]
     each = -(-count // len(languages))
-    found: list[Probe] = []
+    found: list[ProbedItem] = []
     for language in languages:
         examples = list(islice(_examples(publication, spec, language), each))
         stored = _stored(path, language, [one.id for one in examples])
@@ -116,7 +116,7 @@ def _stored(path: Path, language: str, ids: Sequence[str]) -> list[tuple[Any, Sc
 
 def _probes(
     encoded: Encoded, examples: Sequence[Example], scores: Sequence[Scores], language: str, *, pairs: bool
-) -> Iterator[Probe]:
+) -> Iterator[ProbedItem]:
     """Every example whose scores are all numbers; the lacking choices of some items have none."""
     for number, (example, own) in enumerate(zip(examples, scores, strict=True)):
         sequences, reads = _tokens(encoded, number)
@@ -124,7 +124,7 @@ def _probes(
         if not np.isfinite(own).all():
             continue
         texts = tuple(getattr(example, "texts", ())) if pairs else ()
-        yield Probe(language, example.id, sequences, reads, own.reshape(max(1, lines), -1), texts)
+        yield ProbedItem(language, example.id, sequences, reads, own.reshape(max(1, lines), -1), texts)
 
 
 def _tokens(encoded: Encoded, number: int) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
@@ -146,7 +146,7 @@ def _asked_anew(
     examples: Sequence[Example],
     stored: Sequence[tuple[Any, Scores]],
     language: str,
-) -> Iterator[Probe]:
+) -> Iterator[ProbedItem]:
     """Items with the scores of their reads; PublishError where these come to other answers than the stored ones."""
     encoded, scores = scored(adapters, backbone, examples)
     said, _ = spec.kind.decode(encoded, scores, spec.unanswerable)
@@ -158,7 +158,7 @@ def _asked_anew(
         )
     for number, (example, own) in enumerate(zip(examples, scores, strict=True)):
         sequences, reads = _tokens(encoded, number)
-        yield Probe(language, example.id, sequences, reads, own)
+        yield ProbedItem(language, example.id, sequences, reads, own)
 
 
 def scored(
@@ -174,7 +174,7 @@ def scored(
     return encoded, scores
 
 
-def made_up(adapters: AdapterSet, backbone: Backbone, examples: Sequence[Example]) -> list[Probe]:
+def made_up(adapters: AdapterSet, backbone: Backbone, examples: Sequence[Example]) -> list[ProbedItem]:
     """Items that no run has evaluated, with the scores that adapterx gives them."""
     encoded, scores = scored(adapters, backbone, examples)
     kind = adapters.head.kind

@@ -25,7 +25,7 @@ FOLDER = "publish"
 
 
 @dataclass(frozen=True)
-class Asked:
+class PublishOptions:
     """What the command line says."""
 
     repository: str | None = None
@@ -61,7 +61,7 @@ class Session:
         return self.folders / planned.name
 
 
-def of_run(directory: Path, root: Path, cell: str, asked: Asked, beside: Path) -> Session:
+def of_run(directory: Path, root: Path, cell: str, asked: PublishOptions, beside: Path) -> Session:
     """A run, or one cell of it.
 
     Args:
@@ -95,7 +95,7 @@ def of_run(directory: Path, root: Path, cell: str, asked: Asked, beside: Path) -
     return Session(run.name, tuple(planned), maker, settings, folders, asked.upload_base, whole_run=not cell)
 
 
-def of_directory(directory: Path, asked: Asked, root: Path) -> Session:
+def of_directory(directory: Path, asked: PublishOptions, root: Path) -> Session:
     """An adapter's directory, as `adapterx export` or a library wrote it. Raises PublishError and FormatError."""
     from adapterx.publish.hub.directories import DirectoryMaker
 
@@ -112,7 +112,7 @@ def of_directory(directory: Path, asked: Asked, root: Path) -> Session:
     return Session(name, planned, maker, settings, asked.out or root / FOLDER, asked.upload_base)
 
 
-def _settings(run: Run, asked: Asked) -> Publish:
+def _settings(run: Run, asked: PublishOptions) -> Publish:
     """The recipe's settings, with those of the command line laid over them."""
     given = run.recipe.get("publish")
     recipe = dict(given) if isinstance(given, Mapping) else {}

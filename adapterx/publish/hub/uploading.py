@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adapterx.publish.hub import card, evaluations, folder
 from adapterx.publish.hub.bases import CARD
-from adapterx.publish.hub.client import Committed, Head, Remote
+from adapterx.publish.hub.client import Committed, Remote, RemoteHead
 from adapterx.publish.hub.errors import PublishError
 from adapterx.publish.hub.folder import Existing
 from adapterx.publish.hub.journal import Journal
@@ -56,7 +56,7 @@ class Uploading:
         names = [one for one in files(out) if one in _TOLD or one.startswith((evaluations.FOLDER, "evaluation/"))]
         return self._send(publication, out, remote, names, whole=False)
 
-    def _write(self, publication: Publication, out: Path, remote: Remote, head: Head | None) -> None:
+    def _write(self, publication: Publication, out: Path, remote: Remote, head: RemoteHead | None) -> None:
         there = head is not None and CARD in head.files
         existing = Existing(remote.text(CARD, head.commit)) if head is not None and there else None
         self.maker.write(publication, out, existing)
@@ -69,7 +69,7 @@ class Uploading:
         gone = [one for one in known.files if one not in files(out)] if whole else []
         message = f"{publication.adapters.metadata.cell or id} by adapterx ({digest(out)[:12]})"
 
-        def renewed(head: Head) -> None:
+        def renewed(head: RemoteHead) -> None:
             # Somebody has edited the repository meanwhile: the card, perhaps.
             folder.write_card(
                 out, publication, Existing(remote.text(CARD, head.commit)) if CARD in head.files else None
@@ -95,7 +95,7 @@ def digest(out: Path) -> str:
     return found.hexdigest()
 
 
-def differing(out: Path, head: Head) -> list[str]:
+def differing(out: Path, head: RemoteHead) -> list[str]:
     """The files of a folder that a repository lacks or holds otherwise."""
     return [
         name for name in files(out) if name not in head.files or not head.files[name].is_of((out / name).read_bytes())
