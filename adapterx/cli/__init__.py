@@ -17,7 +17,21 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from adapterx import __version__, crash, faults, stopping
-from adapterx.cli import common, doctor, evaluate, export, export_xtreme, fuse, plan, predict, pull, report, run, tasks
+from adapterx.cli import (
+    common,
+    doctor,
+    evaluate,
+    export,
+    export_xtreme,
+    fuse,
+    plan,
+    predict,
+    publish,
+    pull,
+    report,
+    run,
+    tasks,
+)
 from adapterx.errors import AdapterxError
 from adapterx.wording import plain
 
@@ -40,6 +54,7 @@ COMMANDS: Mapping[str, Command] = {
     "report": report,
     "export": export,
     "export-xtreme": export_xtreme,
+    "publish": publish,
     "predict": predict,
     "evaluate": evaluate,
     "pull": pull,
@@ -55,6 +70,7 @@ examples:
   adapterx report quickstart
   adapterx export CELL --format adapterhub --out my-adapter
   adapterx export-xtreme xtreme xlmr-large.lora.mnli --seed 1 --out submission
+  adapterx publish CELL --repo USER/NAME --dry-run
   adapterx predict my-adapter --task xnli items.jsonl
   adapterx pull someone/adapter@main/folder
   adapterx evaluate my-adapter --task xnli --against someone/adapter@main

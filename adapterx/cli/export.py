@@ -24,16 +24,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write a cell's adapters, and print their directories."""
-    from adapterx.executors.export import export
+    from adapterx.publish.base import Leaving, write
+    from adapterx.publish.registry import PUBLISHERS
     from adapterx.results import run_file
     from adapterx.store import Store
 
     if args.run is None:
         args.run = common.only_run(args)
     directory = common.run_directory(args)
-    made = export(
-        Store(args.store or directory.parent.parent), run_file.read(directory), args.cell, args.format, args.out
-    )
-    for part in made.adapters:
-        sys.stdout.write(f"{args.out / part}\n")
+    leaving = Leaving(Store(args.store or directory.parent.parent), run_file.read(directory), args.cell)
+    for line in write(PUBLISHERS[args.format].prepare(leaving), args.out):
+        sys.stdout.write(f"{line}\n")
     return 0

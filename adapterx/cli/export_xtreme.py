@@ -25,18 +25,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write a setting's predictions, and print what they are of."""
-    from adapterx.executors.export_xtreme import FOLDER, export
+    from adapterx.publish.base import Leaving, write
+    from adapterx.publish.registry import PUBLISHERS
     from adapterx.results import run_file
     from adapterx.store import Store
-    from adapterx.tasks.xtreme import TASKS
 
     directory = common.run_directory(args)
     store = Store(args.store or directory.parent.parent)
-    made = export(store, run_file.read(directory), args.out, args.cell, args.seed, partial=args.partial)
-    for one in made:
-        languages = f"{len(one.languages)} of {len(one.task.languages)} languages"
-        where, why = args.out / FOLDER / one.task.folder, " (collapsed)" if one.collapsed else ""
-        sys.stdout.write(f"{where}: {one.task.title}, {languages}, {one.items:,} items, from {one.cell}{why}\n")
-    if left := [task.title for task in TASKS.values() if task not in [one.task for one in made]]:
-        sys.stdout.write(f"without {', '.join(left)}, of which these cells have no stored evaluation\n")
+    leaving = Leaving(store, run_file.read(directory), args.cell, args.seed, args.partial)
+    for line in write(PUBLISHERS["xtreme"].prepare(leaving), args.out):
+        sys.stdout.write(f"{line}\n")
     return 0

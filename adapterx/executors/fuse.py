@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +31,7 @@ from adapterx.methods.merging import Merging, member_weights, merge, of_sizes
 from adapterx.methods.registry import ARITHMETIC, KINDS
 from adapterx.recipe.training import Train
 from adapterx.store import JSON
+from adapterx.store.atomic import new_directory
 from adapterx.wording import shown
 
 Whole: TypeAlias = PortableAdapter | PortableFusion
@@ -266,14 +266,8 @@ def write(parts: Parts, whole: Whole, layout: Layout, out: Path, tuning: Mapping
         tuning: by what its weights were chosen, for `Metadata.tuning`; None where they were given.
     """
     check_empty(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".fuse-") as scratch:
-        new = Path(scratch) / "new"
-        new.mkdir()
+    with new_directory(out) as new:
         _fill(new, parts, whole, layout, tuning or {})
-        if out.is_dir():
-            out.rmdir()
-        shutil.move(new, out)
 
 
 def _fill(new: Path, parts: Parts, whole: Whole, layout: Layout, tuning: Mapping[str, JSON]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from adapterx.backbones.shape import Encoder
-from adapterx.files.adapter_files import CONFIG, OWN_HEAD, check_names, names_in, read_config
+from adapterx.files.adapter_files import CONFIG, HEAD_CONFIG, OWN_HEAD, check_names, names_in, read_config
 from adapterx.files.errors import FormatError
 from adapterx.formats import adapterhub, own_head, peft
 from adapterx.formats.adapter import PortableAdapter, with_head
@@ -15,14 +15,21 @@ from adapterx.methods.base import Layout
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 
-def write(directory: Path, layout: Layout, adapter: PortableAdapter, encoder: Encoder, name: str) -> None:
-    """Write an adapter and its head into an existing, empty directory; FormatError for what the format cannot hold."""
+def write(
+    directory: Path, layout: Layout, adapter: PortableAdapter, encoder: Encoder, name: str, *, alone: bool = True
+) -> None:
+    """Write an adapter and its head into an existing, empty directory; FormatError for what the format cannot hold.
+
+    Args:
+        name: what AdapterHub's library will call it.
+        alone: whether no other adapter acts beside it. `peft` lets no other one act beside one that holds a head.
+    """
     if layout == "adapterhub":
         adapterhub.write(directory, adapter, encoder, name)
         return
-    peft.write(directory, adapter, encoder)
+    inside = peft.write(directory, adapter, encoder, with_head=alone)
     if adapter.head is not None:
-        own_head.write(directory, adapter.head)
+        own_head.write(directory, adapter.head, inside=inside)
 
 
 def read(directory: Path, encoder: Encoder, headless: bool = False) -> PortableAdapter:
@@ -39,9 +46,12 @@ def read(directory: Path, encoder: Encoder, headless: bool = False) -> PortableA
     if layout(directory) == "adapterhub":
         return adapterhub.read(directory, encoder, headless)
     adapter = peft.read(directory, encoder, headless)
-    if not (directory / OWN_HEAD).exists():
-        return adapter
-    return with_head(adapter, lambda: own_head.read(directory, encoder), headless)
+    head = adapter.head
+    if (directory / OWN_HEAD).exists():
+        return with_head(adapter, lambda: own_head.read(directory, encoder), headless)
+    if head is not None and (directory / HEAD_CONFIG).exists():
+        return with_head(adapter, lambda: own_head.named(directory, head), headless)
+    return adapter
 
 
 def layout(directory: Path) -> Layout:

@@ -1,7 +1,8 @@
 """Adapters in the files of `peft` 0.21.2: `adapter_config.json` and `adapter_model.safetensors`.
 
-The adapter sits on the bare encoder (task type FEATURE_EXTRACTION). What a configuration means, each method's own codec
-says (`formats.codec`).
+An adapter with a classifier sits on the library's model for it, whose head is saved along (SEQ_CLS and TOKEN_CLS with
+`modules_to_save`), any other on the bare encoder (FEATURE_EXTRACTION). What a configuration means, each method's own
+codec says (`formats.codec`).
 """
 
 from __future__ import annotations
@@ -45,19 +46,41 @@ PREFIX = "base_model.model."
 _HEADED = "base_model.model.roberta."
 """Where the adapter was made on a model with a head of the library's own."""
 _HEAD = "base_model.model.classifier."
+_SAVED = ("classifier", "score")
+"""What the library says it saves along for SEQ_CLS and TOKEN_CLS."""
 
 
-def write(directory: Path, adapter: PortableAdapter, encoder: Encoder) -> None:
-    """Write an adapter into an existing directory; FormatError for a method that the library has not got."""
+def write(directory: Path, adapter: PortableAdapter, encoder: Encoder, *, with_head: bool = True) -> bool:
+    """Write an adapter into an existing directory; whether its head is in its file.
+
+    Args:
+        with_head: whether a head for which `transformers` has a model is written along.
+
+    Raises FormatError for a method that the library has not got.
+    """
     codec = peft_codec(adapter.method)
     if codec is None:
         exported = "adapterhub" in adapter.method.codecs
         elsewhere = ": export this one with --format adapterhub" if exported else ", nor has AdapterHub"
         raise FormatError(f"peft has no {type(adapter.method).__name__.lower()} adapters{elsewhere}")
     check_tensors(adapter, encoder)
-    write_config(directory / CONFIG, codec.config(adapter.method, encoder))
-    tensors = {f"{PREFIX}{codec.name_in_file(name)}": tensor for name, tensor in adapter.tensors.items()}
-    write_tensors(directory / PEFT_WEIGHTS, tensors)
+    config = codec.config(adapter.method, encoder)
+    head = adapter.head if with_head and adapter.head is not None and adapter.head.kind.classifier else None
+    if head is not None:
+        config |= {"task_type": head.kind.peft_type, "modules_to_save": list(_SAVED)}
+    prefix = PREFIX if head is None else _HEADED
+    tensors = {f"{prefix}{codec.name_in_file(name)}": tensor for name, tensor in adapter.tensors.items()}
+    write_config(directory / CONFIG, config)
+    write_tensors(directory / PEFT_WEIGHTS, tensors | ({} if head is None else _in_file(head)))
+    return head is not None
+
+
+def _in_file(head: PortableHead) -> dict[str, Tensor]:
+    """The tensors of a head under the library's names."""
+    places = {key: key.partition(".") for key in head.tensors}
+    return {
+        f"{_HEAD}{head.kind.classifier[layer]}{what}": head.tensors[key] for key, (layer, _, what) in places.items()
+    }
 
 
 def read(directory: Path, encoder: Encoder, headless: bool = False) -> PortableAdapter:

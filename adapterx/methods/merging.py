@@ -114,6 +114,21 @@ def member_weights(merging: Merging, members: int) -> tuple[float, ...]:
     return merging.weights
 
 
+def joined(
+    methods: Sequence[MethodSpec], members: Sequence[Tensors], shape: Shape
+) -> tuple[MethodSpec, dict[str, Tensor]]:
+    """One adapter that does what stacked ones do together, and its method.
+
+    Raises ValueError where the method has no such thing, or these adapters have none.
+    """
+    arithmetic = import_module(methods[0].merging_in) if methods[0].merging_in else None
+    join = getattr(arithmetic, "joined", None)
+    if join is None or len({method.kind for method in methods}) > 1:
+        raise ValueError(f"no single adapter does what stacked {methods[0].plural} do together")
+    made: tuple[MethodSpec, dict[str, Tensor]] = join(methods, members, shape)
+    return made
+
+
 def weighted(values: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     """Σ w θᵢ."""
     return torch.stack([value * weight for value, weight in zip(values, weights, strict=True)]).sum(0)

@@ -41,6 +41,9 @@ def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
         value = _mapping(data.get("compare")).get(side)
         if "intermediates" in axes:
             found += _unknown(("compare", side), value, axes["intermediates"], "intermediates")
+    if "backbones" in axes:
+        for name in _mapping(_mapping(data.get("publish")).get("base_models")):
+            found += _unknown(("publish", "base_models"), name, axes["backbones"], "backbones")
     train = _mapping(data.get("train"))
     for location, settings in (
         (("train",), train),

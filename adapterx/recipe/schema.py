@@ -25,6 +25,7 @@ from adapterx.backbones.spec import Backbone
 from adapterx.config.fields import Languages, Model, Name, PositiveFloat, PositiveInt, Seeds, Strings, shorthand, unique
 from adapterx.limits import Limit, Sample
 from adapterx.methods.registry import Method
+from adapterx.recipe.publishing import Publish
 from adapterx.recipe.retrieval import RetrievalSettings
 from adapterx.recipe.training import PhaseTrain, Train
 from adapterx.transfers.registry import DEFAULT, Transfer
@@ -283,6 +284,7 @@ class Recipe(Model):
     prefix_cache: PrefixCacheSettings = PrefixCacheSettings()
     skip: Annotated[tuple[Skip, ...], Field(strict=False)] = ()
     compare: Compare | None = None
+    publish: Publish | None = None
 
     @field_validator("targets", mode="before")
     @classmethod

@@ -9,9 +9,10 @@ import re
 import secrets
 import socket
 import stat
+import tempfile
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -97,6 +98,21 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: JSON) -> None:
     """Write readable JSON atomically, keys in the order given; ValueError for NaN and infinities."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """An empty directory to fill, which becomes `path` when the block ends well, and is gone when it does not.
+
+    `path` is new, or an empty directory. OSError where it has been filled meanwhile.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:100]}-new-") as scratch:
+        new = Path(scratch) / "new"
+        new.mkdir()
+        yield new
+        # The place of an empty directory is taken in one step.
+        new.replace(path)
 
 
 def synchronise(path: Path) -> None:

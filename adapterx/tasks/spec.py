@@ -43,6 +43,13 @@ def check_tags(labels: Sequence[str], task: str) -> None:
 Pool = Literal["own", "each", "all"]
 
 
+class Benchmark(Model):
+    """A data set on the Hub that shows results of models: `dataset` with its id, `task` with the id within it."""
+
+    dataset: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    task: Annotated[str, Field(min_length=1, max_length=100)]
+
+
 class TaskSpec(Model):
     """One task, as `catalog/*.yaml` or a user's own YAML describes it."""
 
@@ -79,6 +86,8 @@ class TaskSpec(Model):
     """Per split, the splits of other tasks whose items it holds, in translation, in part or changed."""
     licence: str
     citation: str = ""
+    benchmark: Benchmark | None = None
+    """Of a task that is a benchmark on the Hub, which takes results of models, as published adapters bring them."""
     sources: Annotated[dict[str, Source], Field(min_length=1)]
     """By name; the first is the default."""
 

@@ -137,7 +137,9 @@ def test_a_head_travels_beside_the_adapter(format_: str, tmp_path: Path) -> None
     where = place()
     own = adapter(METHODS["default"], where, format_)
     formats.write(tmp_path, "peft", own, where, "mine")
-    peft.PeftModel.from_pretrained(encoder("xlm-roberta"), tmp_path)
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    types = {"pair-classification": "SEQ_CLS", "regression": "SEQ_CLS", "tagging": "TOKEN_CLS"}
+    assert config["task_type"] == types.get(format_, "FEATURE_EXTRACTION")
     back, head = present(formats.read(tmp_path, where).head), present(own.head)
     assert (back.format, back.labels, back.task) == (format_, head.labels, "opinions")
     assert all(torch.equal(back.tensors[key], tensor) for key, tensor in head.tensors.items())

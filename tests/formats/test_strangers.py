@@ -53,7 +53,8 @@ KNOWN = Metadata("r", "c", "s", "m", None, "b", "float32", "xlm-roberta", 3, 32,
 
 
 def peft(directory: Path, head: Any = "pair-classification") -> None:
-    formats.write(directory, "peft", adapter(Lora(rank=2), place(), head), place(), "mine")
+    """LoRA with a head of our own, as in a stack."""
+    formats.write(directory, "peft", adapter(Lora(rank=2), place(), head), place(), "mine", alone=False)
 
 
 def classifier(directory: Path) -> None:

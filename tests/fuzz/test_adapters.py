@@ -20,7 +20,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "stack": ("adapterx.json", "adapter_setup.json"),
 }
 TENSORS: dict[str, tuple[str, ...]] = {
-    "peft": ("adapter_model.safetensors", "head.safetensors"),
+    "peft": ("adapter_model.safetensors",),
     "adapterhub": ("adapter.safetensors", "model_head.safetensors"),
 }
 PARTS = 8

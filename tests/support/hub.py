@@ -3,7 +3,8 @@
 The id of a dataset begins with `datasets/`, as in its address. A repository is a directory:
 `<root>/<id>/<commit>/<files>`, with `<root>/<id>/refs.json` naming the commit of each branch. The client reads
 HF_ENDPOINT at import, so it has to run in a process of its own, started with the variables of
-`Hub.environment`. `_Handler.routes` lists the routes: methods, a pattern, and a function of the handler.
+`Hub.environment`. `_Handler.routes` and `_Handler.writes` list the routes: methods, a pattern, and a function of the
+handler; those that change something are in `hub_writes`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
+
+from tests.support import hub_writes
 
 MAIN = "main"
 
@@ -33,6 +37,10 @@ class Request:
     range: str | None
 
 
+CUT = 0
+"""The status of a failure that answers nothing, and closes the connection."""
+
+
 @dataclass
 class Failure:
     """Answer the next `count` requests of this method whose path matches `pattern` with `status`."""
@@ -41,6 +49,9 @@ class Failure:
     pattern: str
     status: int
     count: int
+    done: bool = False
+    """Whether what is asked for is done first, so that its answer alone gets lost."""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -54,8 +65,22 @@ class Hub:
     """Token that opens each private repository."""
     gated: set[str] = field(default_factory=set)
     """Repositories whose conditions nobody has accepted."""
+    writers: dict[str, str] = field(default_factory=dict)
+    """The account of each token that may write."""
+    readers: set[str] = field(default_factory=set)
+    """Tokens that may read alone."""
+    objects: dict[str, bytes] = field(default_factory=dict)
+    """What was uploaded apart from git, by its SHA-256."""
+    proposals: dict[str, list[str]] = field(default_factory=dict)
+    """By repository the titles of its pull requests."""
+    collections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By slug."""
+    heard: Callable[[Request], None] = lambda request: None
+    """Hears of every request before it is answered."""
     endpoint: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    writing: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a repository changes."""
 
     def commit(self, model: str, files: Mapping[str, bytes | Path], branch: str = MAIN) -> str:
         """Add a commit of exactly these files to a branch, and return its name."""
@@ -77,9 +102,32 @@ class Hub:
         files = {str(path.relative_to(directory)): path for path in directory.rglob("*") if path.is_file()}
         return self.commit(model, files, branch)
 
-    def fail(self, status: int, pattern: str, method: str = "GET", count: int = 1_000_000) -> None:
-        """Inject an answer: `count` requests whose path has a match of `pattern` get this status."""
-        self.failures.append(Failure(method, pattern, status, count))
+    def fail(
+        self,
+        status: int,
+        pattern: str,
+        method: str = "GET",
+        count: int = 1_000_000,
+        *,
+        done: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Inject an answer: `count` requests whose path has a match of `pattern` get this status, or none (`CUT`).
+
+        Args:
+            done: whether what they ask for is done all the same.
+        """
+        self.failures.append(Failure(method, pattern, status, count, done, headers or {}))
+
+    def files(self, model: str, revision: str = MAIN) -> dict[str, bytes]:
+        """The files of a branch or commit; none where there is no such thing."""
+        directory = self.resolve(model, revision)
+        found = [] if directory is None else [path for path in directory.rglob("*") if path.is_file()]
+        return {path.relative_to(directory).as_posix(): path.read_bytes() for path in found if directory}
+
+    def commits(self, model: str) -> int:
+        """How many commits a repository has, those of pull requests among them."""
+        return sum(path.is_dir() for path in (self.root / model).iterdir())
 
     def resolve(self, model: str, revision: str) -> Path | None:
         """The directory of a branch or commit."""
@@ -136,6 +184,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     hub: ClassVar[Hub]
+    _content: bytes = b""
+    _failure: Failure | None = None
 
     def model_info(self, model: str, revision: str | None = None) -> None:
         """Commit and file names of a revision."""
@@ -182,6 +232,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     _MODEL = r"(?P<model>[\w.-]+(?:/[\w.-]+)?)"
     _DATASET = r"(?P<model>datasets/[\w.-]+(?:/[\w.-]+)?)"
+    _SLUG = r"(?P<slug>[\w.-]+/[\w.-]+)"
+    writes: ClassVar[tuple[tuple[tuple[str, ...], str, Callable[..., None]], ...]] = (
+        (("GET",), r"/api/whoami-v2", hub_writes.whoami),
+        (("POST",), r"/api/repos/create", hub_writes.create),
+        (("DELETE",), r"/api/repos/delete", hub_writes.delete),
+        (("POST",), r"/api/validate-yaml", hub_writes.validate_yaml),
+        (("POST",), rf"/api/models/{_MODEL}/preupload/(?P<revision>.+)", hub_writes.preupload),
+        (("POST",), rf"/{_MODEL}\.git/info/lfs/objects/batch", hub_writes.lfs_batch),
+        (("PUT",), r"/objects/(?P<oid>[0-9a-f]{64})", hub_writes.put_object),
+        (("POST",), r"/verify", hub_writes.verify),
+        (("POST",), rf"/api/models/{_MODEL}/commit/(?P<revision>.+)", hub_writes.commit),
+        (("GET",), rf"/api/models/{_MODEL}/discussions", hub_writes.discussions),
+        (("POST",), r"/api/collections", hub_writes.create_collection),
+        (("GET",), rf"/api/collections/{_SLUG}", hub_writes.get_collection),
+        (("POST",), rf"/api/collections/{_SLUG}/items", hub_writes.add_item),
+    )
     routes: ClassVar[tuple[tuple[tuple[str, ...], str, Callable[..., None]], ...]] = (
         (("GET",), rf"/api/{_DATASET}/revision/(?P<revision>.+)", model_info),
         (("GET", "HEAD"), rf"/{_DATASET}/resolve/(?P<revision>[^/]+)/(?P<name>.+)", file),
@@ -193,9 +259,20 @@ class _Handler(BaseHTTPRequestHandler):
     def handle_request(self) -> None:
         """Dispatch a request of any method, unless a failure was injected for it."""
         target = unquote(urlsplit(self.path).path)
-        if status := self._injected(target):
-            self._refuse(status, None, "injected failure")
+        self._content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            self._content = self._chunks()
+        self.hub.heard(Request(self.command, target, 0, None))
+        self._failure = self._injected(target)
+        if self._failure is not None and not self._failure.done:
+            self._fail(self._failure)
             return
+        for methods, pattern, answer in self.writes:
+            match = re.fullmatch(pattern, target)
+            if self.command in methods and match:
+                with self.hub.writing:
+                    answer(self, **match.groupdict())
+                return
         for methods, pattern, answer in self.routes:
             match = re.fullmatch(pattern, target)
             if self.command in methods and match:
@@ -204,20 +281,67 @@ class _Handler(BaseHTTPRequestHandler):
                 return
         self._refuse(404, None, "no such route")
 
-    do_GET = do_HEAD = handle_request
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = handle_request
 
-    def _injected(self, target: str) -> int | None:
+    @property
+    def token(self) -> str:
+        """Of whoever asks; empty of nobody."""
+        return (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+
+    def body(self) -> bytes:
+        """What came with the request."""
+        return self._content
+
+    def json(self) -> Any:
+        """The same as JSON."""
+        return json.loads(self._content)
+
+    def writer(self) -> str | None:
+        """Whose token it is, if it may write; else refuses."""
+        if self.token in self.hub.readers:
+            self.refuse(403, None, "You have read access but not the required permissions for this operation")
+        elif self.token not in self.hub.writers:
+            self.refuse(401, None, "Invalid username or password.")
+        return self.hub.writers.get(self.token)
+
+    def answer_json(self, content: Any, status: int = 200) -> None:
+        """Answer with JSON."""
+        self._answer(status, json.dumps(content).encode(), {"Content-Type": "application/json"})
+
+    def refuse(self, status: int, code: str | None, message: str) -> None:
+        """Answer with an error."""
+        self._refuse(status, code, message)
+
+    def _chunks(self) -> bytes:
+        """The content of a request that comes in pieces."""
+        found = b""
+        while size := int(self.rfile.readline().strip() or b"0", 16):
+            found += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return found
+
+    def _fail(self, failure: Failure) -> None:
+        if failure.status == CUT:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        self._failure = None
+        self._refuse(failure.status, None, "injected failure", failure.headers)
+
+    def _injected(self, target: str) -> Failure | None:
         with self.hub.lock:
             for failure in self.hub.failures:
                 if failure.count and failure.method == self.command and re.search(failure.pattern, target):
                     failure.count -= 1
-                    return failure.status
+                    return failure
         return None
 
     def _may_see(self, model: str) -> bool:
         """Check the token; a private repository looks like a missing one, as on the Hub."""
-        given = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
-        if given and given not in self.hub.private.values():
+        given = self.token
+        known = {*self.hub.private.values(), *self.hub.writers, *self.hub.readers}
+        if given and given not in known:
             self._refuse(401, None, "Invalid credentials in Authorization header")
         elif not self.hub.has(model) or self.hub.private.get(model, given) != given:
             self._refuse(404 if given else 401, "RepoNotFound", "Repository not found")
@@ -238,6 +362,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(status, json.dumps({"error": message}).encode(), headers)
 
     def _answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        if self._failure is not None:  # done, and its answer gets lost
+            self._fail(self._failure)
+            return
         path = unquote(urlsplit(self.path).path)
         with self.hub.lock:
             self.hub.requests.append(Request(self.command, path, status, self.headers.get("Range")))
@@ -253,8 +380,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _blob(path: Path) -> dict[str, Any]:
-    """A file as the Hub lists one that is stored apart from git."""
+    """A file as the Hub lists it, with more of one that is stored apart from git."""
     content = path.read_bytes()
+    if not path.name.endswith(hub_writes.APART):
+        return {"size": len(content), "blobId": hub_writes.oid(path.name, content)}
     pointer = hashlib.sha1(content, usedforsecurity=False).hexdigest()
     stored = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 134}
     return {"size": len(content), "blobId": pointer, "lfs": stored}

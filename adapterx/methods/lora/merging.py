@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from adapterx.backbones.shape import Shape
+from adapterx.methods.lora.layers import parameters
 from adapterx.methods.lora.spec import Lora
 from adapterx.methods.merging import Merging, weighted
 from adapterx.methods.parameters import stream
@@ -44,6 +45,35 @@ def scaled_alike(methods: Sequence[Lora], members: Sequence[Mapping[str, Tensor]
         {name: tensor * (factor if name.endswith("lora_B") else 1.0) for name, tensor in tensors.items()}
         for factor, tensors in zip(factors, members, strict=True)
     ]
+
+
+def joined(
+    methods: Sequence[Lora], members: Sequence[Mapping[str, Tensor]], shape: Shape
+) -> tuple[Lora, dict[str, Tensor]]:
+    """The one LoRA whose update is the sum of the members': matrices side by side, zeros where a member has none.
+
+    Its rank is the sum of theirs, its scaling 1.
+    """
+    modules = sorted({module for method in methods for module in method.target_modules})
+    layers = sorted({layer for method in methods for layer in method.adapted(shape.layers)})
+    rank = sum(method.rank for method in methods)
+    # Not validated: its rank may be beyond what a recipe may ask for.
+    method = Lora.model_construct(
+        rank=rank,
+        alpha=float(rank),
+        target_modules=tuple(modules),
+        layers="all" if len(layers) == shape.layers else tuple(layers),
+    )
+    tensors = {}
+    for one in parameters(method, shape):
+        down, parts = one.name.endswith("lora_A"), []
+        for spec, own in zip(methods, members, strict=True):
+            tensor = own.get(one.name)
+            if tensor is None:
+                tensor = torch.zeros(spec.rank, one.shape[1]) if down else torch.zeros(one.shape[0], spec.rank)
+            parts.append(tensor.float() * (spec.plain_alpha / spec.rank if down else 1.0))
+        tensors[one.name] = torch.cat(parts, dim=0 if down else 1)
+    return method, tensors
 
 
 def _lora(

@@ -119,6 +119,13 @@ class TaskKind(ABC, Generic[E]):
     """What AdapterHub calls such a head."""
     classifier: ClassVar[Mapping[str, str]] = {}
     """Layers of such a head in the models of `transformers`, by their names here; empty where they have none."""
+    peft_type: ClassVar[str] = ""
+    """What `peft` calls such a model, as `task_type`; empty where `classifier` is."""
+    pipeline: ClassVar[str] = ""
+    """What the Hub calls such a task."""
+    reading: ClassVar[Literal["sequence", "words", "choices", "span"]] = "sequence"
+    """What one line of scores is of, for those who load a head elsewhere: a text or a pair of texts; each word; each of
+    several choices; the start and the end of an answer in a passage."""
     legend: ClassVar[str] = "«…» is where the head reads"
     """What `adapterx tasks show` says of the marks."""
 

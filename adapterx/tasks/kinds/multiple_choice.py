@@ -58,6 +58,8 @@ class MultipleChoice(TaskKind[ChoiceExample]):
     required = ("context", "choices", "label")
     item_fields = ("context", "choices")
     hub_type = "multiple_choice"
+    pipeline = "multiple-choice"
+    reading = "choices"
     hub_count = "num_choices"
     by_label = False  # one output scores each choice by itself, whatever its position is called
 

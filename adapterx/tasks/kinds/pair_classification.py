@@ -52,7 +52,9 @@ class PairClassification(TaskKind[PairExample]):
     optional = ("text_pair",)
     item_fields = ("text", "text_pair")
     hub_type = "classification"
+    pipeline = "text-classification"
     classifier: ClassVar[Mapping[str, str]] = {"dense": "dense.", "output": "out_proj."}
+    peft_type = "SEQ_CLS"
 
     def read(self, id: str, cells: Cells) -> PairExample:
         """The texts and the label of a row."""

@@ -69,7 +69,9 @@ class Regression(TaskKind[ScoredPair]):
     optional = ("text_pair",)
     item_fields = ("text", "text_pair")
     hub_type = "classification"
+    pipeline = "text-classification"
     classifier: ClassVar[Mapping[str, str]] = {"dense": "dense.", "output": "out_proj."}
+    peft_type = "SEQ_CLS"
     metadata: ClassVar[Mapping[str, str]] = {"format": "regression"}
 
     def read(self, id: str, cells: Cells) -> ScoredPair:

@@ -66,7 +66,10 @@ class Tagging(TaskKind[TaggingExample]):
     dense = False
     item_fields = ("words",)
     hub_type = "tagging"
+    pipeline = "token-classification"
+    reading = "words"
     classifier: ClassVar[Mapping[str, str]] = {"output": ""}
+    peft_type = "TOKEN_CLS"
 
     def read(self, id: str, cells: Cells) -> TaggingExample:
         """The words and the tags of a row."""

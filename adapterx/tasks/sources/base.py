@@ -53,6 +53,11 @@ class SourceSpec(Model):
         return f"of the kind {self.kind}"
 
     @property
+    def hub_dataset(self) -> str:
+        """The id of the dataset on the Hub that the examples are read from; empty of others."""
+        return ""
+
+    @property
     def split_names(self) -> tuple[Split, ...] | None:
         """The splits that there are; None where they are those of the task that it is made of."""
         raise NotImplementedError

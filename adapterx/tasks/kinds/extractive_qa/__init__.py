@@ -85,6 +85,8 @@ class ExtractiveQA(TaskKind[QAExample]):
     dense = False
     item_fields = ("question", "context")
     hub_type = "question_answering"
+    pipeline = "question-answering"
+    reading = "span"
     legend = "«…» is the answer to learn, or <s> in a window of the passage that does not hold it whole"
 
     def read_share(self, length: int) -> float:

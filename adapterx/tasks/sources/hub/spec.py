@@ -88,6 +88,11 @@ class HubSource(RowSource):
         return f"`{self.dataset}` on the Hub"
 
     @property
+    def hub_dataset(self) -> str:
+        """Its id."""
+        return self.dataset
+
+    @property
     def split_names(self) -> tuple[Split, ...]:
         """The splits that have rows."""
         return tuple(self.splits)

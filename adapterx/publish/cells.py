@@ -1,29 +1,25 @@
-"""A trained cell of a run, in the files of `peft` or AdapterHub."""
+"""Cells of a run with the adapters that they are made of, read from the store."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, cast
 
 from pydantic import TypeAdapter
 
 from adapterx.backbones.shape import Encoder, Shape
 from adapterx.config.problems import did_you_mean
-from adapterx.errors import AdapterxError
-from adapterx.files.adapter_files import check_empty
-from adapterx.formats import directory as formats
-from adapterx.formats import fused, metadata, setup
+from adapterx.formats import fused
 from adapterx.formats.adapter import PortableAdapter, PortableHead
 from adapterx.formats.fused import PortableFusion
 from adapterx.formats.metadata import Metadata
-from adapterx.methods.base import Layout, MethodSpec
+from adapterx.methods.base import MethodSpec
 from adapterx.methods.registry import Method
 from adapterx.plan import defaults
 from adapterx.plan.identity import with_defaults
+from adapterx.publish.adapters import AdapterSet, Content
+from adapterx.publish.base import ExportError
 from adapterx.results import adapter_file, predictions, training
 from adapterx.results.adapter_file import TrainedTensors
 from adapterx.results.predictions import Evaluated
@@ -36,17 +32,13 @@ BELOW, ABOVE = "intermediate", "target"
 """Directories of the two adapters of a stack."""
 
 
-class ExportError(AdapterxError, ValueError):
-    """A cell that cannot be exported, worded for the user."""
-
-
 @dataclass(frozen=True)
 class _Trained:
     """A stored training: its adapter, or its fusion with the members."""
 
     name: str
     record: Record
-    content: PortableAdapter | PortableFusion
+    content: Content
 
 
 def find(run: Run, wanted: str) -> PlannedCell:
@@ -64,19 +56,32 @@ def find(run: Run, wanted: str) -> PlannedCell:
     raise ExportError(f"the run '{run.name}' has no cell '{wanted}'" + (f" ({hint})" if hint else ""))
 
 
-def export(store: Store, run: Run, wanted: str, layout: Layout, out: Path) -> Metadata:
-    """Write the adapters and the head of a cell into a new directory, whole or not at all.
+@dataclass(frozen=True)
+class StoredCell:
+    """A cell of a run whose stages are stored, and the adapters that it is made of."""
 
-    A `stack` gives two directories, `intermediate` and `target`, the head in the latter, and one more for every other
-    language that has an adapter of its own; a `fuse` gives one per member, named as in the recipe, one of the fusion
-    and one of the head. Raises ExportError, FormatError for what the
-    format cannot hold, and DamagedFile.
+    planned: PlannedCell
+    size: BackboneSize
+    adapters: AdapterSet
+    trainings: tuple[Record, ...]
+    """Of all that acts in it and of what that was made from, in the order they ran; the target's last."""
+    evaluation: Record
+
+    @property
+    def target(self) -> Record:
+        """The training of the target."""
+        return self.trainings[-1]
+
+
+def stored_cell(store: Store, run: Run, wanted: str) -> StoredCell:
+    """The cell of that label, or the only one whose label begins so, with its adapters.
+
+    Raises ExportError where there is none, or nothing that can leave, and DamagedFile.
     """
     planned = find(run, wanted)
     size = run.backbones[planned.cell.backbone] if planned.refused is None else None
     if size is None:
         raise ExportError(f"the cell {planned.cell.label} is refused, so there is nothing to export: {planned.refused}")
-    check_empty(out)
     trained = _trained(store, run, planned, size)
     others = _languages(store, planned, size) if len(trained) > 1 else {}
     made = _metadata(run, planned, size, trained)
@@ -84,42 +89,12 @@ def export(store: Store, run: Run, wanted: str, layout: Layout, out: Path) -> Me
         own = {code: f"{BELOW}-{code}" for code in others}
         made = replace(made, languages={_language(trained[0].record): BELOW, **own})
     encoder = Encoder(made.architecture, _shape(size), made.model, made.revision)
-    with tempfile.TemporaryDirectory(dir=_parent(out), prefix=".export-") as scratch:
-        new = Path(scratch) / "new"
-        new.mkdir()
-        _write(new, layout, trained, made, encoder)
-        for code, adapter in others.items():
-            (new / made.languages[code]).mkdir()
-            formats.write(new / made.languages[code], layout, adapter, encoder, made.languages[code])
-        metadata.write(new, made)
-        if out.is_dir():
-            out.rmdir()
-        shutil.move(new, out)
-    return made
-
-
-def _write(new: Path, layout: Layout, trained: list[_Trained], made: Metadata, encoder: Encoder) -> None:
-    """Everything but adapterx.json."""
-    content = trained[-1].content
-    if isinstance(content, PortableFusion):
-        if layout != "adapterhub":
-            raise ExportError(f"{layout} has no AdapterFusion: export {made.cell} with --format adapterhub")
-        fused.write(new, content, encoder)
-        return
-    adapters = [one.content for one in trained if isinstance(one.content, PortableAdapter)]
-    if layout == "adapterhub":
-        setup.check([adapter.method for adapter in adapters], made.cell)
-    for part, one, adapter in zip(made.adapters, trained, adapters, strict=True):
-        (new / part).mkdir(exist_ok=True)
-        # In a setup of AdapterHub's a directory bears the name of its adapter.
-        formats.write(new / part, layout, adapter, encoder, one.name if part == "." else part)
-    if layout == "adapterhub" and len(trained) > 1:
-        setup.write(new, setup.Setup(made.adapters, head=made.adapters[-1]))
-
-
-def _parent(out: Path) -> Path:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    return out.parent
+    adapters = AdapterSet(
+        tuple(one.name for one in trained), tuple(one.content for one in trained), made, encoder, others
+    )
+    refs = [ref for ref in (*planned.members, planned.intermediate, planned.target) if ref is not None]
+    records = tuple(_done(store, ref) for ref in dict.fromkeys(refs))
+    return StoredCell(planned, size, adapters, records, _record(store, _stored(planned.evaluation)))
 
 
 def _shape(size: BackboneSize) -> Shape:

@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from adapterx.config.problems import did_you_mean
-from adapterx.executors.export import ExportError
-from adapterx.files.adapter_files import check_empty
 from adapterx.plan.cells import Cell
+from adapterx.publish.base import ExportError, Leaving, Prepared
 from adapterx.results import evaluation, predictions
 from adapterx.results.predictions import LanguagePredictions
 from adapterx.results.run_file import PlannedCell, Run
@@ -31,7 +28,7 @@ FOLDER = "predictions"
 
 
 @dataclass(frozen=True)
-class Exported:
+class _Exported:
     """One task of a submission."""
 
     task: Task
@@ -41,6 +38,12 @@ class Exported:
     """Over all languages."""
     collapsed: bool
     """Whether it answers alike everywhere, so that a report's means leave it out."""
+
+    def told(self, out: Path) -> str:
+        """What lies where."""
+        languages = f"{len(self.languages)} of {len(self.task.languages)} languages"
+        where, why = out / FOLDER / self.task.folder, " (collapsed)" if self.collapsed else ""
+        return f"{where}: {self.task.title}, {languages}, {self.items:,} items, from {self.cell}{why}"
 
 
 @dataclass(frozen=True)
@@ -54,28 +57,40 @@ class _Evaluated:
     collapsed: bool
 
 
-def export(
-    store: Store, run: Run, out: Path, wanted: str = "", seed: int | None = None, *, partial: bool = False
-) -> list[Exported]:
-    """Write the predictions of a setting's cells, one per task, into a new directory, whole or not at all.
+class XtremeSubmission:
+    """The predictions of one setting's cells, one per task of XTREME's."""
+
+    name = "xtreme"
+
+    def prepare(self, leaving: Leaving) -> Prepared:
+        """Choose the cells.
+
+        Raises ExportError where several cells have the same task, or where there is none; DamagedFile.
+        """
+        return _Submission(_chosen(leaving.store, leaving.run, leaving.cell, leaving.seed), leaving.partial)
+
+
+class _Submission:
+    """The chosen cells, and what was written of them.
 
     Args:
-        wanted: a cell's label, or how the labels of the setting's cells begin.
         partial: whether a task may lack languages that XTREME scores it in.
-
-    Raises ExportError where several cells have the same task, where an evaluation was limited or lacks languages, or
-    where there is nothing to write; DamagedFile.
     """
-    chosen = _chosen(store, run, wanted, seed)
-    check_empty(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as scratch:
-        new = Path(scratch) / "new"
-        made = [_written(one, new / FOLDER / one.task.folder, partial=partial) for one in chosen]
-        if out.is_dir():
-            out.rmdir()
-        shutil.move(new, out)
-    return made
+
+    def __init__(self, chosen: Sequence[_Evaluated], partial: bool) -> None:
+        self.chosen = chosen
+        self.partial = partial
+        self.made: list[_Exported] = []
+
+    def fill(self, new: Path) -> None:
+        """Write them. Raises ExportError where an evaluation was limited or lacks languages."""
+        self.made = [_written(one, new / FOLDER / one.task.folder, partial=self.partial) for one in self.chosen]
+
+    def told(self, out: Path) -> Sequence[str]:
+        lines = [one.told(out) for one in self.made]
+        if left := [task.title for task in TASKS.values() if task not in [one.task for one in self.made]]:
+            lines.append(f"without {', '.join(left)}, of which these cells have no stored evaluation")
+        return lines
 
 
 def _chosen(store: Store, run: Run, wanted: str, seed: int | None) -> list[_Evaluated]:
@@ -118,7 +133,7 @@ def _evaluated(store: Store, planned: PlannedCell) -> _Evaluated | None:
     return _Evaluated(planned.cell, TASKS[name], path, limit, evaluation.read(record).collapsed)
 
 
-def _written(one: _Evaluated, directory: Path, *, partial: bool) -> Exported:
+def _written(one: _Evaluated, directory: Path, *, partial: bool) -> _Exported:
     label, task = one.cell.label, one.task
     if one.limit is not None:
         raise ExportError(
@@ -143,7 +158,7 @@ def _written(one: _Evaluated, directory: Path, *, partial: bool) -> Exported:
         text = _text(task, names, by_language[code], f"{label} in {code}")
         suffix = "json" if task.layout == "answers" else "tsv"
         (directory / f"test-{code}.{suffix}").write_text(text, encoding="utf-8", newline="\n")
-    return Exported(task, label, present, sum(len(by_language[code].ids) for code in present), one.collapsed)
+    return _Exported(task, label, present, sum(len(by_language[code].ids) for code in present), one.collapsed)
 
 
 def _text(task: Task, labels: Sequence[str], language: LanguagePredictions, where: str) -> str:
