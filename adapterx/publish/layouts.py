@@ -9,9 +9,11 @@ from pathlib import Path
 from adapterx.formats import directory as formats
 from adapterx.formats import fused, metadata, setup
 from adapterx.methods.base import Layout
+from adapterx.publish import readme
 from adapterx.publish.adapters import AdapterSet
 from adapterx.publish.base import ExportError, Leaving, Prepared
 from adapterx.publish.cells import stored_cell
+from adapterx.results import evaluation
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class LibraryFiles:
 
     def prepare(self, leaving: Leaving) -> Prepared:
         """Read the adapters of the one chosen cell."""
-        return LibraryDirectory(self.layout, stored_cell(leaving.store, leaving.run, leaving.cell).adapters)
+        cell = stored_cell(leaving.store, leaving.run, leaving.cell)
+        return LibraryDirectory(self.layout, cell.adapters, evaluation.read(cell.evaluation).why)
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,12 @@ class LibraryDirectory:
 
     layout: Layout
     adapters: AdapterSet
+    no_result: str | None
+    """In what way its answers are no result; None where they are one."""
 
     def fill(self, new: Path) -> None:
         write(new, self.layout, self.adapters)
+        readme.write(new, self.layout, self.adapters, self.no_result)
 
     def told(self, out: Path) -> Sequence[str]:
         return [str(out / part) for part in self.adapters.metadata.adapters]

@@ -349,8 +349,12 @@ def test_what_cannot_be_answered(
     )
     (out / "model_head.safetensors").unlink()
     assert "has no prediction head" in refused(out, items, "--task", "time-order")
+    # The backbone is known without adapterx's own file, as the library's names it, until that says nothing either.
     (out / "adapterx.json").unlink()
-    assert "name the model the adapter was trained on: --backbone" in refused(out, items, "--task", "time-order")
+    assert "has no prediction head" in refused(out, items, "--task", "time-order")
+    config = json.loads((out / "adapter_config.json").read_text())
+    (out / "adapter_config.json").write_text(json.dumps({**config, "model_name": None}))
+    assert "its adapter_config.json names no model, so name the one" in refused(out, items, "--task", "time-order")
     assert "there is no directory" in refused(tmp_path / "nowhere", items, "--task", "time-order")
 
 

@@ -142,6 +142,7 @@ print(json.dumps([scores.tolist(), bare.tolist(), {one["label"]: one["score"] fo
 """What follows the card's lines: the same by a pipeline, and without the adapter."""
 
 
+@pytest.mark.slow
 def test_the_cards_lines_load_it_from_the_hub(hub: Hub, publish: Publish, answered: list[Any], tmp_path: Path) -> None:
     """As a stranger runs them, in a process that knows nothing of adapterx; the adapter acts in a pipeline too."""
     assert publish("small.lora.en.stack.order.seed1", "--repo", "me/orders")[0] == 0

@@ -19,7 +19,7 @@ from adapterx.files.adapter_files import CONFIG
 from adapterx.publish.hub.errors import PublishError
 from adapterx.publish.hub.probes import ProbedItem
 from adapterx.publish.hub.publication import Publication
-from adapterx.publish.hub.snippet import snippet
+from adapterx.publish.hub.snippet import base_place, snippet
 from adapterx.wording import plain
 
 SCRIPT = Path(__file__).with_name("stranger.py")
@@ -96,8 +96,7 @@ def _job(folder: Path, publication: Publication, probes: Sequence[ProbedItem], b
     lines = lines.replace(f'snapshot_download("{publication.repository}")', repr(str(folder)))
     lines = lines.replace(f'"{publication.repository}"', repr(str(folder)))
     if base is not None:
-        declared = f'"{publication.base.id}", revision="{publication.base.revision}"'
-        lines = lines.replace(declared, repr(str(base)))
+        lines = lines.replace(base_place(publication.base), repr(str(base)))
     return {
         "code": lines,
         "head": publication.adapters.head.kind.reading,

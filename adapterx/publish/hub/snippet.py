@@ -34,15 +34,20 @@ class Snippet:
 def snippet(layout: Layout, adapters: AdapterSet, repository: str, base: PublicBase) -> Snippet:
     """The lines for adapters as `folder` lays them out in a repository."""
     head = adapters.head
-    place = f'"{base.id}", revision="{base.revision}"'
+    place = base_place(base)
     imports, lines = _loading(layout, adapters, repository, place)
     if head.labels:
         lines = [_labels(head.labels), *lines]
     tokens = f"tokenizer = AutoTokenizer.from_pretrained({place})"
-    own = layout == "peft" and not head.kind.classifier
+    own = layout == "peft" and (not head.kind.classifier or len(adapters.stack) > 1)
     load = "\n".join([*imports, "", tokens, *lines])
     packages = ("peft", "transformers") if layout == "peft" else ("adapters",)
     return Snippet(load, _asking(head, adapters.metadata.max_length, own=own), packages)
+
+
+def base_place(base: PublicBase) -> str:
+    """A base model as arguments of `from_pretrained`."""
+    return f'"{base.id}"' + (f', revision="{base.revision}"' if base.revision else "")
 
 
 def _loading(layout: Layout, adapters: AdapterSet, repository: str, place: str) -> tuple[list[str], list[str]]:
@@ -57,7 +62,7 @@ def _loading(layout: Layout, adapters: AdapterSet, repository: str, place: str) 
         how = f'model.load_adapter_setup("{repository}", use_safetensors=True, set_active=True)'
         active = [] if adapters.fusion is not None else [f'model.active_head = "{adapters.metadata.adapters[-1]}"']
         return imports, [base, how, *active, "model.eval()"]
-    if head.kind.classifier:
+    if head.kind.classifier and len(adapters.stack) == 1:
         name = {"SEQ_CLS": "SequenceClassification", "TOKEN_CLS": "TokenClassification"}[head.kind.peft_type]
         imports = [f"from peft import AutoPeftModelFor{name}", "from transformers import AutoTokenizer"]
         sizes = "num_labels=1"
@@ -74,12 +79,28 @@ def _loading(layout: Layout, adapters: AdapterSet, repository: str, place: str) 
         "from safetensors.torch import load_file",
         "from transformers import AutoModel, AutoTokenizer",
     ]
+    encoder = f"encoder = AutoModel.from_pretrained({place}, add_pooling_layer=False)"
+    if len(adapters.stack) > 1:
+        return [one for one in imports if "snapshot" not in one], [encoder, *_stacked(adapters, repository)]
     return imports, [
-        f"encoder = AutoModel.from_pretrained({place}, add_pooling_layer=False)",
+        encoder,
         f'folder = snapshot_download("{repository}")',
         "model = PeftModel.from_pretrained(encoder, folder).eval()",
         "# peft has no such head: it lies beside the adapter",
         'head = {name: one.float() for name, one in load_file(f"{folder}/head.safetensors").items()}',
+    ]
+
+
+def _stacked(adapters: AdapterSet, directory: str) -> list[str]:
+    """Adapters of a local directory, side by side and all active; the head of the highest."""
+    first, *others = adapters.metadata.adapters
+    active = ", ".join(f'"{one}"' for one in adapters.metadata.adapters)
+    return [
+        f'model = PeftModel.from_pretrained(encoder, "{directory}/{first}", adapter_name="{first}")',
+        *(f'model.load_adapter("{directory}/{one}", adapter_name="{one}")' for one in others),
+        f"model.base_model.set_adapter([{active}])",
+        "model.eval()",
+        f'head = load_file("{directory}/{adapters.metadata.adapters[-1]}/head.safetensors")',
     ]
 
 
@@ -101,13 +122,16 @@ def _asking(head: PortableHead, length: int, *, own: bool) -> str:
     cut = f'truncation=True, max_length={length}, return_tensors="pt"'
     reading = head.kind.reading
     if reading == "words":
+        tags = "model(**inputs).logits[0, first]"
+        if own:
+            tags = '(model(**inputs).last_hidden_state[0, first] @ head["output.weight"].T + head["output.bias"])'
         return "\n".join(
             [
                 'words = ["She", "lives", "in", "Lima", "."]',
                 f"inputs = tokenizer(words, is_split_into_words=True, {cut})",
                 "owners = inputs.word_ids(0)",
                 "first = [owners.index(place) for place in range(len(words)) if place in owners]",
-                "tags = [labels[best] for best in model(**inputs).logits[0, first].argmax(-1).tolist()]",
+                f"tags = [labels[best] for best in {tags}.argmax(-1).tolist()]",
                 "print(list(zip(words, tags)))",
             ]
         )
@@ -136,11 +160,10 @@ def _asking(head: PortableHead, length: int, *, own: bool) -> str:
             ]
         )
     asked = f'inputs = tokenizer("A first text.", "A second one, where the task has pairs.", {cut})'
+    scores = _computed("[:, 0]") if own else ["scores = model(**inputs).logits"]
     if not head.labels:
-        return "\n".join([asked, "print(float(model(**inputs).logits[0, 0]))"])
-    return "\n".join(
-        [asked, "scores = model(**inputs).logits[0].softmax(-1)", "print(dict(zip(labels, scores.tolist())))"]
-    )
+        return "\n".join([asked, *scores, "print(float(scores[0, 0]))"])
+    return "\n".join([asked, *scores, "scores = scores[0].softmax(-1)", "print(dict(zip(labels, scores.tolist())))"])
 
 
 def _computed(read: str) -> list[str]:
