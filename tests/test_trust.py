@@ -82,9 +82,9 @@ def test_no_file_can_make_the_package_run_its_code() -> None:
 
 
 def test_one_module_reads_pickles_and_follows_them_first() -> None:
-    """`backbones/pickled.py`, whose files `pickle_files.outlined` has followed opcode by opcode."""
+    """`backbones/pickle_tensors.py`, whose files `pickle_files.outlined` has followed opcode by opcode."""
     called = [path.name for path in SOURCES if "torch.load(" in path.read_text()]
-    assert called == ["pickled.py"]
+    assert called == ["pickle_tensors.py"]
 
 
 def test_the_package_that_fetches_kernels_is_not_installed() -> None:

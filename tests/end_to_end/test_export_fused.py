@@ -41,6 +41,7 @@ def test_an_exported_fusion_answers_as_it_did_in_the_run(
     assert exported == (0, f"{out / 'time'}\n{out / 'items-1'}\n", "")
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert names == {
+        "README.md",
         "adapter_setup.json",
         "adapterx.json",
         *(f"{part}/{file}" for part in ("time", "items-1") for file in ("adapter_config.json", "adapter.safetensors")),

@@ -22,7 +22,7 @@ from adapterx.train_settings import EarlyStopping
 from tests.support.command import ROOT, adapterx, environment
 from tests.support.marks import everyday
 
-ON_THE_HUB = ("xstilts", "xtreme-baselines")
+ON_THE_HUB = ("xstilts", "xtreme-baselines", "scaling-gap")
 """Recipes that `test_xtreme_recipes.py` plans, with a hub."""
 RECIPES = sorted(path for path in (ROOT / "recipes").rglob("*.y*ml") if path.stem not in ON_THE_HUB)
 DATA = Path(os.environ.get("ADAPTERX_DATA") or ROOT.parent / "shared" / "data")

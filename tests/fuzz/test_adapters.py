@@ -53,7 +53,7 @@ def predict(
 @pytest.mark.parametrize("layout", SETTINGS)
 def test_what_is_broken_is_whole_otherwise(layout: str, adapters: Path, predict: Predict) -> None:
     files = {path.name for path in (adapters / layout).iterdir() if path.is_file()}
-    assert files == {*SETTINGS[layout], *TENSORS.get(layout, ())}
+    assert files == {"README.md", *SETTINGS[layout], *TENSORS.get(layout, ())}
     outcome = predict(adapters / layout)
     assert outcome.code == 0 and json.loads(outcome.out)["id"] == "1", outcome.said
 

@@ -67,8 +67,8 @@ def answered(monkeypatch: pytest.MonkeyPatch, root: Path) -> list[dict[str, Any]
 
     def ran(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
         jobs.append(job)
-
-        return stranger.main(json.loads(json.dumps(job)))
+        (scratch / "lines.py").write_text(job["code"])
+        return stranger.main(json.loads(json.dumps({**job, "code": str(scratch / "lines.py")})))
 
     monkeypatch.setattr(check, "_ran", ran)
     return jobs

@@ -123,8 +123,9 @@ def _on(folder: Path, base: Path, copy: Path) -> Path:
 
 def _ran(job: dict[str, Any], scratch: Path) -> Any:
     """What the script says. PublishError with the last line of what went wrong."""
-    path = scratch / "job.json"
-    path.write_text(json.dumps(job), encoding="utf-8")
+    path, code = scratch / "job.json", scratch / "lines.py"
+    code.write_text(job["code"], encoding="utf-8")
+    path.write_text(json.dumps({**job, "code": str(code)}), encoding="utf-8")
     # -P: nothing beside the script is imported in a library's place.
     command = [sys.executable, "-P", str(SCRIPT), str(path)]
     surroundings = {**os.environ, "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}

@@ -1,8 +1,9 @@
 """Loads a published adapter as someone who never heard of adapterx does, and asks it: run as a script, with a job file.
 
-The job is JSON: `code`, the lines of the card that load the adapter; `head`, how its scores are read; `items`, token
-ids and the positions that are read, sequence by sequence; `texts`, pairs of texts with their token ids. What comes out,
-on the last line, is JSON too: `scores` of each item, and how many `texts` the tokenizer reads otherwise.
+The job is JSON: `code`, a file with the lines of the card that load the adapter; `head`, how its scores are read;
+`items`, token ids and the positions that are read, sequence by sequence; `texts`, pairs of texts with their token ids.
+What comes out, on the last line, is JSON too: `scores` of each item, and how many `texts` the tokenizer reads
+otherwise.
 
 Imports nothing of adapterx: only what the card's lines import.
 """
@@ -10,6 +11,7 @@ Imports nothing of adapterx: only what the card's lines import.
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,7 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
     """Run a job."""
     import torch
 
-    names: dict[str, Any] = {}
-    exec(job["code"], names)  # noqa: S102  the very lines that the card shows are what is tried
+    names = runpy.run_path(job["code"])  # the very lines that the card shows are what is tried
     model = names["model"]
     with torch.no_grad():
         scores = [_scores(model, names.get("head"), job["head"], item) for item in job["items"]]
