@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from adapterx.backbones.precisions import precision
 from adapterx.plan.adoption import Adoption
 from adapterx.plan.result import Plan
 from adapterx.plan.stage import Stage, Training
@@ -59,8 +58,12 @@ def _counted(stage: Stage, tokens: int | None) -> Stage:
 
 
 def spared(stage: Stage, tokens: int) -> int:
-    """Bytes of the embeddings of all tokens but so many."""
-    return (stage.info.vocabulary - tokens) * stage.info.hidden * precision(stage.backbone.load).rest_bytes
+    """Bytes of memory that a stage needs less with the embeddings of so many tokens alone.
+
+    Below 0 where those of all are mapped from their file, so that they are no memory of the program's own.
+    """
+    whole = replace(stage.cost.memory.setting, rows=None)
+    return whole.embedding_bytes - replace(whole, rows=tokens).embedding_bytes
 
 
 def remarks(plan: Plan, todo: Sequence[Stage]) -> Iterator[str]:
@@ -78,13 +81,13 @@ def remarks(plan: Plan, todo: Sequence[Stage]) -> Iterator[str]:
 
 
 def _remark(stage: Stage, tokens: int | None) -> str:
-    name, total = stage.coordinates.backbone, stage.info.vocabulary
+    name, total, most = stage.coordinates.backbone, stage.info.vocabulary, spared(stage, 1)
+    if most < 0:
+        gain = f"in {stage.backbone.load} on a CPU that saves nothing but pages of its file, which the system can drop"
+    elif tokens is None:
+        gain = f"until then memory counts those of all {total:,}, {size(most)}"
+    else:
+        gain = f"{size(spared(stage, tokens))} less"
     if tokens is None:
-        return (
-            f"{name} has the embeddings of the tokens that are read, as many as its texts turn out to have when a run"
-            f" tokenises them; until then memory counts those of all {total:,}, {size(spared(stage, 0))}"
-        )
-    return (
-        f"{name} has the embeddings of {tokens:,} of its {total:,} tokens, the ones that are read:"
-        f" {size(spared(stage, tokens))} less"
-    )
+        return f"{name} has the embeddings of the tokens that a run finds in its texts when it tokenises them; {gain}"
+    return f"{name} has the embeddings of {tokens:,} of its {total:,} tokens, the ones that are read; {gain}"

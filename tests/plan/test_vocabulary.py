@@ -61,13 +61,22 @@ def test_memory_is_less_by_the_rows_that_are_not_there(load: str, spared: int) -
 
 
 def test_a_plan_says_how_many_tokens_are_read_or_that_it_does_not_know(planned: Planner) -> None:
-    plan = planned(**USED)
-    text = "until then memory counts those of all 250,002, 384 MB"
+    plan = planned(backbones={"small": {"model": "e5@6", "load": "bfloat16", "vocabulary": "used"}})
+    text = "until then memory counts those of all 250,002, 192 MB"
     assert text in words(plan) and text in str(to_json(plan, states(plan, None))["vocabulary"])
     (key,) = {weights(stage) for stage in plan.stages.values()}
-    text = "small has the embeddings of 31,402 of its 250,002 tokens, the ones that are read: 336 MB less"
+    text = "small has the embeddings of 31,402 of its 250,002 tokens, the ones that are read; 168 MB less"
     plan = counted(plan, {key: 31_402})
     assert text in words(plan) and to_json(plan, states(plan, None))["vocabulary"] == [text]
+
+
+def test_a_plan_says_where_nothing_is_saved(planned: Planner) -> None:
+    """In the checkpoint's own format a CPU maps the whole table from its file."""
+    plan = planned(**USED)
+    (key,) = {weights(stage) for stage in plan.stages.values()}
+    text = "in float32 on a CPU that saves nothing but pages of its file, which the system can drop"
+    for one in (plan, counted(plan, {key: 31_402})):
+        assert text in words(one) and " less" not in words(one)
 
 
 def test_stages_that_need_all_go_in_bundles_of_their_own(planned: Planner, tmp_path: Path) -> None:
