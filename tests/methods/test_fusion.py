@@ -56,8 +56,10 @@ def test_fusion_equals_adapterhub(placement: str, members: int) -> None:
     exact = [replace(slot, tensors={name: tensor.double() for name, tensor in slot.tensors.items()}) for slot in slots]
     hidden, stacked = ours(deepcopy(model).double(), [exact])
     torch.testing.assert_close(hidden, expected, atol=1e-9, rtol=1e-9)
-    # Above is the proof; float32 rounds sums of hundreds of terms, on each kind of processor otherwise.
-    torch.testing.assert_close(ours(model, [slots])[0], expected.float(), atol=2e-4, rtol=1e-4)
+    # Single elements differ from processor to processor by how sums are rounded; of all together that tells less.
+    rounded = ours(model, [slots])[0]
+    assert rounded.dtype == torch.float32
+    assert float((rounded - expected).norm() / expected.norm()) < 1e-5
     for key, tensor in stacked[-1].items():
         if key.endswith("key.bias"):
             assert tensor.grad is None  # theirs is rounding noise: a softmax does not see it
