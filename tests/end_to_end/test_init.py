@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from adapterx.formats import directory as formats
@@ -98,3 +99,44 @@ def test_init_excludes_all_else(recipe: Callable[..., Path]) -> None:
     path = recipe(intermediates={"theirs": {"init": "someone/adapter", "tasks": "time-order"}}, compare=None)
     done = adapterx("plan", path)
     assert done.returncode == 2 and "gives both init and tasks: the adapter is as it is" in done.stderr
+
+
+def test_members_from_elsewhere_are_merged_and_stacked_upon(
+    recipe: Callable[..., Path], checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
+    """Merged, a target starts from what both make; stacked, it lies upon one of another rank."""
+    one, two = (written(tmp_path / f"one{seed}", checkpoints["small"], seed=seed) for seed in (1, 2))
+    small = written(tmp_path / "small-rank", checkpoints["small"], Lora(rank=3))
+    path = recipe(
+        **settings(
+            backbones={"small": str(checkpoints["small"])},
+            seeds=[1],
+            intermediates={
+                "one": {"init": str(one)},
+                "two": {"init": str(two)},
+                "rank": {"init": str(small)},
+                "both": {"members": ["one", "two"]},
+            },
+            transfers={
+                "mean": {"kind": "merge"},
+                "tuned": {"kind": "merge", "weights": "tuned"},
+                "above": {"kind": "stack"},
+            },
+            targets={"latest": {"task": "time-latest", "languages": ["en"]}},
+            train={"learning_rate": 1e-12, "batch_size": 4, "steps": 1, "limit": 8},
+            skip=[{"intermediates": ["one", "two"]}, {"intermediates": "rank", "transfers": ["mean", "tuned"]}],
+        )
+    )
+    run = adapterx("run", path, "--store", tmp_path / "store")
+    words = " ".join((run.stdout + run.stderr).split())
+    assert run.returncode == 1 and "Traceback" not in words, words
+    assert "'one' was trained elsewhere; give it weights" in words
+    (merged,) = (tmp_path / "store" / "stages" / "target").glob("small.lora.both.mean.latest.seed1-*")
+    stored = load_file(merged / "adapter.safetensors")
+    members = [formats.read(own, place()).tensors for own in (one, two)]
+    for name in members[0]:
+        # The root of each weight stands on either side of a product of A and B.
+        expected = (members[0][name] + members[1][name]) * 0.5**0.5
+        torch.testing.assert_close(stored[name], expected, atol=1e-6, rtol=1e-6)
+    (above,) = (tmp_path / "store" / "stages" / "target").glob("small.lora.rank.above.latest.seed1-*")
+    assert load_file(above / "adapter.safetensors")["encoder.layer.0.attention.self.query.lora_A"].shape == (4, 32)
