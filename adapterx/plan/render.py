@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from adapterx.plan import vocabulary
+from adapterx.plan.adoption import Adoption
 from adapterx.plan.bundles import USUAL, Capacity
 from adapterx.plan.cell_settings import asked
 from adapterx.plan.result import Plan
@@ -24,6 +25,7 @@ MAX_ROWS = 60
 _STYLES: dict[StateName, str] = {
     "stored": "green",
     "to-train": "",
+    "to-read": "",
     "to-evaluate": "",
     "blocked": "red",
     "diverged": "red",
@@ -62,13 +64,16 @@ def render(plan: Plan, current: Mapping[str, State], every: bool = False, capaci
 
 
 def _headline(plan: Plan, current: Mapping[str, State]) -> Text:
-    kinds = Counter(stage.kind for stage in plan.stages.values())
-    trainings = kinds["intermediate"] + kinds["target"]
+    kinds, read = plan.trainings, sum(isinstance(stage.work, Adoption) for stage in plan.stages.values())
+    evaluations = sum(stage.kind == "evaluation" for stage in plan.stages.values())
+    trainings = kinds.total()
     text = Text.assemble((plan.recipe.name, "bold"), f": {_count(len(plan.cells), 'cell')}")
     if plan.refused:
         text.append(f", {len(plan.refused)} refused", style="red")
     text.append(f" → {_count(trainings, 'training')} ({kinds['intermediate']} intermediate, {kinds['target']} target)")
-    text.append(f" and {_count(kinds['evaluation'], 'evaluation')}")
+    if read:
+        text.append(f", {_count(read, 'adapter')} read")
+    text.append(f" and {_count(evaluations, 'evaluation')}")
     if trainings < plan.naive_trainings:
         text.append(f"; a loop over the cells would train {plan.naive_trainings} times")
     stored = sum(state.name == "stored" for state in current.values())
@@ -255,8 +260,7 @@ def _footer(plan: Plan, current: Mapping[str, State], capacity: Capacity) -> Tex
         f" bundles, {plan.pace.told({stage.backbone.load for stage in left})}; {size(peak)} of memory for a stage"
         f" alone, {size(disk)} on disk."
     )
-    trainings = sum(isinstance(stage.work, Training) for stage in plan.stages.values())
-    if trainings < plan.naive_trainings:
+    if plan.trainings.total() < plan.naive_trainings:
         text += f" A loop over all cells, which shares nothing, would take {told(looped_seconds(plan))}."
     if unknown := unsized(plan, [stage.id for stage in left]):
         text += f" Not counted: {_count(unknown, 'stage')} whose data, not downloaded yet, are of unknown size."

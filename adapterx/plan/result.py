@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from adapterx.backbones.info import BackboneInfo
 from adapterx.pace.calibration import BY_RULE, Pace
 from adapterx.plan.cells import Cell
-from adapterx.plan.stage import Stage
+from adapterx.plan.stage import Stage, Training
 from adapterx.recipe import Recipe
 
 
@@ -56,9 +57,16 @@ class Plan:
     that is known."""
 
     @property
+    def trainings(self) -> Counter[str]:
+        """How many stages of each kind, "intermediate" and "target", are trained; adapters that are read are none."""
+        return Counter(stage.kind for stage in self.stages.values() if isinstance(stage.work, Training))
+
+    @property
     def naive_trainings(self) -> int:
         """Trainings that a loop over the cells would run."""
         return sum(
-            bool(stages.target) + bool(stages.intermediate) + len(stages.members)
+            isinstance(self.stages[id].work, Training)
             for stages in self.cell_stages.values()
+            for id in (stages.target, stages.intermediate, *stages.members)
+            if id is not None
         )

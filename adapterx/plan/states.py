@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from adapterx.plan.adoption import Adoption
 from adapterx.plan.identity import with_defaults
 from adapterx.plan.result import Plan
 from adapterx.plan.stage import Stage
@@ -16,7 +17,7 @@ from adapterx.store import JSON, Record, Store
 from adapterx.store.store import RUN
 from adapterx.wording import plain
 
-StateName = Literal["stored", "to-train", "to-evaluate", "blocked", "diverged", "failed-before"]
+StateName = Literal["stored", "to-train", "to-read", "to-evaluate", "blocked", "diverged", "failed-before"]
 DONE: frozenset[StateName] = frozenset({"stored", "diverged", "blocked"})
 """The states of stages that a run does not do."""
 ABSENT = "—"
@@ -60,6 +61,8 @@ def states(plan: Plan, store: Store | None) -> dict[str, State]:
 
 
 def _to_do(stage: Stage) -> StateName:
+    if isinstance(stage.work, Adoption):
+        return "to-read"
     return "to-evaluate" if stage.kind == "evaluation" else "to-train"
 
 

@@ -53,7 +53,7 @@ def test_adapters_from_elsewhere_are_intermediates(
     assert plan.returncode == 0, plan.stdout + plan.stderr
     words = " ".join(plan.stdout.split())
     # Read once for both seeds and both transfers.
-    assert "(1 intermediate, 6 target)" in words
+    assert "6 trainings (0 intermediate, 6 target), 1 adapter read and 6 evaluations" in words
     assert f"{own} was trained elsewhere: whether it has seen items of 'time-latest' is not known" in words
     run = adapterx("run", path, *store)
     assert run.returncode in (0, 1) and "Traceback" not in run.stderr, run.stderr
