@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from adapterx.cli import main
 from tests.publish import grid
 from tests.publish.grid import BASE, TOKEN
+from tests.support.command import environment
 from tests.support.hub import Hub, serve
 from tests.support.hub_client import talking
 
@@ -96,3 +99,46 @@ def test_a_directory_is_published(hub: Hub, root: Path, tmp_path: Path, capsys: 
     assert main(ask) == 0, capsys.readouterr().err
     assert "Nobody has scored it yet." in hub.files("me/exported")["README.md"].decode()
     assert main(ask) == 0 and hub.commits("me/exported") == 2
+
+
+SENTENCES = """
+import sys, torch
+from peft import PeftModel
+from sentence_transformers import SentenceTransformer
+from transformers import AutoModel, AutoTokenizer
+
+base, adapter = sys.argv[1:]
+texts = ["A first text.", "Ein zweiter, etwas längerer Text, der anders endet."]
+embedder = SentenceTransformer(base, device="cpu")
+embedder.load_adapter(adapter)
+found = torch.tensor(embedder.encode(texts))
+
+tokenizer, model = AutoTokenizer.from_pretrained(base), AutoModel.from_pretrained(base).eval()
+inputs = tokenizer(texts, padding=True, return_tensors="pt")
+mask = inputs["attention_mask"][..., None]
+
+@torch.no_grad()
+def mean(model):
+    return (model(**inputs).last_hidden_state * mask).sum(1) / mask.sum(1)
+
+bare = mean(model)
+acting = mean(PeftModel.from_pretrained(model, adapter).eval())
+print((found - acting).abs().max().item(), (bare - acting).abs().max().item())
+"""
+"""Embeddings by sentence-transformers against the mean of what `peft` itself gives, and without the adapter."""
+
+
+@pytest.mark.slow
+def test_sentence_transformers_loads_an_encoders_adapter(
+    hub: Hub, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One whose head is no class of the library's is an adapter of the bare encoder, which embeds texts."""
+    pytest.importorskip("sentence_transformers")
+    ask = ["publish", "small.lora.none.choice", "--store", str(root / "store"), "--out", str(tmp_path / "out")]
+    assert main([*ask, "--repo", "me/form", "--base-model", BASE]) == 0, capsys.readouterr().err
+    command = [sys.executable, "-c", SENTENCES, BASE, "me/form"]
+    known = environment(**hub.environment(tmp_path / "stranger", TOKEN), HF_HUB_OFFLINE="0")
+    done = subprocess.run(command, cwd=tmp_path, env=known, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+    off, acts = map(float, done.stdout.split())
+    assert off < 1e-5 and acts > 1e-3

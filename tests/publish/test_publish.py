@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import transformers
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 
@@ -62,8 +63,13 @@ def publish(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> P
 
 @pytest.fixture
 def answered(monkeypatch: pytest.MonkeyPatch, root: Path) -> list[dict[str, Any]]:
-    """Have the check answer in this process, from what it was given, instead of loading a library in another one."""
+    """Have the check answer in this process, from what it was given, instead of loading a library in another one.
+
+    transformers 5 notes at its import which hub it talks to, so that there it is in another one all the same.
+    """
     jobs: list[dict[str, Any]] = []
+    if transformers.__version__ >= "5":
+        return jobs
 
     def ran(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
         jobs.append(job)

@@ -243,6 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
         (("PUT",), r"/objects/(?P<oid>[0-9a-f]{64})", hub_writes.put_object),
         (("POST",), r"/verify", hub_writes.verify),
         (("POST",), rf"/api/models/{_MODEL}/commit/(?P<revision>.+)", hub_writes.commit),
+        (("GET",), rf"/api/models/{_MODEL}/tree/(?P<revision>[^/]+)", hub_writes.tree),
         (("GET",), rf"/api/models/{_MODEL}/discussions", hub_writes.discussions),
         (("POST",), r"/api/collections", hub_writes.create_collection),
         (("GET",), rf"/api/collections/{_SLUG}", hub_writes.get_collection),
