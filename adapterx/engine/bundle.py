@@ -97,7 +97,7 @@ class Bundle:
         random = method.drops > 0.0 or method.dropped_layers > 0
         # Of weights that are trained themselves autograd keeps nodes on the stream they were made on.
         recordable = not random and not method.eight_bit and not method.trains_backbone
-        replays = options.graphs and self.aligned and encoder.spans and recordable
+        replays = options.graphs and self.aligned and encoder.spans and encoder.recordable and recordable
         self._captured = CapturedSteps(self._compute, self.trained.alive) if replays else None
         self._drawing = threading.Lock()
         self._start_loader()

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adapterx.backbones.layout import PackedBatch, SequenceSpans
+from adapterx.backbones.layout import Attention, PackedBatch, SequenceSpans
 from adapterx.engine.batches import Batch, placed
 from adapterx.faults import is_out_of_memory
 
@@ -116,11 +116,17 @@ def signature(batch: Batch) -> Hashable:
 
 
 def _layout(packed: PackedBatch) -> Hashable:
-    attention = (packed.attention, packed.read_attention)
-    longest = tuple(layout.longest if isinstance(layout, SequenceSpans) else None for layout in attention)
     return (
         packed.rows,
         packed.read_rows,
-        longest,
+        _sizes(packed.attention),
+        _sizes(packed.read_attention),
         None if packed.expansion is None else _layout(packed.expansion.shared),
     )
+
+
+def _sizes(attention: Attention) -> Hashable:
+    """What a layout says in numbers of the host: a kernel's grid, or how slots are cut into rectangles."""
+    if isinstance(attention, SequenceSpans):
+        return attention.longest
+    return tuple((block.sequences, block.queries, block.keys, block.mask is None) for block in attention.blocks)
