@@ -80,7 +80,7 @@ class CapturedSteps:
         """Record a step without taking it: while nobody is alive, it changes nothing."""
         device = self._alive.device
         static = placed(batch, lambda tensor: tensor.to(device, copy=True))
-        static_table, alive = table.to(device, copy=True), self._alive.clone()
+        static_table, alive = table.pin_memory().to(device, copy=True), self._alive.clone()
         stream, main = _side_stream(device), torch.cuda.current_stream(device)
         try:
             self._alive.zero_()

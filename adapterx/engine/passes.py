@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,11 @@ from adapterx.engine.prefix import PrefixCache
 from adapterx.tasks.encoded import Encoded
 
 Numbers = NDArray[np.int64]
+
+
+def ahead(device: torch.device) -> int:
+    """Passes that are laid out before they are computed, and whose answers are fetched after the next has begun."""
+    return int(device.type == "cuda")
 
 
 @dataclass(frozen=True)
@@ -54,14 +60,14 @@ class Passes:
         self._prefix = prefix if depth else None
         self._depth = depth
         self._owner, self._example, self._size = longest_first(pools)
-        self._ahead = encoder.device.type == "cuda"
+        self.ahead = ahead(encoder.device)
         self._start = 0
 
     def __iter__(self) -> Iterator[Pass]:
         """The passes; those that are still to come are laid out anew after `halve`."""
         while self._start < len(self._size):
             limit, bounds = self._limit, self._bounds()
-            loader = Loader(lambda at, bounds=bounds: self._laid(*bounds[at]), int(self._ahead), len(bounds))  # type: ignore[misc]
+            loader = Loader(partial(self._pass, bounds), self.ahead, len(bounds))
             try:
                 for _, stop in bounds:
                     one = loader.next()
@@ -91,12 +97,13 @@ class Passes:
             start = stop
         return found
 
-    def _laid(self, start: int, stop: int) -> Pass:
+    def _pass(self, bounds: Sequence[tuple[int, int]], number: int) -> Pass:
+        start, stop = bounds[number]
         chosen = np.arange(start, stop)[np.argsort(self._owner[start:stop], kind="stable")]
         owner, example = self._owner[chosen], self._example[chosen]
         selections = [Selection(0, self._pools[at], example[owner == at]) for at in np.unique(owner)]
         batch = collate([selections], self._encoder.spans)
-        if self._ahead:
+        if self.ahead:
             if self._prefix is not None:
                 batch = replace(batch, hidden=self._prefix.known(batch, self._depth))
             batch = placed(batch, Tensor.pin_memory)

@@ -146,8 +146,6 @@ def _swept(
     active = [_activate(encoder, cell, readers) for cell, readers in cells]
     depths = _depths(encoder, cells)
     passes = Passes(encoder, pools, prefix, depths.kept, rows or ROWS[encoder.device.type])
-    lag = int(encoder.device.type == "cuda")
-    """Passes whose answers the host has not fetched."""
     coming: deque[tuple[Pass, Fetched]] = deque()
     for one in passes:
         try:
@@ -156,7 +154,7 @@ def _swept(
             if not is_out_of_memory(error) or not passes.halve(one):
                 raise
             continue
-        while len(coming) > lag:
+        while len(coming) > passes.ahead:
             yield _arrived(active, *coming.popleft(), observe)
     while coming:
         yield _arrived(active, *coming.popleft(), observe)

@@ -75,6 +75,8 @@ def rehearsal(shim: Shim) -> Iterator[Log]:
     with ExitStack() as stack:
         for target, name, value in (*_streams(shim, log), *_memory(mode, pinned), *_answers(log), *_properties()):
             stack.enter_context(patch.object(target, name, value))
+        # A copy of a module copies its fake tensors, and with them what they belong to.
+        stack.enter_context(patch.object(FakeTensorMode, "__deepcopy__", lambda own, memo: own, create=True))
         stack.enter_context(mode)
         stack.enter_context(Rules(log, pinned))
         yield log

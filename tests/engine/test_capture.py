@@ -8,20 +8,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from adapterx.backbones import attention
-from adapterx.backbones.layout import Expansion, SequenceSpans
+from adapterx.backbones.layout import Blocks, Expansion, SequenceSpans
 from adapterx.backbones.packed import PackedEncoder
+from adapterx.backbones.products import Modules
 from adapterx.engine import bundle as bundle_module
 from adapterx.engine import capture
-from adapterx.engine.batches import AlignedRows, Batch, placed
+from adapterx.engine.batches import AlignedRows, Batch, Selection, placed
 from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.capture import LIMIT, WARM_UP, CapturedSteps
 from adapterx.engine.cell import TrainingCell
+from adapterx.engine.collate import collate
 from adapterx.engine.optimiser import Step
 from adapterx.engine.options import Options
 from adapterx.engine.prefix import PrefixCache
@@ -29,6 +32,7 @@ from adapterx.engine.state import CellState
 from adapterx.engine.train import train
 from adapterx.methods.full.spec import Full
 from adapterx.methods.lora.spec import Lora
+from adapterx.tasks.encoded import Encoded, offsets
 from tests.cells import cell
 from tests.engine.trainings import CASES, alone, assert_same, like, packed
 
@@ -347,6 +351,51 @@ def test_another_layout_is_another_shape(change: str, cuda: Cuda) -> None:
     assert capture.signature(same) == capture.signature(batch)
     assert capture.signature(CHANGES[change](batch)) != capture.signature(batch)
     assert isinstance(hash(capture.signature(batch)), int)
+
+
+def test_other_rectangles_are_another_shape() -> None:
+    """Equal tensors, cut into rectangles otherwise: a replay would compute the attention of other sequences."""
+    batches = []
+    for lengths in ([40, *[6] * 4], [40, *[4] * 6]):
+        data = texts_of(lengths)
+        batches.append(collate([[Selection(0, data, np.arange(len(data)))]], spans=False, align=True))
+    one, other = batches
+    assert [tuple(a.shape) for a in one.tensors()] != [] and isinstance(one.packed.attention, Blocks)
+    first, second = one.packed.attention, other.packed.attention
+    assert isinstance(second, Blocks)
+    cut = replace(one, packed=replace(one.packed, attention=replace(first, blocks=second.blocks)))
+    assert capture.signature(cut) != capture.signature(one) and capture.signature(other) != capture.signature(one)
+    halves = tuple(replace(block, sequences=block.keys, queries=1, keys=block.sequences) for block in first.blocks)
+    turned = replace(one, packed=replace(one.packed, attention=replace(first, blocks=halves)))
+    assert [a.shape for a in turned.tensors()] == [a.shape for a in one.tensors()]
+    assert capture.signature(turned) != capture.signature(one)
+
+
+def texts_of(lengths: list[int]) -> Encoded:
+    """Texts of these many tokens, each read at its first."""
+    starts, ones = offsets(lengths), offsets([1] * len(lengths))
+    return Encoded(
+        ids=tuple(map(str, range(len(lengths)))),
+        tokens=(5 + np.arange(sum(lengths)) % 100).astype(np.int32),
+        sequence_offsets=starts,
+        example_sequences=ones,
+        read_tokens=starts[:-1].copy(),
+        example_reads=ones,
+        labels=np.zeros(len(lengths), np.int64),
+        example_labels=ones,
+    )
+
+
+def test_layers_of_libraries_are_not_recorded(cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LLM.int8() asks the host about outliers at each product."""
+    enc = packed()
+    assert enc.recordable
+    assert bundle(cell(Lora(rank=2)))._captured is not None
+    linear = enc.layers[1].intermediate.dense
+    enc.products[1]["intermediate",] = Modules([linear])
+    assert not enc.recordable
+    one = cell(Lora(rank=2))
+    assert Bundle(enc, [one], [CellState.start(one, shape_of(enc))], ALIGNED)._captured is None
 
 
 class NoQuestions(TorchDispatchMode):  # type: ignore[no-untyped-call]
