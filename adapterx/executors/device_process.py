@@ -127,7 +127,7 @@ class HasStopped:
     note: str
 
 
-class Line:
+class ParentLine:
     """The way to whoever started the process; threads take turns."""
 
     def __init__(self, connection: Connection) -> None:
@@ -158,7 +158,7 @@ class Line:
 class Told:
     """Tells of progress."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: ParentLine) -> None:
         self._line = line
         self._spoken = 0.0
 
@@ -190,7 +190,7 @@ def _ids(stages: Sequence[Stage]) -> tuple[str, ...]:
 class _Warnings(logging.Handler):
     """Sends what is logged for the user."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: ParentLine) -> None:
         super().__init__(logging.WARNING)
         self._line = line
 
@@ -205,7 +205,7 @@ def serve(connection: Connection, given: Given) -> None:
     given.device.take()
     if given.threads is not None:
         os.environ.setdefault("OMP_NUM_THREADS", str(given.threads))
-    line = Line(connection)
+    line = ParentLine(connection)
     asked: SimpleQueue[Any] = SimpleQueue()
 
     def stopped(asking: stopping.Stopped) -> str:
@@ -226,7 +226,7 @@ def serve(connection: Connection, given: Given) -> None:
         line.tell(Unusable(str(error), place=False))
 
 
-def _serve(line: Line, asked: SimpleQueue[Any], given: Given) -> None:
+def _serve(line: ParentLine, asked: SimpleQueue[Any], given: Given) -> None:
     from adapterx.executors.data import Data
     from adapterx.executors.device import choose
     from adapterx.executors.local import Bundles, Tally

@@ -25,7 +25,7 @@ from tests.cuda.budgets import LAUNCHES, REPLAYED
 from tests.cuda.cases import ARCHITECTURES, Case, cases, quick
 from tests.cuda.conftest import Rehearse, tables
 from tests.cuda.play import Told
-from tests.cuda.rules import FROM_HOST, PAGEABLE, WAITS
+from tests.cuda.rules import FROM_HOST, MIXED, PAGEABLE, WAITS
 from tests.cuda.works import STEPS
 
 _UNMENDED = {
@@ -70,13 +70,23 @@ def check(case: Case, told: Told) -> None:
             _check_training(case, told)
         case "predict" | "embed":
             assert told.facts["passes"] > 1, "the host lays a pass out while another is computed"
-            assert not _found(told, ("passes",)), "a pass is laid out in pinned memory, and read back asynchronously"
+            found = [one for one in _found(told, ("passes",)) if not _expected(case, one)]
+            assert not found, "a pass is laid out in pinned memory, and read back asynchronously"
         case "reference":
             assert told.facts["losses"] == len(STEPS)
 
 
+def _expected(case: Case, problem: tuple[str, str, str, str, int]) -> bool:
+    """Whether a problem of an evaluation is none: weights of a whole encoder are sent once, and are not pinned first."""
+    _, kind, _, place, _ = problem
+    sent = case.spec.trains_backbone and kind == PAGEABLE and "engine/predict.py" in place.split(" < ")[0]
+    return sent or (case.precision == "float16" and kind.startswith(MIXED))
+
+
 def _check_training(case: Case, told: Told) -> None:
     known = _UNMENDED.get(case.method, ())
+    if case.precision == "float16":  # embeddings are stored so, and added up in the float32 of hidden states
+        known = (*known, MIXED)
     found = [one for one in _found(told, STEPS) if not one[1].startswith(known or ("nothing",))]
     assert not found, "a step asks the host for nothing"
     facts = told.facts

@@ -73,7 +73,16 @@ def _model(case: Case, hidden: int = 64, layers: int = LAYERS) -> PreTrainedMode
 def _encoder(case: Case, log: Log, **sizes: int) -> PackedEncoder:
     log.stage = "load"
     mixed = case.spec.trains_backbone and precision(case.precision).rest == "bfloat16"
-    return PackedEncoder(_model(case, **sizes), mixed=mixed)
+    with patch.object(PackedEncoder, "_computing", _computing):
+        return PackedEncoder(_model(case, **sizes), mixed=mixed)
+
+
+def _computing(encoder: PackedEncoder, norm: nn.LayerNorm) -> nn.LayerNorm:
+    """A norm in the format of hidden states: fake parameters cannot always be swapped, as `Module.to` does it."""
+    if norm.weight.dtype == encoder.dtype or not encoder._frozen:
+        return norm
+    other = nn.LayerNorm(norm.normalized_shape, norm.eps, device="cuda", dtype=encoder.dtype)
+    return other.requires_grad_(False)
 
 
 def _cells(case: Case, encoder: PackedEncoder, count: int = CELLS) -> list[TrainingCell]:
