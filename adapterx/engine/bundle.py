@@ -193,12 +193,21 @@ class Bundle:
         left = min(cell.total_steps - first for cell, first in zip(self.cells, self._first, strict=True))
         self.loader = Loader(self._batches, self.options.workers, left)
 
+    @property
+    def _spares(self) -> bool:
+        """Whether there is something on the device that a step can do without."""
+        return self._captured is not None or (self.prefix is not None and self.prefix.is_on_device)
+
     def _make_room(self) -> None:
-        """Let go of recordings, which hold on to about the memory of a step, or else cut batches finer."""
+        """Let go of recordings, which hold on to about the memory of a step, and of a prefix that is kept on the device,
+        or else cut batches finer.
+        """
         self.loader.close()
         if self._captured is not None:
             self._captured = None
             logger.warning("out of memory; steps are no longer recorded")
+        elif self.prefix is not None and self.prefix.leave_device():
+            logger.warning("out of memory; hidden states are kept in the host's from now on")
         else:
             self.parts *= 2
             logger.warning("out of memory; computing each batch in %d parts, to the same effect", self.parts)
@@ -248,7 +257,7 @@ class Bundle:
                 return batches, self._gradients(batches, step), False
             except (RuntimeError, MemoryError) as error:
                 finest = self.parts >= max(cell.settings.batch_size for cell in self.cells)
-                if not is_out_of_memory(error) or (finest and self._captured is None):
+                if not is_out_of_memory(error) or (finest and not self._spares):
                     raise
             # Not in the handler: until it is left, the error holds on to what the failed step had in memory.
             self._make_room()

@@ -28,6 +28,10 @@ from adapterx.recipe.schema import PrefixCacheSettings
 from adapterx.tasks.known_tokenizers import KnownTokenizers
 
 
+ON_DEVICE = 0.05
+"""Of a GPU's free memory: what hidden states may take there; more are kept in the host's."""
+
+
 @dataclass(frozen=True)
 class BackboneRequest:
     """How a stage wants its backbone."""
@@ -146,7 +150,8 @@ class Backbones:
         if cache.where == "disk":
             return PrefixCache(encoder, limit, self._directory, dtype)
         # Half of what is free: bundles need room too, and what does not fit is computed each time.
-        return PrefixCache(encoder, min(limit, free_memory("cpu") // 2), None, dtype)
+        there = int(ON_DEVICE * free_memory("cuda")) if encoder.device.type == "cuda" else 0
+        return PrefixCache(encoder, min(limit, free_memory("cpu") // 2), None, dtype, there)
 
 
 def _lacks(held: HeldBackbone, read: ReadTokens | None) -> bool:
