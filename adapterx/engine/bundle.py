@@ -199,8 +199,8 @@ class Bundle:
         return self._captured is not None or (self.prefix is not None and self.prefix.is_on_device)
 
     def _make_room(self) -> None:
-        """Let go of recordings, which hold on to about the memory of a step, and of a prefix that is kept on the device,
-        or else cut batches finer.
+        """Let go of recordings, which hold on to about the memory of a step, then of a prefix that is kept on the
+        device, and else cut batches finer.
         """
         self.loader.close()
         if self._captured is not None:

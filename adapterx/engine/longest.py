@@ -35,7 +35,9 @@ class Longest:
         for cell in cells:
             for place, pool in cell.pools:
                 own = int(np.diff(pool.data.sequence_offsets).max(initial=1))
-                drawn = cell.tasks[place].vocabulary is not None  # what is masked, and so read, is drawn with each batch
+                drawn = (
+                    cell.tasks[place].vocabulary is not None
+                )  # what is masked, and so read, is drawn with each batch
                 tokens, reads = max(tokens, own), max(reads, own if drawn else _reads(pool.data))
         return cls(_up(tokens), _up(reads))
 

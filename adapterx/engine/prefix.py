@@ -79,7 +79,7 @@ class PrefixCache:
         self._opening = threading.Lock()
 
     def known(self, batch: Batch, depth: int) -> Tensor | None:
-        """(shared rows, d) hidden states of a batch at a depth, in host memory, if all of them are kept there; else None.
+        """(shared rows, d) hidden states of a batch at a depth, in host memory, if all are kept there; else None.
 
         May be asked by threads: nothing is done on the device.
         """

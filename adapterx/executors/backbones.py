@@ -27,7 +27,6 @@ from adapterx.plan.vocabulary import reads_some
 from adapterx.recipe.schema import PrefixCacheSettings
 from adapterx.tasks.known_tokenizers import KnownTokenizers
 
-
 ON_DEVICE = 0.05
 """Of a GPU's free memory: what hidden states may take there; more are kept in the host's."""
 

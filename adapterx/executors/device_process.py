@@ -250,4 +250,3 @@ def _serve(line: ParentLine, asked: SimpleQueue[Any], given: Given) -> None:
         tally = Tally(set(stored), lost=set(lost))
         Bundles(worker, store, tally, told, given.debug).do([plan.stages[id] for id in ids])
         line.tell(Did(tally))
-

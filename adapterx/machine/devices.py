@@ -11,7 +11,8 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 """Which GPUs a process sees, in which order: CUDA reads it when it starts, as does torch for ROCm."""
 
 _REFUSED = {
-    "mps": "Apple's GPUs (MPS) compute in other number formats, and nothing here is tested on them; `cpu` is what works",
+    "mps": "Apple's GPUs (MPS) compute in other number formats, and nothing here is tested on them; `cpu` is what"
+    " works",
     "xpu": "Intel's GPUs (XPU) have neither the attention kernel nor the recordings that steps rest on; `cpu` is what"
     " works",
 }

@@ -1,7 +1,7 @@
 """The most operators that a step may launch: 4 cells over 3 layers, the first step of a shape, its copies included.
 
-Measured on this code with a twentieth to spare. A change that needs more either goes cell by cell where it went together,
-or has a reason that belongs beside the new number.
+Measured on this code with a twentieth to spare. A change that needs more either goes cell by cell where it went
+together, or has a reason that belongs beside the new number.
 """
 
 from __future__ import annotations

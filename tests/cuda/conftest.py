@@ -26,7 +26,9 @@ Rehearse = Callable[[Sequence[Mapping[str, Any]]], dict[str, Told]]
 def rehearse(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Rehearse:
     """Rehearses tables of cases in a process of its own; what is told, by name."""
     if shim.compiler() is None:
-        pytest.skip("no C++ compiler (g++ or clang++) to build the stand-in for CUDA with: the GPU path is NOT rehearsed")
+        pytest.skip(
+            "no C++ compiler (g++ or clang++) to build the stand-in for CUDA with: the GPU path is NOT rehearsed"
+        )
     library = shim.build(_directory(pytestconfig, tmp_path_factory))
 
     def run(cases: Sequence[Mapping[str, Any]]) -> dict[str, Told]:

@@ -1,6 +1,6 @@
 """Rehearses cases in a process of its own, whose torch has the shim: a line of JSON for each.
 
-    python -m tests.cuda.play SHIM < cases.json
+python -m tests.cuda.play SHIM < cases.json
 """
 
 from __future__ import annotations

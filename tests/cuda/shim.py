@@ -1,4 +1,4 @@
-"""Builds `shim.cpp` and loads it before torch: a CUDA backend without a device. Importing this module imports no torch."""
+"""Builds `shim.cpp` and loads it before torch: a CUDA backend without a device. This module imports no torch."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The GPU path, rehearsed on a CPU: every way through the engine under fake CUDA tensors, launched, recorded, replayed.
 
 What a rehearsal sees: operands on different devices or in number formats that do not go together; waiting for the
-device; copies from pageable memory; anything in a recording (CUDA graph) that CUDA refuses, or that a replay would repeat
-with old numbers; nodes of autograd that outlive a step and would draw their stream into a recording; how many operators
-a step launches.
+device; copies from pageable memory; anything in a recording (CUDA graph) that CUDA refuses, or that a replay would
+repeat with old numbers; nodes of autograd that outlive a step and would draw their stream into a recording; how many
+operators a step launches.
 
 What it CANNOT see:
 - numbers: nothing is computed, losses are zero and always finite; so neither a wrong result nor a diverging cell;
@@ -11,7 +11,8 @@ What it CANNOT see:
   how many kernels one operator is;
 - memory: how much is taken, fragmentation, what a pool of recordings holds on to, a lack of it;
 - time, and whether a recording pays; ordering between the loader's threads and the device;
-- precisions of bitsandbytes (int8, nf4): their weights are a kind of tensor that cannot be fake. Their steps are launched;
+- precisions of bitsandbytes (int8, nf4): their weights are a kind of tensor that cannot be fake. Their steps are
+  launched;
 - several GPUs.
 
 `tools/gpu_check.py` looks at these on a GPU (docs/how-to/gpu.md).
@@ -77,7 +78,7 @@ def check(case: Case, told: Told) -> None:
 
 
 def _expected(case: Case, problem: tuple[str, str, str, str, int]) -> bool:
-    """Whether a problem of an evaluation is none: weights of a whole encoder are sent once, and are not pinned first."""
+    """Whether a problem of an evaluation is none: a whole encoder's weights are sent once, and are not pinned first."""
     _, kind, _, place, _ = problem
     sent = case.spec.trains_backbone and kind == PAGEABLE and "engine/predict.py" in place.split(" < ")[0]
     return sent or (case.precision == "float16" and kind.startswith(MIXED))

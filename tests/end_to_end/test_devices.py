@@ -50,9 +50,7 @@ def of_one_device(alone: dict[str, dict[str, bytes]], recipe: Path, tmp_path: Pa
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_two_processes_give_what_one_gives(
-    recipe: Recipe, tmp_path: Path, alone: dict[str, dict[str, bytes]]
-) -> None:
+def test_two_processes_give_what_one_gives(recipe: Recipe, tmp_path: Path, alone: dict[str, dict[str, bytes]]) -> None:
     path = recipe(**GRID)
     expected = of_one_device(alone, path, tmp_path)
     done = run(path, tmp_path / "two", *TWO)

@@ -110,7 +110,9 @@ def test_states_on_the_device_change_no_training_and_make_way_where_memory_runs_
     expected = trained(enc, PrefixCache(enc, PLENTY))
     kept = PrefixCache(enc, PLENTY, on_device=PLENTY)
     for found in (trained(enc, kept), trained(enc, kept, options=Options(workers=2))):
-        assert all(torch.equal(a.state.adapter.values, b.state.adapter.values) for a, b in zip(found, expected, strict=True))
+        assert all(
+            torch.equal(a.state.adapter.values, b.state.adapter.values) for a, b in zip(found, expected, strict=True)
+        )
     original, calls = Bundle._gradients, []
 
     def tight(own: Bundle, *step: Any) -> Tensor:

@@ -34,7 +34,9 @@ def test_every_phase_runs_on_a_cpu_from_a_bare_checkout(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert {f"{phase.name}: seconds" for phase in PHASES} <= found.keys()
-    assert not [name for name in found if name.endswith((": failed", ": skipped")) and "nf4" not in name and "int8" not in name]
+    assert not [
+        name for name in found if name.endswith((": failed", ": skipped")) and "nf4" not in name and "int8" not in name
+    ]
     for method in ("lora", "bottleneck"):
         for what in ("padded and ragged", "together and alone", "here and on the CPU"):
             assert found[f"{method}, fp32: {what}: largest difference of a loss"] < 1e-5

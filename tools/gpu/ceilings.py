@@ -27,7 +27,11 @@ def machine(check: Check) -> None:
     import transformers
 
     gpu = torch.cuda.get_device_name() if check.cuda else "none"
-    versions = {"torch": torch.__version__, "transformers": transformers.__version__, "python": platform.python_version()}
+    versions = {
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "python": platform.python_version(),
+    }
     check.note("versions", versions | {"gpu": gpu})
     source = torch.empty(1 << (30 if check.large else 20), dtype=torch.uint8, device=check.device)
     target = torch.empty_like(source)
@@ -61,8 +65,8 @@ def _products(check: Check, rows: int, inputs: int, outputs: int) -> None:
 
 
 def attention(check: Check) -> None:
-    """Attention within the sequences of a step, forward and both ways: the library's kernel for sequences of any length,
-    the engine's own where the build has it, and rectangles.
+    """Attention within the sequences of a step, forward and both ways: the library's kernel for sequences of any
+    length, the engine's own where the build has it, and rectangles.
     """
     heads, width = (12, 64) if check.large else (2, 16)
     lengths = np.array(texts(1, 512 if check.large else 8).lengths)
@@ -90,5 +94,8 @@ def attention(check: Check) -> None:
             check.note(f"attention: {way}, both ways ms", round(check.milliseconds(both), 4))
     expected = found["rectangles"]
     for way, pair in found.items():
-        apart = [float((one - other).float().norm() / other.float().norm()) for one, other in zip(pair, expected, strict=True)]
+        apart = [
+            float((one - other).float().norm() / other.float().norm())
+            for one, other in zip(pair, expected, strict=True)
+        ]
         check.note(f"attention: {way}, relative distance to rectangles, and of the gradient", apart)

@@ -66,7 +66,9 @@ def bundle(
     return Bundle(enc, own, states, Options(**options), prefix)
 
 
-def losses(enc: PackedEncoder, own: Sequence[TrainingCell], steps: int, **options: Any) -> tuple[Tensor, dict[str, Any]]:
+def losses(
+    enc: PackedEncoder, own: Sequence[TrainingCell], steps: int, **options: Any
+) -> tuple[Tensor, dict[str, Any]]:
     """(steps, K) losses, and what was recorded."""
     made = bundle(enc, own, **options)
     try:
