@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import pytest
 
-from tests.cuda.budgets import LAUNCHES
+from tests.cuda.budgets import REPLAYED, budget
 from tests.cuda.cases import Case
 from tests.cuda.conftest import Rehearse
 from tests.cuda.planted import PLANTED
@@ -48,8 +48,10 @@ def test_a_node_that_outlives_its_step_is_seen(told: dict[str, Told]) -> None:
 
 
 def test_products_cell_by_cell_exceed_the_budget(told: dict[str, Told]) -> None:
-    most = LAUNCHES[_CASE.method, _CASE.precision]
+    most = budget(_CASE.method, _CASE.precision)
+    assert most is not None
     assert told[_CASE.name].launches["first"] <= most < told["products cell by cell"].launches["first"]
+    assert told[_CASE.name].launches["again"] <= REPLAYED < most, "a step that is replayed launches next to nothing"
 
 
 def test_operands_on_two_devices_are_an_error(told: dict[str, Told]) -> None:
