@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
@@ -107,7 +107,7 @@ class Logged:
 
 @dataclass(frozen=True)
 class Did:
-    """A bundle is done: what of it is stored, lost and failed."""
+    """A bundle is done: what of it is stored now, lost and failed."""
 
     tally: Tally
 
@@ -249,4 +249,4 @@ def _serve(line: ParentLine, asked: SimpleQueue[Any], given: Given) -> None:
         ids, stored, lost = bundle
         tally = Tally(set(stored), lost=set(lost))
         Bundles(worker, store, tally, told, given.debug).do([plan.stages[id] for id in ids])
-        line.tell(Did(tally))
+        line.tell(Did(replace(tally, stored=tally.stored - stored)))

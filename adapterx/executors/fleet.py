@@ -83,6 +83,8 @@ class _Fleet:
     def __init__(self, plan: Plan, store: Store, tally: Tally, progress: RunProgress) -> None:
         self.plan, self.store, self.tally, self.progress = plan, store, tally, progress
         self.members: list[_Member] = []
+        self.leaving = False
+        """Whether all processes have been asked to end."""
         self._ordered: tuple[object, list[list[Stage]]] | None = None
         """The bundles, with what they rest on."""
 
@@ -126,12 +128,13 @@ class _Fleet:
     def go_on(self) -> None:
         """Hand out bundles until nothing is left that can be done."""
         self._hand_out()
-        while any(one.bundle for one in self.members):
+        while any(one.bundle for one in self._there()):
             self._hear()
             self._hand_out()
 
     def leave(self) -> str:
         """Ask all processes to end, and wait until they have saved; their notes."""
+        self.leaving = True
         for one in self._there():
             _ask_to_end(one.process)
         while self._there():
@@ -212,13 +215,13 @@ class _Fleet:
         """A process has ended: what it was working on failed, unless it was asked to end."""
         member.gone = True
         member.process.join()
-        if not member.bundle or member.note:
+        bundle, member.bundle = member.bundle, ()
+        if not bundle or self.leaving:
             return
         ended = DeviceEnded(f"the process of device {member.progress.device} ended ({_how(member.process)})")
-        for stage in member.bundle:
+        for stage in bundle:
             note_failed(self.store, self.tally, stage, "failed", str(ended))
-        member.progress.end(member.bundle, str(ended))
-        member.bundle = ()
+        member.progress.end(bundle, str(ended))
         if not self._there():
             logger.warning("no device is left; run again to go on")
 

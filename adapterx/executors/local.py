@@ -71,8 +71,8 @@ class Tally:
     """Ids of the stages that were stored before this run."""
 
     def add(self, other: Tally) -> None:
-        """Count what another process did from where this one stands."""
-        self.stored = (self.stored | other.stored) - (other.lost - self.lost)
+        """Count what another process did: its `stored` are those that it has stored itself."""
+        self.stored = (self.stored - (other.lost - self.lost)) | other.stored
         self.failed |= other.failed
         self.lost |= other.lost
         self.trained += other.trained
