@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import torch
@@ -101,10 +102,21 @@ class PackedEncoder:
         """The tensor on the encoder's device, on its way there if it lies in pinned memory."""
         return tensor.to(self.device, non_blocking=True)
 
+    def send(self, tensor: Tensor) -> Tensor:
+        """The same of a tensor wherever it lies; on a GPU through pinned memory, so that nobody waits."""
+        if self.device.type == "cuda" and tensor.device.type == "cpu":
+            tensor = tensor.pin_memory()
+        return self.place(tensor)
+
     @property
     def spans(self) -> bool:
         """Whether attention runs on variable-length kernels: on a GPU, in half precision."""
         return self.device.type == "cuda" and (self.mixed or self.dtype == torch.bfloat16)
+
+    @property
+    def recordable(self) -> bool:
+        """Whether its products may be recorded in a CUDA graph."""
+        return all(product.recordable for products in self.products for product in products.values())
 
     def _norms(self, layer: Any) -> tuple[nn.Module, nn.Module]:
         attention = layer.attention
@@ -201,15 +213,23 @@ class PackedEncoder:
             start: layers not to compute, because `hidden` is known; not above any of `depths`.
         """
         forward = ForwardPass(batch, Unadapted())
-        if hidden is None:
-            start, hidden = 0, self.embed(forward.layout)
-        found = {start: hidden}
-        for index in range(start, max(depths)):
-            hidden = self.layer(index, hidden, forward)
-            found[index + 1] = hidden
-            if index not in depths:
-                del found[index]
+        with self._halved():
+            if hidden is None:
+                start, hidden = 0, self.embed(forward.layout)
+            found = {start: hidden}
+            for index in range(start, max(depths)):
+                hidden = self.layer(index, hidden, forward)
+                found[index + 1] = hidden
+                if index not in depths:
+                    del found[index]
         return found
+
+    def _halved(self) -> AbstractContextManager[object]:
+        """Products in 16 bits where weights are mixed, on a GPU, whose attention kernel takes nothing else.
+
+        A CPU computes what is read without a gradient in the format of the weights.
+        """
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed and self.device.type == "cuda")
 
     @torch.no_grad()
     def project(self, depth: int, hidden: Tensor) -> Tensor | None:
@@ -219,7 +239,8 @@ class PackedEncoder:
         """
         if depth == len(self.layers) - 1:
             return None
-        return self.products[depth][QKV](self._attention_inputs(depth, hidden))
+        with self._halved():
+            return self.products[depth][QKV](self._attention_inputs(depth, hidden))
 
     def embed(self, batch: PackedBatch) -> Tensor:
         """(N, d) embeddings; positions count from the padding index + 1 as RoBERTa's do."""

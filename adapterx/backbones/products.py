@@ -6,7 +6,7 @@ Nothing here computes or keeps what only the gradient of a weight would need.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ Activation: TypeAlias = Literal["none", "gelu"]
 
 class Product(Protocol):
     """Outputs (N, o) of frozen linear layers, side by side, from inputs (N, i)."""
+
+    recordable: ClassVar[bool]
+    """Whether it asks the host for nothing, so that a CUDA graph may record it."""
 
     def __call__(self, inputs: Tensor) -> Tensor: ...
 
@@ -57,6 +60,8 @@ def _frozen(inputs: Tensor, product: InputProduct) -> Tensor:
 class Modules:
     """Layers called one by one: those of other libraries, whose weights cannot be put side by side."""
 
+    recordable: ClassVar[bool] = False  # LLM.int8() asks the host about outliers
+
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self.modules = tuple(modules)
 
@@ -67,6 +72,8 @@ class Modules:
 
 class Joint:
     """One product with the layers' weights (o, i), which lie side by side."""
+
+    recordable: ClassVar[bool] = True
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.weight = weight
@@ -82,6 +89,8 @@ class Reordered:
     Reordering costs a product of the common kind a tenth to a quarter of its time; a frozen weight needs it once.
     The copies are made at the first product of each direction.
     """
+
+    recordable: ClassVar[bool] = True
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.weight = weight
@@ -135,6 +144,8 @@ class Converted:
         scales: (o,) of the rows, which their outputs are multiplied by.
     """
 
+    recordable: ClassVar[bool] = True
+
     def __init__(self, weight: Tensor, bias: Tensor, scratch: Scratch, scales: Tensor | None = None) -> None:
         self.weight = weight
         self.bias = bias
@@ -162,6 +173,8 @@ class Int8Product:
 
     The gradient is rounded likewise, after the scales of the outputs have been multiplied into it.
     """
+
+    recordable: ClassVar[bool] = True
 
     def __init__(self, layer: RowQuantised) -> None:
         self.layer = layer
@@ -192,6 +205,8 @@ class Fp8Product:
 
     A gradient sums over the outputs, so it needs the weights once more with a scale per input feature.
     """
+
+    recordable: ClassVar[bool] = True
 
     def __init__(self, layer: RowQuantised) -> None:
         self.layer = layer

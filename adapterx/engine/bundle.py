@@ -22,6 +22,7 @@ from adapterx.engine.capture import CapturedSteps
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.collate import collate
 from adapterx.engine.loader import Loader
+from adapterx.engine.longest import Longest
 from adapterx.engine.optimiser import RowAdamW, Step
 from adapterx.engine.options import Options
 from adapterx.engine.predict import TrainedCell
@@ -80,11 +81,12 @@ class Bundle:
         self.trained = TrainedRows(cells, states, shape, device)
         self.backbone = encoder
         self.encoder = _own(encoder, cells, self.trained.adapter) if method.trains_backbone else encoder
-        lower = [_stacked(slots, device) for slots in zip(*(cell.lower for cell in cells), strict=True)]
-        slots = [*lower, Slot(method, self.trained.adapter.bank.views)]
+        self._lower = [_stacked(slots, device) for slots in zip(*(cell.lower for cell in cells), strict=True)]
+        slots = [*self._lower, Slot(method, self.trained.adapter.bank.views)]
         self.depth = lowest_layer(slots, shape.layers)
         # What is masked differs from step to step, so nothing below the adapters comes again.
         masks = any(task.vocabulary is not None for cell in cells for task in cell.tasks)
+        self.given_prefix = prefix
         self.prefix = prefix if self.depth and not masks else None
         self.dropout = CellDropout(method.drops, [cell.seed for cell in cells], method.dropped_layers)
         self.adapters = adapters(slots, self.dropout)
@@ -97,8 +99,9 @@ class Bundle:
         random = method.drops > 0.0 or method.dropped_layers > 0
         # Of weights that are trained themselves autograd keeps nodes on the stream they were made on.
         recordable = not random and not method.eight_bit and not method.trains_backbone
-        replays = options.graphs and self.aligned and encoder.spans and recordable
+        replays = options.graphs and self.aligned and encoder.spans and encoder.recordable and recordable
         self._captured = CapturedSteps(self._compute, self.trained.alive) if replays else None
+        self._longest = Longest.of(cells) if replays else None
         self._drawing = threading.Lock()
         self._start_loader()
 
@@ -151,6 +154,27 @@ class Bundle:
             self._fragmented = 0
         return cast(list[list[float]], losses)
 
+    @property
+    def records(self) -> bool:
+        """Whether there are steps recorded that other cells of this structure could be replayed with."""
+        return self._captured is not None and self._captured.recorded > 0
+
+    def pause(self) -> None:
+        """Let go of the threads; `take_over` goes on."""
+        self.loader.close()
+
+    def take_over(self, cells: Sequence[TrainingCell], states: Sequence[CellState]) -> None:
+        """Go on with other cells of the same structure, whose numbers come to where those of the last ones are."""
+        self.cells, self.states = tuple(cells), tuple(states)
+        self.trained.start_from(states)
+        for slot, slots in zip(self._lower, zip(*(cell.lower for cell in cells), strict=True), strict=True):
+            for name, tensor in _stacked(slots, self.encoder.device).tensors.items():
+                slot.tensors[name].copy_(tensor)
+        self.rows = (0,) * len(cells)
+        self._ahead.clear()
+        self._longest = Longest.of(cells)
+        self._start_loader()
+
     def close(self) -> None:
         """Let go of the threads and of what refers back to the bundle, so that its memory is free at once."""
         self.loader.close()
@@ -169,12 +193,21 @@ class Bundle:
         left = min(cell.total_steps - first for cell, first in zip(self.cells, self._first, strict=True))
         self.loader = Loader(self._batches, self.options.workers, left)
 
+    @property
+    def _spares(self) -> bool:
+        """Whether there is something on the device that a step can do without."""
+        return self._captured is not None or (self.prefix is not None and self.prefix.is_on_device)
+
     def _make_room(self) -> None:
-        """Let go of recordings, which hold on to about the memory of a step, or else cut batches finer."""
+        """Let go of recordings, which hold on to about the memory of a step, then of a prefix that is kept on the
+        device, and else cut batches finer.
+        """
         self.loader.close()
         if self._captured is not None:
             self._captured = None
             logger.warning("out of memory; steps are no longer recorded")
+        elif self.prefix is not None and self.prefix.leave_device():
+            logger.warning("out of memory; hidden states are kept in the host's from now on")
         else:
             self.parts *= 2
             logger.warning("out of memory; computing each batch in %d parts, to the same effect", self.parts)
@@ -192,6 +225,8 @@ class Bundle:
             batch if heads.fit(self.cells, self.trained.heads, batch.aligned) else replace(batch, aligned=None)
             for batch in batches
         ]
+        if self._longest is not None:
+            batches = [self._longest.told(batch) for batch in batches]
         if self.prefix is not None:
             batches = [replace(batch, hidden=self.prefix.known(batch, self.depth)) for batch in batches]
         pinned = self.encoder.device.type == "cuda"
@@ -222,7 +257,7 @@ class Bundle:
                 return batches, self._gradients(batches, step), False
             except (RuntimeError, MemoryError) as error:
                 finest = self.parts >= max(cell.settings.batch_size for cell in self.cells)
-                if not is_out_of_memory(error) or (finest and self._captured is None):
+                if not is_out_of_memory(error) or (finest and not self._spares):
                     raise
             # Not in the handler: until it is left, the error holds on to what the failed step had in memory.
             self._make_room()

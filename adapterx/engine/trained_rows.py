@@ -44,6 +44,16 @@ class TrainedRows:
         self.alive = torch.ones(len(cells), dtype=torch.bool, device=device)
         """(K,) cells whose losses and gradients were finite so far."""
 
+    @torch.no_grad()
+    def start_from(self, states: Sequence[CellState]) -> None:
+        """Bring in the numbers of other cells of the same structure, at the same places; all are alive again."""
+        for cell, state in enumerate(states):
+            for rows, (optimiser, row) in zip((state.adapter, state.head), self._rows_of(cell), strict=True):
+                optimiser.bank.values[row].copy_(rows.values)
+                optimiser.first[row].copy_(rows.first)
+                optimiser.second[row].copy_(rows.second)
+        self.alive.fill_(True)
+
     def take_gradients(self, losses: Tensor, add: bool) -> None:
         """Differentiate losses (K,) by everything that is trained, into the banks.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from adapterx.plan import Stage, Training
 
@@ -15,6 +15,23 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 10.0
 """Longest silence between two plain lines while a bundle trains."""
+
+
+class Shows(Protocol):
+    """What hears of the bundle that is being worked on."""
+
+    def begin(self, stages: Sequence[Stage]) -> None:
+        """A bundle starts."""
+
+    def steps(self, steps: Steps) -> None:
+        """A training step of the bundle."""
+
+    def passes(self, items: int, rows: int, what: str) -> Callable[[int, int], None]:
+        """What counts the passes of the bundle's evaluation; as of `RunProgress.passes`."""
+        ...
+
+    def end(self, stages: Sequence[Stage], failed: str = "") -> None:
+        """Stages of the bundle are over, or have failed for a reason."""
 
 
 class RunProgress:
@@ -31,6 +48,8 @@ class RunProgress:
         self.started = clock()
         self.done = 0.0
         self.bundle: tuple[Stage, ...] = ()
+        self.devices: list[DeviceProgress] = []
+        """What each of several devices is at."""
         self._spoken = self.started
         self._bar = _bar(console) if console.is_terminal else None
         self._task = self._bar.add_task("", total=self.total) if self._bar else None
@@ -44,12 +63,17 @@ class RunProgress:
         if self._bar:
             self._bar.stop()
 
+    @property
+    def begins(self) -> bool:
+        """Whether nothing is done yet."""
+        return self.done == 0
+
     def begin(self, stages: Sequence[Stage]) -> None:
         """A bundle starts."""
         self._expect(stages)
         self.bundle = tuple(stages)
         verb = "training" if isinstance(stages[0].work, Training) else "evaluating"
-        self._show(f"{verb} {_names(stages)}", lasting=self.done == 0)
+        self._show(f"{verb} {_names(stages)}", lasting=self.begins)
 
     def steps(self, steps: Steps) -> None:
         """A training step of the bundle."""
@@ -97,6 +121,7 @@ class RunProgress:
         self.total += sum(more.values())
 
     def _show(self, text: str, within: float = 0.0, brief: bool = False, lasting: bool = False) -> None:
+        within += sum(device.within for device in self.devices)
         share = min(1.0, (self.done + within) / self.total) if self.total else 1.0
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=share * self.total, total=self.total, description=text)
@@ -108,6 +133,34 @@ class RunProgress:
         elapsed = now - self.started
         left = f", about {_duration(elapsed / share - elapsed)} left" if 0.02 < share < 1 else ""
         self.console.print(f"[{share:4.0%}] {text} ({_duration(elapsed)}{left})", markup=False, soft_wrap=True)
+
+
+class DeviceProgress(RunProgress):
+    """What one of several devices is at, shown in the progress of the whole run.
+
+    Args:
+        device: as the user named it.
+    """
+
+    def __init__(self, whole: RunProgress, device: str) -> None:
+        self.whole, self.device = whole, device
+        self.weights, self.bundle, self.within = whole.weights, (), 0.0
+        whole.devices.append(self)
+
+    @property
+    def begins(self) -> bool:
+        return self.whole.begins
+
+    def end(self, stages: Sequence[Stage], failed: str = "") -> None:
+        self.within = 0.0
+        self.whole.end(stages, failed)
+
+    def _expect(self, stages: Sequence[Stage]) -> None:
+        self.whole._expect(stages)
+
+    def _show(self, text: str, within: float = 0.0, brief: bool = False, lasting: bool = False) -> None:
+        self.within = within
+        self.whole._show(f"{self.device}: {text}", brief=brief, lasting=lasting)
 
 
 def _names(stages: Sequence[Stage]) -> str:
