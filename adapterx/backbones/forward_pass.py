@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from adapterx.backbones.layout import PackedBatch
 from adapterx.backbones.modules import Module, Place
+from adapterx.kernels.tiles import CellRows
 
 QKV: tuple[Module, ...] = ("query", "key", "value")
 
@@ -105,6 +106,16 @@ class ForwardPass:
         self.layout = batch.shared
         self.adapters = adapters
         self._projected = projected
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Rows of each cell as they stand, with their tiles where kernels are to find them."""
+        return CellRows.of(self.layout.rows, self.layout.row_tiles)
+
+    @property
+    def read_rows(self) -> tuple[int, ...]:
+        """Read rows of each cell likewise."""
+        return CellRows.of(self.layout.read_rows, self.layout.read_tiles)
 
     def projected(self) -> Tensor | None:
         """What is known of the first layer's products, once: a copy, as adapters add to it in place."""

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from adapterx.backbones.attention import attend, mix
+from adapterx.backbones.attention import attend, attend_all, mix
 from adapterx.backbones.compute import hidden_format
 from adapterx.backbones.forward_pass import QKV, Adapters, ForwardPass, Unadapted
 from adapterx.backbones.layout import Blocks, PackedBatch
 from adapterx.backbones.modules import Module, Place
 from adapterx.backbones.products import Modules, Product, Products, Reordered, dense, reordering_pays, weighs
+from adapterx.kernels.choice import emulating
 
 _READS_TO_MIX = 8
 """From this many rows to a read row on, the last layer's keys and values are not worth computing."""
@@ -104,7 +105,7 @@ class PackedEncoder:
     @property
     def spans(self) -> bool:
         """Whether attention runs on variable-length kernels: on a GPU, in half precision."""
-        return self.device.type == "cuda" and (self.mixed or self.dtype == torch.bfloat16)
+        return emulating() or (self.device.type == "cuda" and (self.mixed or self.dtype == torch.bfloat16))
 
     def _norms(self, layer: Any) -> tuple[nn.Module, nn.Module]:
         attention = layer.attention
@@ -166,7 +167,7 @@ class PackedEncoder:
         if adapters.embeds:
             assert depth == 0, "an adapter at the embeddings leaves nothing below it"
             (hidden,) = forward.expand_all(rows=[hidden])
-            hidden = adapters.embedding(hidden, forward.layout.rows)
+            hidden = adapters.embedding(hidden, forward.rows)
         found = [forward.read(hidden)] if layers[0] == depth else []
         for index in range(depth, layers[-1]):
             if self.checkpointing and torch.is_grad_enabled():
@@ -239,7 +240,7 @@ class PackedEncoder:
             return forward.expand(index, places, reads=tensors) if last else forward.expand(index, places, rows=tensors)
 
         def rows() -> tuple[int, ...]:
-            return forward.layout.read_rows if last else forward.layout.rows
+            return forward.read_rows if last else forward.rows
 
         inputs = self._attention_inputs(index, hidden)
         attention = self._read_attention if last else self._self_attention
@@ -286,9 +287,8 @@ class PackedEncoder:
         if projected is None:
             projected = self.products[index][QKV](inputs)
         projected, inputs, hidden = forward.expand(index, QKV, rows=[projected, inputs, hidden])
-        projected = forward.adapters.linear(index, QKV, inputs, projected, forward.layout.rows)
-        query, key_value = torch.split(projected, [self.hidden, 2 * self.hidden], dim=1)
-        return attend(query, key_value, forward.layout.attention, self.heads), hidden
+        projected = forward.adapters.linear(index, QKV, inputs, projected, forward.rows)
+        return attend_all(projected, forward.layout.attention, self.heads), hidden
 
     def _read_attention(
         self, index: int, inputs: Tensor, hidden: Tensor, forward: ForwardPass
@@ -299,14 +299,14 @@ class PackedEncoder:
         query = products["query",](asking)
         if self._mixes(index, forward):
             inputs, query, asking, hidden = forward.expand(index, QKV, rows=[inputs], reads=[query, asking, hidden])
-            query = adapters.linear(index, ("query",), asking, query, forward.layout.read_rows)
+            query = adapters.linear(index, ("query",), asking, query, forward.read_rows)
             return self._mixed_context(index, query, inputs, forward), hidden
         key_value = products["key", "value"](inputs)
         key_value, inputs, query, asking, hidden = forward.expand(
             index, QKV, rows=[key_value, inputs], reads=[query, asking, hidden]
         )
-        query = adapters.linear(index, ("query",), asking, query, forward.layout.read_rows)
-        key_value = adapters.linear(index, ("key", "value"), inputs, key_value, forward.layout.rows)
+        query = adapters.linear(index, ("query",), asking, query, forward.read_rows)
+        key_value = adapters.linear(index, ("key", "value"), inputs, key_value, forward.rows)
         return attend(query, key_value, forward.layout.read_attention, self.heads), hidden
 
     def _mixes(self, index: int, forward: ForwardPass) -> bool:

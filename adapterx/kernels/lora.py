@@ -1,0 +1,452 @@
+"""LoRA for all cells at once: one kernel adds the deltas of modules that share their input, two and a half undo it.
+
+Forward: a program has a tile of one cell's rows; it reads the inputs once for all modules, keeps their rank-r images,
+and adds each module's delta to its columns of the outputs in place. Backward: one kernel reads the outputs' gradient,
+leaves its rank-r images, and adds to the inputs' gradient in place; one each makes the gradients of A and of B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from adapterx.kernels.arithmetic import dot
+from adapterx.kernels.launch import launch
+from adapterx.kernels.products import block
+from adapterx.kernels.tiles import TILE, RowTiles
+
+MOST = 3
+"""Modules that share an input: query, key and value."""
+LARGEST_RANK = 64
+
+
+@dataclass(frozen=True)
+class Deltas:
+    """The deltas of modules on the same inputs.
+
+    Attributes:
+        a: (K, r, i) of each module, with the same strides.
+        b: (K, o, r) likewise.
+        columns: the first column of each module among the outputs.
+        scale: what deltas are multiplied by.
+    """
+
+    a: tuple[Tensor, ...]
+    b: tuple[Tensor, ...]
+    columns: tuple[int, ...]
+    scale: float
+
+    def of(self, tensors: Sequence[Tensor]) -> Deltas:
+        """The same of the tensors of A and then of B."""
+        count = len(self.a)
+        return Deltas(tuple(tensors[:count]), tuple(tensors[count:]), self.columns, self.scale)
+
+
+@triton.jit
+def _chosen(which: tl.constexpr, zero, one, two):
+    """One of three."""
+    if which == 0:
+        return zero
+    elif which == 1:
+        return one
+    else:
+        return two
+
+
+@triton.jit
+def lora_forward(
+    inputs,
+    outputs,
+    low,
+    a0,
+    a1,
+    a2,
+    b0,
+    b1,
+    b2,
+    tiles,
+    c0,
+    c1,
+    c2,
+    scale,
+    count_in,
+    count_out,
+    rank,
+    input_stride,
+    output_stride,
+    low_stride,
+    a_cell,
+    b_cell,
+    MODULES: tl.constexpr,
+    RANK: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK_IN: tl.constexpr,
+    BLOCK_OUT: tl.constexpr,
+):
+    which, module = tl.program_id(0), 0
+    count = tl.load(tiles + 3 * which + 2)
+    if count == 0:
+        return
+    cell = tl.load(tiles + 3 * which).to(tl.int64)
+    first = tl.load(tiles + 3 * which + 1).to(tl.int64)
+    row, r = tl.arange(0, ROWS), tl.arange(0, RANK)
+    there = row < count
+    z0 = tl.zeros((ROWS, RANK), tl.float32)
+    z1 = tl.zeros((ROWS, RANK), tl.float32)
+    z2 = tl.zeros((ROWS, RANK), tl.float32)
+    for start in range(0, count_in, BLOCK_IN):
+        i = start + tl.arange(0, BLOCK_IN)
+        x = tl.load(
+            inputs + (first + row)[:, None] * input_stride + i[None, :],
+            mask=there[:, None] & (i < count_in)[None, :],
+            other=0.0,
+        )
+        at = cell * a_cell + r[None, :] * count_in + i[:, None]
+        inside = (i < count_in)[:, None] & (r < rank)[None, :]
+        z0 += dot(x, tl.load(a0 + at, mask=inside, other=0.0))
+        if MODULES > 1:
+            z1 += dot(x, tl.load(a1 + at, mask=inside, other=0.0))
+        if MODULES > 2:
+            z2 += dot(x, tl.load(a2 + at, mask=inside, other=0.0))
+    for module in tl.static_range(MODULES):
+        z = _chosen(module, z0, z1, z2).to(outputs.dtype.element_ty)
+        b = _chosen(module, b0, b1, b2)
+        column = _chosen(module, c0, c1, c2)
+        low_at = (first + row)[:, None] * low_stride + module * rank + r[None, :]
+        tl.store(low + low_at, z, mask=there[:, None] & (r < rank)[None, :])
+        for start in range(0, count_out, BLOCK_OUT):
+            o = start + tl.arange(0, BLOCK_OUT)
+            w = tl.load(
+                b + cell * b_cell + o[None, :] * rank + r[:, None],
+                mask=(o < count_out)[None, :] & (r < rank)[:, None],
+                other=0.0,
+            )
+            out = outputs + (first + row)[:, None] * output_stride + column + o[None, :]
+            inside = there[:, None] & (o < count_out)[None, :]
+            total = tl.load(out, mask=inside, other=0.0).to(tl.float32) + scale * dot(z, w)
+            tl.store(out, total.to(outputs.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def lora_backward(
+    gradient,
+    low_gradient,
+    into,
+    a0,
+    a1,
+    a2,
+    b0,
+    b1,
+    b2,
+    tiles,
+    c0,
+    c1,
+    c2,
+    scale,
+    count_in,
+    count_out,
+    rank,
+    gradient_stride,
+    low_stride,
+    into_stride,
+    a_cell,
+    b_cell,
+    MODULES: tl.constexpr,
+    ADDS: tl.constexpr,
+    WRITES: tl.constexpr,
+    RANK: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK_IN: tl.constexpr,
+    BLOCK_OUT: tl.constexpr,
+):
+    which = tl.program_id(0)
+    count = tl.load(tiles + 3 * which + 2)
+    if count == 0:
+        return
+    cell = tl.load(tiles + 3 * which).to(tl.int64)
+    first = tl.load(tiles + 3 * which + 1).to(tl.int64)
+    row, r = tl.arange(0, ROWS), tl.arange(0, RANK)
+    there = row < count
+    z0 = tl.zeros((ROWS, RANK), tl.float32)
+    z1 = tl.zeros((ROWS, RANK), tl.float32)
+    z2 = tl.zeros((ROWS, RANK), tl.float32)
+    for start in range(0, count_out, BLOCK_OUT):
+        o = start + tl.arange(0, BLOCK_OUT)
+        at = cell * b_cell + o[:, None] * rank + r[None, :]
+        inside = (o < count_out)[:, None] & (r < rank)[None, :]
+        mask = there[:, None] & (o < count_out)[None, :]
+        g = gradient + (first + row)[:, None] * gradient_stride + o[None, :]
+        z0 += dot(tl.load(g + c0, mask=mask, other=0.0), tl.load(b0 + at, mask=inside, other=0.0))
+        if MODULES > 1:
+            z1 += dot(tl.load(g + c1, mask=mask, other=0.0), tl.load(b1 + at, mask=inside, other=0.0))
+        if MODULES > 2:
+            z2 += dot(tl.load(g + c2, mask=mask, other=0.0), tl.load(b2 + at, mask=inside, other=0.0))
+    z0 = (z0 * scale).to(gradient.dtype.element_ty)
+    z1 = (z1 * scale).to(gradient.dtype.element_ty)
+    z2 = (z2 * scale).to(gradient.dtype.element_ty)
+    for module in tl.static_range(MODULES):
+        low_at = (first + row)[:, None] * low_stride + module * rank + r[None, :]
+        tl.store(low_gradient + low_at, _chosen(module, z0, z1, z2), mask=there[:, None] & (r < rank)[None, :])
+    if WRITES:
+        for start in range(0, count_in, BLOCK_IN):
+            i = start + tl.arange(0, BLOCK_IN)
+            at = cell * a_cell + r[:, None] * count_in + i[None, :]
+            inside = (r < rank)[:, None] & (i < count_in)[None, :]
+            out = into + (first + row)[:, None] * into_stride + i[None, :]
+            mask = there[:, None] & (i < count_in)[None, :]
+            total = dot(z0, tl.load(a0 + at, mask=inside, other=0.0))
+            if MODULES > 1:
+                total += dot(z1, tl.load(a1 + at, mask=inside, other=0.0))
+            if MODULES > 2:
+                total += dot(z2, tl.load(a2 + at, mask=inside, other=0.0))
+            if ADDS:
+                total += tl.load(out, mask=mask, other=0.0).to(tl.float32)
+            tl.store(out, total.to(into.dtype.element_ty), mask=mask)
+
+
+@triton.jit
+def lora_gradients(
+    gradient,
+    inputs,
+    low,
+    low_gradient,
+    a0,
+    a1,
+    a2,
+    b0,
+    b1,
+    b2,
+    starts,
+    c0,
+    c1,
+    c2,
+    scale,
+    count_in,
+    count_out,
+    rank,
+    gradient_stride,
+    input_stride,
+    low_stride,
+    a_cell,
+    b_cell,
+    MODULES: tl.constexpr,
+    RANK: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Gradients of A (third index 0: inputs read once for all modules) and of B (1 and on: one module each)."""
+    cell, part = tl.program_id(0).to(tl.int64), tl.program_id(2)
+    first, last = tl.load(starts + cell).to(tl.int64), tl.load(starts + cell + 1).to(tl.int64)
+    x = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    r = tl.arange(0, RANK)
+    if part == 0:
+        z0 = tl.zeros((RANK, BLOCK), tl.float32)
+        z1 = tl.zeros((RANK, BLOCK), tl.float32)
+        z2 = tl.zeros((RANK, BLOCK), tl.float32)
+        for start in range(first, last, ROWS):
+            row = start + tl.arange(0, ROWS)
+            mask = (row < last)[:, None] & (x < count_in)[None, :]
+            own = tl.load(inputs + row[:, None] * input_stride + x[None, :], mask=mask, other=0.0)
+            g = low_gradient + row[None, :] * low_stride + r[:, None]
+            inside = (row < last)[None, :] & (r < rank)[:, None]
+            z0 += dot(tl.load(g, mask=inside, other=0.0), own)
+            if MODULES > 1:
+                z1 += dot(tl.load(g + rank, mask=inside, other=0.0), own)
+            if MODULES > 2:
+                z2 += dot(tl.load(g + 2 * rank, mask=inside, other=0.0), own)
+        at = cell * a_cell + r[:, None] * count_in + x[None, :]
+        inside = (r < rank)[:, None] & (x < count_in)[None, :]
+        tl.store(a0 + at, z0, mask=inside)
+        if MODULES > 1:
+            tl.store(a1 + at, z1, mask=inside)
+        if MODULES > 2:
+            tl.store(a2 + at, z2, mask=inside)
+    else:
+        module = part - 1
+        b = b0
+        column = c0
+        if MODULES > 1:
+            if module == 1:
+                b = b1
+                column = c1
+        if MODULES > 2:
+            if module == 2:
+                b = b2
+                column = c2
+        z = tl.zeros((BLOCK, RANK), tl.float32)
+        for start in range(first, last, ROWS):
+            row = start + tl.arange(0, ROWS)
+            own = tl.load(
+                gradient + row[None, :] * gradient_stride + column + x[:, None],
+                mask=(row < last)[None, :] & (x < count_out)[:, None],
+                other=0.0,
+            )
+            image = tl.load(
+                low + row[:, None] * low_stride + module * rank + r[None, :],
+                mask=(row < last)[:, None] & (r < rank)[None, :],
+                other=0.0,
+            )
+            z += dot(own, image)
+        at = cell * b_cell + x[:, None] * rank + r[None, :]
+        tl.store(b + at, z * scale, mask=(x < count_out)[:, None] & (r < rank)[None, :])
+
+
+def fits(deltas: Deltas) -> bool:
+    """Whether the kernel has room for these deltas, and finds them all with the same strides."""
+    (rank, count_in), (count_out, _) = deltas.a[0].shape[1:], deltas.b[0].shape[1:]
+    plain = all(a.stride()[1:] == (count_in, 1) and a.stride(0) == deltas.a[0].stride(0) for a in deltas.a)
+    plain &= all(b.stride()[1:] == (rank, 1) and b.stride(0) == deltas.b[0].stride(0) for b in deltas.b)
+    alike = all(a.shape == deltas.a[0].shape for a in deltas.a) and all(b.shape == deltas.b[0].shape for b in deltas.b)
+    return plain and alike and len(deltas.a) <= MOST and rank <= LARGEST_RANK and count_out > 0
+
+
+def _three(values: Sequence[Any]) -> tuple[Any, Any, Any]:
+    """The values, the last one again where there are fewer."""
+    padded = [*values, *[values[-1]] * (MOST - len(values))]
+    return padded[0], padded[1], padded[2]
+
+
+def _sizes(deltas: Deltas) -> tuple[tuple[int, int, int], dict[str, int]]:
+    (rank, count_in), count_out = deltas.a[0].shape[1:], deltas.b[0].shape[1]
+    constants = {"MODULES": len(deltas.a), "RANK": max(16, triton.next_power_of_2(rank))}
+    return (count_in, count_out, rank), constants
+
+
+def add(inputs: Tensor, outputs: Tensor, deltas: Deltas, tiles: RowTiles) -> Tensor:
+    """Add the deltas to their columns of (N, …) outputs in place; returns the images (N, modules · r) of the inputs."""
+    sizes, constants = _sizes(deltas)
+    low = torch.empty((len(inputs), len(deltas.a) * sizes[2]), dtype=inputs.dtype, device=inputs.device)
+    launch(
+        "lora",
+        lora_forward,
+        (len(tiles.tiles),),
+        *(inputs, outputs, low, *_three(deltas.a), *_three(deltas.b), tiles.tiles, *_three(deltas.columns)),
+        *(deltas.scale, *sizes, inputs.stride(0), outputs.stride(0), low.stride(0)),
+        *(deltas.a[0].stride(0), deltas.b[0].stride(0)),
+        **constants,
+        ROWS=TILE,
+        BLOCK_IN=block(sizes[0]),
+        BLOCK_OUT=block(sizes[1]),
+    )
+    return low
+
+
+def pass_on(gradient: Tensor, into: Tensor | None, adds: bool, deltas: Deltas, tiles: RowTiles) -> Tensor:
+    """The images (N, modules · r) of the outputs' gradient; what it passes on goes to, or is added to, (N, i)."""
+    sizes, constants = _sizes(deltas)
+    low = torch.empty((len(gradient), len(deltas.a) * sizes[2]), dtype=gradient.dtype, device=gradient.device)
+    target = low if into is None else into
+    launch(
+        "lora",
+        lora_backward,
+        (len(tiles.tiles),),
+        *(gradient, low, target, *_three(deltas.a), *_three(deltas.b), tiles.tiles, *_three(deltas.columns)),
+        *(deltas.scale, *sizes, gradient.stride(0), low.stride(0), target.stride(0)),
+        *(deltas.a[0].stride(0), deltas.b[0].stride(0)),
+        **constants,
+        ADDS=adds,
+        WRITES=into is not None,
+        ROWS=TILE,
+        BLOCK_IN=block(sizes[0]),
+        BLOCK_OUT=block(sizes[1]),
+    )
+    return low
+
+
+def differentiate(
+    gradient: Tensor, inputs: Tensor, low: Tensor, low_gradient: Tensor, into: Deltas, tiles: RowTiles
+) -> None:
+    """Write the gradients of every A and B, of which `into` has the places."""
+    sizes, constants = _sizes(into)
+    width = block(max(sizes[:2]))
+    launch(
+        "lora",
+        lora_gradients,
+        (len(into.a[0]), -(-max(sizes[:2]) // width), 1 + len(into.a)),
+        *(gradient, inputs, low, low_gradient, *_three(into.a), *_three(into.b), tiles.starts, *_three(into.columns)),
+        *(into.scale, *sizes, gradient.stride(0), inputs.stride(0), low.stride(0)),
+        *(into.a[0].stride(0), into.b[0].stride(0)),
+        **constants,
+        ROWS=64,
+        BLOCK=width,
+    )
+
+
+class AddDeltas(torch.autograd.Function):
+    """outputs += the deltas of modules on the same inputs, in place."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, outputs: Tensor, inputs: Tensor, deltas: Deltas, tiles: RowTiles, slots: Any, *tensors: Tensor
+    ) -> Tensor:
+        low = add(inputs, outputs, deltas.of(tensors), tiles)
+        trained = ctx.needs_input_grad[5]
+        ctx.save_for_backward(*((inputs, low) if trained else (None, None)), *tensors)
+        ctx.deltas, ctx.tiles, ctx.slots = deltas.of([torch.empty(0)] * len(tensors)), tiles, slots
+        ctx.mark_dirty(outputs)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        into = None
+        inputs, low, *tensors = ctx.saved_tensors
+        gradient = gradient.contiguous()
+        if ctx.needs_input_grad[1]:
+            count = tensors[0].shape[2]
+            into = torch.empty((len(gradient), count), dtype=gradient.dtype, device=gradient.device)
+        if into is None and inputs is None:
+            return gradient, None, None, None, None, *[None] * len(tensors)
+        found = _backward(ctx, gradient, inputs, low, tensors, into, adds=False)
+        return gradient, into, None, None, None, *found
+
+
+class AdaptedProduct(torch.autograd.Function):
+    """Outputs of a frozen product with the deltas added; the inputs' gradient of both is one tensor."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, inputs: Tensor, product: Any, deltas: Deltas, tiles: RowTiles, slots: Any, *tensors: Tensor
+    ) -> Tensor:
+        outputs: Tensor = product.outputs(inputs)
+        low = add(inputs, outputs, deltas.of(tensors), tiles)
+        ctx.save_for_backward(inputs, low, *tensors)
+        ctx.product, ctx.deltas, ctx.tiles, ctx.slots = (
+            product,
+            deltas.of([torch.empty(0)] * len(tensors)),
+            tiles,
+            slots,
+        )
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, low, *tensors = ctx.saved_tensors
+        gradient = gradient.contiguous()
+        into = ctx.product.input_gradient(gradient) if ctx.needs_input_grad[0] else None
+        found = _backward(ctx, gradient, inputs, low, tensors, into, adds=True)
+        return into, None, None, None, None, *found
+
+
+def _backward(
+    ctx: Any,
+    gradient: Tensor,
+    inputs: Tensor | None,
+    low: Tensor | None,
+    tensors: Sequence[Tensor],
+    into: Tensor | None,
+    adds: bool,
+) -> list[Tensor | None]:
+    """Gradients of the tensors; the inputs' goes to `into`."""
+    deltas = ctx.deltas.of(tensors)
+    low_gradient = pass_on(gradient, into, adds, deltas, ctx.tiles)
+    if not ctx.needs_input_grad[5] or inputs is None or low is None:
+        return [None] * len(tensors)
+    found = [ctx.slots(tensor) for tensor in tensors]
+    differentiate(gradient, inputs, low, low_gradient, deltas.of(found), ctx.tiles)
+    return found

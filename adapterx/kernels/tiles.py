@@ -1,0 +1,59 @@
+"""Rows of cells one after another, cut into tiles of one cell each, for kernels that serve all cells at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+TILE = 32
+"""Rows of a tile at most. Twice as many would leave a GPU's processors idle at a few thousand rows."""
+
+
+@dataclass(frozen=True)
+class RowTiles:
+    """Where each cell's rows are. Shapes depend on the number of cells and of all rows alone, so that they repeat."""
+
+    tiles: Tensor
+    """(T, 3) int32: cell, first row, rows; tiles without rows close the list."""
+    starts: Tensor
+    """(K + 1,) int32: where each cell's rows begin, and where the last one's end."""
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Every tensor, always in the same order."""
+        yield from (self.tiles, self.starts)
+
+
+class CellRows(tuple[int, ...]):
+    """Token rows of each cell, as a plain tuple says them, with the same as tensors on the device."""
+
+    tiles: RowTiles
+
+    @classmethod
+    def of(cls, rows: Sequence[int], tiles: RowTiles | None) -> tuple[int, ...]:
+        """The rows with their tiles, or the plain tuple where there are none."""
+        if tiles is None:
+            return tuple(rows)
+        found = cls(rows)
+        found.tiles = tiles
+        return found
+
+
+def tiled(rows: Sequence[int]) -> RowTiles:
+    """The tiles of cells with so many rows, in host memory."""
+    starts = np.concatenate([[0], np.cumsum(rows)]).astype(np.int32)
+    counts = [-(-count // TILE) for count in rows]
+    found = np.zeros((int(starts[-1]) // TILE + len(rows), 3), np.int32)
+    cells = np.repeat(np.arange(len(rows)), counts)
+    within = np.arange(len(cells)) - np.repeat(np.cumsum(counts) - counts, counts)
+    first = starts[cells] + within * TILE
+    found[: len(cells)] = np.stack([cells, first, np.minimum(TILE, starts[cells + 1] - first)], axis=1)
+    return RowTiles(torch.from_numpy(found), torch.from_numpy(starts))
+
+
+def tiles_of(rows: Sequence[int]) -> RowTiles | None:
+    """The tiles that come with the rows, if any."""
+    return rows.tiles if isinstance(rows, CellRows) else None
