@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from adapterx.backbones.layout import PackedBatch
 from adapterx.backbones.modules import Module, Place
+from adapterx.backbones.products import Product
 from adapterx.kernels.tiles import CellRows
 
 QKV: tuple[Module, ...] = ("query", "key", "value")
@@ -25,6 +26,12 @@ class Adapters(Protocol):
         self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
     ) -> Tensor:
         """Outputs (N, len(modules) * d_out) of frozen linear layers on the same inputs (N, d_in), adapted."""
+        ...
+
+    def product(
+        self, layer: int, modules: Sequence[Module], product: Product, inputs: Tensor, rows: tuple[int, ...]
+    ) -> Tensor:
+        """The same, with the frozen product yet to be computed."""
         ...
 
     @property
@@ -71,6 +78,11 @@ class Unadapted:
     ) -> Tensor:
         return outputs
 
+    def product(
+        self, layer: int, modules: Sequence[Module], product: Product, inputs: Tensor, rows: tuple[int, ...]
+    ) -> Tensor:
+        return self.linear(layer, modules, inputs, product(inputs), rows)
+
     @property
     def rescales(self) -> bool:
         return False
@@ -106,6 +118,11 @@ class ForwardPass:
         self.layout = batch.shared
         self.adapters = adapters
         self._projected = projected
+
+    @property
+    def apart(self) -> bool:
+        """Whether each cell has rows of its own."""
+        return self.batch.expansion is None or self.layout is self.batch
 
     @property
     def rows(self) -> tuple[int, ...]:

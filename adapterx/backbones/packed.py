@@ -284,6 +284,9 @@ class PackedEncoder:
     ) -> tuple[Tensor, Tensor]:
         """Context of every row, and the hidden states of the same rows."""
         projected = forward.projected()
+        if projected is None and forward.apart:
+            projected = forward.adapters.product(index, QKV, self.products[index][QKV], inputs, forward.rows)
+            return attend_all(projected, forward.layout.attention, self.heads), hidden
         if projected is None:
             projected = self.products[index][QKV](inputs)
         projected, inputs, hidden = forward.expand(index, QKV, rows=[projected, inputs, hidden])

@@ -6,7 +6,7 @@ Nothing here computes or keeps what only the gradient of a weight would need.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ class Product(Protocol):
     def __call__(self, inputs: Tensor) -> Tensor: ...
 
 
+@runtime_checkable
 class InputProduct(Protocol):
     """A product that knows both of its directions, without a record of autograd's."""
 
@@ -74,6 +75,14 @@ class Joint:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         return nn.functional.linear(inputs, self.weight, self.bias)
+
+    def outputs(self, inputs: Tensor) -> Tensor:
+        """inputs Wᵀ + b."""
+        return nn.functional.linear(inputs, self.weight, self.bias)
+
+    def input_gradient(self, gradient: Tensor) -> Tensor:
+        """gradient W."""
+        return gradient @ self.weight
 
 
 class Reordered:

@@ -52,6 +52,8 @@ class TrainedRows:
         """
         banks = [optimiser.bank for optimiser in (self.adapter, *(group.optimiser for group in self.heads))]
         leaves = [leaf for bank in banks for leaf in bank.views.values()]
+        for bank in banks:
+            bank.open_gradients(add)
         gradients = list(torch.autograd.grad(losses.sum(), leaves, allow_unused=True))
         for bank in banks:
             bank.take_gradients(gradients[: len(bank.views)], add)

@@ -33,6 +33,9 @@ VARIABLE = "ADAPTERX_KERNELS"
 CAPABILITY = (8, 0)
 """Lowest compute capability: bfloat16 in tensor cores."""
 
+WIDEST = 256
+"""Of a weight of a cell's own, the smaller side is at most this in `products`: larger ones gain by larger blocks."""
+
 
 class UnknownKernel(AdapterxError):
     """The environment names a kernel that there is not."""

@@ -8,7 +8,6 @@ leaves its rank-r images, and adds to the inputs' gradient in place; one each ma
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,34 +17,12 @@ from torch import Tensor
 
 from adapterx.kernels.arithmetic import dot
 from adapterx.kernels.launch import launch
-from adapterx.kernels.products import block
-from adapterx.kernels.tiles import TILE, RowTiles
+from adapterx.kernels.products import Place, block
+from adapterx.kernels.tiles import TILE, Deltas, RowTiles
 
 MOST = 3
 """Modules that share an input: query, key and value."""
 LARGEST_RANK = 64
-
-
-@dataclass(frozen=True)
-class Deltas:
-    """The deltas of modules on the same inputs.
-
-    Attributes:
-        a: (K, r, i) of each module, with the same strides.
-        b: (K, o, r) likewise.
-        columns: the first column of each module among the outputs.
-        scale: what deltas are multiplied by.
-    """
-
-    a: tuple[Tensor, ...]
-    b: tuple[Tensor, ...]
-    columns: tuple[int, ...]
-    scale: float
-
-    def of(self, tensors: Sequence[Tensor]) -> Deltas:
-        """The same of the tensors of A and then of B."""
-        count = len(self.a)
-        return Deltas(tuple(tensors[:count]), tuple(tensors[count:]), self.columns, self.scale)
 
 
 @triton.jit
@@ -271,14 +248,12 @@ def lora_gradients(
         module = part - 1
         b = b0
         column = c0
-        if MODULES > 1:
-            if module == 1:
-                b = b1
-                column = c1
-        if MODULES > 2:
-            if module == 2:
-                b = b2
-                column = c2
+        if MODULES > 1 and module == 1:
+            b = b1
+            column = c1
+        if MODULES > 2 and module == 2:
+            b = b2
+            column = c2
         z = tl.zeros((BLOCK, RANK), tl.float32)
         for start in range(first, last, ROWS):
             row = start + tl.arange(0, ROWS)
@@ -383,12 +358,18 @@ class AddDeltas(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, outputs: Tensor, inputs: Tensor, deltas: Deltas, tiles: RowTiles, slots: Any, *tensors: Tensor
+        ctx: Any,
+        outputs: Tensor,
+        inputs: Tensor,
+        deltas: Deltas,
+        tiles: RowTiles,
+        slots: Sequence[Place],
+        *tensors: Tensor,
     ) -> Tensor:
         low = add(inputs, outputs, deltas.of(tensors), tiles)
         trained = ctx.needs_input_grad[5]
         ctx.save_for_backward(*((inputs, low) if trained else (None, None)), *tensors)
-        ctx.deltas, ctx.tiles, ctx.slots = deltas.of([torch.empty(0)] * len(tensors)), tiles, slots
+        ctx.deltas, ctx.tiles, ctx.slots = _bare(deltas), tiles, slots
         ctx.mark_dirty(outputs)
         return outputs
 
@@ -411,7 +392,13 @@ class AdaptedProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, product: Any, deltas: Deltas, tiles: RowTiles, slots: Any, *tensors: Tensor
+        ctx: Any,
+        inputs: Tensor,
+        product: Any,
+        deltas: Deltas,
+        tiles: RowTiles,
+        slots: Sequence[Place],
+        *tensors: Tensor,
     ) -> Tensor:
         outputs: Tensor = product.outputs(inputs)
         low = add(inputs, outputs, deltas.of(tensors), tiles)
@@ -433,6 +420,11 @@ class AdaptedProduct(torch.autograd.Function):
         return into, None, None, None, None, *found
 
 
+def _bare(deltas: Deltas) -> Deltas:
+    """The same without its tensors, which autograd keeps."""
+    return deltas.of([torch.empty(0)] * (2 * len(deltas.a)))
+
+
 def _backward(
     ctx: Any,
     gradient: Tensor,
@@ -447,6 +439,6 @@ def _backward(
     low_gradient = pass_on(gradient, into, adds, deltas, ctx.tiles)
     if not ctx.needs_input_grad[5] or inputs is None or low is None:
         return [None] * len(tensors)
-    found = [ctx.slots(tensor) for tensor in tensors]
+    found = [place(tensor) for place, tensor in zip(ctx.slots, tensors, strict=True)]
     differentiate(gradient, inputs, low, low_gradient, deltas.of(found), ctx.tiles)
     return found

@@ -7,6 +7,7 @@ weights are added up in float32 and written where the optimiser reads them (`met
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,8 +19,8 @@ from adapterx.kernels.arithmetic import dot
 from adapterx.kernels.launch import launch
 from adapterx.kernels.tiles import TILE, RowTiles
 
-WIDEST = 256
-"""Of two sides of a weight, the smaller is at most this: beyond, the library's products gain by larger blocks."""
+Place = Callable[[Tensor], Tensor]
+"""Gives the tensor that a weight's gradient is to be written to."""
 
 
 @triton.jit
@@ -177,7 +178,13 @@ class LinearByCell(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None, base: Tensor | None, tiles: RowTiles, slots: Any
+        ctx: Any,
+        inputs: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        base: Tensor | None,
+        tiles: RowTiles,
+        slots: tuple[Place, Place | None],
     ) -> Tensor:
         out = torch.empty((len(inputs), weight.shape[1]), dtype=inputs.dtype, device=inputs.device)
         inputs = inputs if inputs.stride(1) == 1 else inputs.contiguous()
@@ -195,6 +202,6 @@ class LinearByCell(torch.autograd.Function):
             into = torch.empty((len(gradient), weight.shape[2]), dtype=gradient.dtype, device=gradient.device)
             product(gradient, weight.transpose(1, 2), None, None, ctx.tiles, into)
         if ctx.needs_input_grad[1]:
-            weight_into, bias_into = ctx.slots(weight), None if bias is None else ctx.slots(bias)
+            weight_into, bias_into = ctx.slots[0](weight), None if bias is None else ctx.slots[1](bias)
             gradients(gradient, inputs, ctx.tiles, weight_into, bias_into)
         return into, weight_into, bias_into, gradient if ctx.needs_input_grad[3] else None, None, None

@@ -1,4 +1,4 @@
-"""Rows of cells one after another, cut into tiles of one cell each, for kernels that serve all cells at once."""
+"""What kernels that serve all cells at once are told: rows in tiles of one cell each, and the deltas of LoRA."""
 
 from __future__ import annotations
 
@@ -25,6 +25,25 @@ class RowTiles:
     def tensors(self) -> Iterator[Tensor]:
         """Every tensor, always in the same order."""
         yield from (self.tiles, self.starts)
+
+
+@dataclass(frozen=True)
+class Deltas:
+    """The low-rank deltas of modules on the same inputs."""
+
+    a: tuple[Tensor, ...]
+    """(K, r, i) of each module."""
+    b: tuple[Tensor, ...]
+    """(K, o, r) of each."""
+    columns: tuple[int, ...]
+    """The first column of each module among the outputs."""
+    scale: float
+    """What deltas are multiplied by."""
+
+    def of(self, tensors: Sequence[Tensor]) -> Deltas:
+        """The same of the tensors of A and then of B."""
+        count = len(self.a)
+        return Deltas(tuple(tensors[:count]), tuple(tensors[count:]), self.columns, self.scale)
 
 
 class CellRows(tuple[int, ...]):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from adapterx.methods.parameters import stream
+from adapterx.kernels import choice
+from adapterx.kernels.choice import KernelFailed
+from adapterx.kernels.tiles import RowTiles, tiles_of
+from adapterx.methods.parameters import gradient_place, stream
 
 
 def alike(rows: Sequence[int]) -> bool:
@@ -17,7 +22,9 @@ def alike(rows: Sequence[int]) -> bool:
     return len(rows) > 1 and len(set(rows)) == 1
 
 
-def linear_by_cell(inputs: Tensor, weight: Tensor, bias: Tensor | None, rows: tuple[int, ...]) -> Tensor:
+def linear_by_cell(
+    inputs: Tensor, weight: Tensor, bias: Tensor | None, rows: tuple[int, ...], base: Tensor | None = None
+) -> Tensor:
     """Each cell's rows through its own linear layer.
 
     Args:
@@ -25,10 +32,17 @@ def linear_by_cell(inputs: Tensor, weight: Tensor, bias: Tensor | None, rows: tu
         weight: (K, o, i).
         bias: (K, o) or None.
         rows: K counts that sum to N.
+        base: (N, o) to add to the outputs.
 
     Returns:
         (N, o) in the number format of the inputs. A cell's rows meet the same product however many neighbours it has.
     """
+    tiles = tiles_of(rows)
+    if tiles is not None and choice.runs("products", inputs.device) and min(weight.shape[1:]) <= choice.WIDEST:
+        with suppress(KernelFailed):
+            return _by_kernel(inputs, weight, bias, tiles, base)
+    if base is not None:
+        return base + linear_by_cell(inputs, weight, bias, tuple(rows))
     weight, bias = weight.to(inputs.dtype), None if bias is None else bias.to(inputs.dtype)
     if alike(rows):
         parts_of_cells, turned = inputs.view(len(rows), rows[0], -1), weight.transpose(1, 2)
@@ -40,6 +54,13 @@ def linear_by_cell(inputs: Tensor, weight: Tensor, bias: Tensor | None, rows: tu
         for cell, part in enumerate(torch.split(inputs, list(rows)))
     ]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _by_kernel(inputs: Tensor, weight: Tensor, bias: Tensor | None, tiles: RowTiles, base: Tensor | None) -> Tensor:
+    from adapterx.kernels.products import LinearByCell
+
+    places = (gradient_place(weight), None if bias is None else gradient_place(bias))
+    return cast(Tensor, LinearByCell.apply(inputs, weight, bias, base, tiles, places))  # type: ignore[no-untyped-call]
 
 
 class CellDropout:
@@ -71,6 +92,11 @@ class CellDropout:
         self.steps = None if steps is None else tuple(steps)
         self.starts = starts
 
+    @property
+    def drops(self) -> bool:
+        """Whether it changes anything in this pass."""
+        return self.steps is not None and self.probability > 0.0
+
     def left_out(self, layer: int) -> tuple[bool, ...]:
         """Of each cell, whether its adapters in this layer are left out in this step."""
         if self.steps is None or layer >= self.layers:
@@ -88,8 +114,9 @@ class CellDropout:
 
     def __call__(self, inputs: Tensor, rows: tuple[int, ...], place: str) -> Tensor:
         """Inputs (N, d) with entries zeroed and the rest scaled by 1 / (1 - p)."""
-        if self.steps is None or self.probability == 0.0:
+        if not self.drops:
             return inputs
+        assert self.steps is not None
         keep = 1.0 - self.probability
         starts = self.starts.get(rows, (0,) * len(rows))
         masks = [

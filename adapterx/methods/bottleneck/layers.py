@@ -102,7 +102,11 @@ class BottleneckAdapters(Unadapted):
             trained = slot == len(self.slots) - 1
             if not _sits(tensors, layer, place) or (trained and all(left_out)):
                 continue
-            added = change(method, tensors, name(layer, place), inputs(method, update, residual, norm), rows)
+            read = inputs(method, update, residual, norm)
+            if method.scaling == 1.0 and not (trained and (self.dropout.drops or any(left_out))):
+                update = change(method, tensors, name(layer, place), read, rows, update)
+                continue
+            added = change(method, tensors, name(layer, place), read, rows)
             if trained:
                 added = self.dropout(added, rows, f"{layer}.{place}")
                 added = self.dropout.without(left_out, added, rows)
@@ -126,10 +130,15 @@ def _sits(tensors: Mapping[str, Tensor], layer: int, place: Module | Place) -> b
 
 
 def change(
-    method: Bottleneck, tensors: Mapping[str, Tensor], name: str, inputs: Tensor, rows: tuple[int, ...]
+    method: Bottleneck,
+    tensors: Mapping[str, Tensor],
+    name: str,
+    inputs: Tensor,
+    rows: tuple[int, ...],
+    base: Tensor | None = None,
 ) -> Tensor:
-    """What one adapter adds, (N, d)."""
+    """What one adapter adds, (N, d); added to `base` where that is given and nothing scales it."""
     inner = linear_by_cell(inputs, tensors[f"{name}.down.weight"], tensors[f"{name}.down.bias"], rows)
     inner = ACTIVATIONS[method.activation](inner)
-    outer = linear_by_cell(inner, tensors[f"{name}.up.weight"], tensors[f"{name}.up.bias"], rows)
+    outer = linear_by_cell(inner, tensors[f"{name}.up.weight"], tensors[f"{name}.up.bias"], rows, base)
     return outer if method.scaling == 1.0 else outer * method.scaling
