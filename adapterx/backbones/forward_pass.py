@@ -127,12 +127,12 @@ class ForwardPass:
     @property
     def rows(self) -> tuple[int, ...]:
         """Rows of each cell as they stand, with their tiles where kernels are to find them."""
-        return CellRows.of(self.layout.rows, self.layout.row_tiles)
+        return CellRows.of(self.layout.rows, self.layout.row_tiles, ragged=self.layout.ragged)
 
     @property
     def read_rows(self) -> tuple[int, ...]:
         """Read rows of each cell likewise."""
-        return CellRows.of(self.layout.read_rows, self.layout.read_tiles)
+        return CellRows.of(self.layout.read_rows, self.layout.read_tiles, reads=True, ragged=self.layout.ragged)
 
     def projected(self) -> Tensor | None:
         """What is known of the first layer's products, once: a copy, as adapters add to it in place."""

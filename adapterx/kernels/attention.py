@@ -18,8 +18,6 @@ from torch import Tensor
 from adapterx.kernels.arithmetic import dot
 from adapterx.kernels.launch import launch
 
-LARGEST_HEAD = 128
-
 
 @triton.jit
 def _softmax(q, k, keys, scale, BLOCK_K: tl.constexpr):

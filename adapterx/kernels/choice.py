@@ -118,6 +118,11 @@ def failed(name: Name, reason: BaseException) -> None:
         )
 
 
+def leave(name: Name) -> None:
+    """Choose a kernel no more in this process, as what it rests on is not there."""
+    _failed.add(name)
+
+
 @contextmanager
 def guarded(name: Name) -> Iterator[None]:
     """Turn what goes wrong within into KernelFailed, and the kernel off. A lack of memory is none of its failures."""

@@ -18,11 +18,10 @@ from torch import Tensor
 from adapterx.kernels.arithmetic import dot
 from adapterx.kernels.launch import launch
 from adapterx.kernels.products import Place, block
-from adapterx.kernels.tiles import TILE, Deltas, RowTiles
+from adapterx.kernels.tiles import LARGEST_RANK, TILE, Deltas, RowTiles
 
 MOST = 3
 """Modules that share an input: query, key and value."""
-LARGEST_RANK = 64
 
 
 @triton.jit

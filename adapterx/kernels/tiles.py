@@ -9,8 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from adapterx.kernels import choice
+from adapterx.kernels.choice import KernelFailed
+
 TILE = 32
 """Rows of a tile at most. Twice as many would leave a GPU's processors idle at a few thousand rows."""
+
+LARGEST_RANK = 64
+"""Of deltas that the kernel adds."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +52,37 @@ class Deltas:
         return Deltas(tuple(tensors[:count]), tuple(tensors[count:]), self.columns, self.scale)
 
 
+@dataclass(frozen=True)
+class Masks:
+    """What counts the dropout masks of a step."""
+
+    keys: Tensor
+    """(K, places, 2) int32: two keys of each cell at each place of the network, which follow from seed and step."""
+    firsts: Tensor
+    """(K, 2) int32: where the cell's rows, and its read rows, begin in its whole batch, of which this may be a part."""
+
+
 class CellRows(tuple[int, ...]):
     """Token rows of each cell, as a plain tuple says them, with the same as tensors on the device."""
 
     tiles: RowTiles
+    reads: bool
+    ragged: bool
 
     @classmethod
-    def of(cls, rows: Sequence[int], tiles: RowTiles | None) -> tuple[int, ...]:
-        """The rows with their tiles, or the plain tuple where there are none."""
+    def of(
+        cls, rows: Sequence[int], tiles: RowTiles | None, reads: bool = False, ragged: bool = False
+    ) -> tuple[int, ...]:
+        """The rows with their tiles, or the plain tuple where there are none.
+
+        Args:
+            reads: whether they are the read rows.
+            ragged: whether a recorded step is repeated with cells of other rows, so that the host must not read them.
+        """
         if tiles is None:
             return tuple(rows)
         found = cls(rows)
-        found.tiles = tiles
+        found.tiles, found.reads, found.ragged = tiles, reads, ragged
         return found
 
 
@@ -76,3 +101,11 @@ def tiled(rows: Sequence[int]) -> RowTiles:
 def tiles_of(rows: Sequence[int]) -> RowTiles | None:
     """The tiles that come with the rows, if any."""
     return rows.tiles if isinstance(rows, CellRows) else None
+
+
+def by_library(rows: Sequence[int]) -> tuple[int, ...]:
+    """The rows for the library's products. KernelFailed where cells are ragged: a batch is then to be laid out anew."""
+    if isinstance(rows, CellRows) and rows.ragged:
+        choice.leave("ragged")
+        raise KernelFailed("ragged")
+    return tuple(rows)

@@ -89,7 +89,7 @@ class GradientSlot:
 
 
 def gradient_place(leaf: Tensor) -> Callable[[Tensor], Tensor]:
-    """What gives the tensor that the gradient of a leaf is to be written to: its slot in the bank, or one of its own."""
+    """What gives the tensor that a leaf's gradient is to be written to: its slot in the bank, or one of its own."""
     slot: GradientSlot | None = getattr(leaf, _SLOT, None)
 
     def place(tensor: Tensor) -> Tensor:

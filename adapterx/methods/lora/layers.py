@@ -15,7 +15,7 @@ from adapterx.backbones.products import InputProduct, Product
 from adapterx.backbones.shape import Shape
 from adapterx.kernels import choice
 from adapterx.kernels.choice import KernelFailed
-from adapterx.kernels.tiles import Deltas, RowTiles, tiles_of
+from adapterx.kernels.tiles import Deltas, RowTiles, by_library, tiles_of
 from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import Slot
 from adapterx.methods.parameters import Parameter, gradient_place, kaiming_uniform, zeros
@@ -68,7 +68,7 @@ class LoraAdapters(Unadapted):
         width = outputs.shape[1] // len(modules)
         if tiles_of(rows) is not None and choice.runs("lora", outputs.device):
             return self._added(layer, modules, inputs, outputs, rows, 0)
-        left_out = self.dropout.left_out(layer)
+        rows, left_out = by_library(rows), self.dropout.left_out(layer)
         for place, module in enumerate(modules):
             if not self._adapts(layer, module):
                 continue
@@ -166,7 +166,7 @@ def _apply(function: str, deltas: Deltas, tiles: RowTiles, *first: object) -> Te
 def _one_by_one(outputs: Tensor, inputs: Tensor, deltas: Deltas, width: int, rows: tuple[int, ...]) -> Tensor:
     """Outputs with the deltas of several modules on one input, by the library."""
     for a, b, column in zip(deltas.a, deltas.b, deltas.columns, strict=True):
-        columns, plain = (column, column + width), tuple(rows)
+        columns, plain = (column, column + width), by_library(rows)
         own = (a.to(inputs.dtype), b.to(inputs.dtype))
         outputs = _AddDelta.apply(outputs, inputs, *own, deltas.scale, columns, plain)  # type: ignore[no-untyped-call]
     return outputs
