@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Protocol
 
 from torch import Tensor, nn
 
 from adapterx.backbones.layout import PackedBatch
 from adapterx.backbones.modules import Module, Place
 from adapterx.backbones.products import Product
+from adapterx.backbones.residual import add_norm
 from adapterx.kernels.tiles import CellRows
 
 QKV: tuple[Module, ...] = ("query", "key", "value")
@@ -20,6 +21,10 @@ class Adapters(Protocol):
 
     def adapts(self, layer: int, places: Sequence[Module | Place]) -> bool:
         """Whether any of these linear layers and residual connections of a layer is changed."""
+        ...
+
+    def changes(self, layer: int, modules: Sequence[Module]) -> bool:
+        """Whether inputs or outputs of any of these linear layers are changed."""
         ...
 
     def linear(
@@ -73,6 +78,9 @@ class Unadapted:
     def adapts(self, layer: int, places: Sequence[Module | Place]) -> bool:
         return False
 
+    def changes(self, layer: int, modules: Sequence[Module]) -> bool:
+        return self.adapts(layer, modules)
+
     def linear(
         self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
     ) -> Tensor:
@@ -96,8 +104,7 @@ class Unadapted:
     def residual(
         self, layer: int, place: Place, update: Tensor, residual: Tensor, norm: nn.Module | None, rows: tuple[int, ...]
     ) -> Tensor:
-        total = update + residual
-        return total if norm is None else cast(Tensor, norm(total))
+        return update + residual if norm is None else add_norm(update, residual, norm)
 
     @property
     def embeds(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import torch
@@ -20,9 +21,12 @@ from adapterx.backbones.compute import hidden_format
 from adapterx.backbones.forward_pass import QKV, Adapters, ForwardPass, Unadapted
 from adapterx.backbones.layout import Blocks, PackedBatch
 from adapterx.backbones.modules import Module, Place
-from adapterx.backbones.products import Modules, Product, Products, Reordered, dense, reordering_pays, weighs
-from adapterx.kernels.choice import emulating
+from adapterx.backbones.products import Joint, Modules, Product, Products, Reordered, dense, reordering_pays, weighs
+from adapterx.backbones.residual import fork, fork_normed
+from adapterx.kernels import choice
+from adapterx.kernels.choice import KernelFailed, emulating
 
+FEED_FORWARD: tuple[Module, Module] = ("intermediate", "output")
 _READS_TO_MIX = 8
 """From this many rows to a read row on, the last layer's keys and values are not worth computing."""
 
@@ -220,7 +224,7 @@ class PackedEncoder:
         """
         if depth == len(self.layers) - 1:
             return None
-        return self.products[depth][QKV](self._attention_inputs(depth, hidden))
+        return self.products[depth][QKV](self._forked(depth, 0, hidden)[0])
 
     def embed(self, batch: PackedBatch) -> Tensor:
         """(N, d) embeddings; positions count from the padding index + 1 as RoBERTa's do."""
@@ -242,7 +246,7 @@ class PackedEncoder:
         def rows() -> tuple[int, ...]:
             return forward.read_rows if last else forward.rows
 
-        inputs = self._attention_inputs(index, hidden)
+        inputs, hidden = self._forked(index, 0, hidden)
         attention = self._read_attention if last else self._self_attention
         context, hidden = attention(index, inputs, hidden, forward)
         if adapters.enters(index, "attention_output"):
@@ -253,7 +257,10 @@ class PackedEncoder:
         update = adapters.linear(index, ("attention_output",), context, update, rows())
         hidden = adapters.residual(index, "attention", update, hidden, attention_norm, rows())
 
-        inputs = self.norms[index][1](hidden) if self.pre_norm else hidden
+        inputs, hidden = self._forked(index, 1, hidden)
+        update = self._feed_forward(index, inputs, forward)
+        if update is not None:
+            return adapters.residual(index, "output", update, hidden, output_norm, rows())
         wide = self._intermediate(index, inputs, adapters)
         if wide is None:
             wide = products["intermediate",](inputs)
@@ -268,6 +275,22 @@ class PackedEncoder:
         update = adapters.linear(index, ("output",), wide, update, rows())
         return adapters.residual(index, "output", update, hidden, output_norm, rows())
 
+    def _feed_forward(self, index: int, inputs: Tensor, forward: ForwardPass) -> Tensor | None:
+        """Outputs (N, d) of the feed-forward block by a kernel, where one is chosen and nobody comes between."""
+        first, second = (self.products[index][module,] for module in FEED_FORWARD)
+        if not (choice.runs("gelu", inputs.device) and self.config.hidden_act == "gelu" and forward.apart):
+            return None
+        if not (isinstance(first, Joint) and isinstance(second, Joint) and inputs.is_contiguous()):
+            return None
+        if forward.adapters.changes(index, FEED_FORWARD):
+            return None
+        from adapterx.kernels.gelu import FeedForward
+
+        with suppress(KernelFailed):
+            weights = (first.weight, first.bias), first, second.weight, second
+            return cast(Tensor, FeedForward.apply(inputs, *weights))  # type: ignore[no-untyped-call]
+        return None
+
     def _intermediate(self, index: int, inputs: Tensor, adapters: Adapters) -> Tensor | None:
         """Activated outputs (N, i) of the first feed-forward layer in one go, where nobody comes between."""
         first = self.products[index]["intermediate",]
@@ -276,8 +299,9 @@ class PackedEncoder:
             return None
         return first.outputs(inputs, "gelu")
 
-    def _attention_inputs(self, index: int, hidden: Tensor) -> Tensor:
-        return cast(Tensor, self.norms[index][0](hidden)) if self.pre_norm else hidden
+    def _forked(self, index: int, block: int, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """What a layer's attention (0) or feed-forward block (1) reads of hidden states, and what goes past it."""
+        return fork_normed(hidden, self.norms[index][block]) if self.pre_norm else fork(hidden)
 
     def _self_attention(
         self, index: int, inputs: Tensor, hidden: Tensor, forward: ForwardPass

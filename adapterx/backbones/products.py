@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from adapterx.backbones.precisions.base import REORDERED
 from adapterx.backbones.row_quantised import LARGEST_INT8, RowQuantised, beside, scaled_rows
+from adapterx.kernels.choice import emulating
 from adapterx.machine import kernels
 
 PACKING_LIMIT = REORDERED
@@ -235,7 +236,8 @@ def reordering_pays(layers: Sequence[nn.Module], hidden: torch.dtype = torch.flo
     """
     weights = [tensor for layer in layers for tensor in (*layer.parameters(), *layer.buffers())]
     return (
-        torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        not emulating()  # of a GPU, which has no such products
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
         and (hidden == torch.float32 or (hidden == torch.bfloat16 and kernels.multiplies_bfloat16()))
         and all(weight.device.type == "cpu" and weight.dtype == hidden for weight in weights)

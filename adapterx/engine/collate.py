@@ -34,8 +34,9 @@ def collate(
     padding = _Padding.of([_counts(part) for part in parts], align, kernels.ragged)
     laid = padding.laid_out(parts)
     packed, shared_starts = pack(laid.sequences, spans, laid.capacity, kernels), laid.starts
+    once_cells, once_parts = [cells[place] for place in firsts], [parts[place] for place in firsts]
     if len(firsts) < len(cells):
-        once = padding.laid_out([parts[place] for place in firsts])
+        once = padding.laid_out(once_parts)
         shared_starts = once.starts
         expansion = _expansion(laid, once, [firsts.index(place) for place in prefix_of], spans, kernels)
         packed = replace(packed, expansion=expansion)
@@ -46,11 +47,7 @@ def collate(
         examples=tuple(sum(len(item.reads_of_example) for item in part) for part in parts),
         tokens=tuple(sum(len(item.tokens) for item in part) for part in parts),
         reads=tuple(sum(len(item.reads) for item in part) for part in parts),
-        sources=tuple(
-            _sources(
-                [cells[place] for place in firsts], [parts[place] for place in firsts], shared_starts[: len(firsts)]
-            )
-        ),
+        sources=tuple(_sources(once_cells, once_parts, shared_starts)),
         aligned=_aligned(parts, padding, laid) if align else None,
     )
 
@@ -234,7 +231,7 @@ def _head_rows(parts: Sequence[_CellPart], start: int) -> tuple[HeadRows, ...]:
 def _sources(
     cells: Sequence[Sequence[Selection]], parts: Sequence[Sequence[_CellPart]], starts: Sequence[int]
 ) -> Iterator[Source]:
-    for selections, own, start in zip(cells, parts, starts, strict=True):
+    for selections, own, start in zip(cells, parts, starts[: len(cells)], strict=True):
         at = start
         for selection, part in zip(selections, own, strict=True):
             yield Source(selection.data, selection.examples, part.index, at)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from adapterx.backbones.forward_pass import Unadapted
 from adapterx.backbones.modules import Module, Place
+from adapterx.backbones.residual import add_norm
 from adapterx.backbones.shape import Shape
 from adapterx.methods.bottleneck import invertible
 from adapterx.methods.bottleneck.activations import ACTIVATIONS
@@ -75,6 +76,9 @@ class BottleneckAdapters(Unadapted):
     def adapts(self, layer: int, places: Sequence[Module | Place]) -> bool:
         return any(self._adapts(layer, place) for place in places)
 
+    def changes(self, layer: int, modules: Sequence[Module]) -> bool:
+        return False  # what sits at the place "output" is behind the layer of that name
+
     def _adapts(self, layer: int, place: Module | Place) -> bool:
         return any(_sits(tensors, layer, place) for _, tensors in self.slots)
 
@@ -120,8 +124,7 @@ def inputs(method: Bottleneck, update: Tensor, residual: Tensor, norm: nn.Module
         return residual
     if method.placement == "double":
         return update
-    total = update + residual
-    return total if norm is None else cast(Tensor, norm(total))
+    return update + residual if norm is None else add_norm(update, residual, norm)
 
 
 def _sits(tensors: Mapping[str, Tensor], layer: int, place: Module | Place) -> bool:
