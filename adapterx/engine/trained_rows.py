@@ -66,7 +66,8 @@ class TrainedRows:
         """Take the step of every cell that is alive, in the way that is the fastest on the device."""
         device = self.alive.device
         if (device.type == "cuda" or choice.emulating()) and not isinstance(self.adapter, EightBitAdamW):
-            self.update_together(losses, step.table().pin_memory().to(device, non_blocking=True))
+            table = step.table().pin_memory() if device.type == "cuda" else step.table()
+            self.update_together(losses, table.to(device, non_blocking=True))
         else:
             self.update_one_by_one(losses, step)
 
