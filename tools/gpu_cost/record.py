@@ -28,11 +28,12 @@ from adapterx.kernels import choice
 from adapterx.kernels.choice import Name
 from adapterx.kernels.launch import observed
 
-VIEWS = frozenset(
-    """alias as_strided detach device diagonal empty empty_like empty_strided expand is_pinned item lift_fresh new_empty
-    new_empty_strided permute select slice split split_with_sizes squeeze sym_size t transpose unbind unfold unsqueeze
-    view view_as _local_scalar_dense _reshape_alias _unsafe_view""".split()
-)
+_VIEWS = """
+alias as_strided detach device diagonal empty empty_like empty_strided expand is_pinned item lift_fresh new_empty
+new_empty_strided permute select slice split split_with_sizes squeeze sym_size t transpose unbind unfold unsqueeze view
+view_as _local_scalar_dense _reshape_alias _unsafe_view
+"""
+VIEWS = frozenset(_VIEWS.split())
 """Operators that run no kernel."""
 
 
