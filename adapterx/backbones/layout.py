@@ -8,7 +8,7 @@ elsewhere sequences are sorted by length and cut into a few rectangles with litt
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -140,11 +140,8 @@ class SequenceSpans:
 
     @property
     def key(self) -> Hashable:
-        """What of it a recorded step has fixed beside the shapes of tensors."""
-        if self.short is None:
-            return self.longest
-        longest = self.longest if self.short.long is None else self.short.long.spans.longest
-        return (tuple(bucket.block for bucket in self.short.buckets), self.short.long is None, longest)
+        """What of it a recorded step has fixed beside the shapes of tensors: blocks of `short` follow from it too."""
+        return self.longest
 
     def tensors(self) -> Iterator[Tensor]:
         """Every tensor of the layout, always in the same order."""
@@ -288,13 +285,17 @@ def _spans(
     longest = tuple(-(-int(counts.max()) // _LONGEST_STEP) * _LONGEST_STEP for counts in (queries, keys))
     offsets = (np.concatenate([[0], np.cumsum(counts), np.sum(counts) + empty]) for counts in (queries, keys))
     asked, answered = (torch.from_numpy(counts.astype(np.int32)) for counts in offsets)
-    short = _short(queries, keys, max(capacity, len(keys))) if kernels.short else None
-    return SequenceSpans(asked, answered, (longest[0], longest[1]), short)
+    found = SequenceSpans(asked, answered, (longest[0], longest[1]))
+    return _with_short(found, queries, keys, max(capacity, len(keys))) if kernels.short else found
 
 
-def _short(queries: NDArray[np.int64], keys: NDArray[np.int64], capacity: int) -> Short:
-    """Sequences by bucket; each bucket has room for all of them, so that shapes repeat."""
+def _with_short(
+    spans: SequenceSpans, queries: NDArray[np.int64], keys: NDArray[np.int64], capacity: int
+) -> SequenceSpans:
+    """The same with its sequences by bucket; each bucket has room for all of them, so that shapes repeat."""
     few = bool(queries.max() <= _FEW)
+    # Recorded steps are told apart by the longest: blocks of queries follow from it too.
+    longest = (_FEW if few else spans.longest[0], spans.longest[1])
     buckets, low = [], 0
     for most in BUCKETS:
         own = np.flatnonzero((keys > low) & (keys <= most))
@@ -303,18 +304,19 @@ def _short(queries: NDArray[np.int64], keys: NDArray[np.int64], capacity: int) -
         count = torch.tensor([len(own)], dtype=torch.int32)
         buckets.append(Bucket(torch.from_numpy(members), count, (_FEW if few else most, most)))
         low = most
-    return Short(tuple(buckets), _long(queries, keys, np.flatnonzero(keys > low)))
+    long = _long(queries, keys, np.flatnonzero(keys > low), longest) if keys.max() > low else None
+    return replace(spans, longest=longest, short=Short(tuple(buckets), long))
 
 
-def _long(queries: NDArray[np.int64], keys: NDArray[np.int64], own: NDArray[np.int64]) -> Long | None:
-    if not len(own):
-        return None
+def _long(
+    queries: NDArray[np.int64], keys: NDArray[np.int64], own: NDArray[np.int64], longest: tuple[int, int]
+) -> Long:
     rows = (
         np.concatenate([np.arange(start, start + count) for start, count in zip(starts[own], counts[own], strict=True)])
         for starts, counts in ((np.cumsum(counts) - counts, counts) for counts in (queries, keys))
     )
     asking, answering = (torch.from_numpy(found) for found in rows)
-    return Long(asking, answering, _spans(queries[own], keys[own], 0))
+    return Long(asking, answering, replace(_spans(queries[own], keys[own], 0), longest=longest))
 
 
 def _rectangle(groups: list[NDArray[np.int64]], counts: NDArray[np.int64]) -> Rectangle:

@@ -102,7 +102,7 @@ class Bundle:
         random = method.dropped_layers > 0 or (method.drops > 0.0 and not counts_masks(method, device))
         # Of weights that are trained themselves autograd keeps nodes on the stream they were made on.
         recordable = not random and not method.eight_bit and not method.trains_backbone
-        replays = options.graphs and self.aligned and encoder.spans and recordable and device.type == "cuda"
+        replays = options.graphs and self.aligned and encoder.spans and recordable and not choice.emulating()
         self._captured = CapturedSteps(self._compute, self.trained.alive) if replays else None
         self._drawing = threading.Lock()
         self._start_loader()

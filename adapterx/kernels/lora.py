@@ -65,7 +65,7 @@ def lora_forward(
     BLOCK_IN: tl.constexpr,
     BLOCK_OUT: tl.constexpr,
 ):
-    which, module = tl.program_id(0), 0
+    which = tl.program_id(0)
     count = tl.load(tiles + 3 * which + 2)
     if count == 0:
         return
