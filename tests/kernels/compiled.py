@@ -1,4 +1,4 @@
-"""Compiles every kernel for a GPU that is not there, as a step of a bundle would have it: `python -m tests.kernels.compiled`.
+"""Compiles every kernel for a GPU that is not there, as steps of bundles would: `python -m tests.kernels.compiled`.
 
 Prints a line for each: registers and bytes spilled, from NVIDIA's assembler in Triton's wheel. To be run without
 TRITON_INTERPRET. Nothing is launched: tensors have shapes alone.
@@ -88,9 +88,12 @@ def main() -> None:
         sizes = {"hidden": width * heads, "layers": 2, "heads": heads}
         architecture = "xlm-roberta-xl" if width == 80 else "xlm-roberta"
         cells = [cell(method, seed, batch_size=2) for seed in (1, 2)]
-        with record.shapes_alone(lambda: encoder(architecture, **sizes)) as (fake, mode):  # noqa: B023
-            with patch.object(launch, "run", instead), patch.object(record, "observed", lambda one, dry: observed(one)):
-                record.recorded(fake, cells, NAMES, mode)
+        with (
+            record.shapes_alone(lambda: encoder(architecture, **sizes)) as (fake, mode),  # noqa: B023
+            patch.object(launch, "run", instead),
+            patch.object(record, "observed", lambda one, dry: observed(one)),
+        ):
+            record.recorded(fake, cells, NAMES, mode)
     sys.stdout.write(f"{len(seen)} variants compiled\n")
 
 
