@@ -58,7 +58,7 @@ $(VENV)/installed: pyproject.toml constraints.txt requirements.lock requirements
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes --no-deps -r requirements-build.lock
 	$(PIP) --require-hashes --no-deps --no-build-isolation -r requirements.lock
-	$(PIP) -c constraints.txt torch
+	$(PIP) -c constraints.txt torch "triton; platform_system == 'Linux'"
 	$(PIP) --no-deps --no-build-isolation -e .
 	$(BIN)/python -m pip check
 	touch $@

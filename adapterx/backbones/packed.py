@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from adapterx.backbones.attention import attend, mix
+from adapterx.backbones.attention import attend, attend_all, mix
 from adapterx.backbones.compute import hidden_format
 from adapterx.backbones.forward_pass import QKV, Adapters, ForwardPass, Unadapted
 from adapterx.backbones.layout import Blocks, PackedBatch
 from adapterx.backbones.modules import Module, Place
-from adapterx.backbones.products import Modules, Product, Products, Reordered, dense, reordering_pays, weighs
+from adapterx.backbones.products import Joint, Modules, Product, Products, Reordered, dense, reordering_pays, weighs
+from adapterx.backbones.residual import fork, fork_normed
+from adapterx.kernels import choice
+from adapterx.kernels.choice import KernelFailed, emulating
 
+FEED_FORWARD: tuple[Module, Module] = ("intermediate", "output")
 _READS_TO_MIX = 8
 """From this many rows to a read row on, the last layer's keys and values are not worth computing."""
 
@@ -111,7 +115,7 @@ class PackedEncoder:
     @property
     def spans(self) -> bool:
         """Whether attention runs on variable-length kernels: on a GPU, in half precision."""
-        return self.device.type == "cuda" and (self.mixed or self.dtype == torch.bfloat16)
+        return emulating() or (self.device.type == "cuda" and (self.mixed or self.dtype == torch.bfloat16))
 
     @property
     def recordable(self) -> bool:
@@ -178,7 +182,7 @@ class PackedEncoder:
         if adapters.embeds:
             assert depth == 0, "an adapter at the embeddings leaves nothing below it"
             (hidden,) = forward.expand_all(rows=[hidden])
-            hidden = adapters.embedding(hidden, forward.layout.rows)
+            hidden = adapters.embedding(hidden, forward.rows)
         found = [forward.read(hidden)] if layers[0] == depth else []
         for index in range(depth, layers[-1]):
             if self.checkpointing and torch.is_grad_enabled():
@@ -240,7 +244,7 @@ class PackedEncoder:
         if depth == len(self.layers) - 1:
             return None
         with self._halved():
-            return self.products[depth][QKV](self._attention_inputs(depth, hidden))
+            return self.products[depth][QKV](self._forked(depth, 0, hidden)[0])
 
     def embed(self, batch: PackedBatch) -> Tensor:
         """(N, d) embeddings; positions count from the padding index + 1 as RoBERTa's do."""
@@ -260,9 +264,9 @@ class PackedEncoder:
             return forward.expand(index, places, reads=tensors) if last else forward.expand(index, places, rows=tensors)
 
         def rows() -> tuple[int, ...]:
-            return forward.layout.read_rows if last else forward.layout.rows
+            return forward.read_rows if last else forward.rows
 
-        inputs = self._attention_inputs(index, hidden)
+        inputs, hidden = self._forked(index, 0, hidden)
         attention = self._read_attention if last else self._self_attention
         context, hidden = attention(index, inputs, hidden, forward)
         if adapters.enters(index, "attention_output"):
@@ -273,7 +277,10 @@ class PackedEncoder:
         update = adapters.linear(index, ("attention_output",), context, update, rows())
         hidden = adapters.residual(index, "attention", update, hidden, attention_norm, rows())
 
-        inputs = self.norms[index][1](hidden) if self.pre_norm else hidden
+        inputs, hidden = self._forked(index, 1, hidden)
+        update = self._feed_forward(index, inputs, forward)
+        if update is not None:
+            return adapters.residual(index, "output", update, hidden, output_norm, rows())
         wide = self._intermediate(index, inputs, adapters)
         if wide is None:
             wide = products["intermediate",](inputs)
@@ -288,6 +295,22 @@ class PackedEncoder:
         update = adapters.linear(index, ("output",), wide, update, rows())
         return adapters.residual(index, "output", update, hidden, output_norm, rows())
 
+    def _feed_forward(self, index: int, inputs: Tensor, forward: ForwardPass) -> Tensor | None:
+        """Outputs (N, d) of the feed-forward block by a kernel, where one is chosen and nobody comes between."""
+        first, second = (self.products[index][module,] for module in FEED_FORWARD)
+        if not (choice.runs("gelu", inputs.device) and self.config.hidden_act == "gelu" and forward.apart):
+            return None
+        if not (isinstance(first, Joint) and isinstance(second, Joint) and inputs.is_contiguous()):
+            return None
+        if forward.adapters.changes(index, FEED_FORWARD):
+            return None
+        from adapterx.kernels.gelu import FeedForward
+
+        with suppress(KernelFailed):
+            weights = (first.weight, first.bias), first, second.weight, second
+            return cast(Tensor, FeedForward.apply(inputs, *weights))  # type: ignore[no-untyped-call]
+        return None
+
     def _intermediate(self, index: int, inputs: Tensor, adapters: Adapters) -> Tensor | None:
         """Activated outputs (N, i) of the first feed-forward layer in one go, where nobody comes between."""
         first = self.products[index]["intermediate",]
@@ -296,20 +319,23 @@ class PackedEncoder:
             return None
         return first.outputs(inputs, "gelu")
 
-    def _attention_inputs(self, index: int, hidden: Tensor) -> Tensor:
-        return cast(Tensor, self.norms[index][0](hidden)) if self.pre_norm else hidden
+    def _forked(self, index: int, block: int, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """What a layer's attention (0) or feed-forward block (1) reads of hidden states, and what goes past it."""
+        return fork_normed(hidden, self.norms[index][block]) if self.pre_norm else fork(hidden)
 
     def _self_attention(
         self, index: int, inputs: Tensor, hidden: Tensor, forward: ForwardPass
     ) -> tuple[Tensor, Tensor]:
         """Context of every row, and the hidden states of the same rows."""
         projected = forward.projected()
+        if projected is None and forward.apart:
+            projected = forward.adapters.product(index, QKV, self.products[index][QKV], inputs, forward.rows)
+            return attend_all(projected, forward.layout.attention, self.heads), hidden
         if projected is None:
             projected = self.products[index][QKV](inputs)
         projected, inputs, hidden = forward.expand(index, QKV, rows=[projected, inputs, hidden])
-        projected = forward.adapters.linear(index, QKV, inputs, projected, forward.layout.rows)
-        query, key_value = torch.split(projected, [self.hidden, 2 * self.hidden], dim=1)
-        return attend(query, key_value, forward.layout.attention, self.heads), hidden
+        projected = forward.adapters.linear(index, QKV, inputs, projected, forward.rows)
+        return attend_all(projected, forward.layout.attention, self.heads), hidden
 
     def _read_attention(
         self, index: int, inputs: Tensor, hidden: Tensor, forward: ForwardPass
@@ -320,14 +346,14 @@ class PackedEncoder:
         query = products["query",](asking)
         if self._mixes(index, forward):
             inputs, query, asking, hidden = forward.expand(index, QKV, rows=[inputs], reads=[query, asking, hidden])
-            query = adapters.linear(index, ("query",), asking, query, forward.layout.read_rows)
+            query = adapters.linear(index, ("query",), asking, query, forward.read_rows)
             return self._mixed_context(index, query, inputs, forward), hidden
         key_value = products["key", "value"](inputs)
         key_value, inputs, query, asking, hidden = forward.expand(
             index, QKV, rows=[key_value, inputs], reads=[query, asking, hidden]
         )
-        query = adapters.linear(index, ("query",), asking, query, forward.layout.read_rows)
-        key_value = adapters.linear(index, ("key", "value"), inputs, key_value, forward.layout.rows)
+        query = adapters.linear(index, ("query",), asking, query, forward.read_rows)
+        key_value = adapters.linear(index, ("key", "value"), inputs, key_value, forward.rows)
         return attend(query, key_value, forward.layout.read_attention, self.heads), hidden
 
     def _mixes(self, index: int, forward: ForwardPass) -> bool:

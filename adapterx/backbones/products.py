@@ -6,13 +6,14 @@ Nothing here computes or keeps what only the gradient of a weight would need.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias, cast
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from adapterx.backbones.precisions.base import REORDERED
 from adapterx.backbones.row_quantised import LARGEST_INT8, RowQuantised, beside, scaled_rows
+from adapterx.kernels.choice import emulating
 from adapterx.machine import kernels
 
 PACKING_LIMIT = REORDERED
@@ -29,6 +30,7 @@ class Product(Protocol):
     def __call__(self, inputs: Tensor) -> Tensor: ...
 
 
+@runtime_checkable
 class InputProduct(Protocol):
     """A product that knows both of its directions, without a record of autograd's."""
 
@@ -81,6 +83,14 @@ class Joint:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         return nn.functional.linear(inputs, self.weight, self.bias)
+
+    def outputs(self, inputs: Tensor) -> Tensor:
+        """inputs Wᵀ + b."""
+        return nn.functional.linear(inputs, self.weight, self.bias)
+
+    def input_gradient(self, gradient: Tensor) -> Tensor:
+        """gradient W."""
+        return gradient @ self.weight
 
 
 class Reordered:
@@ -241,7 +251,8 @@ def reordering_pays(layers: Sequence[nn.Module], hidden: torch.dtype = torch.flo
     """
     weights = [tensor for layer in layers for tensor in (*layer.parameters(), *layer.buffers())]
     return (
-        torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        not emulating()  # of a GPU, which has no such products
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
         and (hidden == torch.float32 or (hidden == torch.bfloat16 and kernels.multiplies_bfloat16()))
         and all(weight.device.type == "cpu" and weight.dtype == hidden for weight in weights)

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adapterx.backbones.layout import Attention, PackedBatch, SequenceSpans
 from adapterx.engine.batches import Batch, placed
 from adapterx.faults import is_out_of_memory
 
@@ -133,23 +132,6 @@ def signature(batch: Batch) -> Hashable:
     """Equal for batches that one recording serves."""
     return (
         tuple((tuple(tensor.shape), tensor.dtype) for tensor in batch.tensors()),
-        _layout(batch.packed),
+        batch.packed.key,
         None if batch.aligned is None else batch.aligned.choices,
     )
-
-
-def _layout(packed: PackedBatch) -> Hashable:
-    return (
-        packed.rows,
-        packed.read_rows,
-        _sizes(packed.attention),
-        _sizes(packed.read_attention),
-        None if packed.expansion is None else _layout(packed.expansion.shared),
-    )
-
-
-def _sizes(attention: Attention) -> Hashable:
-    """What a layout says in numbers of the host: a kernel's grid, or how slots are cut into rectangles."""
-    if isinstance(attention, SequenceSpans):
-        return attention.longest
-    return tuple((block.sequences, block.queries, block.keys, block.mask is None) for block in attention.blocks)

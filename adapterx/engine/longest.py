@@ -60,11 +60,17 @@ def _reads(data: Encoded) -> int:
 
 
 def _longer(attention: Attention, longest: tuple[int, int]) -> Attention:
+    return _spans(attention, longest) if isinstance(attention, SequenceSpans) else attention
+
+
+def _spans(attention: SequenceSpans, longest: tuple[int, int]) -> SequenceSpans:
     """Filler sequences may be longer than any text."""
-    if not isinstance(attention, SequenceSpans):
-        return attention
     queries, keys = map(max, attention.longest, longest)
-    return replace(attention, longest=(queries, keys))
+    short = attention.short
+    if short is not None and short.long is not None:
+        long = replace(short.long, spans=_spans(short.long.spans, longest))
+        short = replace(short, long=long)
+    return replace(attention, longest=(queries, keys), short=short)
 
 
 def _up(number: int) -> int:
