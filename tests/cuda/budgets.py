@@ -22,6 +22,7 @@ _MEASURED: dict[str, tuple[int, ...]] = {
     "fusion": (414,),
     "fusion-low-rank": (438,),
     "head": (160,),
+    "full": (462,),
 }
 _SPARE = 1.05
 REPLAYED = 13

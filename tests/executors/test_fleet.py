@@ -141,7 +141,7 @@ def test_bundles_fit_the_smallest_device(tmp_path: Path) -> None:
 
 def test_a_gpu_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = SimpleNamespace(
-        cuda=SimpleNamespace(is_available=lambda: False), backends=SimpleNamespace(cuda=SimpleNamespace(is_built=bool))
+        cuda=SimpleNamespace(is_available=lambda: False), version=SimpleNamespace(cuda=None, hip=None)
     )
     monkeypatch.setattr("adapterx.executors.device.torch", torch)
     with pytest.raises(NoSuchDevice, match="device cuda:7: torch is built without GPUs"):
