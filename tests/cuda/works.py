@@ -68,6 +68,7 @@ def _model(case: Case, hidden: int = 64, layers: int = LAYERS) -> PreTrainedMode
     for path, layer in list(encoder.named_modules()):
         if stored is not None and isinstance(layer, nn.Linear):
             encoder.set_submodule(path, stored(layer.weight.detach().float(), layer.bias.detach()))
+    model.requires_grad_(False)
     return without_dropout(model)
 
 
