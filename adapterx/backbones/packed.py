@@ -55,6 +55,8 @@ class PackedEncoder:
         self.checkpointing = False
         """Whether a layer is computed again on the way back instead of keeping what its gradient needs."""
         self._frozen = frozen
+        self._places: dict[str, tuple[nn.Module, str]] = {}
+        """Of weights that are trained: modules and their attributes."""
         self.mixed = mixed and hidden_format(torch.bfloat16, self.device) == torch.bfloat16
         rest = self.token_embeddings.dtype
         self.dtype = hidden_format(rest, self.device) if frozen else rest
@@ -84,14 +86,22 @@ class PackedEncoder:
             raise ValueError("an encoder with the embeddings of some tokens alone takes no weights of a whole one")
         # Modules are copied, weights are not: the copy's give way to the new ones at once.
         model = copy.deepcopy(self.model, {id(parameter): parameter for parameter in own.values()})
+        places = {}
         for name, tensor in tensors.items():
             path, _, attribute = name.rpartition(".")
-            module = model.get_submodule(path)
+            places[name] = module, _ = model.get_submodule(path), attribute
             del module._parameters[attribute]
             setattr(module, attribute, tensor)
         other = PackedEncoder(model, frozen=False, mixed=self.mixed)
         other.checkpointing = checkpointing
+        other._places = places
         return other
+
+    def renew(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put other tensors in the place of those of `with_weights`, such as views that a step has not used yet."""
+        for name, tensor in tensors.items():
+            module, attribute = self._places[name]
+            setattr(module, attribute, tensor)
 
     @property
     def token_embeddings(self) -> Tensor:

@@ -315,6 +315,9 @@ class Bundle:
 
     def _differentiate(self, batch: Batch, add: bool) -> Tensor:
         """Losses (K,) of a batch; their gradients go to the banks."""
+        if self.encoder is not self.backbone:
+            # Views of an earlier step would keep nodes of autograd alive, on the stream that they were made on.
+            self.encoder.renew(_weights(self.trained.adapter))
         hidden = self.encoder(batch.packed, self.adapters, self.depth, batch.hidden).float()
         embeddings = self.encoder.token_embeddings
         losses = heads.losses(self.cells, self.trained.heads, batch, hidden, self.adapters, embeddings)
@@ -352,8 +355,12 @@ def as_trained(cell: TrainingCell, state: CellState, shape: Shape, best: bool = 
 def _own(encoder: PackedEncoder, cells: Sequence[TrainingCell], weights: RowAdamW) -> PackedEncoder:
     """The encoder of the one cell that trains all of it."""
     (cell,) = cells
-    tensors = {name: view[0] for name, view in weights.bank.views.items()}
-    return encoder.with_weights(tensors, cell.method.checkpoints_layers)
+    return encoder.with_weights(_weights(weights), cell.method.checkpoints_layers)
+
+
+def _weights(weights: RowAdamW) -> dict[str, Tensor]:
+    """The weights of the one cell of a bundle, by their names in the encoder."""
+    return {name: view[0] for name, view in weights.bank.views.items()}
 
 
 def _stacked(slots: Sequence[Slot], device: torch.device) -> Slot:

@@ -200,16 +200,16 @@ class PrefixCache:
             )
             return None
         there = self.directory is None and size <= self.on_device
-        rows = self._empty(len(data.tokens), self.encoder.device) if there else None
-        if rows is not None:
+        found = self._empty(len(data.tokens), self.encoder.device) if there else None
+        if found is not None:
             self.on_device -= size
         else:
-            there, rows = False, self._empty(len(data.tokens), torch.device("cpu"))
-        if rows is None:
+            there, found = False, self._empty(len(data.tokens), torch.device("cpu"))
+        if found is None:
             logger.warning("there is no memory to keep hidden states in; they are computed each time")
             return None
         self._taken += size
-        return _Kept(rows, np.zeros(len(data), np.bool_), on_device=there)
+        return _Kept(found, np.zeros(len(data), np.bool_), on_device=there)
 
     def _empty(self, tokens: int, device: torch.device) -> Tensor | None:
         """(tokens, d) on a device; None where it has no memory for them."""

@@ -50,7 +50,11 @@ def choose(
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if wanted is not None and wanted.kind == "cuda" != device:
-        why = "there is no GPU of this number" if torch.backends.cuda.is_built() else "torch is built without GPUs"
+        why = (
+            "there is no GPU of this number"
+            if torch.version.cuda or torch.version.hip
+            else "torch is built without GPUs"
+        )
         raise NoSuchDevice(f"device {wanted}: {why}; `adapterx doctor` says what there is")
     device = device if wanted is None else wanted.kind
     if device == "cpu":

@@ -19,6 +19,10 @@ _MEASURED: dict[str, tuple[int, ...]] = {
     "parallel": (272, 594, 617, 316, 461),
     "invertible": (340, 707, 734, 392, 561),
     "ia3": (262, 651, 677, 312, 475),
+    "fusion": (414,),
+    "fusion-low-rank": (438,),
+    "head": (160,),
+    "full": (462,),
 }
 _SPARE = 1.05
 REPLAYED = 13

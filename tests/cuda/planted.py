@@ -10,7 +10,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from adapterx.backbones import packed
+from adapterx.backbones import attention, packed
 from adapterx.engine.batches import Batch
 from adapterx.engine.bundle import Bundle
 from adapterx.methods import rows
@@ -85,7 +85,7 @@ def _host_index(bundle: Bundle) -> AbstractContextManager[object]:
 
 def _wide(bundle: Bundle) -> AbstractContextManager[object]:
     """Queries, keys and values are float32 when they come to the attention kernel."""
-    attend = packed.attend
+    attend = attention.attend
 
     def wide(query: Tensor, key_value: Tensor, *layout: Any) -> Tensor:
         return attend(query.float(), key_value.float(), *layout).to(query.dtype)

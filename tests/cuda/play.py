@@ -53,15 +53,15 @@ def main() -> None:
     for raw in json.load(sys.stdin):
         planted = raw.pop("planted", "")
         case = Case(**raw)
-        name = planted or case.name
-        try:
-            with rehearsal(shim) as log:
+        name, facts, wrong = planted or case.name, {}, ""
+        with rehearsal(shim) as log:
+            try:
                 facts = work(case, log, planted)
-            problems = [(*asdict(one).values(), count) for one, count in sorted(log.problems.items())]
-            told = Told(name, "", problems, dict(log.launches), facts)
-        except Exception as error:
-            frames = traceback.format_list(traceback.extract_tb(error.__traceback__)[-8:])
-            told = Told(name, f"{type(error).__name__}: {str(error)[:400]}\n{''.join(frames)}")
+            except Exception as error:
+                frames = traceback.format_list(traceback.extract_tb(error.__traceback__)[-8:])
+                wrong = f"{type(error).__name__}: {str(error)[:400]}\n{''.join(frames)}"
+        problems = [(*asdict(one).values(), count) for one, count in sorted(log.problems.items())]
+        told = Told(name, wrong, problems, dict(log.launches), facts)
         sys.stdout.write(f"{told.line()}\n")
         sys.stdout.flush()
     os._exit(0)  # torch would ask a device that is not there for a last word

@@ -14,6 +14,7 @@ from tests.cuda.play import Told
 from tests.cuda.rules import CROSSED, FROM_HOST, HOST_INDEX, MIXED, PAGEABLE, RANDOM, TOO_WIDE, WAITS
 from tests.cuda.works import STEPS
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 _CASE = Case("train", "xlm-roberta", "bfloat16", "lora", "classification")
 EXPECTED = {
     "a node of the default stream is held": CROSSED,

@@ -26,7 +26,7 @@ from tests.cuda.budgets import REPLAYED, budget
 from tests.cuda.cases import ARCHITECTURES, Case, cases, quick
 from tests.cuda.conftest import Rehearse, tables
 from tests.cuda.play import Told
-from tests.cuda.rules import FROM_HOST, MIXED, PAGEABLE, WAITS
+from tests.cuda.rules import CROSSED, FROM_HOST, MIXED, PAGEABLE, WAITS
 from tests.cuda.works import STEPS
 
 _UNMENDED = {
@@ -36,9 +36,16 @@ _UNMENDED = {
 }
 
 
+_PLANTED = {"a node of the default stream is held": CROSSED, "the host asks for a loss": WAITS}
+"""Faults that are planted every day; tests/cuda/test_planted.py has one for each check."""
+
+pytestmark = pytest.mark.timeout(1800)  # a process does all cases of a fixture
+
+
 @pytest.fixture(scope="module")
 def common(rehearse: Rehearse) -> dict[str, Told]:
-    return rehearse(tables(quick()))
+    (sound, *_) = tables(quick())
+    return rehearse([*tables(quick()), *({**sound, "planted": fault} for fault in _PLANTED)])
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -51,8 +58,12 @@ def test_common_ways(case: Case, common: dict[str, Told]) -> None:
     check(case, common[case.name])
 
 
+@pytest.mark.parametrize("fault", _PLANTED)
+def test_a_planted_fault_is_found(fault: str, common: dict[str, Told]) -> None:
+    assert any(problem[1] == _PLANTED[fault] for problem in _found(common[fault], STEPS))
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_every_way(every: dict[str, Told]) -> None:
     wrong = {}
     for case in (one for architecture in ARCHITECTURES for one in cases(architecture) if one.name in every):
@@ -81,12 +92,17 @@ def _expected(case: Case, problem: tuple[str, str, str, str, int]) -> bool:
     """Whether a problem of an evaluation is none: a whole encoder's weights are sent once, and are not pinned first."""
     _, kind, _, place, _ = problem
     sent = case.spec.trains_backbone and kind == PAGEABLE and "engine/predict.py" in place.split(" < ")[0]
-    return sent or (case.precision == "float16" and kind.startswith(MIXED))
+    return sent or (_promotes(case) and kind.startswith(MIXED))
+
+
+def _promotes(case: Case) -> bool:
+    """Whether sums of two number formats are meant: embeddings stored in float16, and autocast over float32 weights."""
+    return case.precision == "float16" or (case.spec.trains_backbone and case.precision == "bfloat16")
 
 
 def _check_training(case: Case, told: Told) -> None:
     known = _UNMENDED.get(case.method, ())
-    if case.precision == "float16":  # embeddings are stored so, and added up in the float32 of hidden states
+    if _promotes(case):
         known = (*known, MIXED)
     found = [one for one in _found(told, STEPS) if not one[1].startswith(known or ("nothing",))]
     assert not found, "a step asks the host for nothing"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import numpy as np
@@ -32,7 +32,7 @@ from tests.cuda.planted import PLANTED
 from tests.cuda.rules import Log
 from tests.engine.questions import answerer
 from tests.engine.texts import reader
-from tests.models import _MODELS, config
+from tests.models import _MODELS, config, without_dropout
 
 STEPS = ("first", "recorded", "replayed", "again")
 """What the steps of a training are to a recording: one batch comes again and again."""
@@ -64,10 +64,12 @@ def _model(case: Case, hidden: int = 64, layers: int = LAYERS) -> PreTrainedMode
     finally:
         torch.set_default_dtype(before)
     stored = number.layer()
-    linear = [(path, one) for path, one in model.encoder.named_modules() if isinstance(one, nn.Linear)]
-    for path, layer in linear if stored is not None else ():
-        model.encoder.set_submodule(path, stored(layer.weight.detach().float(), layer.bias.detach()))
-    return model.eval().requires_grad_(False)
+    encoder = model.get_submodule("encoder")
+    for path, layer in list(encoder.named_modules()):
+        if stored is not None and isinstance(layer, nn.Linear):
+            encoder.set_submodule(path, stored(layer.weight.detach().float(), layer.bias.detach()))
+    model.requires_grad_(False)
+    return without_dropout(model)
 
 
 def _encoder(case: Case, log: Log, **sizes: int) -> PackedEncoder:
@@ -102,7 +104,8 @@ def _cells(case: Case, encoder: PackedEncoder, count: int = CELLS) -> list[Train
 
 
 def _cell(case: Case, seed: int, rate: float) -> TrainingCell:
-    kind, settings = TASKS[case.task], {"seed": seed, "learning_rate": rate, "steps": 20}
+    kind = TASKS[case.task]
+    settings: dict[str, Any] = {"seed": seed, "learning_rate": rate, "steps": 20}
     if kind == "extractive-qa":
         return answerer(case.spec, **settings)
     if kind == "masked-lm":
@@ -111,8 +114,8 @@ def _cell(case: Case, seed: int, rate: float) -> TrainingCell:
         return cell(case.spec, format_=kind, **settings)
     one = cell(case.spec, **settings)
     (task,) = one.tasks
-    pools = [tuple(_scored(pool) for pool in part) for part in (task.train, task.dev)]
-    return replace(one, tasks=(TaskData(Head("task", kind, 0), None, *pools),))
+    train, dev = (tuple(_scored(pool) for pool in part) for part in (task.train, task.dev))
+    return replace(one, tasks=(TaskData(Head("task", kind, 0), None, train, dev),))
 
 
 def _scored(pool: Pool) -> Pool:
@@ -168,7 +171,7 @@ def _tagged(bundle: Bundle) -> Iterator[None]:
 
     def taken(losses: Tensor, add: bool) -> None:
         for leaf in _leaves(bundle):
-            torch.autograd.graph.get_gradient_edge(leaf).node.metadata[_MARK] = True
+            _metadata(leaf)[_MARK] = True
         take(losses, add)
 
     with patch.object(bundle.trained, "take_gradients", taken):
@@ -180,7 +183,13 @@ def _outlives(bundle: Bundle) -> bool:
 
     It belongs to the stream it was made on, and would draw that stream into a recording on another.
     """
-    return any(_MARK in torch.autograd.graph.get_gradient_edge(leaf).node.metadata for leaf in _leaves(bundle))
+    return any(_MARK in _metadata(leaf) for leaf in _leaves(bundle))
+
+
+def _metadata(leaf: Tensor) -> dict[str, bool]:
+    """Notes at the node that gathers a leaf's gradient."""
+    node: Any = torch.autograd.graph.get_gradient_edge(leaf).node
+    return cast(dict[str, bool], node.metadata)
 
 
 @dataclass(frozen=True)
@@ -254,7 +263,7 @@ def _evaluated(log: Log, kept: PrefixCache | None, sweep: Any) -> dict[str, Any]
 
 def _reference(case: Case, log: Log, planted: str) -> dict[str, Any]:
     """A training of the reference lane, and an evaluation of what it made."""
-    from adapterx.reference import predict as reference
+    from adapterx.reference.predict import scores
     from adapterx.reference.train import _ReferenceTraining
 
     log.stage = "load"
@@ -268,5 +277,5 @@ def _reference(case: Case, log: Log, planted: str) -> dict[str, Any]:
     trained: Mapping[str, Tensor] = training.outcome().trained.heads
     log.stage = "passes"
     pools: Sequence[Encoded] = [pool.data for pool in one.tasks[0].dev]
-    reference.scores(training.model, trained, one.tasks[0].head, pools)
+    scores(training.model, trained, one.tasks[0].head, pools)
     return {"losses": len(training.state.losses)}

@@ -14,6 +14,7 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import passes as passes_module
 from adapterx.engine import predict as predict_module
 from adapterx.engine.batches import Batch
+from adapterx.engine.collate import collate
 from adapterx.engine.predict import TrainedCell, predict
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import train
@@ -174,7 +175,7 @@ def test_passes_laid_out_ahead_give_the_same_answers(kept: bool, monkeypatch: py
     monkeypatch.setattr(passes_module, "ahead", lambda device: 1)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
     events: list[str] = []
-    collate, sweep = passes_module.collate, predict_module._sweep
+    sweep = predict_module._sweep
 
     def laid(*given: Any) -> Batch:
         events.append(threading.current_thread().name)

@@ -27,7 +27,7 @@ def by_one_device(plan: Plan, capacity: Capacity, given_up: Collection[str] = ()
     """As the loop of a run goes: what is ready is bundled anew after each bundle."""
     stored: set[str] = set()
     held: object = None
-    found = []
+    found: list[list[str]] = []
     while True:
         groups = [[plan.stages[id] for id in group] for group in bundles(plan, ready(plan, stored, given_up), capacity)]
         bundle = next((group for group in groups if name(group[0]) == held), groups[0] if groups else [])
