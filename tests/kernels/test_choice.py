@@ -46,18 +46,11 @@ def test_a_lack_of_memory_is_no_failure_of_a_kernel() -> None:
         assert not choice.runs("norm", CPU)
 
 
-@pytest.mark.parametrize(
-    "kernel",
-    [
-        "attention_forward",
-        "attention_backward",
-        "lora_forward",
-        "lora_gradients",
-        "norm_backward",
-        "judge",
-        "adamw_rows",
-    ],
-)
+SLOW = ("lora_gradients", "norm_backward", "adamw_rows")
+FAILING = ("attention_backward", "lora_forward", "judge")
+
+
+@pytest.mark.parametrize("kernel", [*FAILING, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_a_bundle_ends_well_though_a_kernel_fails(kernel: str, caplog: pytest.LogCaptureFixture) -> None:
     """The second launch of it, so that something of a step has been done by then; once warned of, and no more tried."""
     enc, cells = made(Lora(rank=2, alpha=4.0))
