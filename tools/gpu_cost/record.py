@@ -102,7 +102,8 @@ def recorded(encoder: PackedEncoder, cells: Sequence[TrainingCell], names: Seque
             stack.enter_context(patch.object(launch, "run", seen.unseen(launch.run)))
             stack.enter_context(patch.object(torch.autograd, "grad", seen.backwards(torch.autograd.grad)))
             stack.enter_context(seen)
-            bundle.dropout.begin(None, masks=batch.masks)
+            # Without the kernel's keys, the library's masks are counted by the host's.
+            bundle.dropout.begin(bundle._next().taken if batch.masks is None else None, masks=batch.masks)
             losses = bundle._differentiate(batch, add=False)
             seen.stage = "update"
             bundle.trained.update_together(losses, table)
