@@ -96,7 +96,8 @@ def cells_of(case: Case) -> list[Any]:
 
 def stages(case: Case, card: Card) -> list[tuple[str, Step, Costs]]:
     """A case without kernels of the engine's own, and with more and more of them."""
-    found, names = [], ()
+    found: list[tuple[str, Step, Costs]] = []
+    names: tuple[Name, ...] = ()
     for title, more in ORDER if case.each else (ORDER[0], ("every kernel", NAMES)):
         names = (*names, *more)
         one = step(case, names)
@@ -108,7 +109,7 @@ def main() -> None:
     """Write the report, or print one case."""
     card = Card()
     if len(sys.argv) > 2:
-        case = Case(sys.argv[1], int(sys.argv[2]), *sys.argv[3:4], each=True)
+        case = Case(sys.argv[1], int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "lora", each=True)
         print("\n".join(_classes(case, stages(case, card))))
         return
     REPORT.parent.mkdir(parents=True, exist_ok=True)

@@ -288,9 +288,9 @@ class PackedEncoder:
         hidden = adapters.residual(index, "attention", update, hidden, attention_norm, rows())
 
         inputs, hidden = self._forked(index, 1, hidden)
-        update = self._feed_forward(index, inputs, forward)
-        if update is not None:
-            return adapters.residual(index, "output", update, hidden, output_norm, rows())
+        outputs = self._feed_forward(index, inputs, forward)
+        if outputs is not None:
+            return adapters.residual(index, "output", outputs, hidden, output_norm, rows())
         wide = self._intermediate(index, inputs, adapters)
         if wide is None:
             wide = products["intermediate",](inputs)

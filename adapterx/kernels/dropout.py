@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import triton
 import triton.language as tl
@@ -64,16 +65,25 @@ def masked_rows(
     tl.store(out + at * out_stride + column[None, :], kept.to(out.dtype.element_ty), mask=inside)
 
 
+def _factor(keep: float, number: torch.dtype) -> float:
+    """1 / keep as the library has it in a format: divided in float32, then rounded to the nearest."""
+    quotient = np.float32(1.0) / np.float32(keep)
+    if number != torch.bfloat16:
+        return float(quotient)
+    bits = int(quotient.view(np.uint32))
+    rounded = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000
+    return float(np.uint32(rounded).view(np.float32))
+
+
 def masked(inputs: Tensor, tiles: RowTiles, masks: Masks, place: int, reads: bool, keep: float) -> Tensor:
     """Inputs (N, d) with entries zeroed and the rest scaled by 1 / keep, in their format."""
     out = torch.empty_like(inputs, memory_format=torch.contiguous_format)
-    factor = float(torch.ones((), dtype=inputs.dtype).div(keep))
     launch(
         "dropout",
         masked_rows,
         (len(tiles.tiles), -(-inputs.shape[1] // _COLUMNS)),
         *(inputs, out, tiles.tiles, tiles.starts, masks.keys, masks.firsts, place, masks.keys.shape[1]),
-        *(round(keep * 2**32 - 2**31), factor, inputs.shape[1], inputs.stride(0), out.stride(0)),
+        *(round(keep * 2**32 - 2**31), _factor(keep, inputs.dtype), inputs.shape[1], inputs.stride(0), out.stride(0)),
         READS=int(reads),
         ROWS=TILE,
         COLUMNS=_COLUMNS,

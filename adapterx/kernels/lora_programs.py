@@ -233,6 +233,7 @@ def lora_gradients(
         if MODULES > 2:
             tl.store(a2 + at, z2, mask=inside)
     else:
+        # Names of their own: a branch may not give a name of the other another shape.
         module = part - 1
         b = b0
         column = c0
@@ -242,19 +243,19 @@ def lora_gradients(
         if MODULES > 2 and module == 2:
             b = b2
             column = c2
-        z = tl.zeros((BLOCK, RANK), tl.float32)
-        for start in range(first, last, ROWS):
-            row = start + tl.arange(0, ROWS)
-            own = tl.load(
-                gradient + row[None, :] * gradient_stride + column + x[:, None],
-                mask=(row < last)[None, :] & (x < count_out)[:, None],
+        b_total = tl.zeros((BLOCK, RANK), tl.float32)
+        for b_start in range(first, last, ROWS):
+            b_row = b_start + tl.arange(0, ROWS)
+            part_gradient = tl.load(
+                gradient + b_row[None, :] * gradient_stride + column + x[:, None],
+                mask=(b_row < last)[None, :] & (x < count_out)[:, None],
                 other=0.0,
             )
             image = tl.load(
-                low + row[:, None] * low_stride + module * rank + r[None, :],
-                mask=(row < last)[:, None] & (r < rank)[None, :],
+                low + b_row[:, None] * low_stride + module * rank + r[None, :],
+                mask=(b_row < last)[:, None] & (r < rank)[None, :],
                 other=0.0,
             )
-            z += dot(own, image)
-        at = cell * b_cell + x[:, None] * rank + r[None, :]
-        tl.store(b + at, z * scale, mask=(x < count_out)[:, None] & (r < rank)[None, :])
+            b_total += dot(part_gradient, image)
+        b_at = cell * b_cell + x[:, None] * rank + r[None, :]
+        tl.store(b + b_at, b_total * scale, mask=(x < count_out)[:, None] & (r < rank)[None, :])

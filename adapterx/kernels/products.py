@@ -130,7 +130,7 @@ def weight_gradient(
 
 def block(count: int) -> int:
     """A block's side for so many numbers: 16 at least, which tensor cores want, and 64 at most."""
-    return min(64, max(16, triton.next_power_of_2(count)))
+    return min(64, max(16, 1 << (count - 1).bit_length()))
 
 
 def product(

@@ -12,7 +12,7 @@ import torch
 from adapterx.engine.options import Options
 from adapterx.engine.train import train
 from adapterx.kernels import choice, launch
-from adapterx.kernels.choice import NAMES, KernelFailed, UnknownKernel, wanted
+from adapterx.kernels.choice import NAMES, KernelFailed, Name, UnknownKernel, wanted
 from adapterx.methods.lora.spec import Lora
 from tests.kernels.test_engine import assert_alike, made, trained
 
@@ -46,18 +46,11 @@ def test_a_lack_of_memory_is_no_failure_of_a_kernel() -> None:
         assert not choice.runs("norm", CPU)
 
 
-@pytest.mark.parametrize(
-    "kernel",
-    [
-        "attention_forward",
-        "attention_backward",
-        "lora_forward",
-        "lora_gradients",
-        "norm_backward",
-        "judge",
-        "adamw_rows",
-    ],
-)
+SLOW = ("lora_gradients", "norm_backward", "adamw_rows")
+FAILING = ("attention_backward", "lora_forward", "judge")
+
+
+@pytest.mark.parametrize("kernel", [*FAILING, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_a_bundle_ends_well_though_a_kernel_fails(kernel: str, caplog: pytest.LogCaptureFixture) -> None:
     """The second launch of it, so that something of a step has been done by then; once warned of, and no more tried."""
     enc, cells = made(Lora(rank=2, alpha=4.0))
@@ -71,7 +64,7 @@ def test_a_bundle_ends_well_though_a_kernel_fails(kernel: str, caplog: pytest.Lo
                 raise RuntimeError("out of registers\nand more of it")
         run(function, *how)
 
-    names = ("attention", "ragged", "lora", "norm", "adamw")
+    names: tuple[Name, ...] = ("attention", "ragged", "lora", "norm", "adamw")
     with patch.object(launch, "run", failing), choice.emulated(names), caplog.at_level(logging.WARNING):
         mine = train(enc, cells, options=Options(workers=1, lag=2))
         left = [name for name in names if choice.runs(name, CPU)]

@@ -64,8 +64,18 @@ def assert_alike(mine: Sequence[Outcome], theirs: Sequence[Outcome], bound: floa
             assert distance(getattr(one.state, rows).values, getattr(other.state, rows).values) < bound
 
 
-@pytest.mark.parametrize("architecture", ["xlm-roberta", "xlm-roberta-xl"])
-@pytest.mark.parametrize("method", METHODS)
+EVERYDAY = [(name, "xlm-roberta") for name in ("lora", "lora-dropout", "sequential")] + [("lora", "xlm-roberta-xl")]
+BOTH = ("xlm-roberta", "xlm-roberta-xl")
+
+
+@pytest.mark.parametrize(
+    ("method", "architecture"),
+    [
+        pytest.param(method, one, marks=() if (method, one) in EVERYDAY else pytest.mark.slow)
+        for method in METHODS
+        for one in BOTH
+    ],
+)
 def test_a_bundle_with_every_kernel_equals_the_library(method: str, architecture: str) -> None:
     enc, cells = made(METHODS[method], architecture)
     assert_alike(trained(NAMES, enc, cells), trained([], enc, cells))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from adapterx.backbones.modules import Module
 from adapterx.backbones.products import Joint
 from adapterx.kernels import choice
 from adapterx.kernels.tiles import TILE, CellRows, tiled
@@ -28,7 +29,7 @@ def test_tiles_are_of_one_cell_and_as_many_whatever_the_cells_have() -> None:
     for counts in (RAGGED, (1, 1, 1, 1, 141), (0, 145, 0, 0, 0), (29,) * 5):
         table = tiled(counts)
         assert table.tiles.shape == (sum(counts) // TILE + len(counts), 3)
-        covered = []
+        covered: list[int] = []
         for cell, first, count in table.tiles.tolist():
             assert count == 0 or (sum(counts[:cell]) <= first and first + count <= sum(counts[: cell + 1]))
             covered += range(first, first + count)
@@ -54,7 +55,7 @@ def test_linear_by_cell(wide_in: int, wide_out: int, with_bias: bool) -> None:
         assert distance(mine.detach(), theirs.detach()) < 1e-5
 
 
-def lora(targets: Sequence[str], rank: int, stacked: bool, width: int) -> tuple[LoraAdapters, list[Tensor]]:
+def lora(targets: Sequence[Module], rank: int, stacked: bool, width: int) -> tuple[LoraAdapters, list[Tensor]]:
     """Adapters of the cells, upon frozen ones of another rank where they are stacked; and their trained tensors."""
     generator = torch.Generator().manual_seed(1)
     slots = []
@@ -72,7 +73,7 @@ def lora(targets: Sequence[str], rank: int, stacked: bool, width: int) -> tuple[
 @pytest.mark.parametrize("targets", [("query", "value"), ("key",), ("query", "key", "value")])
 @pytest.mark.parametrize("stacked", [False, True])
 @pytest.mark.parametrize("together", [False, True])
-def test_lora_of_modules_that_share_their_input(together: bool, stacked: bool, targets: tuple[str, ...]) -> None:
+def test_lora_of_modules_that_share_their_input(together: bool, stacked: bool, targets: tuple[Module, ...]) -> None:
     """`together` with the frozen product, whose inputs' gradient it is added to."""
     torch.manual_seed(0)
     width = 72

@@ -24,7 +24,7 @@ from adapterx.engine.bundle import Bundle, shape_of
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.options import Options
 from adapterx.engine.state import CellState
-from adapterx.kernels import choice
+from adapterx.kernels import choice, launch
 from adapterx.kernels.choice import Name
 from adapterx.kernels.launch import observed
 
@@ -99,9 +99,11 @@ def recorded(encoder: PackedEncoder, cells: Sequence[TrainingCell], names: Seque
                 stack.enter_context(patch.object(packed, "hidden_format", lambda rest, device: rest))
             stack.enter_context(patch.object(attention, "_one_by_one", seen.attend))
             stack.enter_context(observed(seen.launched, dry=fake is not None))
+            stack.enter_context(patch.object(launch, "run", seen.unseen(launch.run)))
             stack.enter_context(patch.object(torch.autograd, "grad", seen.backwards(torch.autograd.grad)))
             stack.enter_context(seen)
-            bundle.dropout.begin(None, masks=batch.masks)
+            # Without the kernel's keys, the library's masks are counted by the host's.
+            bundle.dropout.begin(bundle._next().taken if batch.masks is None else None, masks=batch.masks)
             losses = bundle._differentiate(batch, add=False)
             seen.stage = "update"
             bundle.trained.update_together(losses, table)
@@ -128,9 +130,12 @@ class _Seen(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.operations: list[Operation] = []
         self.stage = "forward"
+        self._paused = False
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = function(*args, **(kwargs or {}))
+        if self._paused:
+            return out
         name = function.name().split("::")[1].split(".")[0]
         if name not in VIEWS:
             inputs, outputs = (_tensors(values) for values in ((args, kwargs), out))
@@ -141,6 +146,18 @@ class _Seen(TorchDispatchMode):
         """Note a kernel of the engine's own."""
         plain = {key: value for key, value in constants.items() if isinstance(value, int | float)}
         self.operations.append(Operation(name, _tensors(arguments), (), self.stage, plain, own=True))
+
+    def unseen(self, run: Any) -> Any:
+        """The launching of kernels, of which what Triton's interpreter does is not written down."""
+
+        def quietly(*args: Any) -> None:
+            self._paused = True
+            try:
+                run(*args)
+            finally:
+                self._paused = False
+
+        return quietly
 
     def backwards(self, grad: Any) -> Any:
         """Differentiation that tells the way back from the taking of gradients."""

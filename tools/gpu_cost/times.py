@@ -206,10 +206,10 @@ def _gelu(operation: Operation, card: Card) -> Cost:
 
 def _tiles(operation: Operation) -> float:
     """Bytes of the kernels over tiles."""
-    tensors, modules = operation.inputs, operation.constants.get("MODULES", 1)
+    tensors, modules = operation.inputs, int(operation.constants.get("MODULES", 1))
     if operation.name == "rows_product":
         inputs, weight, _, base, out = tensors[:5]
-        again = -(-out.shape[1] // operation.constants["BLOCK_OUT"])  # blocks of outputs that read the same inputs
+        again = -(-out.shape[1] // int(operation.constants["BLOCK_OUT"]))  # blocks of outputs that read the same inputs
         return (
             inputs.bytes * min(again, 2)
             + weight.bytes
@@ -224,7 +224,7 @@ def _tiles(operation: Operation) -> float:
     if operation.name == "lora_forward":
         return low.inputs + 2 * columns + low.low + a + b
     if operation.name == "lora_backward":
-        writes = operation.constants["WRITES"] * (1 + operation.constants["ADDS"])
+        writes = int(operation.constants["WRITES"]) * (1 + int(operation.constants["ADDS"]))
         return columns + low.low + writes * low.inputs + a + b
     return low.inputs + columns + 2 * low.low + a + b
 
