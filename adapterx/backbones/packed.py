@@ -16,19 +16,18 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from adapterx.backbones.attention import attend, attend_all, mix
+from adapterx.backbones.attention import attend, attend_all
 from adapterx.backbones.compute import hidden_format
 from adapterx.backbones.forward_pass import QKV, Adapters, ForwardPass, Unadapted
-from adapterx.backbones.layout import Blocks, PackedBatch
+from adapterx.backbones.layout import PackedBatch
+from adapterx.backbones.mixed_context import mixed_context, mixes
 from adapterx.backbones.modules import Module, Place
-from adapterx.backbones.products import Joint, Modules, Product, Products, Reordered, dense, reordering_pays, weighs
+from adapterx.backbones.products import Joint, Modules, Product, Products, Reordered, reordering_pays
 from adapterx.backbones.residual import fork, fork_normed
 from adapterx.kernels import choice
 from adapterx.kernels.choice import KernelFailed, emulating
 
 FEED_FORWARD: tuple[Module, Module] = ("intermediate", "output")
-_READS_TO_MIX = 8
-"""From this many rows to a read row on, the last layer's keys and values are not worth computing."""
 
 
 class PackedEncoder:
@@ -352,12 +351,13 @@ class PackedEncoder:
     ) -> tuple[Tensor, Tensor]:
         """As above with queries at the read rows only."""
         products, adapters = self.products[index], forward.adapters
+        attention = self.layers[index].attention.self
         asking, hidden = (rows.index_select(0, forward.layout.reads) for rows in (inputs, hidden))
         query = products["query",](asking)
-        if self._mixes(index, forward):
+        if mixes(index, attention, forward):
             inputs, query, asking, hidden = forward.expand(index, QKV, rows=[inputs], reads=[query, asking, hidden])
             query = adapters.linear(index, ("query",), asking, query, forward.read_rows)
-            return self._mixed_context(index, query, inputs, forward), hidden
+            return mixed_context(index, attention, query, inputs, forward, self.heads, self.dtype), hidden
         key_value = products["key", "value"](inputs)
         key_value, inputs, query, asking, hidden = forward.expand(
             index, QKV, rows=[key_value, inputs], reads=[query, asking, hidden]
@@ -365,44 +365,6 @@ class PackedEncoder:
         query = adapters.linear(index, ("query",), asking, query, forward.read_rows)
         key_value = adapters.linear(index, ("key", "value"), inputs, key_value, forward.rows)
         return attend(query, key_value, forward.layout.read_attention, self.heads), hidden
-
-    def _mixes(self, index: int, forward: ForwardPass) -> bool:
-        """Whether few rows ask, of keys that nobody changes, and nothing is differentiated."""
-        attention = self.layers[index].attention.self
-        return (
-            not torch.is_grad_enabled()
-            and isinstance(forward.layout.read_attention, Blocks)
-            and _READS_TO_MIX * len(forward.layout.reads) <= sum(forward.layout.rows)
-            and weighs(attention.key)
-            and weighs(attention.value)
-            and not forward.adapters.adapts(index, ("key",))
-        )
-
-    def _mixed_context(self, index: int, query: Tensor, inputs: Tensor, forward: ForwardPass) -> Tensor:
-        """Context (R, d) of the read rows without the keys and values of all rows.
-
-        With k = Wₖ x + b a head's scores are q · k = (Wₖᵀ q) · x + q · b, whose last term softmax does not see; and as
-        its weights sum to 1, the mean of the values is the value of the mean of x: two products at the read rows in
-        place of two at all rows.
-        """
-        attention = self.layers[index].attention.self
-        key, value = (dense(module, self.dtype) for module in (attention.key, attention.value))
-        d, per_head = self.hidden, self.hidden // self.heads
-        by_head = query.view(-1, self.heads, per_head).transpose(0, 1)
-        asked = torch.bmm(by_head, key.view(self.heads, per_head, d)).transpose(0, 1)
-        mixed = mix(asked, inputs, forward.layout.read_attention, per_head**-0.5)
-        values = torch.bmm(mixed.transpose(0, 1), value.view(self.heads, per_head, d).transpose(1, 2))
-        context: Tensor = values.transpose(0, 1).reshape(-1, d) + attention.value.bias.to(self.dtype)
-        if not forward.adapters.adapts(index, ("value",)):
-            return context
-        if forward.adapters.rescales:
-            return forward.adapters.linear(index, ("value",), context, context, forward.layout.read_rows)
-        # Every head has a mean of its own, so each is a row to the adapter, which is asked for one head's columns.
-        rows = tuple(self.heads * count for count in forward.layout.read_rows)
-        mixed = mixed.reshape(-1, d)
-        delta = forward.adapters.linear(index, ("value",), mixed, torch.zeros_like(mixed), rows)
-        by_head = delta.view(-1, self.heads, self.heads, per_head).diagonal(dim1=1, dim2=2)
-        return context + by_head.transpose(1, 2).reshape(-1, d)
 
 
 def _products(layer: Any, make: Products, frozen: bool) -> dict[tuple[Module, ...], Product]:

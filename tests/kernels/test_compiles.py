@@ -1,4 +1,4 @@
-"""What the interpreter cannot tell: that Triton compiles every kernel for a GPU, and that NVIDIA's assembler takes it."""
+"""What the interpreter cannot tell: Triton compiles every kernel for a GPU, and NVIDIA's assembler takes it."""
 
 from __future__ import annotations
 
