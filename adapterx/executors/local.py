@@ -110,7 +110,7 @@ def run(
     console.print(report.summary(analysis))
     page = directory / "report" / "index.html"
     if tally.worked or changed or not page.is_file():
-        page = report.write(analysis, directory)
+        page = report.write(analysis, directory, recipe_dir)
     for line in _failures(plan, tally):
         console.print(line, style="red", markup=False, soft_wrap=True)
     console.print(f"report: {page}", markup=False, soft_wrap=True)

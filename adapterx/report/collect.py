@@ -14,6 +14,7 @@ from adapterx.plan.cells import Cell
 from adapterx.reading import UnreadableFile
 from adapterx.report import predictions
 from adapterx.report.predictions import Predictions
+from adapterx.report.seen_answers import SeenAnswers, seen
 from adapterx.results import evaluation, training, training_log
 from adapterx.results import predictions as predictions_file
 from adapterx.results.run_file import PlannedCell, Run, StageRef, read
@@ -35,6 +36,8 @@ class CellResult:
     status: Status
     message: str
     scores: Predictions | None
+    seen: SeenAnswers | None = None
+    """What a reader is shown of its answers; None where it has none."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def _result(
         path = store.read(stages[planned.evaluation], predictions_file.NAME)
         with predictions_file.scorable(path):
             stored = predictions_file.read(path, by_item=True)
-            scores = predictions.scored(stored)
+            scores, shown = predictions.scored(stored), seen(stored)
             if planned.cell.target not in baselines:
                 baselines[planned.cell.target] = predictions.majority(stored)
     except DamagedFile as error:
@@ -141,7 +144,7 @@ def _result(
         answers = {name: items.answers for name, items in scores.languages.items() if items.answers is not None}
         if why := collapsed(answers):  # earlier versions looked less closely when they stored it
             status, message = "collapsed", why
-    return CellResult(planned.cell, status, message, scores)
+    return CellResult(planned.cell, status, message, scores, shown)
 
 
 def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record]) -> tuple[Status, str]:
