@@ -101,7 +101,7 @@
   function filterable(table, tools) {
     const titles = $("tr.titles", table);
     const body = $("tbody:not(.footer)", table);
-    if (!body || body.rows.length < 6) return;
+    if (!body || body.rows.length < 8) return;
     const count = make("span", { class: "count", role: "status" });
     const search = make("input", { type: "search", placeholder: "words", "aria-label": "rows that hold these words" });
     const choices = [];

@@ -98,20 +98,24 @@ class Browser:
 
     def click(self, query: str) -> None:
         """Click the middle of the first element that a selector finds, as a mouse does."""
-        x, y = self.run(
-            f"(() => {{ const one = document.querySelector({json.dumps(query)}); one.scrollIntoView({{block: 'center'}});"
-            " const at = one.getBoundingClientRect(); return [at.x + at.width / 2, at.y + at.height / 2]; })()"
-        )
+        x, y = self._middle(query)
         for kind in ("mousePressed", "mouseReleased"):
             self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def point(self, query: str) -> None:
         """Move the mouse to the first element that a selector finds."""
+        x, y = self._middle(query)
+        self.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def _middle(self, query: str) -> tuple[float, float]:
+        """Where an element is, in sight, once the page has come to rest."""
         x, y = self.run(
-            f"(() => {{ const one = document.querySelector({json.dumps(query)}); one.scrollIntoView({{block: 'center'}});"
+            f"(async () => {{ const one = document.querySelector({json.dumps(query)});"
+            " one.scrollIntoView({block: 'center', inline: 'center'});"
+            " for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);"
             " const at = one.getBoundingClientRect(); return [at.x + at.width / 2, at.y + at.height / 2]; })()"
         )
-        self.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        return x, y
 
     def press(self, key: str, code: int) -> None:
         """Press a key, such as Enter (13), Escape (27) or Tab (9)."""
