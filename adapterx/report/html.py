@@ -79,17 +79,13 @@ def _ramp(*colours: tuple[int, int, int]) -> str:
     return ", ".join("#{:02x}{:02x}{:02x}".format(*colour) for colour in colours)
 
 
+_ESCAPED = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"}
+
+
 def _embedded(value: Mapping[str, JSON]) -> Markup:
     """JSON that may stand in a script element, whatever texts it holds: no tag ends or begins in it."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for mark, escaped in (
-        ("<", "\\u003c"),
-        (">", "\\u003e"),
-        ("&", "\\u0026"),
-        ("\u2028", "\\u2028"),
-        ("\u2029", "\\u2029"),
-    ):
-        text = text.replace(mark, escaped)
+    text = text.translate(_ESCAPED)
     return Markup(text)  # noqa: S704 - nothing in it is a mark any more
 
 

@@ -38,7 +38,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         words = " ".join(["كلمة", "б", "c", "d", "e", HOSTILE.replace(" ", "_")])
         by_id = {f"item{number}": (words, HOSTILE) for number in range(40)}
-        found = TargetTexts({code: by_id for code in GRID.languages})
+        found = TargetTexts(dict.fromkeys(GRID.languages, by_id))
         patch.setattr(TEXTS, "read", lambda results, beside: dict.fromkeys(results.targets, found))
         store = Store(tmp_path_factory.mktemp("store"))
         troubles = ("failed", "diverged", "collapsed", "missing", "refused", "blocked")
@@ -143,7 +143,8 @@ def test_a_point_tells_its_numbers(tab: Browser, page: Path) -> None:
 def test_points_lie_on_what_is_drawn(tab: Browser) -> None:
     """Each point that tells is in the middle of a marker."""
     far: float = tab.run(
-        "Math.max(...[...document.querySelectorAll('#gap circle.mark')].map((mark) => { const at = mark.getBoundingClientRect();"
+        "Math.max(...[...document.querySelectorAll('#gap circle.mark')].map((mark) => {"
+        " const at = mark.getBoundingClientRect();"
         " const middle = (box) => [box.x + box.width / 2, box.y + box.height / 2]; const [x, y] = middle(at);"
         " return Math.min(...[...mark.ownerSVGElement.querySelectorAll('use')].map((use) => {"
         " const [a, b] = middle(use.getBoundingClientRect()); return Math.hypot(a - x, b - y); })); }))"
@@ -156,16 +157,9 @@ def test_a_cell_opens_with_everything_it_has(tab: Browser) -> None:
     tab.click("#cells tr[data-cell='small.lora.none.choice.seed1'] button.open")
     tab.wait("document.querySelector('dialog').open")
     text = tab.run("document.querySelector('dialog').textContent")
-    for part in (
-        "small.lora.none.choice.seed1",
-        "Scores",
-        "Learning curve",
-        "Confusions",
-        "Answers",
-        "Stages",
-        "Recipe",
-    ):
+    for part in ("small.lora.none.choice.seed1", "Scores", "Learning curve", "Confusions", "Answers", "Stages"):
         assert part in text
+    assert "seeds: [1]" in text.partition("Recipe")[2]
     assert tab.run("decodeURIComponent(location.hash)") == "#cell=small.lora.none.choice.seed1"
     assert HOSTILE in text, "texts are shown as they are"
     assert tab.run("document.querySelectorAll('dialog img, dialog b').length") == 0
