@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from adapterx import tracking
 from adapterx.cli import common
 
 HELP = "train, evaluate and report what is not stored yet"
@@ -31,6 +32,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deterministic", action="store_true", help="the same bits from a GPU each time, a little slower"
     )
+    parser.add_argument(
+        "--track", action="append", default=[], choices=tracking.NAMES, help="tell a tracker how it goes; repeatable"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,6 +61,6 @@ def run(args: argparse.Namespace) -> int:
         overrides=args.overrides,
         console=common.console(),
         recipe_dir=args.recipe.parent,
-        effort=local.Effort(args.checkpoint_every, args.workers, args.memory, args.deterministic),
+        effort=local.Effort(args.checkpoint_every, args.workers, args.memory, args.deterministic, tuple(args.track)),
         debug=args.debug,
     )

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapterx import crash
+from adapterx import crash, tracking
 from adapterx.errors import AdapterxError
+from adapterx.executors.onlookers import Onlookers
 from adapterx.executors.progress import RunProgress
 from adapterx.faults import FULL, UnusablePlace, code, is_out_of_memory, worded
 from adapterx.plan import Capacity, Plan, Stage, bundles, ready, states
@@ -21,6 +22,7 @@ from adapterx.plan.vocabulary import counted, reads_some
 from adapterx.results import run_file, training
 from adapterx.stopping import Stopped
 from adapterx.store import DamagedFile, Failure, FailureStatus, Store
+from adapterx.tracking import TrackedRun
 from adapterx.wording import plain
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ class Effort:
     """Gigabytes a bundle may take; most of what is free where None."""
     deterministic: bool = False
     """Whether GPU kernels must give the same bits each time."""
+    track: tuple[str, ...] = ()
+    """Names of trackers that are told how it goes."""
 
 
 @dataclass
@@ -144,7 +148,10 @@ def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, e
     store.sweep()
     machine = choose(effort.workers, effort.memory, effort.deterministic)
     data = Data(recipe_dir, store.root / "cache" / "tokens")
-    with RunProgress(console, todo) as progress:
+    directory = store.run_directory(plan.recipe.name)
+    tracked = TrackedRun(plan.recipe.name, plan.recipe.model_dump(mode="json"), directory)
+    onlookers = Onlookers(directory, len(todo), tracking.start(effort.track, tracked))
+    with RunProgress(console, todo, onlookers=onlookers) as progress:
         read = Vocabularies(plan.stages, data)
         if any(map(reads_some, todo)):
             console.print("reading the texts of all stages: the embeddings of the tokens in them are to be loaded")
@@ -279,6 +286,7 @@ class Bundles:
                 self.tally.failed[stage.id] = f"diverged: {training.message(record)}"
             else:
                 self.tally.stored.add(stage.id)
+                self.progress.onlookers.stored(record)
         if ended:
             self.progress.end(ended)
 
