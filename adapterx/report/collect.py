@@ -106,8 +106,8 @@ def collect(store: Store, run_dir: Path) -> Results:
     for name in dict.fromkeys(cell.cell.target for cell in cells):
         of_target = [cell for cell in cells if cell.cell.target == name and cell.scores is not None]
         if of_target:
-            targets[name] = _facts(name, of_target, _sources(name, run, stages), baselines[name])
-    checked = tuple(_same_items(cell, targets) for cell in cells)
+            targets[name] = facts(name, of_target, _sources(name, run, stages), baselines[name])
+    checked = tuple(same_items(cell, targets) for cell in cells)
     curves = _curves(store, stages)
     curveless = tuple(ref for ref, record in stages.items() if training_log.NAME in record.files and ref not in curves)
     return Results(run, checked, targets, stages, curves, curveless)
@@ -170,7 +170,7 @@ def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record
     return ("done", "") if why is None else ("collapsed", why)
 
 
-def _facts(
+def facts(
     name: str, cells: list[CellResult], sources: tuple[str, ...], majority: Mapping[str, Mapping[str, float]]
 ) -> TargetFacts:
     """Common facts; where cells disagree about a language's items, the first cell's count."""
@@ -199,7 +199,7 @@ def _sources(target: str, run: Run, stages: Mapping[StageRef, Record]) -> tuple[
     return ()
 
 
-def _same_items(cell: CellResult, targets: Mapping[str, TargetFacts]) -> CellResult:
+def same_items(cell: CellResult, targets: Mapping[str, TargetFacts]) -> CellResult:
     """Pairing needs the same items in every cell; one that has others is no result of this run."""
     if cell.scores is None:
         return cell

@@ -70,7 +70,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
                 "target_training": _learnt(one.setting, own),
                 "metric": one.metric,
                 "statuses": dict(one.statuses),
-                **_summary(one.summary),
+                **summary_json(one.summary),
             }
             for one in analysis.scores
         ],
@@ -111,7 +111,7 @@ def _gap(gap: Gap, own: frozenset[tuple[str, str]]) -> dict[str, JSON]:
         "seeds": len(gap.seeds),
         "items": gap.items,
         "missing": gap.missing,
-        **_summary(gap.summary),
+        **summary_json(gap.summary),
     }
 
 
@@ -160,7 +160,8 @@ def _markdown(document: Document) -> Iterator[str]:
     yield f"### Recipe\n\n{fenced(document.recipe, 'yaml')}\n"
 
 
-def _summary(summary: Summary) -> dict[str, JSON]:
+def summary_json(summary: Summary) -> dict[str, JSON]:
+    """A summary as fractions, with what is missing in words."""
     return {
         "mean": _quantity(summary.mean),
         "trained_in": None if summary.sources is None else _quantity(summary.sources),
