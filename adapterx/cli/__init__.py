@@ -25,6 +25,7 @@ from adapterx.cli import (
     evaluate,
     export,
     export_xtreme,
+    figures,
     fuse,
     plan,
     predict,
@@ -61,6 +62,7 @@ COMMANDS: Mapping[str, Command] = {
     "compare": compare,
     "results": results,
     "watch": watch,
+    "figures": figures,
     "export": export,
     "export-xtreme": export_xtreme,
     "publish": publish,
@@ -71,7 +73,7 @@ COMMANDS: Mapping[str, Command] = {
     "tasks": tasks,
     "doctor": doctor,
 }
-READING = ("report", "show", "compare", "results", "watch")
+READING = ("report", "show", "compare", "results", "watch", "figures")
 """Commands of stored runs; with `--json` their errors are JSON too (`cli/envelope.py`)."""
 
 _EXAMPLES = """\
@@ -83,6 +85,7 @@ examples:
   adapterx show quickstart
   adapterx compare multi en --run quickstart
   adapterx results quickstart --sql 'SELECT language, avg(value) FROM scores GROUP BY language'
+  adapterx figures quickstart --out figures
   adapterx export CELL --format adapterhub --out my-adapter
   adapterx export-xtreme xtreme xlmr-large.lora.mnli --seed 1 --out submission
   adapterx publish CELL --repo USER/NAME --dry-run

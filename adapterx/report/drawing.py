@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from io import StringIO
 from math import isfinite
@@ -16,6 +17,7 @@ from adapterx.report.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
 
 WIDTH, HEIGHT = 3.7, 2.55
 """Inches; the page shows an inch as 100 pixels or less."""
@@ -94,6 +96,29 @@ class Plot:
         self.marks.append(Mark(x, y, text, cell))
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A panel as it was drawn, for those who write it in other formats."""
+
+    svg: str
+    """As on the page, by which figures know it."""
+    canvas: Canvas
+
+
+_DRAWN: ContextVar[list[Drawn] | None] = ContextVar("drawn", default=None)
+
+
+@contextmanager
+def recorded() -> Iterator[list[Drawn]]:
+    """Keep every panel that is drawn in this block."""
+    found: list[Drawn] = []
+    token = _DRAWN.set(found)
+    try:
+        yield found
+    finally:
+        _DRAWN.reset(token)
+
+
 @contextmanager
 def plot(name: str, title: str, description: str) -> Iterator[Plot]:
     """Draw one panel. `name` keeps its ids apart from those of other panels on the page."""
@@ -110,6 +135,8 @@ def plot(name: str, title: str, description: str) -> Iterator[Plot]:
         marks = "".join(_marked(one, panel.axes) for one in panel.marks)
     svg = _inline(text.getvalue(), name, description)
     panel.svg = svg.removesuffix("</svg>").rstrip() + marks + "</svg>" if marks else svg
+    if (kept := _DRAWN.get()) is not None:
+        kept.append(Drawn(panel.svg, figure))
 
 
 def _marked(one: Mark, axes: Axes) -> str:
