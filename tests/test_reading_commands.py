@@ -93,7 +93,8 @@ def test_a_damaged_run_file_is_named(tmp_path: Path) -> None:
 def test_show_lists_cells_with_their_states_and_scores(root: Path) -> None:
     done = adapterx("show", "fake", "--store", root)
     assert done.returncode == 0, done.stderr
-    lines = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if ".seed" in line.split(" ")[0]}
+    listed = done.stdout.partition("main score\n")[2].splitlines()[1:]
+    lines = {name: rest for name, *rest in map(str.split, listed)}
     assert set(lines) == {cell.label for cell in GRID.cells()}
     assert lines["large.lora.multi.continue.choice.seed2"] == ["failed", "–"]
     analysis = report.analyse(Store(root), root / "runs" / "fake")

@@ -9,6 +9,7 @@ from itertools import product
 from adapterx.errors import AdapterxError
 from adapterx.report.analysis import Analysis
 from adapterx.report.collect import CellResult, TargetFacts
+from adapterx.report.gaps import statuses
 from adapterx.report.scores import (
     MEAN,
     OTHERS,
@@ -117,7 +118,7 @@ def _of_settings(grid: Grid, pairs: Sequence[tuple[Setting, Setting]]) -> Iterat
                 cells = grid.pair(one, other)
                 found = [summarise(family, family.measured(side), side, share=is_share(metric)) for side in cells]
                 shown = tuple(a if a.status != "done" else b for a, b in zip(*cells, strict=True))
-                difference = summarise(family, family.contrast(*cells), shown)
+                difference = summarise(family, family.contrast(*cells), shown, reason=statuses(cells))
                 seeds = tuple(side.cell.seed for side in cells[0])
                 names = _told_apart(one, other)
                 yield PairedDifference(*names, target, metric, seeds, _items(facts), (found[0], found[1]), difference)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -68,7 +69,12 @@ def _confusion(one: LanguagePredictions, count: int) -> tuple[tuple[int, ...], .
 
 
 def _same_labels(one: LanguagePredictions) -> list[bool]:
-    return [np.array_equal(*pair) for pair in zip(one.gold, one.prediction, strict=True)]
+    lengths = np.array([len(gold) for gold in one.gold])
+    if not lengths.all() or any(len(given) != length for given, length in zip(one.prediction, lengths, strict=True)):
+        return [np.array_equal(*pair) for pair in zip(one.gold, one.prediction, strict=True)]
+    same = np.concatenate(list(one.gold)) == np.concatenate(list(one.prediction))
+    found: list[bool] = np.logical_and.reduceat(same, np.cumsum(lengths) - lengths).tolist()
+    return found
 
 
 def _same_text(one: LanguagePredictions) -> list[bool]:
@@ -91,7 +97,7 @@ def _close(one: LanguagePredictions) -> list[bool]:
 
 def _chosen(one: LanguagePredictions, right: Sequence[bool]) -> tuple[SeenItem, ...]:
     """The wrong and the right ones with the smallest hashes of their ids."""
-    places = sorted(range(len(one.ids)), key=lambda place: _hash(one.ids[place]))
+    places = _order(tuple(map(str, one.ids)))
     return tuple(_of(one, place, wanted) for wanted in (False, True) for place in _first(places, right, wanted))
 
 
@@ -110,5 +116,8 @@ def _answer(value: Any) -> Answer:
     return tuple(value.tolist()) if isinstance(value, np.ndarray) else tuple(map(str, value))
 
 
-def _hash(id: str) -> bytes:
-    return blake2b(str(id).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+@lru_cache(maxsize=256)
+def _order(ids: tuple[str, ...]) -> tuple[int, ...]:
+    """The places of items by hashes of their ids; cells of a target have the same ones."""
+    hashes = [blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8).digest() for id in ids]
+    return tuple(sorted(range(len(ids)), key=hashes.__getitem__))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -155,17 +156,28 @@ def _units(metrics: Iterable[str]) -> str:
 
 def unfinished(results: Results) -> Table | None:
     """Cells that are not done, with their reasons; None where all are."""
-    left = [cell for cell in results.cells if cell.status != "done"]
-    rows = [
-        [*_texts(_labels(cell, results.run)), TableEntry(cell.status, tone="strong"), TableEntry(cell.message or DASH)]
-        for cell in left
-    ]
-    if not rows:
+    alike: dict[tuple[str, ...], list[CellResult]] = {}
+    for cell in results.cells:
+        if cell.status != "done":
+            *place, _ = _labels(cell, results.run)
+            alike.setdefault((*place, cell.status, _SEED.sub("", cell.message)), []).append(cell)
+    if not alike:
         return None
+    rows = []
+    for cells in alike.values():
+        *place, _ = _labels(cells[0], results.run)
+        seeds, more = ", ".join(str(cell.cell.seed) for cell in cells), " (and alike)" if len(cells) > 1 else ""
+        told = f"{cells[0].message}{more}" if cells[0].message else DASH
+        rows.append((*_texts([*place, seeds]), TableEntry(cells[0].status, tone="strong"), TableEntry(told)))
     titles = ("backbone", "method", "intermediate", "transfer", "target", "seed", "status", "message")
     columns = tuple(TableColumn(title, label=True) for title in titles)
-    caption, opens = f"Cells without a usable result: {len(rows)}.", tuple(cell.cell.label for cell in left)
-    return Table("unfinished", caption, columns, tuple(map(tuple, rows)), opens=opens)
+    opens = tuple(cells[0].cell.label for cells in alike.values())
+    caption = f"Cells without a usable result: {sum(map(len, alike.values()))}."
+    return Table("unfinished", caption, columns, tuple(rows), opens=opens)
+
+
+_SEED = re.compile(r"(?<=\.seed)\d+")
+"""In a message, what differs between the seeds of a setting."""
 
 
 def score_note(analysis: Analysis) -> str:
