@@ -135,12 +135,12 @@ def test_a_tracker_that_fails_is_told_of_once_and_the_others_go_on(caplog: pytes
 def test_losses_are_told_once_a_second_and_the_last_one_always() -> None:
     now, listening = [0.0], Listening()
     trackers = Trackers({"x": listening}, clock=lambda: now[0])
-    for step in range(1, 26):
-        trackers.steps([("a", step, 25, 1 / step)])
-        now[0] += EVERY / 10
+    for step in range(1, 28):
+        trackers.steps([("a", step, 27, 1 / step)])
+        now[0] += EVERY / 8
     trackers.close("done")
     steps = [told["a"][0] for told in listening.heard if isinstance(told, dict)]
-    assert steps == [1, 11, 21, 25]
+    assert steps == [1, 9, 17, 25, 27]
 
 
 def test_settings_become_flat_names() -> None:
