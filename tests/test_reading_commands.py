@@ -58,6 +58,7 @@ def told(done: Done) -> Any:
         ("compare", "multi", "en", "--run", "fakke", "--json"),
         ("results", "fakke", "--json"),
         ("watch", "fakke", "--json"),
+        ("figures", "fakke", "--out", "nowhere", "--json"),
     ],
     ids=READING,
 )

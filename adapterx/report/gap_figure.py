@@ -101,8 +101,8 @@ def _numbers(analysis: Analysis, gaps: Sequence[Gap]) -> Table:
     rows = []
     for gap in gaps:
         one, factor = gap.summary.headline, unit(gap.metric).factor
-        known = isinstance(one, Estimate)
-        numbers = [f"{factor * value:+.3f}" for value in (one.value, one.low, one.high)] if known else [DASH] * 3
+        values = (one.value, one.low, one.high) if isinstance(one, Estimate) else ()
+        numbers = [f"{factor * value:+.3f}" for value in values] or [DASH] * 3
         size = f"{analysis.results.run.backbones[gap.arm.backbone].parameters:,}"
         labels = (gap.arm.target, gap.arm.backbone, gap.arm.method, gap.transfer)
         texts = (*labels, size, *(text.replace("-", MINUS) for text in numbers), f"{len(gap.seeds)}", f"{gap.items:,}")

@@ -7,12 +7,13 @@ question is read: with access to the stored files it could write to them too.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from io import StringIO
 from typing import Any
 
 from adapterx.errors import AdapterxError
+from adapterx.plan.cells import Cell
 from adapterx.report.analysis import Analysis
 from adapterx.report.exports import results_csv
 from adapterx.results import predictions as predictions_file
@@ -47,7 +48,7 @@ def ask(analysis: Analysis, store: Store, question: str) -> Answered:
         import duckdb
     except ModuleNotFoundError as error:
         raise SqlError(f"SQL is answered by DuckDB, which is not installed: pip install 'adapterx[{EXTRA}]'") from error
-    settings = {
+    settings: dict[str, str | bool | int | float | list[str]] = {
         "enable_external_access": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -96,14 +97,8 @@ def _typed(row: Mapping[str, str]) -> dict[str, Any]:
             found[name] = float(text) if name in ("value", "low", "high") else int(text)
         else:
             found[name] = text == "true" if name in _TRUTHS else text or None
-    label = [row[name] for name in ("backbone", "method", "intermediate", "transfer", "target")]
-    return {"cell": _label(label, row["seed"]), **found}
-
-
-def _label(place: Sequence[str], seed: str) -> str:
-    from adapterx.plan.cells import Cell
-
-    return Cell(*place, int(seed)).label
+    cell = Cell(row["backbone"], row["method"], row["intermediate"], row["transfer"], row["target"], int(row["seed"]))
+    return {"cell": cell.label, **found}
 
 
 def _add_predictions(base: Any, analysis: Analysis, store: Store) -> None:

@@ -66,7 +66,7 @@ def _evaluations(results: Results, cells: list[CellResult]) -> Iterator[Record]:
     planned = {one.cell: one for one in results.run.cells}
     for cell in cells:
         ref = planned[cell.cell].evaluation
-        if ref in results.stages:
+        if ref is not None and ref in results.stages:
             yield results.stages[ref]
 
 
