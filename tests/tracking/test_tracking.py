@@ -72,7 +72,7 @@ def test_tensorboard_reads_back_what_was_told(tmp_path: Path) -> None:
     trackers = tracking.start(["tensorboard"], TrackedRun("grid", {}, tmp_path))
     lead(trackers)
 
-    def scalars(label: str) -> dict[str, list[tuple[int, float]]]:
+    def scalars(label: str) -> dict[str, list[tuple[int, Any]]]:
         found = accumulator.EventAccumulator(str(tmp_path / "tensorboard" / label))
         found.Reload()
         return {
@@ -186,6 +186,13 @@ def test_a_run_tells_a_tracker_and_other_terminals(
     found = json.loads(adapterx("watch", "told", "--json", "--store", tmp_path / "store").stdout)
     assert found["seen"] == "done" and found["cells"] == {"evaluated": 2}
     assert (found["progress"]["done"], found["progress"]["stages"], found["progress"]["share"]) == (4, 4, 1.0)
+    # The page shows the texts of what was evaluated.
+    page = (tmp_path / "store" / "runs" / "told" / "report" / "index.html").read_text()
+    details = json.loads(page.partition('id="details">')[2].partition("</script>")[0])
+    target = details["targets"]["order"]
+    assert target["without"] == "" and set(target["texts"]) == {"en", "de"}
+    shown = {item[0] for cell in details["cells"] for item in cell["items"]["de"]}
+    assert set(target["texts"]["de"]) == shown and all(all(texts) for texts in target["texts"]["de"].values())
     # Nothing of it is part of a result.
     records = list(Store(tmp_path / "store").root.glob("stages/*/*/record.json"))
     assert records and all("track" not in path.read_text() for path in records)
