@@ -34,20 +34,19 @@ def run(args: argparse.Namespace) -> int:
 
     directories = [_directory(args, name) for name in dict.fromkeys(args.run)]
     stores = [Store(args.store or directory.parent.parent) for directory in directories]
-    if len(directories) == 1:
-        found = report.analyse(stores[0], directories[0])
-        out = args.out or directories[0]
+    beside = common.beside(args.run[0])
+    if len(directories) == 1 and args.out is None:
+        page = report.build(stores[0], directories[0], beside)
+    elif len(directories) == 1:
+        page = report.write(report.analyse(stores[0], directories[0]), args.out, beside)
     else:
         from adapterx.report.collect import collect
         from adapterx.report.merge import merged
 
         whole = merged([collect(store, directory) for store, directory in zip(stores, directories, strict=True)])
-        found = report.statistics(whole)
-        out = args.out or directories[0].with_name(found.results.run.name)
-    page = report.write(found, out, common.beside(args.run[0]))
+        page = report.write(report.statistics(whole), args.out or directories[0].with_name(whole.run.name), beside)
     if args.json:
-        cells = found.results.cells
-        envelope.tell({"report": str(page), "cells": len(cells), "done": sum(one.status == "done" for one in cells)})
+        envelope.tell({"adapterx_report": 1, "report": str(page)})
     else:
         sys.stdout.write(f"{page}\n")
     return 0

@@ -15,7 +15,7 @@ from adapterx.store.identity import JSON
 from adapterx.terminal import Column, TextGrid
 
 if TYPE_CHECKING:
-    from adapterx.report.sql import Answered
+    from adapterx.report.sql import SqlAnswer
 
 HELP = "the scores of a run, or an answer in SQL over them"
 SHOWN = 60
@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print scores, or what a question came to."""
     from adapterx.report.exports import results_csv
-    from adapterx.report.sql import Answered, ask
+    from adapterx.report.sql import SqlAnswer, ask
     from adapterx.store import Store
 
     analysis = common.analysed(args)
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         found = ask(analysis, Store(args.store or directory.parent.parent), args.sql)
     else:
         head, *rows = csv.reader(results_csv(analysis).splitlines())
-        found = Answered(tuple(head), tuple(map(tuple, rows)))
+        found = SqlAnswer(tuple(head), tuple(map(tuple, rows)))
     if args.json:
         rows_ = [{name: _plain(value) for name, value in zip(found.columns, row, strict=True)} for row in found.rows]
         envelope.tell({"adapterx_results": 1, "run": analysis.results.run.name, "rows": rows_})
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _table(found: Answered) -> TextGrid:
+def _table(found: SqlAnswer) -> TextGrid:
     from rich.text import Text
 
     numeric = [

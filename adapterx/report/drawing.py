@@ -97,7 +97,7 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnPanel:
     """A panel as it was drawn, for those who write it in other formats."""
 
     svg: str
@@ -105,13 +105,13 @@ class Drawn:
     canvas: Canvas
 
 
-_DRAWN: ContextVar[list[Drawn] | None] = ContextVar("drawn", default=None)
+_DRAWN: ContextVar[list[DrawnPanel] | None] = ContextVar("drawn", default=None)
 
 
 @contextmanager
-def recorded() -> Iterator[list[Drawn]]:
+def recorded() -> Iterator[list[DrawnPanel]]:
     """Keep every panel that is drawn in this block."""
-    found: list[Drawn] = []
+    found: list[DrawnPanel] = []
     token = _DRAWN.set(found)
     try:
         yield found
@@ -136,7 +136,7 @@ def plot(name: str, title: str, description: str) -> Iterator[Plot]:
     svg = _inline(text.getvalue(), name, description)
     panel.svg = svg.removesuffix("</svg>").rstrip() + marks + "</svg>" if marks else svg
     if (kept := _DRAWN.get()) is not None:
-        kept.append(Drawn(panel.svg, figure))
+        kept.append(DrawnPanel(panel.svg, figure))
 
 
 def _marked(one: Mark, axes: Axes) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapterx.report.analysis import Analysis
 from adapterx.report.document import document
-from adapterx.report.drawing import STYLE, Drawn, Figure, Key, recorded
+from adapterx.report.drawing import STYLE, DrawnPanel, Figure, Key, recorded
 from adapterx.report.latex import latex
 from adapterx.report.sections import sections
 from adapterx.store import write_text
@@ -68,7 +68,7 @@ def _drawn(part: object) -> bool:
     return isinstance(part, Figure)
 
 
-def _named(figure: Figure, drawn: Sequence[Drawn]) -> Iterator[tuple[str, Drawn]]:
+def _named(figure: Figure, drawn: Sequence[DrawnPanel]) -> Iterator[tuple[str, DrawnPanel]]:
     """A figure's panels with the names of their files."""
     by_svg = {one.svg: one for one in drawn}
     for number, svg in enumerate(figure.panels, start=1):
@@ -76,7 +76,7 @@ def _named(figure: Figure, drawn: Sequence[Drawn]) -> Iterator[tuple[str, Drawn]
             yield figure.name if len(figure.panels) == 1 else f"{figure.name}-{number}", by_svg[svg]
 
 
-def _save(panel: Drawn, keys: Sequence[Key], path: Path, formats: Sequence[str], dpi: int) -> bool:
+def _save(panel: DrawnPanel, keys: Sequence[Key], path: Path, formats: Sequence[str], dpi: int) -> bool:
     import matplotlib as mpl
 
     with mpl.rc_context({**STYLE, "svg.fonttype": "path", "pdf.fonttype": 42}):

@@ -31,14 +31,14 @@ class SqlError(AdapterxError):
 
 
 @dataclass(frozen=True)
-class Answered:
+class SqlAnswer:
     """What a question came to."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
 
 
-def ask(analysis: Analysis, store: Store, question: str) -> Answered:
+def ask(analysis: Analysis, store: Store, question: str) -> SqlAnswer:
     """Answer a question over the tables `cells`, `scores`, `stages` and `predictions`.
 
     `predictions` has a row for each item, with answers as JSON texts; it is read only if the question names it.
@@ -65,7 +65,7 @@ def ask(analysis: Analysis, store: Store, question: str) -> Answered:
         try:
             found = base.execute(question)
             columns = tuple(str(column[0]) for column in found.description or ())
-            return Answered(columns, tuple(map(tuple, found.fetchall())))
+            return SqlAnswer(columns, tuple(map(tuple, found.fetchall())))
         except duckdb.Error as error:
             raise SqlError(f"SQL: {error}") from error
 
