@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             envelope.tell(_json(planned, store, found))
         else:
-            sys.stdout.write("\n".join(_lines(planned, store, found)) + "\n")
+            sys.stdout.write("\n".join(_lines(planned, store, found, set())) + "\n")
         return _code(found)
     return _live(args, directory, store, planned)
 
@@ -70,11 +70,11 @@ def _live(args: argparse.Namespace, directory: Path, store: Store, planned: Run)
     from rich.live import Live
     from rich.text import Text
 
-    console, before = common.console(), ""
+    console, before, known = common.console(), "", set[str]()
     with Live(console=console, auto_refresh=False, transient=False) if console.is_terminal else nullcontext() as live:
         while True:
             found = _found(directory)
-            lines = list(_lines(planned, store, found))
+            lines = list(_lines(planned, store, found, known))
             if isinstance(live, Live):
                 live.update(Text("\n".join(lines)), refresh=True)
             elif (now := "\n".join(lines)) != before:
@@ -99,15 +99,20 @@ def _code(found: RunProgressFile | None) -> int:
     return 0 if found is None or found.seen(time.time()) in ("running", "done") else common.FAILED
 
 
-def _cells(planned: Run, store: Store) -> Mapping[str, int]:
-    """How many cells are evaluated, failed, refused, or still to be done."""
+def _cells(planned: Run, store: Store, known: set[str]) -> Mapping[str, int]:
+    """How many cells are evaluated, failed, refused, or still to be done.
+
+    Args:
+        known: ids of evaluations that an earlier look has found; those of this one are added.
+    """
     counts: Counter[str] = Counter()
     for one in planned.cells:
         if one.refused is not None or one.evaluation is None:
             counts["refused"] += 1
             continue
         ref = one.evaluation
-        if store.find(ref.id, ref.kind, ref.label) is not None:
+        if ref.id in known or store.find(ref.id, ref.kind, ref.label) is not None:
+            known.add(ref.id)
             counts["evaluated"] += 1
         elif any(store.failure(stage.kind, stage.label, stage.id) for stage in one.stages):
             counts["failed"] += 1
@@ -116,10 +121,10 @@ def _cells(planned: Run, store: Store) -> Mapping[str, int]:
     return counts
 
 
-def _lines(planned: Run, store: Store, found: RunProgressFile | None) -> Iterator[str]:
+def _lines(planned: Run, store: Store, found: RunProgressFile | None, known: set[str]) -> Iterator[str]:
     from adapterx.executors.progress import duration
 
-    counts = _cells(planned, store)
+    counts = _cells(planned, store, known)
     total = sum(counts.values())
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     yield f"{planned.name}: {total:,} cell{'' if total == 1 else 's'}, {told}"
@@ -149,7 +154,7 @@ def _lines(planned: Run, store: Store, found: RunProgressFile | None) -> Iterato
 
 
 def _json(planned: Run, store: Store, found: RunProgressFile | None) -> JSON:
-    cells: dict[str, JSON] = dict(_cells(planned, store))
+    cells: dict[str, JSON] = dict(_cells(planned, store, set()))
     if found is None:
         return {"adapterx_watch": 1, "run": planned.name, "cells": cells, "seen": None, "progress": None}
     progress = asdict(found)

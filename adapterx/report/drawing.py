@@ -147,9 +147,10 @@ def _marked(one: Mark, axes: Axes) -> str:
         return ""
     text = escape(one.text, {'"': "&quot;"})
     cell = f' data-cell="{escape(one.cell)}"' if one.cell else ""
+    place = f'cx="{across:.1f}" cy="{POINTS * HEIGHT - up:.1f}" r="5.5" fill="none" pointer-events="all"'
+    role = "button" if one.cell else "img"
     return (
-        f'<circle class="mark" cx="{across:.1f}" cy="{POINTS * HEIGHT - up:.1f}" r="5.5" tabindex="0"'
-        f' role="{"button" if one.cell else "img"}" aria-label="{text}" data-tip="{text}"{cell}></circle>'
+        f'<circle class="mark" {place} tabindex="0" role="{role}" aria-label="{text}" data-tip="{text}"{cell}></circle>'
     )
 
 
