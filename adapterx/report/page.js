@@ -69,8 +69,12 @@
     if (!body || body.rows.length < 2) return;
     const original = [...body.rows];
     for (const head of titles.cells) {
-      const button = make("button", { type: "button", title: undefined }, head.textContent);
+      // No button element: Chromium leaves those out where it repeats a table's head on the next sheet of paper.
+      const button = make("span", { class: "sort", role: "button", tabindex: "0" }, head.textContent);
       head.replaceChildren(button);
+      button.addEventListener("keydown", (event) => {
+        if (event.key === "Enter" || event.key === " ") { event.preventDefault(); button.click(); }
+      });
       button.addEventListener("click", () => {
         const now = head.getAttribute("aria-sort");
         const firstDown = !head.classList.contains("label");
