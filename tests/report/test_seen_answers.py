@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,14 +41,14 @@ XTREME |= {"jv", "ka", "kk", "ko", "ml", "mr", "ms", "my", "nl", "pt", "ru", "sw
 XTREME |= {"vi", "yo", "zh"}
 
 
-def stored(gold: list[object], given: list[object], labels: tuple[str, ...], metric: str) -> StoredPredictions:
+def stored(gold: list[Any], given: list[Any], labels: tuple[str, ...], metric: str) -> StoredPredictions:
     ids = [f"item{number}" for number in range(len(gold))]
     return StoredPredictions(Evaluated("task", labels, (metric,)), [LanguagePredictions("sw", ids, gold, given)])
 
 
-def labelled(random: np.random.Generator, labels: int, lengths: list[int]) -> tuple[list[object], list[object]]:
-    gold: list[object] = [random.integers(0, labels, length) for length in lengths]
-    given: list[object] = [random.integers(0, labels, length) for length in lengths]
+def labelled(random: np.random.Generator, labels: int, lengths: list[int]) -> tuple[list[Any], list[Any]]:
+    gold: list[Any] = [random.integers(0, labels, length) for length in lengths]
+    given: list[Any] = [random.integers(0, labels, length) for length in lengths]
     return gold, given
 
 
@@ -56,7 +57,7 @@ def test_confusions_are_those_of_scikit_learn(lengths: list[int]) -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     gold, given = labelled(np.random.default_rng(7), 4, lengths)
     found = seen(stored(gold, given, ("a", "b", "c", "d"), "accuracy"))
-    flat = [np.concatenate(side) for side in (gold, given)]  # type: ignore[arg-type]
+    flat = [np.concatenate(side) for side in (gold, given)]
     expected = metrics.confusion_matrix(*flat, labels=range(4))
     assert np.array_equal(found.confusions["sw"], expected)
     for item in found.items["sw"]:
@@ -69,7 +70,7 @@ def test_confusions_are_those_of_scikit_learn(lengths: list[int]) -> None:
 def test_cells_show_the_same_items_where_they_answer_alike() -> None:
     random = np.random.default_rng(3)
     gold, given = labelled(random, 2, [1] * 200)
-    other = [1 - one if at % 50 == 0 else one for at, one in enumerate(given)]  # type: ignore[operator]
+    other = [1 - one if at % 50 == 0 else one for at, one in enumerate(given)]
     first, second = (seen(stored(gold, side, ("a", "b"), "accuracy")).items["sw"] for side in (given, other))
     assert len({one.id for one in first} & {one.id for one in second}) >= 4
 
