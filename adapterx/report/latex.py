@@ -96,6 +96,9 @@ def _rows(table: Table, rows: Rows) -> list[str]:
 
 
 def _entry(entry: TableEntry) -> str:
+    """An entry; of what is missing how much there is, the reason being for report.md."""
+    if entry.tone == "missing":
+        return rf"\textit{{{escaped(entry.text.partition(' (')[0])}}}"
     text = escaped(entry.text)
     if entry.tone == "strong" and text:
         text = rf"\textbf{{{text}}}"

@@ -104,3 +104,5 @@ def test_whatever_stands_in_a_table_is_text() -> None:
     assert r" & \multicolumn{2}{c}{mean} \\" in text and r"\cmidrule(lr){2-3}" in text
     assert r"\textbf{$-$1.5}\,{\scriptsize [$-$2.0, $-$1.0]} & 3 \\" in text
     assert text.count(r"\midrule") == 2
+    missing = (TableEntry("a"), TableEntry("1 of 2 seeds (multi: 1 failed)", tone="missing"), TableEntry("3"))
+    assert r"a & \textit{1 of 2 seeds} & 3 \\" in latex(Table("t", "", columns, (missing,)))
