@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from adapterx import tracking
 from adapterx.cli import common
 from adapterx.machine import devices
 from adapterx.machine.devices import Device
@@ -32,6 +33,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--deterministic", action="store_true", help="the same bits from a GPU each time, a little slower"
+    )
+    parser.add_argument(
+        "--track", action="append", default=[], choices=tracking.NAMES, help="tell a tracker how it goes; repeatable"
     )
     parser.add_argument(
         "--devices",
@@ -75,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         overrides=args.overrides,
         console=common.console(),
         recipe_dir=args.recipe.parent,
-        effort=local.Effort(args.checkpoint_every, args.workers, args.memory, args.deterministic, args.devices),
+        effort=local.Effort(
+            args.checkpoint_every, args.workers, args.memory, args.deterministic, args.devices, tuple(args.track)
+        ),
         debug=args.debug,
     )

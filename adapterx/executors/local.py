@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapterx import crash
+from adapterx import crash, tracking
 from adapterx.errors import AdapterxError
+from adapterx.executors.onlookers import Onlookers
 from adapterx.executors.progress import RunProgress, Shows
 from adapterx.faults import FULL, UnusablePlace, code, is_out_of_memory, worded
 from adapterx.machine.devices import Device
@@ -22,6 +23,7 @@ from adapterx.plan.vocabulary import counted, reads_some
 from adapterx.results import run_file, training
 from adapterx.stopping import Stopped
 from adapterx.store import DamagedFile, Failure, FailureStatus, Store
+from adapterx.tracking import TrackedRun
 from adapterx.wording import plain
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class Effort:
     """Whether GPU kernels must give the same bits each time."""
     devices: tuple[Device, ...] = ()
     """What it runs on, each in a process of its own where there are several; a GPU, or else the CPU, where none."""
+    track: tuple[str, ...] = ()
+    """Names of trackers that are told how it goes."""
 
 
 @dataclass
@@ -124,7 +128,7 @@ def run(
     console.print(report.summary(analysis))
     page = directory / "report" / "index.html"
     if tally.worked or changed or not page.is_file():
-        page = report.write(analysis, directory)
+        page = report.write(analysis, directory, recipe_dir)
     for line in _failures(plan, tally):
         console.print(line, style="red", markup=False, soft_wrap=True)
     console.print(f"report: {page}", markup=False, soft_wrap=True)
@@ -159,7 +163,10 @@ def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, e
     store.sweep()
     several = len(effort.devices) > 1
     data = Data(recipe_dir, store.root / "cache" / "tokens")
-    with RunProgress(console, todo) as progress:
+    directory = store.run_directory(plan.recipe.name)
+    tracked = TrackedRun(plan.recipe.name, plan.recipe.model_dump(mode="json"), directory)
+    onlookers = Onlookers(directory, len(todo), tracking.start(effort.track, tracked))
+    with RunProgress(console, todo, onlookers=onlookers) as progress:
         read = Vocabularies(plan.stages, data)
         if any(map(reads_some, todo)):
             console.print("reading the texts of all stages: the embeddings of the tokens in them are to be loaded")
@@ -306,6 +313,7 @@ class Bundles:
                 self.tally.failed[stage.id] = f"diverged: {training.message(record)}"
             else:
                 self.tally.stored.add(stage.id)
+                self.progress.onlookers.stored(record)
         if ended:
             self.progress.end(ended)
 

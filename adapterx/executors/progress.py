@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from adapterx.executors.onlookers import Onlookers
 from adapterx.plan import Stage, Training
+from adapterx.stopping import Stopped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,9 +40,19 @@ class RunProgress:
     """Shows how much of the planned work is done, weighted by the plan's estimate of each stage.
 
     Used as a context manager around the work.
+
+    Args:
+        onlookers: hear all that is shown, and more.
     """
 
-    def __init__(self, console: Console, stages: Sequence[Stage], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        console: Console,
+        stages: Sequence[Stage],
+        clock: Callable[[], float] = time.monotonic,
+        onlookers: Onlookers | None = None,
+    ) -> None:
+        self.onlookers = onlookers or Onlookers(None, len(stages))
         self.console = console
         self.weights = {stage.id: stage.cost.seconds or 1.0 for stage in stages}
         self.total = sum(self.weights.values())
@@ -59,9 +71,10 @@ class RunProgress:
             self._bar.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         if self._bar:
             self._bar.stop()
+        self.onlookers.over("done" if kind is None else "interrupted" if issubclass(kind, Stopped) else "failed")
 
     @property
     def begins(self) -> bool:
@@ -72,11 +85,13 @@ class RunProgress:
         """A bundle starts."""
         self._expect(stages)
         self.bundle = tuple(stages)
+        self.onlookers.begins(len(stages))
         verb = "training" if isinstance(stages[0].work, Training) else "evaluating"
         self._show(f"{verb} {_names(stages)}", lasting=self.begins)
 
     def steps(self, steps: Steps) -> None:
         """A training step of the bundle."""
+        self.onlookers.steps(steps.cells)
         trainings = sum(stage.candidates for stage in self.bundle)
         share = sum(done / total for _, done, total, _ in steps.cells) / trainings
         share += 1 - len(steps.cells) / trainings  # cells that have left are done
@@ -111,6 +126,7 @@ class RunProgress:
         """Stages of the bundle are over, or have failed for a reason."""
         self._expect(stages)
         self.done += sum(self.weights[stage.id] for stage in stages)
+        self.onlookers.ends(len(stages), failed=bool(failed))
         verb = "trained" if isinstance(stages[0].work, Training) else "evaluated"
         self._show(f"{_names(stages)} {failed}" if failed else f"{verb} {_names(stages)}", lasting=True)
 
@@ -123,16 +139,18 @@ class RunProgress:
     def _show(self, text: str, within: float = 0.0, brief: bool = False, lasting: bool = False) -> None:
         within += sum(device.within for device in self.devices)
         share = min(1.0, (self.done + within) / self.total) if self.total else 1.0
+        now = self.clock()
+        elapsed = now - self.started
+        left = elapsed / share - elapsed if 0.02 < share < 1 else None
+        self.onlookers.shown(share, left, text, lasting=lasting)
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=share * self.total, total=self.total, description=text)
             return
-        now = self.clock()
         if (brief and now - self._spoken < QUIET_SECONDS) or not (brief or lasting):
             return
         self._spoken = now
-        elapsed = now - self.started
-        left = f", about {_duration(elapsed / share - elapsed)} left" if 0.02 < share < 1 else ""
-        self.console.print(f"[{share:4.0%}] {text} ({_duration(elapsed)}{left})", markup=False, soft_wrap=True)
+        about = "" if left is None else f", about {duration(left)} left"
+        self.console.print(f"[{share:4.0%}] {text} ({duration(elapsed)}{about})", markup=False, soft_wrap=True)
 
 
 class DeviceProgress(RunProgress):
@@ -168,7 +186,8 @@ def _names(stages: Sequence[Stage]) -> str:
     return first if len(stages) == 1 else f"{first} and {len(stages) - 1} more"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """12 s, 3 min 5 s, 2 h 10 min."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -14,6 +14,7 @@ from adapterx.plan.cells import Cell
 from adapterx.reading import UnreadableFile
 from adapterx.report import predictions
 from adapterx.report.predictions import Predictions
+from adapterx.report.seen_answers import SeenAnswers, seen
 from adapterx.results import evaluation, training, training_log
 from adapterx.results import predictions as predictions_file
 from adapterx.results.run_file import PlannedCell, Run, StageRef, read
@@ -35,6 +36,8 @@ class CellResult:
     status: Status
     message: str
     scores: Predictions | None
+    seen: SeenAnswers | None = None
+    """What a reader is shown of its answers; None where it has none."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,8 @@ def collect(store: Store, run_dir: Path) -> Results:
     for name in dict.fromkeys(cell.cell.target for cell in cells):
         of_target = [cell for cell in cells if cell.cell.target == name and cell.scores is not None]
         if of_target:
-            targets[name] = _facts(name, of_target, _sources(name, run, stages), baselines[name])
-    checked = tuple(_same_items(cell, targets) for cell in cells)
+            targets[name] = facts(name, of_target, _sources(name, run, stages), baselines[name])
+    checked = tuple(same_items(cell, targets) for cell in cells)
     curves = _curves(store, stages)
     curveless = tuple(ref for ref, record in stages.items() if training_log.NAME in record.files and ref not in curves)
     return Results(run, checked, targets, stages, curves, curveless)
@@ -128,7 +131,7 @@ def _result(
         path = store.read(stages[planned.evaluation], predictions_file.NAME)
         with predictions_file.scorable(path):
             stored = predictions_file.read(path, by_item=True)
-            scores = predictions.scored(stored)
+            scores, shown = predictions.scored(stored), seen(stored)
             if planned.cell.target not in baselines:
                 baselines[planned.cell.target] = predictions.majority(stored)
     except DamagedFile as error:
@@ -141,7 +144,7 @@ def _result(
         answers = {name: items.answers for name, items in scores.languages.items() if items.answers is not None}
         if why := collapsed(answers):  # earlier versions looked less closely when they stored it
             status, message = "collapsed", why
-    return CellResult(planned.cell, status, message, scores)
+    return CellResult(planned.cell, status, message, scores, shown)
 
 
 def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record]) -> tuple[Status, str]:
@@ -167,7 +170,7 @@ def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record
     return ("done", "") if why is None else ("collapsed", why)
 
 
-def _facts(
+def facts(
     name: str, cells: list[CellResult], sources: tuple[str, ...], majority: Mapping[str, Mapping[str, float]]
 ) -> TargetFacts:
     """Common facts; where cells disagree about a language's items, the first cell's count."""
@@ -196,7 +199,7 @@ def _sources(target: str, run: Run, stages: Mapping[StageRef, Record]) -> tuple[
     return ()
 
 
-def _same_items(cell: CellResult, targets: Mapping[str, TargetFacts]) -> CellResult:
+def same_items(cell: CellResult, targets: Mapping[str, TargetFacts]) -> CellResult:
     """Pairing needs the same items in every cell; one that has others is no result of this run."""
     if cell.scores is None:
         return cell

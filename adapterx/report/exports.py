@@ -16,6 +16,7 @@ from adapterx.report.gaps import Gap
 from adapterx.report.learning import Judgement
 from adapterx.report.overall import Overall
 from adapterx.report.scores import Setting, Summary
+from adapterx.report.sections import sections
 from adapterx.report.statistics import LEVEL, METHOD, METHOD_OF_A_CELL, Missing, Quantity
 from adapterx.report.table import escape, fenced, markdown, prose
 from adapterx.store import JSON
@@ -69,7 +70,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
                 "target_training": _learnt(one.setting, own),
                 "metric": one.metric,
                 "statuses": dict(one.statuses),
-                **_summary(one.summary),
+                **summary_json(one.summary),
             }
             for one in analysis.scores
         ],
@@ -110,7 +111,7 @@ def _gap(gap: Gap, own: frozenset[tuple[str, str]]) -> dict[str, JSON]:
         "seeds": len(gap.seeds),
         "items": gap.items,
         "missing": gap.missing,
-        **_summary(gap.summary),
+        **summary_json(gap.summary),
     }
 
 
@@ -144,23 +145,12 @@ def _markdown(document: Document) -> Iterator[str]:
     if document.remarks:
         yield "## Read with care\n"
         yield "".join(f"- **{escape(about)}**: {escape(text)}\n" for about, text in document.remarks)
-    if document.gaps:
-        yield "## The gap\n"
-        yield from (markdown(one) for one in (document.changes, document.gaps) if one)
-    if document.by_language:
-        yield "## The gap in every language\n"
-        yield from map(markdown, document.by_language)
-    yield "## Scores\n"
-    yield f"{document.score_note}\n" if document.results else "No cell has a score.\n"
-    yield from map(markdown, document.results)
-    if document.xtreme:
-        yield "## XTREME\n"
-        yield markdown(document.xtreme)
-    yield "## Failed cells\n"
-    yield markdown(document.unfinished) if document.unfinished else f"None: all {document.cells} finished.\n"
-    if document.tuning:
-        yield "## Tuning\n"
-        yield from map(markdown, document.tuning)
+    for section in sections(document):
+        if section.in_markdown and (section.tables or section.empty):
+            yield f"## {section.title}\n"
+            if section.intro or not section.tables:
+                yield f"{section.intro if section.tables else section.empty}\n"
+            yield from map(markdown, section.tables)
     yield "## Method\n"
     yield from (f"{paragraph}\n" for paragraph in document.method)
     yield f"Languages: {document.languages}.\n" if document.languages else ""
@@ -170,7 +160,8 @@ def _markdown(document: Document) -> Iterator[str]:
     yield f"### Recipe\n\n{fenced(document.recipe, 'yaml')}\n"
 
 
-def _summary(summary: Summary) -> dict[str, JSON]:
+def summary_json(summary: Summary) -> dict[str, JSON]:
+    """A summary as fractions, with what is missing in words."""
     return {
         "mean": _quantity(summary.mean),
         "trained_in": None if summary.sources is None else _quantity(summary.sources),

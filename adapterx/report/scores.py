@@ -112,6 +112,10 @@ class Family:
         done = [self._cells.get(one.cell, {}) for one in cells if one.status == "done"]
         return [scores[name] for scores in done if name in scores]
 
+    def scored(self, cell: CellResult, name: str) -> Scored | None:
+        """One cell's score under a language's name or that of a mean, whatever its status; None where it has none."""
+        return self._cells.get(cell.cell, {}).get(name)
+
     def samples(self, cells: Sequence[CellResult]) -> Mapping[str, Sample]:
         """One setting's scores as they came out, by language and mean, where every seed has one."""
         key = tuple(one.cell for one in cells)
@@ -197,12 +201,19 @@ class Grid:
         facts = self.results.targets.get(target)
         return facts.metrics if facts else ("",)
 
-    def family(self, facts: TargetFacts, metric: str) -> Family:
-        """The settings of a target, over the languages of `facts`, which may be some of the target's."""
+    def family(
+        self, facts: TargetFacts, metric: str, compared: Iterable[tuple[Setting, Setting]] | None = None
+    ) -> Family:
+        """The settings of a target, over the languages of `facts`, which may be some of the target's.
+
+        Args:
+            compared: pairs whose differences share the variance of training; those of the recipe where None.
+        """
         found = Family(facts, metric, self._scored.get((facts.name, metric), {}), self._once)
+        pairs = self.compared() if compared is None else compared
         found.learn(
             (cells for place, cells in self.settings.items() if place.target == facts.name),
-            (self.pair(*sides) for sides in self.compared() if sides[0].target == facts.name),
+            (self.pair(*sides) for sides in pairs if sides[0].target == facts.name),
         )
         return found
 

@@ -67,7 +67,9 @@ def test_the_page_stands_alone(built: Path) -> None:
     page = Page(html)
     assert not page.open
     assert "://" not in html
-    assert not re.search(r"<(script|link|iframe|img|object|embed)\b|@import", html)
+    assert not re.search(r"<(link|iframe|img|object|embed)\b|@import|<script\b[^>]*\bsrc\b", html)
+    assert html.count("<script") == 2, "its data and its own script"
+    assert "default-src 'none'" in html, "the browser is told to ask nobody either"
     assert all(value.startswith("#") for name in ("href", "src", "xlink:href") for value in page.values(name))
     ids = Counter(page.values("id"))
     assert [one for one, times in ids.items() if times > 1] == []
