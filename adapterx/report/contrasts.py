@@ -16,6 +16,7 @@ from typing import Literal
 
 from adapterx.report.gaps import Gap
 from adapterx.report.levels import Level
+from adapterx.report.multiplicity import holm
 from adapterx.report.statistics import LEVEL, Estimate, Measured, Missing, Quantity, combined
 from adapterx.tasks.metrics import unit
 
@@ -152,19 +153,9 @@ def verdicts(
     """
     everything = [*singles, *means]
     shares = [(0.5 if means else 1.0) / len(singles)] * len(singles) + [0.5 / len(means) for _ in means]
-    claimed = _holm([one.doubt for one in everything], shares)
-    said = tuple(_verdict(one, at in claimed) for at, one in enumerate(everything))
+    claimed = holm([one.doubt for one in everything], 1 - LEVEL, shares)
+    said = tuple(_verdict(*pair) for pair in zip(everything, claimed, strict=True))
     return said[: len(singles)], said[len(singles) :]
-
-
-def _holm(doubts: Sequence[float], shares: Sequence[float]) -> set[int]:
-    left, claimed = set(range(len(doubts))), set()
-    for at in sorted(left, key=lambda at: doubts[at] / shares[at]):
-        if doubts[at] > (1 - LEVEL) * shares[at] / sum(shares[one] for one in left):
-            break
-        claimed.add(at)
-        left.remove(at)
-    return claimed
 
 
 def _verdict(one: Contrast, claimed: bool) -> Verdict:
