@@ -237,9 +237,19 @@ class Measured:
         """
         if abs(self.value) < NOTHING:
             return 1.0
-        return DOUBTS[
-            bisect(range(1, len(DOUBTS)), False, key=lambda at: abs(self.value) <= self.reach(1 - DOUBTS[at]))
-        ]
+        return self._doubt(abs(self.value))
+
+    def beyond(self, margin: float) -> float:
+        """The p-value of the truth being as far from zero as `margin`, or farther: one-sided, of the nearer bound.
+
+        At most (1 - `LEVEL`) / 2 where the interval lies within the margin, for it is rounded as `doubt` is.
+        """
+        away = margin - abs(self.value)
+        return self._doubt(away) / 2 if away > NOTHING else 1.0
+
+    def _doubt(self, distance: float) -> float:
+        """The p-value of a truth that is so far from the value."""
+        return DOUBTS[bisect(range(1, len(DOUBTS)), False, key=lambda at: distance <= self.reach(1 - DOUBTS[at]))]
 
 
 def half_width(items: float, count: int, training: float, freedom: float, level: float = LEVEL) -> float:
