@@ -212,7 +212,11 @@ def _mean(mean: Contrast, verdict: Verdict, overall: Overall) -> str:
     if isinstance(mean.effect, Estimate) and mean.effect.sign:
         number = len(overall.contrasts) + len(overall.means)
         unsettled = f"would exclude zero by itself, but is one of {number} that are compared"
-    within = {"open": unsettled, "flat": f"is less than {small(mean)} either way", "bends": "is not all: on the way it turns"}
+    within = {
+        "open": unsettled,
+        "flat": f"is less than {small(mean)} either way",
+        "bends": "is not all: on the way it turns",
+    }
     if mean.change is None:
         return f"On average{over} it is {values}" + (f", which {within[verdict]}." if verdict in within else ".")
     if verdict in within:

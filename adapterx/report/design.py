@@ -127,9 +127,13 @@ def design(
     compare = plan.recipe.compare
     if compare is None:
         return ()
-    sides = [one for one in plan.cells if one.intermediate in (compare.arm, compare.baseline) and one in plan.cell_stages]
+    sides = [
+        one for one in plan.cells if one.intermediate in (compare.arm, compare.baseline) and one in plan.cell_stages
+    ]
     targets = list(dict.fromkeys(one.target for one in sides))
-    found = [_target(plan, [one for one in sides if one.target == name], seed_sd, known or {}, wanted) for name in targets]
+    found = [
+        _target(plan, [one for one in sides if one.target == name], seed_sd, known or {}, wanted) for name in targets
+    ]
     return tuple(one for one in found if one is not None)
 
 
@@ -154,10 +158,13 @@ def _target(
     of = Spread(found.item / items, training / seeds if seeds > 1 else 0.0, 0.0, freedom, items, seeds)
     sizes = sorted({_parameters(plan, one.backbone) for one in cells})
     change, doublings = _over_sizes(of, sizes)
-    enough = seeds_needed(of, wanted) if wanted is not None and seeds > 1 else None
+    fewest = Spread(found.item / items, training / 2, 0.0, max(1, ALIKE * len(settings)), items, 2)
+    enough = None if wanted is None else seeds_needed(fewest, wanted)
     slope = change / doublings if change is not None and len(sizes) > 2 else None
     source = found.source + ("" if seeds > 1 else "; of these trained models, as one seed tells nothing of others")
-    return TargetPower(cells[0].target, seeds, len(headline), items, smallest(of), change, slope, wanted, enough, source)
+    return TargetPower(
+        cells[0].target, seeds, len(headline), items, smallest(of), change, slope, wanted, enough, source
+    )
 
 
 def _over_sizes(of: Spread, sizes: Sequence[int]) -> tuple[float | None, float]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from io import StringIO
 
 from adapterx.plan.cells import Cell
-from adapterx.report import merge_weights, tuning, xtreme_table
+from adapterx.report import evidence_json, merge_weights, tuning, xtreme_table
 from adapterx.report.analysis import Analysis
 from adapterx.report.contrasts import Contrast, Verdict
 from adapterx.report.document import Document
@@ -18,6 +18,7 @@ from adapterx.report.overall import Overall
 from adapterx.report.scores import Setting, Summary
 from adapterx.report.statistics import LEVEL, METHOD, METHOD_OF_A_CELL, Missing, Quantity
 from adapterx.report.table import escape, fenced, markdown, prose
+from adapterx.report.undecided import needed
 from adapterx.store import JSON
 
 PLACE = ("backbone", "method", "intermediate", "transfer", "target", "seed")
@@ -74,6 +75,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
             for one in analysis.scores
         ],
         "xtreme": xtreme_table.export(analysis.xtreme),
+        "evidence": evidence_json.export(analysis.evidence),
         "cells": [
             {
                 **asdict(one.cell),
@@ -156,6 +158,9 @@ def _markdown(document: Document) -> Iterator[str]:
     if document.xtreme:
         yield "## XTREME\n"
         yield markdown(document.xtreme)
+    if document.evidence:
+        yield "## Evidence\n"
+        yield from map(markdown, document.evidence)
     yield "## Failed cells\n"
     yield markdown(document.unfinished) if document.unfinished else f"None: all {document.cells} finished.\n"
     if document.tuning:
@@ -198,8 +203,26 @@ def _contrast(one: Contrast, verdict: Verdict) -> JSON:
             for level, quantity in one.at
         ],
         "change": None if one.change is None else _quantity(one.change),
+        "slope": None if one.slope is None else _quantity(one.slope),
+        "p": _number(one.doubt),
+        "margin": _number(one.margin),
+        "p_of_margin": None if one.exceeds is None else _number(one.exceeds),
+        "needed": _needed(one) if verdict == "open" else None,
         "missing": one.reason,
         "training": one.trained,
+    }
+
+
+def _needed(one: Contrast) -> JSON:
+    """What would tell an effect of the margin."""
+    found = needed(one)
+    if found is None:
+        return None
+    return {
+        "smallest_found": _number(found.found),
+        "seeds": found.more_seeds,
+        "times_items": found.more_items,
+        "both": None if found.both is None else list(found.both),
     }
 
 

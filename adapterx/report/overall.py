@@ -90,9 +90,7 @@ def _means(
     return tuple(found)
 
 
-def _mean(
-    like: Contrast, differences: _Differences, levels: Sequence[Level], seeds: int, delta: float
-) -> Contrast:
+def _mean(like: Contrast, differences: _Differences, levels: Sequence[Level], seeds: int, delta: float) -> Contrast:
     at = [(level, differences.gap(level.backbones)) for level in levels]
     known = [(level, gap) for level, gap in at if gap is not None]
     blank = replace(

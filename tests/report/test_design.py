@@ -12,7 +12,7 @@ from adapterx.report.contrasts import slope_weights
 from adapterx.report.design import DISAGREEMENT, design, stated, stored
 from adapterx.report.power import Spread, smallest
 from adapterx.store import Store
-from tests.plan.conftest import Planner, planned  # noqa: F401
+from tests.plan.conftest import Planner, backbones, planned, tasks  # noqa: F401
 from tests.report.fake import Fake, write
 from tests.test_cli import recipe  # noqa: F401
 
@@ -69,9 +69,12 @@ def test_weights_of_two_sizes_are_a_difference() -> None:
 
 
 def test_the_plan_prints_it(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    recipe.write_text(recipe.read_text() + "compare: {arm: en, baseline: none}\nseeds: [1, 2, 3]\n")
     assert cli.main(["plan", str(recipe), "--detect", "3", "--seed-sd", "2"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "power: The smallest gap that is found with a probability of 80%, supposing that trainings scatter by 2" in said
+    assert (
+        "power: The smallest gap that is found with a probability of 80%, supposing that trainings scatter by 2" in said
+    )
     assert "a gap of 3 points takes" in said
 
 
