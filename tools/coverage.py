@@ -169,10 +169,9 @@ HEAD = """\
 # How often intervals hold the truth
 
 Made by `python -m tools.coverage`, which makes up grids of trained models whose true scores are known and hands them
-to the report's own functions. Two sizes and two arms on one target, trained in the first of five or fifteen languages; every
-item is asked in every language, trainings are independent and vary alike, and the baseline's accuracy is 0.6 in the
-language of middling difficulty, unless a heading says otherwise. The arm gains two points at every size: nothing
-changes.
+to the report's own functions. Two sizes and two arms on one target, trained in the first of its languages; every item
+is asked in every language, trainings are independent and vary alike, and the baseline's accuracy is 0.6 in the language
+of middling difficulty, unless a heading says otherwise. The arm gains two points at every size: nothing changes.
 
 - **score, gap, change**: per cent of nominal 95 % intervals that hold the truth, of means over the languages that were
   not trained in. **score and gap in one language**: likewise. With three sizes and more the change is the slope of the

@@ -137,7 +137,7 @@ def trend(levels: Sequence[tuple[Level, Measured | Missing]], comparisons: int) 
 
 
 def slope_weights(parameters: Sequence[int]) -> list[float]:
-    """What each size's gap counts in the change of the line fitted by least squares, from the first size to the last."""
+    """The weight of each size's gap in the change of the line fitted by least squares, from first size to last."""
     sizes = [math.log(one) for one in parameters]
     middle = sum(sizes) / len(sizes)
     spread = sum((size - middle) ** 2 for size in sizes)

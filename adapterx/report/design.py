@@ -1,4 +1,4 @@
-"""What a planned grid can tell, before anything is trained: the smallest gap that it finds, and the seeds of a wanted one.
+"""What a planned grid can tell before anything is trained: the smallest gap it finds, and the seeds of a wanted one.
 
 It follows from two variances. Those that an earlier run found are the best; without one they are stated:
 

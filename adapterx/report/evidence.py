@@ -1,4 +1,4 @@
-"""What a referee asks for beside scores and gaps, as one value: ranks, variances, maps, languages, costs, others' numbers."""
+"""What a referee asks for beside scores and gaps, as one value: ranks, variances, maps, languages, costs and more."""
 
 from __future__ import annotations
 

@@ -234,7 +234,10 @@ def _published(analysis: Analysis, of: Evidence) -> Table | None:
         rows.append(tuple(map(TableEntry, (*texts, told, one.source))))
     columns = (*_labels("model", "trained on"), *map(TableColumn, known), TableColumn("average"), *_labels("source"))
     caption = "Published by others, in per cent: theirs, not measured here."
-    note = "Full fine-tuning, with other code, data versions and seeds. Averages are XTREME’s over nine tasks but for “own tasks”."
+    note = (
+        "Full fine-tuning, with other code, data versions and seeds. Averages are XTREME’s over nine tasks but for"
+        " “own tasks”."
+    )
     return Table("published", caption, columns, tuple(rows), (note,))
 
 

@@ -1,8 +1,8 @@
-"""What each intermediate gains over none on each target: transfer maps, what is forgotten, and how well one would choose.
+"""What each intermediate gains over none on each target: maps, what is forgotten, and how well one would choose.
 
 A map has the intermediates of one backbone, method and transfer, and the targets. Its entries are differences to the
-cells without an intermediate, paired by item and seed; their variance of training is pooled over all such differences of
-a target. Marked are those that stand among all entries of all maps by the method of Benjamini and Hochberg.
+cells without an intermediate, paired by item and seed; their variance of training is pooled over all such differences
+of a target. Marked are those that stand among all entries of all maps by the method of Benjamini and Hochberg.
 
 Regret@k is what whoever trains on the k intermediates that rank first still misses of the best one, in per cent of the
 best score (Poth et al. 2021). Intermediates are ranked by what they gain on the other targets in the mean, so that the

@@ -16,7 +16,7 @@ def holm(doubts: Sequence[float], level: float, shares: Sequence[float] | None =
 
     Args:
         doubts: p-values.
-        shares: how much of the level each has at first; equal by default. One that falls leaves its share to the others.
+        shares: how much of the level each has at first, equal by default. One that falls leaves its own to the others.
     """
     weights = list(shares) if shares is not None else [1.0] * len(doubts)
     left, claimed = set(range(len(doubts))), [False] * len(doubts)

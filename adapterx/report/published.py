@@ -1,4 +1,4 @@
-"""What others have published on a run's targets, and what backbones have read: two YAML files, each with its sources."""
+"""What others have published on a run's targets, and what backbones have read: two YAML files with their sources."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def everything() -> tuple[Published, ...]:
 
 
 def published(results: Results) -> tuple[Published, ...]:
-    """The rows that have a number of one of the run's tasks; where it has a task of XTREME, those with an average too."""
+    """The rows that have a number of one of the run's tasks; of a run with tasks of XTREME, averages too."""
     tasks = {facts.task or name for name, facts in results.targets.items()}
     return tuple(
         one
@@ -72,7 +72,7 @@ class Corpus:
 
     def share(self, code: str) -> float:
         """A language's share of the text; 0 where there is none of it."""
-        return self.gib.get(code.split("-")[0], 0.0) / sum(self.gib.values())
+        return self.gib.get(code.partition("-")[0], 0.0) / sum(self.gib.values())
 
 
 @cache

@@ -23,7 +23,7 @@ A score that is a share has an interval of Wilson's kind (1927). Its variance ov
 over a number of items, for whatever P the truth is; so the interval holds all P for which
 (p - P)^2 <= a P (1 - P) + b, where a P (1 - P) is the items' part of the squared length at the score p itself, and b
 that of training. Of one model whose items are right or wrong this is Wilson's interval, with t in place of the normal
-quantile. It stays within [0, 1], and has a length where every item is right. Nothing changes where there are many items.
+quantile. It stays within [0, 1], and has a length where every item is right. With many items nothing changes.
 """
 
 from __future__ import annotations

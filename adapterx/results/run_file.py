@@ -110,7 +110,7 @@ class Run:
 
     @property
     def delta(self) -> float:
-        """The largest change of a gap that is too small to speak of, of scores from 0 to 1: a point, unless it is said."""
+        """The largest change of a gap that is too small to speak of, of scores from 0 to 1; a point by default."""
         compare = self.recipe.get("compare")
         return float(cast(float, compare.get("delta", 1.0))) / 100 if isinstance(compare, Mapping) else 0.01
 
