@@ -247,25 +247,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--grids", type=int, default=1000, help="made-up grids a row")
     parser.add_argument("--out", type=Path, required=True, help="directory for coverage.json and coverage.md")
     parser.add_argument("--part", metavar="K/N", default="1/1", help="only every N-th row, from the K-th on")
+    parser.add_argument("--take", type=Path, nargs="*", default=(), help="directories of rows that others have counted")
     asked = parser.parse_args(arguments)
     first, step = map(int, asked.part.split("/"))
     asked.out.mkdir(parents=True, exist_ok=True)
     path = asked.out / "coverage.json"
-    rows = read(path) if path.exists() else []
     order = list(worlds())
+    known = {row.world: row for of in (*asked.take, asked.out) for row in read(of / path.name)}
+    rows = [known[world] for world in order if world in known]
+    _write(asked.out, rows)
     for world in order[first - 1 :: step]:
         if world not in [row.world for row in rows]:
             rows.append(measure(world, asked.grids))
             sys.stdout.write(f"{rows[-1]}\n")
             sys.stdout.flush()
             rows.sort(key=lambda row: order.index(row.world))
-            path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-            (asked.out / "coverage.md").write_text(markdown(rows))
+            _write(asked.out, rows)
     return 0
 
 
+def _write(folder: Path, rows: Sequence[Row]) -> None:
+    if rows:
+        (folder / "coverage.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        (folder / "coverage.md").write_text(markdown(rows))
+
+
 def read(path: Path) -> list[Row]:
-    """The rows of a coverage.json."""
+    """The rows of a coverage.json; none where there is none."""
+    if not path.exists():
+        return []
     return [Row(World(**row.pop("world")), **row) for row in json.loads(path.read_text())]
 
 

@@ -24,7 +24,7 @@ def reach(level: float, freedom: float) -> float:
         z = NormalDist().inv_cdf((1 + level) / 2)
         return z + (z**3 + z) / (4 * freedom)
     # P(|T| > t) = I_x(freedom / 2, 1 / 2) at x = freedom / (freedom + t²), which grows with x, so that what is looked
-    # for stays between two bounds. Newton's steps start from the normal quantile; one that leaves the bounds halves them.
+    # for stays between two bounds. Newton's steps start from the normal quantile; one that leaves the bounds is a half.
     outside = 1 - level
     front = math.lgamma(freedom / 2) + math.lgamma(0.5) - math.lgamma((freedom + 1) / 2)
     low, high = 0.0, 1.0
