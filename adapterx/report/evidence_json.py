@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from adapterx.report.collect import Results
 from adapterx.report.evidence import Evidence
+from adapterx.report.learning import final
 from adapterx.report.statistics import Missing, Quantity
 from adapterx.store import JSON
 
 
-def export(of: Evidence | None) -> JSON:
+def export(of: Evidence | None, results: Results) -> JSON:
     """All of it; None where nothing was computed."""
     if of is None:
         return None
@@ -93,6 +95,20 @@ def export(of: Evidence | None) -> JSON:
             for one in of.efficiencies
         ],
         "published": [asdict(one) for one in of.published],
+        "learning": [
+            {
+                "kind": ref.kind,
+                "slug": ref.label,
+                "final_loss": None if (last := final(curve)) is None else _number(last),
+                "dev": [[step, _number(score)] for step, score in results.dev_scores.get(ref, ())],
+            }
+            for ref, curve in results.curves.items()
+        ],
+        "calibration": [
+            {**asdict(one.cell), "error": {code: _number(error) for code, error in one.calibration.items()}}
+            for one in results.cells
+            if one.calibration
+        ],
     }
 
 

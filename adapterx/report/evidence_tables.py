@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from adapterx.report.analysis import Analysis
+from adapterx.report.calibration import BINS
 from adapterx.report.colours import diverging
 from adapterx.report.costs import per_target
 from adapterx.report.evidence import Evidence, LanguageStrip
 from adapterx.report.maps import REGRETS, Gain
 from adapterx.report.numbers import gap, metric_name, points, points_interval, unit_of_gaps, value, value_interval
-from adapterx.report.scores import Setting
+from adapterx.report.scores import Setting, setting
 from adapterx.report.statistics import Estimate, Missing
 from adapterx.report.table import DASH, Table, TableColumn, TableEntry, fold
 
@@ -34,6 +36,7 @@ def tables(analysis: Analysis) -> list[Table]:
         _regret(of),
         *_strips(of),
         *_efficiency(of),
+        _calibration(analysis),
         _cost(of),
         _published(analysis, of),
     ]
@@ -201,6 +204,28 @@ def _efficiency(of: Evidence) -> Iterable[Table]:
         caption = f"{target}: {metric_name(found[0].metric)} against what it costs{constant}."
         note = "Bold: no other setting has as good a score for less (the Pareto front)."
         yield Table(f"efficiency-{target}", caption, kept, entries, (note,))
+
+
+def _calibration(analysis: Analysis) -> Table | None:
+    """The expected calibration error of every setting, mean over seeds and languages."""
+    errors: dict[Setting, list[tuple[float, float]]] = {}
+    for one in analysis.results.cells:
+        if one.status == "done" and one.calibration:
+            facts = analysis.results.targets[one.cell.target]
+            of = [[one.calibration.get(code) for code in codes] for codes in (facts.sources, facts.others)]
+            means = [sum(filter(None, some)) / len(some) if some and None not in some else math.nan for some in of]
+            errors.setdefault(setting(one.cell), []).append((means[0], means[1]))
+    if not errors:
+        return None
+    rows = []
+    for place, found in errors.items():
+        means = [sum(column) / len(found) for column in zip(*found, strict=True)]
+        entries = [TableEntry(DASH if math.isnan(mean) else f"{100 * mean:.1f}") for mean in means]
+        rows.append([TableEntry(place.target), *_place(place), *entries])
+    columns = [*_labels("target", *PLACE), TableColumn("trained in"), TableColumn("others")]
+    kept, entries_, constant = fold(columns, rows)
+    caption = f"Expected calibration error in points, {BINS} bins, mean over seeds and languages{constant}."
+    return Table("calibration", caption, kept, entries_, ("How far confidence lies from the share of right answers.",))
 
 
 def _cost(of: Evidence) -> Table | None:

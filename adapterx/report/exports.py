@@ -75,7 +75,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
             for one in analysis.scores
         ],
         "xtreme": xtreme_table.export(analysis.xtreme),
-        "evidence": evidence_json.export(analysis.evidence),
+        "evidence": evidence_json.export(analysis.evidence, analysis.results),
         "cells": [
             {
                 **asdict(one.cell),

@@ -59,6 +59,6 @@ def test_what_no_number_helps_says_so() -> None:
 def test_more_items_shrink_the_interaction_too() -> None:
     of = Spread(0.4, 1.0, 0.6, 4, 100, 3)
     more = of.with_items(4)
-    assert (more.items, more.interaction, more.count) == (pytest.approx(0.1), pytest.approx(0.15), 400)
+    assert more.items == pytest.approx(0.1) and more.interaction == pytest.approx(0.15) and more.count == 400
     assert more.training == pytest.approx(0.4 + 0.15)
     assert of.with_seeds(6) == replace(of, training=0.5, interaction=0.3, freedom=10.0, seeds=6)
