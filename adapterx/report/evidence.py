@@ -12,7 +12,7 @@ from adapterx.report.published import Corpus, Published, corpus, published
 from adapterx.report.ranks import Rank, ranks
 from adapterx.report.scores import Grid, Score
 from adapterx.report.statistics import Quantity
-from adapterx.report.variance import Parts, parts
+from adapterx.report.variance import ScatterParts, parts
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Evidence:
     """All of it."""
 
     ranks: tuple[Rank, ...]
-    variances: tuple[Parts, ...]
+    variances: tuple[ScatterParts, ...]
     maps: Maps
     strips: tuple[LanguageStrip, ...]
     """Of gaps with backbones whose pretraining corpus is known."""

@@ -15,8 +15,16 @@ from adapterx.report.document import Document
 from adapterx.report.gaps import Gap
 from adapterx.report.learning import Judgement
 from adapterx.report.overall import Overall
-from adapterx.report.scores import Setting, Summary
-from adapterx.report.statistics import LEVEL, METHOD, METHOD_OF_A_CELL, Missing, Quantity
+from adapterx.report.scores import Setting, Summary, is_share
+from adapterx.report.statistics import (
+    LEVEL,
+    METHOD,
+    METHOD_OF_A_CELL,
+    METHOD_OF_A_SHARE,
+    METHOD_OF_OTHERS,
+    Missing,
+    Quantity,
+)
 from adapterx.report.table import escape, fenced, markdown, prose
 from adapterx.report.undecided import needed
 from adapterx.store import JSON
@@ -43,7 +51,7 @@ def results_csv(analysis: Analysis) -> str:
         judged = analysis.judgements[one.result.cell]
         facts = {"trained_in": one.language in sources, "target_training": _learnt(one.result.cell, own)}
         facts["constant"] = one.language in judged.constant
-        told = {"verdict": judged.verdict, "interval": METHOD_OF_A_CELL}
+        told = {"verdict": judged.verdict, "interval": METHOD_OF_A_SHARE if is_share(one.metric) else METHOD_OF_OTHERS}
         writer.writerow({**asdict(one.result.cell), **row, **_lower(facts), **estimate, **told})
     return text.getvalue()
 

@@ -22,7 +22,7 @@ POWER = 0.8
 MOST_SEEDS = 200
 MOST_ITEMS = 1000
 """Times the items at hand."""
-POINTS = 400
+POINTS = 200
 """Sizes of the estimated variance over which power is averaged."""
 PRECISE = 1e-4
 """Relative error of the smallest effect that is found."""

@@ -43,8 +43,12 @@ Array = NDArray[np.floating[Any]]
 LEVEL = 0.95
 METHOD = "t over items (jackknife) and trainings (variance pooled over settings, of gaps over gaps); of shares Wilson's"
 """What intervals of means over seeds are called in files."""
-METHOD_OF_A_CELL = "Wilson's, of other scores than shares t, over items (jackknife)"
-"""What intervals of a single trained model are called."""
+METHOD_OF_A_SHARE = "Wilson's over items (jackknife)"
+"""What the interval of a single trained model's score is called, where that is a share."""
+METHOD_OF_OTHERS = "t over items (jackknife)"
+"""The same of any other score, and of differences."""
+METHOD_OF_A_CELL = f"{METHOD_OF_A_SHARE}; of scores that are no shares, and of differences, {METHOD_OF_OTHERS}"
+"""All of it in one text."""
 ALIKE = 0.7
 """How far a pooled variance has the degrees of freedom of settings that vary alike: the rest is taken from the data."""
 DOUBTS = (1.0, *((1 - LEVEL) * 0.98**step for step in range(-148, 850)))

@@ -14,7 +14,7 @@ from adapterx.report.statistics import Measured, Sample, pooled
 
 
 @dataclass(frozen=True)
-class Parts:
+class ScatterParts:
     """Standard deviations, as fractions: of one training's headline mean, but for `language`."""
 
     target: str
@@ -33,7 +33,7 @@ class Parts:
     """Behind these numbers."""
 
 
-def parts(grid: Grid, gaps: Sequence[Gap]) -> tuple[Parts, ...]:
+def parts(grid: Grid, gaps: Sequence[Gap]) -> tuple[ScatterParts, ...]:
     """The parts of every target's scores on its main metric, and of its gaps."""
     found = []
     for name, facts in grid.results.targets.items():
@@ -52,7 +52,7 @@ def parts(grid: Grid, gaps: Sequence[Gap]) -> tuple[Parts, ...]:
 
 def _parts(
     family: Family, what: str, samples: Sequence[Mapping[str, Sample]], measured: Sequence[Mapping[str, Measured]]
-) -> list[Parts]:
+) -> list[ScatterParts]:
     name = headline(family.facts)
     of = [one[name] for one in samples if name in one]
     if not of:
@@ -62,7 +62,7 @@ def _parts(
     squares = [float(np.sum(np.square(one.influence, dtype=np.float64))) for one in of]
     shared = [max(square - one.interaction / len(one.values), 0.0) for square, one in zip(squares, of, strict=True)]
     return [
-        Parts(
+        ScatterParts(
             family.facts.name,
             family.metric,
             what,

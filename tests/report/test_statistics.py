@@ -298,13 +298,14 @@ def test_a_sample_is_its_seeds() -> None:
 
 @pytest.mark.parametrize(("right", "items"), [(0, 60), (1, 60), (33, 60), (59, 60), (60, 60), (190, 200)])
 def test_one_model_has_the_interval_of_wilson(right: int, items: int) -> None:
-    """That of statsmodels, with the quantile of t in place of the normal one, and n - 1 in the variance."""
+    """That of statsmodels, with the quantile of t in place of the normal one, and n - 1 in a variance that there is."""
     of = {"en": ids(items)["en"]}
     one = scored(answers(of, {"en": np.arange(items) < right}), Accuracy())["en"]
     found = Measured(one.value, one.influence, items, 0.0, 0.0, 0.0).estimate(share=True)
     tail = 2 * stats.norm.sf(reach(LEVEL, items - 1))
-    low, high = proportion_confint(right, items, alpha=tail, method="wilson")
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.001)
+    counted = items - 1 if 0 < right < items else items
+    low, high = proportion_confint(counted * right / items, counted, alpha=tail, method="wilson")
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-6)
     assert found.low <= found.value <= found.high
 
 
