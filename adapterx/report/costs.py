@@ -99,8 +99,8 @@ def efficiencies(scores: Sequence[Score], costs: GridCost) -> tuple[Efficiency, 
         trained = [one.trained_parameters for one in of if one.trained_parameters]
         if isinstance(headline, Estimate) and trained:
             seconds = sum(one.seconds for one in of) / len(of)
-            one = Efficiency(place, score.metric, headline, max(trained), seconds, False, False)
-            found.setdefault(place.target, []).append(one)
+            made = Efficiency(place, score.metric, headline, max(trained), seconds, False, False)
+            found.setdefault(place.target, []).append(made)
     return tuple(one for of in found.values() for one in _fronts(of))
 
 

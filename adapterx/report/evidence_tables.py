@@ -169,10 +169,10 @@ def _strips(of: Evidence) -> Iterable[Table]:
             rows.append([*map(TableEntry, (arm.backbone, arm.method, one.gap.transfer)), *cells])
         kept, entries, constant = fold([*_labels("backbone", "method", "transfer"), *columns], rows)
         caption = f"{target}: the gap by language, those first that the backbone has read most of{constant}."
-        notes = (f"Pretraining text of the architecture’s published models: {strips[0].corpus.source}.",)
+        notes = [f"Pretraining text of the architecture’s published models: {strips[0].corpus.source}."]
         if not all(entry.seen for entry in strips[0].entries):
-            notes += (f"{UNSEEN} The backbone was not pretrained on that language.",)
-        yield Table(f"strip-{number}", caption, kept, entries, notes, dense=len(columns) > 16)
+            notes.append(f"{UNSEEN} The backbone was not pretrained on that language.")
+        yield Table(f"strip-{number}", caption, kept, entries, tuple(notes), dense=len(columns) > 16)
 
 
 def _language(quantity: Estimate | Missing, metric: str) -> TableEntry:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tools import coverage
-from tools.coverage import Row, World, measure
-from tools.coverage_grids import GAP, grid
+from tools.coverage import Row, measure
+from tools.coverage_grids import GAP, World, grid, worlds
 
 MEANS = ("score", "gap", "change")
 FEW = replace(World(60, 2, 1.0), languages=3)
@@ -74,8 +74,8 @@ def test_the_truth_is_what_trainings_come_to_in_the_mean(world: World) -> None:
 
 
 def test_the_command_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    worlds = (World(20, 2, 1.0), World(20, 1, 1.0, "one seed"))
-    monkeypatch.setattr(coverage, "worlds", lambda: iter(worlds))
+    few = (World(20, 2, 1.0), World(20, 1, 1.0, "one seed"))
+    monkeypatch.setattr(coverage, "worlds", lambda: iter(few))
     arguments = ["--grids", "2", "--out", str(tmp_path)]
     assert coverage.main([*arguments, "--part", "1/2"]) == 0
     first = json.loads((tmp_path / "coverage.json").read_text())
@@ -91,7 +91,7 @@ def test_the_committed_table_says_that_intervals_hold() -> None:
     """Of every row: a share of 95 % of a thousand grids is known to ± 0.7 points."""
     path = Path(__file__).parents[2] / "reports" / "coverage" / "coverage.json"
     rows = coverage.read(path)
-    assert [row.world for row in rows] == list(coverage.worlds())
+    assert [row.world for row in rows] == list(worlds())
     assert all(row.grids >= 1000 for row in rows)
     for row in rows:
         _holds(row)
