@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adapterx.report import answer, merge_weights, provenance, tables, tuning, wording, xtreme_table
+from adapterx.report import answer, evidence_tables, merge_weights, provenance, tables, tuning, wording, xtreme_table
 from adapterx.report.analysis import Analysis
 from adapterx.report.cell_details import cell_details
 from adapterx.report.cell_table import cell_table
@@ -38,6 +38,8 @@ class Document:
     results: list[Table]
     score_note: str
     xtreme: Table | None
+    evidence: list[Table]
+    """Ranks, variances, maps, languages, costs, and what others have published."""
     unfinished: Table | None
     cells: str
     tuning: list[Table]
@@ -79,6 +81,7 @@ def document(analysis: Analysis, texts: Mapping[str, TargetTexts] | None = None)
         results=tables.results(analysis),
         score_note=tables.score_note(analysis),
         xtreme=xtreme_table.table(analysis.xtreme, run.limit),
+        evidence=evidence_tables.tables(analysis),
         unfinished=tables.unfinished(results),
         cells=count(len(results.cells), "cell"),
         tuning=[one for one in (tuning.table(tuned, run), merge_weights.table(weighed, run)) if one is not None],

@@ -8,17 +8,26 @@ from dataclasses import asdict
 from io import StringIO
 
 from adapterx.plan.cells import Cell
-from adapterx.report import merge_weights, tuning, xtreme_table
+from adapterx.report import evidence_json, merge_weights, tuning, xtreme_table
 from adapterx.report.analysis import Analysis
 from adapterx.report.contrasts import Contrast, Verdict
 from adapterx.report.document import Document
 from adapterx.report.gaps import Gap
 from adapterx.report.learning import Judgement
 from adapterx.report.overall import Overall
-from adapterx.report.scores import Setting, Summary
+from adapterx.report.scores import Setting, Summary, is_share
 from adapterx.report.sections import sections
-from adapterx.report.statistics import LEVEL, METHOD, METHOD_OF_A_CELL, Missing, Quantity
+from adapterx.report.statistics import (
+    LEVEL,
+    METHOD,
+    METHOD_OF_A_CELL,
+    METHOD_OF_A_SHARE,
+    METHOD_OF_OTHERS,
+    Missing,
+    Quantity,
+)
 from adapterx.report.table import escape, fenced, markdown, prose
+from adapterx.report.undecided import needed
 from adapterx.store import JSON
 
 PLACE = ("backbone", "method", "intermediate", "transfer", "target", "seed")
@@ -43,7 +52,7 @@ def results_csv(analysis: Analysis) -> str:
         judged = analysis.judgements[one.result.cell]
         facts = {"trained_in": one.language in sources, "target_training": _learnt(one.result.cell, own)}
         facts["constant"] = one.language in judged.constant
-        told = {"verdict": judged.verdict, "interval": METHOD_OF_A_CELL}
+        told = {"verdict": judged.verdict, "interval": METHOD_OF_A_SHARE if is_share(one.metric) else METHOD_OF_OTHERS}
         writer.writerow({**asdict(one.result.cell), **row, **_lower(facts), **estimate, **told})
     return text.getvalue()
 
@@ -75,6 +84,7 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
             for one in analysis.scores
         ],
         "xtreme": xtreme_table.export(analysis.xtreme),
+        "evidence": evidence_json.export(analysis.evidence, analysis.results),
         "cells": [
             {
                 **asdict(one.cell),
@@ -189,8 +199,26 @@ def _contrast(one: Contrast, verdict: Verdict) -> JSON:
             for level, quantity in one.at
         ],
         "change": None if one.change is None else _quantity(one.change),
+        "slope": None if one.slope is None else _quantity(one.slope),
+        "p": _number(one.doubt),
+        "margin": _number(one.margin),
+        "p_of_margin": None if one.exceeds is None else _number(one.exceeds),
+        "needed": _needed(one) if verdict == "open" else None,
         "missing": one.reason,
         "training": one.trained,
+    }
+
+
+def _needed(one: Contrast) -> JSON:
+    """What would tell an effect of the margin."""
+    found = needed(one)
+    if found is None:
+        return None
+    return {
+        "smallest_found": _number(found.found),
+        "seeds": found.more_seeds,
+        "times_items": found.more_items,
+        "both": None if found.both is None else list(found.both),
     }
 
 

@@ -22,6 +22,7 @@ from adapterx.report.statistics import (
     Sample,
     Scored,
     TrainingVariance,
+    difference_of_models,
     differences,
     measured,
     pooled,
@@ -157,8 +158,16 @@ class Family:
 
     def contrast(self, arm: Sequence[CellResult], baseline: Sequence[CellResult]) -> dict[str, Measured]:
         """One setting minus another with the same seeds, where both are whole."""
-        found = self.differences(arm, baseline)
-        return {name: measured(one, self._training_of_gaps[name]) for name, one in found.items()}
+        found = {
+            name: measured(one, self._training_of_gaps[name]) for name, one in self.differences(arm, baseline).items()
+        }
+        if not is_share(self.metric):
+            return found
+        return {name: difference_of_models(one, self._answers(name)) for name, one in found.items()}
+
+    def _answers(self, name: str) -> int:
+        """How many answers a language's score, or a mean's, is made of."""
+        return sum(len(self.facts.items[language]) for language in _means(self.facts).get(name, (name,)))
 
     def measured(self, cells: Sequence[CellResult]) -> dict[str, Measured]:
         """A setting's means over seeds, where they are whole."""
@@ -297,7 +306,7 @@ def headline(facts: TargetFacts) -> str:
 
 def is_share(metric: str) -> bool:
     """Whether a metric's scores lie in [0, 1]."""
-    return unit(metric).factor == 100
+    return unit(metric).within == "[0, 1]"
 
 
 def summarise(

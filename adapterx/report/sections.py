@@ -40,6 +40,7 @@ def sections(of: Document) -> Iterator[Section]:
         Section("languages", "The gap in every language", _there(*of.by_language)),
         Section("scores", "Scores", _there(*of.results), of.score_note if of.results else "", "No cell has a score."),
         Section("xtreme", "XTREME", _there(of.xtreme)),
+        Section("evidence", "Evidence", _there(*of.evidence)),
         Section("all-cells", "Cells", _there(of.cell_table), in_markdown=False),
         Section("failed", "Failed cells", _there(of.unfinished), empty=f"None: all {of.cells} finished."),
         Section("tuning", "Tuning", _there(*of.tuning)),

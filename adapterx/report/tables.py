@@ -94,6 +94,8 @@ def changes(analysis: Analysis) -> Table | None:
     columns += [TableColumn(f"gap, {level.name}", rule=not at) for at, level in enumerate(levels)]
     note = "" if len(levels) == 2 else "of the line fitted to all sizes, from the smallest to the largest"
     columns.append(TableColumn("change", rule=True, note=note))
+    if len(levels) > 2:
+        columns.append(TableColumn("slope", note="the change per doubling of the parameters, embeddings left out"))
     rows = []
     for one in overall.contrasts:
         labels = [one.method, one.transfer, _contrasted(one.target, analysis)]
@@ -115,7 +117,11 @@ def _over_sizes(one: Contrast, levels: Sequence[Level]) -> list[TableEntry]:
     """A contrast's gap at every size, and its change."""
     at = {level.parameters: quantity for level, quantity in one.at}
     found = [_gap_entry(at.get(level.parameters), one.metric) for level in levels]
-    return [*found, _gap_entry(one.change, one.metric)]
+    return [
+        *found,
+        _gap_entry(one.change, one.metric),
+        *([_gap_entry(one.slope, one.metric)] if len(levels) > 2 else []),
+    ]
 
 
 def by_language(analysis: Analysis) -> list[Table]:

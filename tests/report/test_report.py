@@ -171,7 +171,7 @@ def test_the_csv_is_tidy(built: Path) -> None:
     for row in scored:
         assert 0 <= float(row["low"]) <= float(row["value"]) <= float(row["high"]) <= 1
         assert row["n"] == "50"
-        assert row["interval"] == "t over items (jackknife)"
+        assert row["interval"] == "Wilson's over items (jackknife)"
         assert row["trained_in"] == str(row["language"] == "en").lower()
 
 
