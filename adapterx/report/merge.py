@@ -52,6 +52,7 @@ def merged(parts: Sequence[Results]) -> Results:
         targets,
         {ref: record for part in parts for ref, record in part.stages.items() if ref in kept},
         {ref: curve for part in parts for ref, curve in part.curves.items() if ref in kept},
+        {ref: curve for part in parts for ref, curve in part.dev_scores.items() if ref in kept},
         tuple(dict.fromkeys(ref for part in parts for ref in part.curveless if ref in kept)),
     )
 
