@@ -25,6 +25,7 @@ from adapterx.plan import Capacity, Plan, Stage
 if TYPE_CHECKING:
     from adapterx.engine.train import Progress
     from adapterx.executors.local import Effort, Tally
+    from adapterx.store import Record
 
 _BETWEEN = 0.2
 """Seconds between two messages about steps."""
@@ -177,6 +178,9 @@ class Told:
         """What counts the passes of an evaluation."""
         self._line.tell(Sweeps(items, rows, what))
         return lambda items, rows: self._line.tell(Passed(items, rows))
+
+    def stored(self, record: Record) -> None:
+        """The result of a stage is in the store, where the other side reads it once the bundle is done."""
 
     def end(self, stages: Sequence[Stage], failed: str = "") -> None:
         """Stages of the bundle are over, or have failed for a reason."""

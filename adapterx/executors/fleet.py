@@ -210,6 +210,9 @@ class _Fleet:
             case said.Did(tally):
                 member.bundle = ()
                 self.tally.add(tally)
+                for stage in (stages[id] for id in sorted(tally.stored)):
+                    if record := self.store.find(stage.id, stage.kind, stage.label):
+                        progress.stored(record)
 
     def _gone(self, member: _Member) -> None:
         """A process has ended: what it was working on failed, unless it was asked to end."""

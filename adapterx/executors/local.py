@@ -313,7 +313,7 @@ class Bundles:
                 self.tally.failed[stage.id] = f"diverged: {training.message(record)}"
             else:
                 self.tally.stored.add(stage.id)
-                self.progress.onlookers.stored(record)
+                self.progress.stored(record)
         if ended:
             self.progress.end(ended)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from adapterx.executors.onlookers import Onlookers
 from adapterx.plan import Stage, Training
 from adapterx.stopping import Stopped
+from adapterx.store import Record
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +32,9 @@ class Shows(Protocol):
     def passes(self, items: int, rows: int, what: str) -> Callable[[int, int], None]:
         """What counts the passes of the bundle's evaluation; as of `RunProgress.passes`."""
         ...
+
+    def stored(self, record: Record) -> None:
+        """The result of a stage is in the store."""
 
     def end(self, stages: Sequence[Stage], failed: str = "") -> None:
         """Stages of the bundle are over, or have failed for a reason."""
@@ -122,6 +126,10 @@ class RunProgress:
 
         return passed
 
+    def stored(self, record: Record) -> None:
+        """The result of a stage is in the store."""
+        self.onlookers.stored(record)
+
     def end(self, stages: Sequence[Stage], failed: str = "") -> None:
         """Stages of the bundle are over, or have failed for a reason."""
         self._expect(stages)
@@ -163,6 +171,7 @@ class DeviceProgress(RunProgress):
     def __init__(self, whole: RunProgress, device: str) -> None:
         self.whole, self.device = whole, device
         self.weights, self.bundle, self.within = whole.weights, (), 0.0
+        self.onlookers = whole.onlookers
         whole.devices.append(self)
 
     @property
