@@ -297,7 +297,8 @@ def combined(parts: Sequence[tuple[float, Measured]]) -> Measured:
         training=sum(weight**2 * one.training for weight, one in parts),
         interaction=sum(weight**2 * one.interaction for weight, one in parts),
         freedom=max(one.freedom for _, one in parts),
-        rare=sum(weight**2 * one.rare for weight, one in parts),
+        # On twice the items twice as many differ: the two items are added once for all parts together.
+        rare=sum(weight**2 * one.rare for weight, one in parts) / len(parts),
     )
 
 
