@@ -13,7 +13,7 @@ from torch import Tensor
 from adapterx.backbones import attention, packed
 from adapterx.engine.batches import Batch
 from adapterx.engine.bundle import Bundle
-from adapterx.methods import rows
+from adapterx.methods.lora import layers
 
 Planted = Callable[[Bundle], AbstractContextManager[object]]
 
@@ -74,7 +74,7 @@ def _pageable(bundle: Bundle) -> AbstractContextManager[object]:
 
 def _ragged(bundle: Bundle) -> AbstractContextManager[object]:
     """Products go cell by cell, as on a CPU: right numbers, and many times the launches."""
-    return patch.object(rows, "alike", lambda counts: False)
+    return patch.object(layers, "alike", lambda rows: False)
 
 
 def _host_index(bundle: Bundle) -> AbstractContextManager[object]:
