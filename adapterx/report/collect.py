@@ -149,7 +149,7 @@ def _result(
         answers = {name: items.answers for name, items in scores.languages.items() if items.answers is not None}
         if why := collapsed(answers):  # earlier versions looked less closely when they stored it
             status, message = "collapsed", why
-    return CellResult(planned.cell, status, message, scores, shown, errors)
+    return CellResult(planned.cell, status, message, scores, seen=shown, calibration=errors)
 
 
 def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record]) -> tuple[Status, str]:

@@ -47,13 +47,13 @@ def merged(parts: Sequence[Results]) -> Results:
     targets = _targets(list(cells.values()), parts)
     kept = {ref for one in run.cells for ref in one.stages}
     return Results(
-        run,
-        tuple(same_items(one, targets) for one in cells.values()),
-        targets,
-        {ref: record for part in parts for ref, record in part.stages.items() if ref in kept},
-        {ref: curve for part in parts for ref, curve in part.curves.items() if ref in kept},
-        {ref: curve for part in parts for ref, curve in part.dev_scores.items() if ref in kept},
-        tuple(dict.fromkeys(ref for part in parts for ref in part.curveless if ref in kept)),
+        run=run,
+        cells=tuple(same_items(one, targets) for one in cells.values()),
+        targets=targets,
+        stages={ref: record for part in parts for ref, record in part.stages.items() if ref in kept},
+        curves={ref: curve for part in parts for ref, curve in part.curves.items() if ref in kept},
+        dev_scores={ref: curve for part in parts for ref, curve in part.dev_scores.items() if ref in kept},
+        curveless=tuple(dict.fromkeys(ref for part in parts for ref in part.curveless if ref in kept)),
     )
 
 
