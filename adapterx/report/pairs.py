@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 
@@ -22,7 +22,7 @@ from adapterx.report.scores import (
     setting,
     summarise,
 )
-from adapterx.report.statistics import Estimate, Measured, Missing, Quantity, Scored
+from adapterx.report.statistics import Estimate, Measured, Missing, Quantity, Scored, difference_of_models
 
 AXES = ("backbone", "method", "intermediate", "transfer")
 """Those along which two settings of a target may differ."""
@@ -149,7 +149,7 @@ def _of_cells(grid: Grid, one: CellResult, other: CellResult) -> Iterator[Paired
         items = {name: family.items(name) for name in family.names}
         sides = [_alone(found, items, facts, share=is_share(metric)) for found in scored]
         apart = {name: first - second for name, first in scored[0].items() if first and (second := scored[1][name])}
-        difference = _alone(apart, items, facts)
+        difference = _alone(apart, items, facts, family.answers if is_share(metric) else None)
         yield PairedDifference(
             one.cell.label, other.cell.label, facts.name, metric, (), _items(facts), (sides[0], sides[1]), difference
         )
@@ -159,13 +159,21 @@ def _alone(
     scores: Mapping[str, Scored | None],
     items: Mapping[str, int],
     facts: TargetFacts,
+    answers: Callable[[str], int] | None = None,
     *,
     share: bool = False,
 ) -> Summary:
-    """What is known of one training: the variance of its items, and none of training."""
+    """What is known of one training: the variance of its items, and none of training.
+
+    Args:
+        answers: of a difference of two shares, how many answers each is made of.
+        share: whether the scores are shares.
+    """
     found = {
         name: Measured(one.value, one.influence, items[name], 0.0, 0.0, 0.0) for name, one in scores.items() if one
     }
+    if answers is not None:
+        found = {name: difference_of_models(one, answers(name)) for name, one in found.items()}
 
     def quantity(name: str) -> Quantity:
         return found[name].estimate(share=share) if name in found else Missing(0, 1, "score")

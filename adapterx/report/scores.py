@@ -163,9 +163,9 @@ class Family:
         }
         if not is_share(self.metric):
             return found
-        return {name: difference_of_models(one, self._answers(name)) for name, one in found.items()}
+        return {name: difference_of_models(one, self.answers(name)) for name, one in found.items()}
 
-    def _answers(self, name: str) -> int:
+    def answers(self, name: str) -> int:
         """How many answers a language's score, or a mean's, is made of."""
         return sum(len(self.facts.items[language]) for language in _means(self.facts).get(name, (name,)))
 
