@@ -13,7 +13,6 @@ from adapterx.store import Record
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find
 from adapterx.tasks.spec import TaskSpec
-from adapterx.wording import plain
 
 LONGEST = 320
 """Characters of a text that are shown; a passage is longer."""
@@ -58,8 +57,9 @@ def _of_target(results: Results, target: str, beside: Path | None) -> TargetText
         return TargetTexts(
             {language: _read(spec, source, language, ids) for language, ids in wanted.items() if ids}, ""
         )
-    except (AdapterxError, OSError, ValueError, LookupError) as error:
-        return TargetTexts(missing=plain(" ".join(str(error).split()), 200))
+    except (AdapterxError, OSError, ValueError, LookupError):
+        # Not why: a report is shown to others, and the reason names places of this machine.
+        return TargetTexts(missing="the data that were evaluated cannot be read on this machine")
 
 
 def _evaluations(results: Results, cells: list[CellResult]) -> Iterator[Record]:

@@ -93,7 +93,7 @@ def test_texts_and_numbers_are_shown_and_rankings_are_not() -> None:
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("choice", "choice"), ("time-order", "not those that were evaluated")],
+    [("choice", "cannot be read on this machine"), ("time-order", "not those that were evaluated")],
     ids=["unknown-task", "other-data"],
 )
 def test_texts_are_never_those_of_other_data(tmp_path: Path, name: str, why: str) -> None:
