@@ -15,6 +15,8 @@ SPILLED = 256
 
 
 @pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_every_kernel_compiles_without_a_gpu(tmp_path: Path) -> None:
     surroundings = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     surroundings["TRITON_CACHE_DIR"] = str(tmp_path)
