@@ -88,6 +88,7 @@ def test_a_store_that_cannot_be_written_is_a_reason(places: dict[str, str], tmp_
     assert any("written to the store" in reason and "--store" in reason for reason in found["reasons"])
 
 
+@pytest.mark.slow
 def test_a_library_that_is_broken_is_a_reason(places: dict[str, str], tmp_path: Path) -> None:
     done = process("doctor", "--json", env={**shadowed(tmp_path, "safetensors"), **places})
     found = told(done)
