@@ -16,7 +16,7 @@ NUMERIC := tests/backbones tests/methods tests/engine tests/reference tests/form
 AVX2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2
 JITTER ?= $(shell date +%s)
 
-.PHONY: quickstart test test-avx2 test-jitter test-fuzz test-slow test-quickstart test-transformers5 check lock clean
+.PHONY: quickstart test test-avx2 test-jitter test-fuzz test-slow test-long test-quickstart test-transformers5 check lock clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/adapterx run recipes/quickstart.yaml
@@ -37,7 +37,11 @@ test-fuzz: $(VENV)/installed
 
 # What takes minutes: whole recipes, in which every method and transfer learns what it is given, and the benchmarks.
 test-slow: $(VENV)/installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests -m 'slow and not processors' --ignore tests/fuzz
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests -m 'slow and not processors and not long' --ignore tests/fuzz
+
+# What takes longer still: publishing that is killed twenty times, every kernel compiled for a GPU.
+test-long: $(VENV)/installed
+	$(BIN)/python -m pytest tests -m long
 
 # The quickstart on four kinds of processor: the picture that it draws must not rest on last bits.
 test-quickstart: $(VENV)/installed
@@ -58,7 +62,7 @@ $(VENV)/installed: pyproject.toml constraints.txt requirements.lock requirements
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes --no-deps -r requirements-build.lock
 	$(PIP) --require-hashes --no-deps --no-build-isolation -r requirements.lock
-	$(PIP) -c constraints.txt torch
+	$(PIP) -c constraints.txt torch "triton; platform_system == 'Linux'"
 	$(PIP) --no-deps --no-build-isolation -e .
 	$(BIN)/python -m pip check
 	touch $@

@@ -11,6 +11,8 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test may reach for the network by accident.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Kernels for GPUs run through Triton's interpreter; it is asked as triton is imported.
+os.environ.setdefault("TRITON_INTERPRET", "1")
 # Lines as wide in a worker process, which has no terminal, as in one's own.
 os.environ.setdefault("COLUMNS", "200")
 # Tests send themselves signals, which whoever starts them in the background may have them ignore.

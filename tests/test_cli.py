@@ -59,7 +59,7 @@ def test_version() -> None:
         (["paln"], "invalid choice: 'paln'"),
         (["plan"], "the following arguments are required: RECIPE"),
         (["plan", "r.yaml", "--sotre", "x"], "unrecognized arguments: --sotre"),
-        (["report", "a", "b"], "unrecognized arguments: b"),
+        (["watch", "a", "b"], "unrecognized arguments: b"),
         (["plan", "nowhere.yaml"], "nowhere.yaml: no such file"),
     ],
 )
@@ -184,7 +184,7 @@ def test_report_finds_the_run(
     directory.mkdir(parents=True)
     (directory / "run.json").write_text("{}")
     report = types.ModuleType("adapterx.report")
-    report.build = lambda store, run: (store.root, run)  # type: ignore[attr-defined]
+    report.build = lambda store, run, beside: (store.root, run)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "adapterx.report", report)
     monkeypatch.setattr("adapterx.report", report, raising=False)
     assert cli.main(["report", named]) == 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from adapterx.backbones.layout import Attention, Blocks, Rectangle, SequenceSpans
+from adapterx.backbones.layout import Attention, Blocks, Rectangle, SequenceSpans, Short
+from adapterx.kernels import choice
+from adapterx.kernels.choice import KernelFailed
 
 
 class _Gather(torch.autograd.Function):
@@ -44,6 +47,16 @@ def _gather(rows: Tensor, index: Rectangle) -> Tensor:
     return cast(Tensor, _Gather.apply(rows, index))  # type: ignore[no-untyped-call]
 
 
+def attend_all(projected: Tensor, layout: Attention, heads: int) -> Tensor:
+    """Contexts (N, d) of all rows from their queries, keys and values (N, 3 d), side by side."""
+    if isinstance(layout, SequenceSpans) and layout.short is not None and choice.runs("attention", projected.device):
+        with suppress(KernelFailed):
+            return _attend_short(projected, None, layout, layout.short, heads)
+    width = projected.shape[1] // 3
+    query, key_value = torch.split(projected, [width, 2 * width], dim=1)
+    return _attend(query, key_value, layout, heads)
+
+
 def attend(query: Tensor, key_value: Tensor, layout: Attention, heads: int) -> Tensor:
     """Scaled dot-product attention within each sequence.
 
@@ -54,6 +67,14 @@ def attend(query: Tensor, key_value: Tensor, layout: Attention, heads: int) -> T
     Returns:
         (Q, d) context of each query row.
     """
+    if isinstance(layout, SequenceSpans) and layout.short is not None and choice.runs("attention", query.device):
+        with suppress(KernelFailed):
+            return _attend_short(query, key_value, layout, layout.short, heads)
+    return _attend(query, key_value, layout, heads)
+
+
+def _attend(query: Tensor, key_value: Tensor, layout: Attention, heads: int) -> Tensor:
+    """The same by the library's kernels."""
     if isinstance(layout, SequenceSpans):
         return _attend_spans(query, key_value, layout, heads)
     return _attend_blocks(query, key_value, layout, heads)
@@ -100,6 +121,28 @@ def _attend_blocks(query: Tensor, key_value: Tensor, layout: Blocks, heads: int)
         contexts.append(context.transpose(1, 2).reshape(block.sequences * block.queries, width))
     slots = contexts[0] if len(contexts) == 1 else torch.cat(contexts)
     return cast(Tensor, _Scatter.apply(slots, layout.queries))  # type: ignore[no-untyped-call]
+
+
+def _attend_short(query: Tensor, key_value: Tensor | None, layout: SequenceSpans, short: Short, heads: int) -> Tensor:
+    """Contexts by the kernel for short sequences, and by the library's of those that are not.
+
+    Args:
+        key_value: None where `query` has queries, keys and values of all rows.
+    """
+    from adapterx.kernels.attention import ShortAttention
+
+    starts, long = (layout.queries, layout.keys), short.long
+    buckets = [(bucket.members, bucket.count, bucket.block) for bucket in short.buckets]
+    found = cast(Tensor, ShortAttention.apply(query, key_value, starts, buckets, heads, long is None))  # type: ignore[no-untyped-call]
+    if long is None:
+        return found
+    asking = query.index_select(0, long.queries)
+    if key_value is None:
+        width = query.shape[1] // 3
+        asking, answering = torch.split(asking, [width, 2 * width], dim=1)
+    else:
+        answering = key_value.index_select(0, long.keys)
+    return found.index_copy(0, long.queries, _attend_spans(asking, answering, long.spans, heads))
 
 
 def _attend_spans(query: Tensor, key_value: Tensor, layout: SequenceSpans, heads: int) -> Tensor:

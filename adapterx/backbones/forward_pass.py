@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Protocol
 
 from torch import Tensor, nn
 
 from adapterx.backbones.layout import PackedBatch
 from adapterx.backbones.modules import Module, Place
+from adapterx.backbones.products import Product
+from adapterx.backbones.residual import add_norm
+from adapterx.kernels.tiles import CellRows
 
 QKV: tuple[Module, ...] = ("query", "key", "value")
 
@@ -20,10 +23,20 @@ class Adapters(Protocol):
         """Whether any of these linear layers and residual connections of a layer is changed."""
         ...
 
+    def changes(self, layer: int, modules: Sequence[Module]) -> bool:
+        """Whether inputs or outputs of any of these linear layers are changed."""
+        ...
+
     def linear(
         self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
     ) -> Tensor:
         """Outputs (N, len(modules) * d_out) of frozen linear layers on the same inputs (N, d_in), adapted."""
+        ...
+
+    def product(
+        self, layer: int, modules: Sequence[Module], product: Product, inputs: Tensor, rows: tuple[int, ...]
+    ) -> Tensor:
+        """The same, with the frozen product yet to be computed."""
         ...
 
     @property
@@ -65,10 +78,18 @@ class Unadapted:
     def adapts(self, layer: int, places: Sequence[Module | Place]) -> bool:
         return False
 
+    def changes(self, layer: int, modules: Sequence[Module]) -> bool:
+        return self.adapts(layer, modules)
+
     def linear(
         self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
     ) -> Tensor:
         return outputs
+
+    def product(
+        self, layer: int, modules: Sequence[Module], product: Product, inputs: Tensor, rows: tuple[int, ...]
+    ) -> Tensor:
+        return self.linear(layer, modules, inputs, product(inputs), rows)
 
     @property
     def rescales(self) -> bool:
@@ -83,8 +104,7 @@ class Unadapted:
     def residual(
         self, layer: int, place: Place, update: Tensor, residual: Tensor, norm: nn.Module | None, rows: tuple[int, ...]
     ) -> Tensor:
-        total = update + residual
-        return total if norm is None else cast(Tensor, norm(total))
+        return update + residual if norm is None else add_norm(update, residual, norm)
 
     @property
     def embeds(self) -> bool:
@@ -105,6 +125,21 @@ class ForwardPass:
         self.layout = batch.shared
         self.adapters = adapters
         self._projected = projected
+
+    @property
+    def apart(self) -> bool:
+        """Whether each cell has rows of its own."""
+        return self.batch.expansion is None or self.layout is self.batch
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Rows of each cell as they stand, with their tiles where kernels are to find them."""
+        return CellRows.of(self.layout.rows, self.layout.row_tiles, ragged=self.layout.ragged)
+
+    @property
+    def read_rows(self) -> tuple[int, ...]:
+        """Read rows of each cell likewise."""
+        return CellRows.of(self.layout.read_rows, self.layout.read_tiles, reads=True, ragged=self.layout.ragged)
 
     def projected(self) -> Tensor | None:
         """What is known of the first layer's products, once: a copy, as adapters add to it in place."""

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from adapterx.backbones.attention import attend, mix
+from adapterx.backbones.attention import attend, attend_all
 from adapterx.backbones.compute import hidden_format
 from adapterx.backbones.forward_pass import QKV, Adapters, ForwardPass, Unadapted
-from adapterx.backbones.layout import Blocks, PackedBatch
+from adapterx.backbones.layout import PackedBatch
+from adapterx.backbones.mixed_context import mixed_context, mixes
 from adapterx.backbones.modules import Module, Place
-from adapterx.backbones.products import Modules, Product, Products, Reordered, dense, reordering_pays, weighs
+from adapterx.backbones.products import Joint, Modules, Product, Products, Reordered, reordering_pays
+from adapterx.backbones.residual import fork, fork_normed
+from adapterx.kernels import choice
+from adapterx.kernels.choice import KernelFailed, emulating
 
-_READS_TO_MIX = 8
-"""From this many rows to a read row on, the last layer's keys and values are not worth computing."""
+FEED_FORWARD: tuple[Module, Module] = ("intermediate", "output")
 
 
 class PackedEncoder:
@@ -50,6 +54,8 @@ class PackedEncoder:
         self.checkpointing = False
         """Whether a layer is computed again on the way back instead of keeping what its gradient needs."""
         self._frozen = frozen
+        self._places: dict[str, tuple[nn.Module, str]] = {}
+        """Of weights that are trained: modules and their attributes."""
         self.mixed = mixed and hidden_format(torch.bfloat16, self.device) == torch.bfloat16
         rest = self.token_embeddings.dtype
         self.dtype = hidden_format(rest, self.device) if frozen else rest
@@ -79,14 +85,22 @@ class PackedEncoder:
             raise ValueError("an encoder with the embeddings of some tokens alone takes no weights of a whole one")
         # Modules are copied, weights are not: the copy's give way to the new ones at once.
         model = copy.deepcopy(self.model, {id(parameter): parameter for parameter in own.values()})
+        places = {}
         for name, tensor in tensors.items():
             path, _, attribute = name.rpartition(".")
-            module = model.get_submodule(path)
+            places[name] = module, _ = model.get_submodule(path), attribute
             del module._parameters[attribute]
             setattr(module, attribute, tensor)
         other = PackedEncoder(model, frozen=False, mixed=self.mixed)
         other.checkpointing = checkpointing
+        other._places = places
         return other
+
+    def renew(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put other tensors in the place of those of `with_weights`, such as views that a step has not used yet."""
+        for name, tensor in tensors.items():
+            module, attribute = self._places[name]
+            setattr(module, attribute, tensor)
 
     @property
     def token_embeddings(self) -> Tensor:
@@ -101,10 +115,21 @@ class PackedEncoder:
         """The tensor on the encoder's device, on its way there if it lies in pinned memory."""
         return tensor.to(self.device, non_blocking=True)
 
+    def send(self, tensor: Tensor) -> Tensor:
+        """The same of a tensor wherever it lies; on a GPU through pinned memory, so that nobody waits."""
+        if self.device.type == "cuda" and tensor.device.type == "cpu":
+            tensor = tensor.pin_memory()
+        return self.place(tensor)
+
     @property
     def spans(self) -> bool:
         """Whether attention runs on variable-length kernels: on a GPU, in half precision."""
-        return self.device.type == "cuda" and (self.mixed or self.dtype == torch.bfloat16)
+        return emulating() or (self.device.type == "cuda" and (self.mixed or self.dtype == torch.bfloat16))
+
+    @property
+    def recordable(self) -> bool:
+        """Whether its products may be recorded in a CUDA graph."""
+        return all(product.recordable for products in self.products for product in products.values())
 
     def _norms(self, layer: Any) -> tuple[nn.Module, nn.Module]:
         attention = layer.attention
@@ -166,7 +191,7 @@ class PackedEncoder:
         if adapters.embeds:
             assert depth == 0, "an adapter at the embeddings leaves nothing below it"
             (hidden,) = forward.expand_all(rows=[hidden])
-            hidden = adapters.embedding(hidden, forward.layout.rows)
+            hidden = adapters.embedding(hidden, forward.rows)
         found = [forward.read(hidden)] if layers[0] == depth else []
         for index in range(depth, layers[-1]):
             if self.checkpointing and torch.is_grad_enabled():
@@ -201,15 +226,23 @@ class PackedEncoder:
             start: layers not to compute, because `hidden` is known; not above any of `depths`.
         """
         forward = ForwardPass(batch, Unadapted())
-        if hidden is None:
-            start, hidden = 0, self.embed(forward.layout)
-        found = {start: hidden}
-        for index in range(start, max(depths)):
-            hidden = self.layer(index, hidden, forward)
-            found[index + 1] = hidden
-            if index not in depths:
-                del found[index]
+        with self._halved():
+            if hidden is None:
+                start, hidden = 0, self.embed(forward.layout)
+            found = {start: hidden}
+            for index in range(start, max(depths)):
+                hidden = self.layer(index, hidden, forward)
+                found[index + 1] = hidden
+                if index not in depths:
+                    del found[index]
         return found
+
+    def _halved(self) -> AbstractContextManager[object]:
+        """Products in 16 bits where weights are mixed, on a GPU, whose attention kernel takes nothing else.
+
+        A CPU computes what is read without a gradient in the format of the weights.
+        """
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed and self.device.type == "cuda")
 
     @torch.no_grad()
     def project(self, depth: int, hidden: Tensor) -> Tensor | None:
@@ -219,7 +252,8 @@ class PackedEncoder:
         """
         if depth == len(self.layers) - 1:
             return None
-        return self.products[depth][QKV](self._attention_inputs(depth, hidden))
+        with self._halved():
+            return self.products[depth][QKV](self._forked(depth, 0, hidden)[0])
 
     def embed(self, batch: PackedBatch) -> Tensor:
         """(N, d) embeddings; positions count from the padding index + 1 as RoBERTa's do."""
@@ -239,9 +273,9 @@ class PackedEncoder:
             return forward.expand(index, places, reads=tensors) if last else forward.expand(index, places, rows=tensors)
 
         def rows() -> tuple[int, ...]:
-            return forward.layout.read_rows if last else forward.layout.rows
+            return forward.read_rows if last else forward.rows
 
-        inputs = self._attention_inputs(index, hidden)
+        inputs, hidden = self._forked(index, 0, hidden)
         attention = self._read_attention if last else self._self_attention
         context, hidden = attention(index, inputs, hidden, forward)
         if adapters.enters(index, "attention_output"):
@@ -252,7 +286,10 @@ class PackedEncoder:
         update = adapters.linear(index, ("attention_output",), context, update, rows())
         hidden = adapters.residual(index, "attention", update, hidden, attention_norm, rows())
 
-        inputs = self.norms[index][1](hidden) if self.pre_norm else hidden
+        inputs, hidden = self._forked(index, 1, hidden)
+        outputs = self._feed_forward(index, inputs, forward)
+        if outputs is not None:
+            return adapters.residual(index, "output", outputs, hidden, output_norm, rows())
         wide = self._intermediate(index, inputs, adapters)
         if wide is None:
             wide = products["intermediate",](inputs)
@@ -267,6 +304,22 @@ class PackedEncoder:
         update = adapters.linear(index, ("output",), wide, update, rows())
         return adapters.residual(index, "output", update, hidden, output_norm, rows())
 
+    def _feed_forward(self, index: int, inputs: Tensor, forward: ForwardPass) -> Tensor | None:
+        """Outputs (N, d) of the feed-forward block by a kernel, where one is chosen and nobody comes between."""
+        first, second = (self.products[index][module,] for module in FEED_FORWARD)
+        if not (choice.runs("gelu", inputs.device) and self.config.hidden_act == "gelu" and forward.apart):
+            return None
+        if not (isinstance(first, Joint) and isinstance(second, Joint) and inputs.is_contiguous()):
+            return None
+        if forward.adapters.changes(index, FEED_FORWARD):
+            return None
+        from adapterx.kernels.gelu import FeedForward
+
+        with suppress(KernelFailed):
+            weights = (first.weight, first.bias), first, second.weight, second
+            return cast(Tensor, FeedForward.apply(inputs, *weights))  # type: ignore[no-untyped-call]
+        return None
+
     def _intermediate(self, index: int, inputs: Tensor, adapters: Adapters) -> Tensor | None:
         """Activated outputs (N, i) of the first feed-forward layer in one go, where nobody comes between."""
         first = self.products[index]["intermediate",]
@@ -275,77 +328,43 @@ class PackedEncoder:
             return None
         return first.outputs(inputs, "gelu")
 
-    def _attention_inputs(self, index: int, hidden: Tensor) -> Tensor:
-        return cast(Tensor, self.norms[index][0](hidden)) if self.pre_norm else hidden
+    def _forked(self, index: int, block: int, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """What a layer's attention (0) or feed-forward block (1) reads of hidden states, and what goes past it."""
+        return fork_normed(hidden, self.norms[index][block]) if self.pre_norm else fork(hidden)
 
     def _self_attention(
         self, index: int, inputs: Tensor, hidden: Tensor, forward: ForwardPass
     ) -> tuple[Tensor, Tensor]:
         """Context of every row, and the hidden states of the same rows."""
         projected = forward.projected()
+        if projected is None and forward.apart:
+            projected = forward.adapters.product(index, QKV, self.products[index][QKV], inputs, forward.rows)
+            return attend_all(projected, forward.layout.attention, self.heads), hidden
         if projected is None:
             projected = self.products[index][QKV](inputs)
         projected, inputs, hidden = forward.expand(index, QKV, rows=[projected, inputs, hidden])
-        projected = forward.adapters.linear(index, QKV, inputs, projected, forward.layout.rows)
-        query, key_value = torch.split(projected, [self.hidden, 2 * self.hidden], dim=1)
-        return attend(query, key_value, forward.layout.attention, self.heads), hidden
+        projected = forward.adapters.linear(index, QKV, inputs, projected, forward.rows)
+        return attend_all(projected, forward.layout.attention, self.heads), hidden
 
     def _read_attention(
         self, index: int, inputs: Tensor, hidden: Tensor, forward: ForwardPass
     ) -> tuple[Tensor, Tensor]:
         """As above with queries at the read rows only."""
         products, adapters = self.products[index], forward.adapters
+        attention = self.layers[index].attention.self
         asking, hidden = (rows.index_select(0, forward.layout.reads) for rows in (inputs, hidden))
         query = products["query",](asking)
-        if self._mixes(index, forward):
+        if mixes(index, attention, forward):
             inputs, query, asking, hidden = forward.expand(index, QKV, rows=[inputs], reads=[query, asking, hidden])
-            query = adapters.linear(index, ("query",), asking, query, forward.layout.read_rows)
-            return self._mixed_context(index, query, inputs, forward), hidden
+            query = adapters.linear(index, ("query",), asking, query, forward.read_rows)
+            return mixed_context(index, attention, query, inputs, forward, self.heads, self.dtype), hidden
         key_value = products["key", "value"](inputs)
         key_value, inputs, query, asking, hidden = forward.expand(
             index, QKV, rows=[key_value, inputs], reads=[query, asking, hidden]
         )
-        query = adapters.linear(index, ("query",), asking, query, forward.layout.read_rows)
-        key_value = adapters.linear(index, ("key", "value"), inputs, key_value, forward.layout.rows)
+        query = adapters.linear(index, ("query",), asking, query, forward.read_rows)
+        key_value = adapters.linear(index, ("key", "value"), inputs, key_value, forward.rows)
         return attend(query, key_value, forward.layout.read_attention, self.heads), hidden
-
-    def _mixes(self, index: int, forward: ForwardPass) -> bool:
-        """Whether few rows ask, of keys that nobody changes, and nothing is differentiated."""
-        attention = self.layers[index].attention.self
-        return (
-            not torch.is_grad_enabled()
-            and isinstance(forward.layout.read_attention, Blocks)
-            and _READS_TO_MIX * len(forward.layout.reads) <= sum(forward.layout.rows)
-            and weighs(attention.key)
-            and weighs(attention.value)
-            and not forward.adapters.adapts(index, ("key",))
-        )
-
-    def _mixed_context(self, index: int, query: Tensor, inputs: Tensor, forward: ForwardPass) -> Tensor:
-        """Context (R, d) of the read rows without the keys and values of all rows.
-
-        With k = Wₖ x + b a head's scores are q · k = (Wₖᵀ q) · x + q · b, whose last term softmax does not see; and as
-        its weights sum to 1, the mean of the values is the value of the mean of x: two products at the read rows in
-        place of two at all rows.
-        """
-        attention = self.layers[index].attention.self
-        key, value = (dense(module, self.dtype) for module in (attention.key, attention.value))
-        d, per_head = self.hidden, self.hidden // self.heads
-        by_head = query.view(-1, self.heads, per_head).transpose(0, 1)
-        asked = torch.bmm(by_head, key.view(self.heads, per_head, d)).transpose(0, 1)
-        mixed = mix(asked, inputs, forward.layout.read_attention, per_head**-0.5)
-        values = torch.bmm(mixed.transpose(0, 1), value.view(self.heads, per_head, d).transpose(1, 2))
-        context: Tensor = values.transpose(0, 1).reshape(-1, d) + attention.value.bias.to(self.dtype)
-        if not forward.adapters.adapts(index, ("value",)):
-            return context
-        if forward.adapters.rescales:
-            return forward.adapters.linear(index, ("value",), context, context, forward.layout.read_rows)
-        # Every head has a mean of its own, so each is a row to the adapter, which is asked for one head's columns.
-        rows = tuple(self.heads * count for count in forward.layout.read_rows)
-        mixed = mixed.reshape(-1, d)
-        delta = forward.adapters.linear(index, ("value",), mixed, torch.zeros_like(mixed), rows)
-        by_head = delta.view(-1, self.heads, self.heads, per_head).diagonal(dim1=1, dim2=2)
-        return context + by_head.transpose(1, 2).reshape(-1, d)
 
 
 def _products(layer: Any, make: Products, frozen: bool) -> dict[tuple[Module, ...], Product]:

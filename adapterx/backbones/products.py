@@ -6,13 +6,14 @@ Nothing here computes or keeps what only the gradient of a weight would need.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from adapterx.backbones.precisions.base import REORDERED
 from adapterx.backbones.row_quantised import LARGEST_INT8, RowQuantised, beside, scaled_rows
+from adapterx.kernels.choice import emulating
 from adapterx.machine import kernels
 
 PACKING_LIMIT = REORDERED
@@ -23,9 +24,13 @@ Activation: TypeAlias = Literal["none", "gelu"]
 class Product(Protocol):
     """Outputs (N, o) of frozen linear layers, side by side, from inputs (N, i)."""
 
+    recordable: ClassVar[bool]
+    """Whether it asks the host for nothing, so that a CUDA graph may record it."""
+
     def __call__(self, inputs: Tensor) -> Tensor: ...
 
 
+@runtime_checkable
 class InputProduct(Protocol):
     """A product that knows both of its directions, without a record of autograd's."""
 
@@ -57,6 +62,8 @@ def _frozen(inputs: Tensor, product: InputProduct) -> Tensor:
 class Modules:
     """Layers called one by one: those of other libraries, whose weights cannot be put side by side."""
 
+    recordable: ClassVar[bool] = False  # LLM.int8() asks the host about outliers
+
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self.modules = tuple(modules)
 
@@ -68,12 +75,22 @@ class Modules:
 class Joint:
     """One product with the layers' weights (o, i), which lie side by side."""
 
+    recordable: ClassVar[bool] = True
+
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.weight = weight
         self.bias = bias
 
     def __call__(self, inputs: Tensor) -> Tensor:
         return nn.functional.linear(inputs, self.weight, self.bias)
+
+    def outputs(self, inputs: Tensor) -> Tensor:
+        """inputs Wᵀ + b."""
+        return nn.functional.linear(inputs, self.weight, self.bias)
+
+    def input_gradient(self, gradient: Tensor) -> Tensor:
+        """gradient W."""
+        return gradient @ self.weight
 
 
 class Reordered:
@@ -82,6 +99,8 @@ class Reordered:
     Reordering costs a product of the common kind a tenth to a quarter of its time; a frozen weight needs it once.
     The copies are made at the first product of each direction.
     """
+
+    recordable: ClassVar[bool] = True
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.weight = weight
@@ -135,6 +154,8 @@ class Converted:
         scales: (o,) of the rows, which their outputs are multiplied by.
     """
 
+    recordable: ClassVar[bool] = True
+
     def __init__(self, weight: Tensor, bias: Tensor, scratch: Scratch, scales: Tensor | None = None) -> None:
         self.weight = weight
         self.bias = bias
@@ -162,6 +183,8 @@ class Int8Product:
 
     The gradient is rounded likewise, after the scales of the outputs have been multiplied into it.
     """
+
+    recordable: ClassVar[bool] = True
 
     def __init__(self, layer: RowQuantised) -> None:
         self.layer = layer
@@ -192,6 +215,8 @@ class Fp8Product:
 
     A gradient sums over the outputs, so it needs the weights once more with a scale per input feature.
     """
+
+    recordable: ClassVar[bool] = True
 
     def __init__(self, layer: RowQuantised) -> None:
         self.layer = layer
@@ -226,7 +251,8 @@ def reordering_pays(layers: Sequence[nn.Module], hidden: torch.dtype = torch.flo
     """
     weights = [tensor for layer in layers for tensor in (*layer.parameters(), *layer.buffers())]
     return (
-        torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        not emulating()  # of a GPU, which has no such products
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
         and (hidden == torch.float32 or (hidden == torch.bfloat16 and kernels.multiplies_bfloat16()))
         and all(weight.device.type == "cpu" and weight.dtype == hidden for weight in weights)

@@ -19,18 +19,24 @@ from typing import Protocol, TextIO
 from adapterx import __version__, crash, faults, stopping
 from adapterx.cli import (
     common,
+    compare,
     doctor,
+    envelope,
     evaluate,
     export,
     export_xtreme,
+    figures,
     fuse,
     plan,
     predict,
     publish,
     pull,
     report,
+    results,
     run,
+    show,
     tasks,
+    watch,
 )
 from adapterx.errors import AdapterxError
 from adapterx.wording import plain
@@ -52,6 +58,11 @@ COMMANDS: Mapping[str, Command] = {
     "plan": plan,
     "run": run,
     "report": report,
+    "show": show,
+    "compare": compare,
+    "results": results,
+    "watch": watch,
+    "figures": figures,
     "export": export,
     "export-xtreme": export_xtreme,
     "publish": publish,
@@ -62,12 +73,19 @@ COMMANDS: Mapping[str, Command] = {
     "tasks": tasks,
     "doctor": doctor,
 }
+READING = ("report", "show", "compare", "results", "watch", "figures")
+"""Commands of stored runs; with `--json` their errors are JSON too (`cli/envelope.py`)."""
 
 _EXAMPLES = """\
 examples:
   adapterx plan recipes/quickstart.yaml
   adapterx run recipes/quickstart.yaml train.epochs=2 'seeds=[1,2]'
+  adapterx watch quickstart
   adapterx report quickstart
+  adapterx show quickstart
+  adapterx compare multi en --run quickstart
+  adapterx results quickstart --sql 'SELECT language, avg(value) FROM scores GROUP BY language'
+  adapterx figures quickstart --out figures
   adapterx export CELL --format adapterhub --out my-adapter
   adapterx export-xtreme xtreme xlmr-large.lora.mnli --seed 1 --out submission
   adapterx publish CELL --repo USER/NAME --dry-run
@@ -118,7 +136,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if args.debug:
             raise
-        return _ended_by(error, sys.argv[1:] if argv is None else argv, getattr(args, "store", None))
+        given = sys.argv[1:] if argv is None else argv
+        enveloped = args.command in READING and args.json
+        return _ended_by(error, given, getattr(args, "store", None), enveloped)
 
 
 def _mute(*streams: TextIO) -> None:
@@ -138,22 +158,29 @@ def _stopped(command: str, stopped: stopping.Stopped) -> str:
     return f"{word}; {stopped.note or 'finished stages are stored'}; run again to go on"
 
 
-def _ended_by(error: Exception, argv: Sequence[str], store: Path | None) -> int:
-    """Tell what ended a command; its exit code."""
+def _ended_by(error: Exception, argv: Sequence[str], store: Path | None, enveloped: bool = False) -> int:
+    """Tell what ended a command; its exit code.
+
+    Args:
+        enveloped: whether programs are told on stdout too.
+    """
+    code = common.MISTAKE
     if isinstance(error, AdapterxError):
-        _tell(str(error))
+        message = str(error)
     elif faults.is_out_of_memory(error):
         what = " ".join(str(error).split())
-        _tell(f"the machine's memory does not suffice ({plain(what, 200) or 'nothing more is free'})")
+        message = f"the machine's memory does not suffice ({plain(what, 200) or 'nothing more is free'})"
     elif isinstance(error, OSError) or faults.code(error) is not None:
-        _tell(faults.worded(error, store))
+        message = faults.worded(error, store)
     elif isinstance(error, UnicodeEncodeError) and error.encoding == sys.getfilesystemencoding() != "utf-8":
         name = plain(str(error.object), 200)
-        _tell(f"{name}: no file has such a name in this locale, which is {error.encoding}; set PYTHONUTF8=1")
+        message = f"{name}: no file has such a name in this locale, which is {error.encoding}; set PYTHONUTF8=1"
     else:
-        _tell(crash.told(error, argv))
-        return crash.SOFTWARE
-    return common.MISTAKE
+        message, code = crash.told(error, argv), crash.SOFTWARE
+    _tell(message)
+    if enveloped:
+        envelope.tell(envelope.error(error, message))
+    return code
 
 
 def _tell(text: str) -> None:

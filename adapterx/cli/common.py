@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from adapterx.methods.base import MethodSpec
     from adapterx.pace.calibration import Pace
     from adapterx.plan import Adopted, Compare, LibraryAdapter, Look, Plan, TaskFacts
+    from adapterx.report import Analysis
     from adapterx.tasks.spec import TaskSpec
 
 FAILED, MISTAKE = 1, 2
@@ -31,7 +32,16 @@ FAILED, MISTAKE = 1, 2
 
 
 class CommandError(AdapterxError):
-    """A mistake on the command line, worded for the user."""
+    """A mistake on the command line, worded for the user.
+
+    Args:
+        where: the file or directory that it is about.
+        hint: what to do, for programs; the message says it too.
+    """
+
+    def __init__(self, message: str, where: Path | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.where, self.hint = where, hint
 
 
 def recipe_arguments(parser: argparse.ArgumentParser) -> None:
@@ -190,6 +200,30 @@ def adopt(init: str, backbone: Backbone, info: BackboneInfo) -> Adopted:
     return executors.adopt(init, backbone, info)
 
 
+def run_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare `--run`."""
+    parser.add_argument(
+        "--run", metavar="RUN", help="a run's name, its directory, or its recipe (default: the only run)"
+    )
+
+
+def analysed(args: argparse.Namespace) -> Analysis:
+    """The analysis of the run that `--run` or RUN names, else of the store's only one."""
+    from adapterx.report import analyse
+    from adapterx.store import Store
+
+    if args.run is None:
+        args.run = only_run(args)
+    directory = run_directory(args)
+    return analyse(Store(args.store or directory.parent.parent), directory)
+
+
+def beside(run: str) -> Path:
+    """Where tasks of the user's own are looked for: beside the recipe where that is what names the run, else here."""
+    given = places.expanded(run)
+    return given.parent if given.suffix in (".yaml", ".yml") else Path.cwd()
+
+
 def run_directory(args: argparse.Namespace) -> Path:
     """The directory of the run that RUN names."""
     from adapterx.config.problems import did_you_mean
@@ -206,7 +240,7 @@ def run_directory(args: argparse.Namespace) -> Path:
         return (runs / name).resolve()
     known = sorted(path.parent.name for path in runs.glob(f"*/{RUN}"))
     hint = did_you_mean(name, known)
-    raise CommandError(f"no run '{name}' in {runs.parent}" + (f" ({hint})" if hint else ""))
+    raise CommandError(f"no run '{name}' in {runs.parent}" + (f" ({hint})" if hint else ""), runs, hint or None)
 
 
 def only_run(args: argparse.Namespace) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from adapterx.cli import common
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from adapterx.machine.gpu import Gpu
     from adapterx.plan import Capacity, Plan, Stage
     from adapterx.plan.cards import Card
+    from adapterx.report.design import TargetPower
     from adapterx.store import Store
 
 HELP = "show what a recipe comes to: its stages, what is stored, what it costs"
@@ -23,6 +26,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     parser.add_argument("--all", action="store_true", help="list every stage of a long plan")
     parser.add_argument("--gpu", metavar="CARD", help="suppose a GPU of this name (h100, a100-80, …): hours on it")
+    parser.add_argument("--detect", type=float, metavar="POINTS", help="how many seeds a gap of so many points takes")
+    parser.add_argument(
+        "--seed-sd", type=float, metavar="POINTS", help="how much trainings are supposed to scatter (1 point)"
+    )
+    parser.add_argument("--scatter-of", metavar="RUN", help="have items and trainings scatter as they did in a run")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,19 +46,51 @@ def run(args: argparse.Namespace) -> int:
     store = Store(common.store_root(args))
     current = states(plan, store)
     plan = _counted(plan, [plan.stages[id] for id, state in current.items() if state.name not in DONE], args, store)
+    told = _power(plan, args)
     if args.json:
         import json
 
         from adapterx.plan.export import to_json
 
-        sys.stdout.write(json.dumps(to_json(plan, current, capacity), indent=1, ensure_ascii=common.is_narrow()) + "\n")
+        content = {**to_json(plan, current, capacity), "power": [asdict(one) for one in told]}
+        sys.stdout.write(json.dumps(content, indent=1, ensure_ascii=common.is_narrow()) + "\n")
     else:
         from adapterx.plan.render import render
 
         common.console().print(render(plan, current, every=args.all, capacity=capacity))
+        _tell(told)
     if not plan.stages:
         return common.MISTAKE
     return common.FAILED if plan.refused else 0
+
+
+def _power(plan: Plan, args: argparse.Namespace) -> tuple[TargetPower, ...]:
+    """What the plan can tell; CommandError for numbers that say nothing."""
+    from adapterx.report import analyse
+    from adapterx.report.design import SEED_SD, design, stored
+    from adapterx.store import Store
+
+    for name in ("detect", "seed_sd"):
+        value = getattr(args, name)
+        if value is not None and not 0 < value < 100:
+            raise common.CommandError(f"--{name.replace('_', '-')} {value:g}: should be points, above 0 and below 100")
+    known = None
+    if args.scatter_of is not None:
+        directory = common.run_directory(argparse.Namespace(run=args.scatter_of, store=args.store))
+        known = stored(analyse(Store(args.store or directory.parent.parent), directory))
+    wanted = None if args.detect is None else args.detect / 100
+    return design(plan, seed_sd=args.seed_sd or SEED_SD, known=known, wanted=wanted)
+
+
+def _tell(told: Sequence[TargetPower]) -> None:
+    """Print what the plan can tell, each supposition once."""
+    from rich.text import Text
+
+    from adapterx.report.design import HEAD
+
+    for source in dict.fromkeys(one.source for one in told):
+        lines = "; ".join(one.words for one in told if one.source == source)
+        common.console().print(Text.assemble(("power: ", "yellow"), f"{HEAD}, {source}: {lines}."))
 
 
 def _card(name: str) -> Card:

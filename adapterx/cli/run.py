@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from adapterx import tracking
 from adapterx.cli import common
+from adapterx.machine import devices
+from adapterx.machine.devices import Device
 
 HELP = "train, evaluate and report what is not stored yet"
 
@@ -31,10 +34,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deterministic", action="store_true", help="the same bits from a GPU each time, a little slower"
     )
+    parser.add_argument(
+        "--track", action="append", default=[], choices=tracking.NAMES, help="tell a tracker how it goes; repeatable"
+    )
+    parser.add_argument(
+        "--devices",
+        type=_devices,
+        default=(),
+        metavar="D,…",
+        help="GPUs by their numbers, or cpu; several share the run (default: the first GPU, else the CPU)",
+    )
+
+
+def _devices(text: str) -> tuple[Device, ...]:
+    try:
+        return devices.parsed(text)
+    except ValueError as error:  # argparse tells no other reason
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what is not stored yet; 1 if some cells did not come to their end."""
+    if len(args.devices) == 1:
+        args.devices[0].take()  # before anything asks torch for a GPU
     plan = common.planned(args)
     from adapterx.executors import local
     from adapterx.plan import states
@@ -57,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         overrides=args.overrides,
         console=common.console(),
         recipe_dir=args.recipe.parent,
-        effort=local.Effort(args.checkpoint_every, args.workers, args.memory, args.deterministic),
+        effort=local.Effort(
+            args.checkpoint_every, args.workers, args.memory, args.deterministic, args.devices, tuple(args.track)
+        ),
         debug=args.debug,
     )

@@ -1,4 +1,5 @@
-"""Padding of cells to one size, so that a batched product serves them all and batches have few different shapes."""
+"""Padding of cells to one size, so that a batched product serves them all, or of all of them together, so that kernels
+do; either way batches have few different shapes."""
 
 from __future__ import annotations
 
@@ -52,6 +53,31 @@ def size_of(cells: Sequence[Counts]) -> Size:
     return Size(rows, reads, _up(sequences, SEQUENCES_STEP))
 
 
+def rest_of(cells: Sequence[Counts]) -> Size:
+    """What fills cells up together where each is as long as it is: rows, reads and sequences of filler alone.
+
+    Sums are rounded up to about a thirty-second of themselves.
+    """
+    reads = _missing(sum(cell.reads for cell in cells), READS_STEP)
+    rows = _missing(sum(cell.rows for cell in cells) + 1, ROWS_STEP) + 1
+    while True:
+        fillers = -(-rows // FILLER)
+        if rows >= reads >= fillers:
+            break
+        reads, rows = (reads + READS_STEP, rows) if reads < fillers else (reads, rows + ROWS_STEP)
+    return Size(rows, reads, fillers)
+
+
+def up_reads(reads: int) -> int:
+    """Read rows of a cell, rounded up."""
+    return _up(reads, READS_STEP)
+
+
+def capacity_of(sequences: int) -> int:
+    """Sequences that a batch with so many, filler included, has room for, so that few more are no other shape."""
+    return _up(sequences, FILLER)
+
+
 @dataclass(frozen=True)
 class Filler:
     """Rows that fill up one cell."""
@@ -72,6 +98,12 @@ def filled(cell: Counts, size: Size) -> Filler:
         lengths=np.minimum(FILLER, rows - firsts),
         reads=np.sort(np.concatenate([firsts, others])),
     )
+
+
+def _missing(number: int, step: int) -> int:
+    """What a number lacks to a multiple of a step, or of a power of two that is about a thirty-second of it."""
+    step = max(step, 1 << max(0, number.bit_length() - 6))
+    return _up(number, step) - number
 
 
 def _up(number: int, step: int) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adapterx.backbones.layout import PackedBatch
+from adapterx.kernels.tiles import Masks
 from adapterx.tasks.encoded import Encoded
 
 Integers = NDArray[np.int64]
@@ -57,6 +58,8 @@ class AlignedRows:
     """(K, U) share of each label in its cell's loss, 0 at padding."""
     choices: tuple[int, ...]
     """Of each cell, read rows per label; 0 where it has no label in the batch."""
+    gather: Tensor | None = None
+    """(K, U) each cell's read rows among all, its last one again at padding; None where they lie as they should."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +92,20 @@ class Batch:
     aligned: AlignedRows | None = None
     hidden: Tensor | None = None
     """(shared rows, d) hidden states below the lowest adapter, where they are known."""
+    masks: Masks | None = None
+    """Of dropout, where a kernel counts them."""
 
     def tensors(self) -> Iterator[Tensor]:
         """What a step reads of an aligned batch, always in the same order."""
         yield from self.packed.tensors()
         if self.aligned is not None:
             yield from (self.aligned.labels, self.aligned.weights)
+            if self.aligned.gather is not None:
+                yield self.aligned.gather
         if self.hidden is not None:
             yield self.hidden
+        if self.masks is not None:
+            yield from (self.masks.keys, self.masks.firsts)
 
 
 def weighed(selections: Sequence[Selection]) -> list[Selection]:

@@ -22,13 +22,17 @@ from adapterx.engine.capture import CapturedSteps
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.collate import collate
 from adapterx.engine.loader import Loader
+from adapterx.engine.longest import Longest
 from adapterx.engine.optimiser import RowAdamW, Step
 from adapterx.engine.options import Options
 from adapterx.engine.predict import TrainedCell
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.state import CellState, head_parameters
 from adapterx.engine.trained_rows import TrainedRows
+from adapterx.engine.ways import counts_masks, dropped, for_kernels
 from adapterx.faults import is_out_of_memory
+from adapterx.kernels import choice
+from adapterx.kernels.choice import KernelFailed
 from adapterx.methods.method import Slot, adapters, lowest_layer, parameters
 from adapterx.methods.parameters import unflatten
 from adapterx.methods.rows import CellDropout
@@ -76,30 +80,35 @@ class Bundle:
         self.shape, device = shape_of(encoder), encoder.device
         shape = self.shape
         method = cells[0].method
-        self.aligned = options.aligned_on(device.type)
-        self.lag = options.lag_on(device.type)
+        ways = "cuda" if choice.emulating() else device.type
+        self.aligned = options.aligned_on(ways)
+        self.lag = options.lag_on(ways)
         self.trained = TrainedRows(cells, states, shape, device)
         self.backbone = encoder
         self.encoder = _own(encoder, cells, self.trained.adapter) if method.trains_backbone else encoder
-        lower = [_stacked(slots, device) for slots in zip(*(cell.lower for cell in cells), strict=True)]
-        slots = [*lower, Slot(method, self.trained.adapter.bank.views)]
+        self._lower = [_stacked(slots, device) for slots in zip(*(cell.lower for cell in cells), strict=True)]
+        slots = [*self._lower, Slot(method, self.trained.adapter.bank.views)]
         self.depth = lowest_layer(slots, shape.layers)
         # What is masked differs from step to step, so nothing below the adapters comes again.
         masks = any(task.vocabulary is not None for cell in cells for task in cell.tasks)
+        self.given_prefix = prefix
         self.prefix = prefix if self.depth and not masks else None
-        self.dropout = CellDropout(method.drops, [cell.seed for cell in cells], method.dropped_layers)
+        places = dropped(method, shape.layers)
+        self.dropout = CellDropout(method.drops, [cell.seed for cell in cells], method.dropped_layers, places)
         self.adapters = adapters(slots, self.dropout)
         self.rows: tuple[int, ...] = (0,) * len(cells)
         """Token rows of each cell in the steps that `book` last booked."""
         self._ahead: list[_Taken] = []
         self._fragmented = 0
         """Token rows since the heap was last handed back."""
-        # Masks are keyed by numbers of the host, which a recording would repeat.
-        random = method.drops > 0.0 or method.dropped_layers > 0
+        # Masks keyed by numbers of the host would be repeated by a recording.
+        random = method.dropped_layers > 0 or (method.drops > 0.0 and not counts_masks(method, device))
         # Of weights that are trained themselves autograd keeps nodes on the stream they were made on.
         recordable = not random and not method.eight_bit and not method.trains_backbone
-        replays = options.graphs and self.aligned and encoder.spans and recordable
+        replays = options.graphs and self.aligned and encoder.spans and encoder.recordable and recordable
+        replays = replays and not choice.emulating()
         self._captured = CapturedSteps(self._compute, self.trained.alive) if replays else None
+        self._longest = Longest.of(cells) if replays else None
         self._drawing = threading.Lock()
         self._start_loader()
 
@@ -152,6 +161,27 @@ class Bundle:
             self._fragmented = 0
         return cast(list[list[float]], losses)
 
+    @property
+    def records(self) -> bool:
+        """Whether there are steps recorded that other cells of this structure could be replayed with."""
+        return self._captured is not None and self._captured.recorded > 0
+
+    def pause(self) -> None:
+        """Let go of the threads; `take_over` goes on."""
+        self.loader.close()
+
+    def take_over(self, cells: Sequence[TrainingCell], states: Sequence[CellState]) -> None:
+        """Go on with other cells of the same structure, whose numbers come to where those of the last ones are."""
+        self.cells, self.states = tuple(cells), tuple(states)
+        self.trained.start_from(states)
+        for slot, slots in zip(self._lower, zip(*(cell.lower for cell in cells), strict=True), strict=True):
+            for name, tensor in _stacked(slots, self.encoder.device).tensors.items():
+                slot.tensors[name].copy_(tensor)
+        self.rows = (0,) * len(cells)
+        self._ahead.clear()
+        self._longest = Longest.of(cells)
+        self._start_loader()
+
     def close(self) -> None:
         """Let go of the threads and of what refers back to the bundle, so that its memory is free at once."""
         self.loader.close()
@@ -170,12 +200,21 @@ class Bundle:
         left = min(cell.total_steps - first for cell, first in zip(self.cells, self._first, strict=True))
         self.loader = Loader(self._batches, self.options.workers, left)
 
+    @property
+    def _spares(self) -> bool:
+        """Whether there is something on the device that a step can do without."""
+        return self._captured is not None or (self.prefix is not None and self.prefix.is_on_device)
+
     def _make_room(self) -> None:
-        """Let go of recordings, which hold on to about the memory of a step, or else cut batches finer."""
+        """Let go of recordings, which hold on to about the memory of a step, then of a prefix that is kept on the
+        device, and else cut batches finer.
+        """
         self.loader.close()
         if self._captured is not None:
             self._captured = None
             logger.warning("out of memory; steps are no longer recorded")
+        elif self.prefix is not None and self.prefix.leave_device():
+            logger.warning("out of memory; hidden states are kept in the host's from now on")
         else:
             self.parts *= 2
             logger.warning("out of memory; computing each batch in %d parts, to the same effect", self.parts)
@@ -188,15 +227,29 @@ class Bundle:
         with self._drawing:  # samplers remember what they drew
             drawn = [cell.drawn(first + number) for cell, first in zip(self.cells, self._first, strict=True)]
         parts = zip(*(cut(weighed(selections), self.parts) for selections in drawn), strict=True)
-        batches = [collate(part, self.encoder.spans, self.aligned) for part in parts if any(part)]
+        kernels = for_kernels(self.encoder, self.cells[0], self.aligned)
+        batches = [collate(part, self.encoder.spans, self.aligned, kernels) for part in parts if any(part)]
         batches = [
             batch if heads.fit(self.cells, self.trained.heads, batch.aligned) else replace(batch, aligned=None)
             for batch in batches
         ]
+        if self.dropout.places and counts_masks(self.cells[0].method, self.encoder.device):
+            batches = self._with_masks(batches, [first + number for first in self._first])
+        if self._longest is not None:
+            batches = [self._longest.told(batch) for batch in batches]
         if self.prefix is not None:
             batches = [replace(batch, hidden=self.prefix.known(batch, self.depth)) for batch in batches]
         pinned = self.encoder.device.type == "cuda"
         return [placed(batch, Tensor.pin_memory) for batch in batches] if pinned else batches
+
+    def _with_masks(self, batches: Sequence[Batch], steps: Sequence[int]) -> list[Batch]:
+        """The parts of a batch with what counts their dropout masks."""
+        rows, reads, found = [0] * len(self.cells), [0] * len(self.cells), []
+        for batch in batches:
+            found.append(replace(batch, masks=self.dropout.counted(steps, rows, reads)))
+            rows = [start + count for start, count in zip(rows, batch.tokens, strict=True)]
+            reads = [start + count for start, count in zip(reads, batch.reads, strict=True)]
+        return found
 
     # Steps
 
@@ -214,6 +267,7 @@ class Bundle:
     def _attempt(self, step: Step) -> tuple[list[Batch], Tensor, bool]:
         """The batches of a step, its losses (K,), and whether it is taken; if not, its gradients are in the banks."""
         while True:
+            scarce = False
             try:
                 batches = [self._with_hidden(batch) for batch in self.loader.next()]
                 if self._captured is not None and len(batches) == 1:
@@ -221,20 +275,29 @@ class Bundle:
                     if losses is not None:
                         return batches, losses, True
                 return batches, self._gradients(batches, step), False
+            except KernelFailed:
+                pass  # it is off by now
             except (RuntimeError, MemoryError) as error:
                 finest = self.parts >= max(cell.settings.batch_size for cell in self.cells)
-                if not is_out_of_memory(error) or (finest and self._captured is None):
+                if not is_out_of_memory(error) or (finest and not self._spares):
                     raise
+                scarce = True
             # Not in the handler: until it is left, the error holds on to what the failed step had in memory.
-            self._make_room()
+            if scarce:
+                self._make_room()
+            else:  # the same batch once more, laid out for what is left of the kernels
+                self.loader.close()
+                self._start_loader()
 
     def _gradients(self, batches: Sequence[Batch], step: Step) -> Tensor:
         """Losses (K,) of a step; their gradients go to the banks."""
         rows, reads = (0,) * len(self.cells), (0,) * len(self.cells)
         losses = torch.zeros(len(self.cells), device=self.encoder.device)
         for number, batch in enumerate(batches):
-            self.dropout.begin(step.taken, {batch.packed.rows: rows, batch.packed.read_rows: reads})
-            losses += self._differentiate(placed(batch, self.encoder.place), add=number > 0)
+            there = placed(batch, self.encoder.place)
+            starts = {batch.packed.rows: rows, batch.packed.read_rows: reads}
+            self.dropout.begin(step.taken, starts, there.masks)
+            losses += self._differentiate(there, add=number > 0)
             rows = tuple(start + count for start, count in zip(rows, batch.tokens, strict=True))
             reads = tuple(start + count for start, count in zip(reads, batch.reads, strict=True))
         return losses
@@ -246,12 +309,16 @@ class Bundle:
 
     def _compute(self, batch: Batch, table: Tensor) -> Tensor:
         """A whole step of a batch on the device, without asking the host for anything."""
+        self.dropout.begin(None, masks=batch.masks)
         losses = self._differentiate(batch, add=False)
         self.trained.update_together(losses, table)
         return losses
 
     def _differentiate(self, batch: Batch, add: bool) -> Tensor:
         """Losses (K,) of a batch; their gradients go to the banks."""
+        if self.encoder is not self.backbone:
+            # Views of an earlier step would keep nodes of autograd alive, on the stream that they were made on.
+            self.encoder.renew(_weights(self.trained.adapter))
         hidden = self.encoder(batch.packed, self.adapters, self.depth, batch.hidden).float()
         embeddings = self.encoder.token_embeddings
         losses = heads.losses(self.cells, self.trained.heads, batch, hidden, self.adapters, embeddings)
@@ -289,8 +356,12 @@ def as_trained(cell: TrainingCell, state: CellState, shape: Shape, best: bool = 
 def _own(encoder: PackedEncoder, cells: Sequence[TrainingCell], weights: RowAdamW) -> PackedEncoder:
     """The encoder of the one cell that trains all of it."""
     (cell,) = cells
-    tensors = {name: view[0] for name, view in weights.bank.views.items()}
-    return encoder.with_weights(tensors, cell.method.checkpoints_layers)
+    return encoder.with_weights(_weights(weights), cell.method.checkpoints_layers)
+
+
+def _weights(weights: RowAdamW) -> dict[str, Tensor]:
+    """The weights of the one cell of a bundle, by their names in the encoder."""
+    return {name: view[0] for name, view in weights.bank.views.items()}
 
 
 def _stacked(slots: Sequence[Slot], device: torch.device) -> Slot:

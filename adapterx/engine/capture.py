@@ -12,16 +12,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adapterx.backbones.layout import PackedBatch, SequenceSpans
 from adapterx.engine.batches import Batch, placed
 from adapterx.faults import is_out_of_memory
 
 logger = logging.getLogger(__name__)
 
-LIMIT = 8
-"""Graphs of one bundle. They share one pool, about the memory of a step, beside that of steps not recorded."""
-WARM_UP = 2
-"""Runs before a recording, in which libraries allocate what they keep."""
+LIMIT = 16
+"""Graphs of one bundle. They share one pool, about the memory of a step, beside that of steps not recorded.
+
+By simulation with lengths of natural language inference and tagging, 8 serve 65 to 88 % of the steps of a tagger, and
+these 91 to 98 %."""
+MORE = 4
+"""By so many steps a shape must be ahead of the rarest recorded one to take its place: about what a recording costs."""
+WARM_UP = 1
+"""Runs before a recording, on its stream, in which libraries allocate what they keep for that. The shape itself has
+been launched before."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class CapturedSteps:
         if batch.aligned is None or (shape not in self._recordings and not self._worth_recording(shape)):
             return None
         if shape not in self._recordings:
+            self._make_room()
             try:
                 self._recordings[shape] = self._record(batch, table)
             except RuntimeError as error:
@@ -73,14 +79,30 @@ class CapturedSteps:
         recording.graph.replay()
         return losses.copy_(recording.losses)
 
+    @property
+    def recorded(self) -> int:
+        """Shapes that are replayed."""
+        return len(self._recordings)
+
     def _worth_recording(self, shape: Hashable) -> bool:
-        return self._seen[shape] > 1 and len(self._recordings) < LIMIT and not self._refused
+        if self._refused or self._seen[shape] < 2:
+            return False
+        full = len(self._recordings) >= LIMIT
+        return not full or self._seen[shape] >= self._seen[self._rarest()] + MORE
+
+    def _rarest(self) -> Hashable:
+        return min(self._recordings, key=self._seen.__getitem__)
+
+    def _make_room(self) -> None:
+        """Let go of the recording of the shape that was seen least, where there are as many as may be."""
+        if len(self._recordings) >= LIMIT:
+            del self._recordings[self._rarest()]
 
     def _record(self, batch: Batch, table: Tensor) -> _Recording:
         """Record a step without taking it: while nobody is alive, it changes nothing."""
         device = self._alive.device
         static = placed(batch, lambda tensor: tensor.to(device, copy=True))
-        static_table, alive = table.to(device, copy=True), self._alive.clone()
+        static_table, alive = table.pin_memory().to(device, copy=True), self._alive.clone()
         stream, main = _side_stream(device), torch.cuda.current_stream(device)
         try:
             self._alive.zero_()
@@ -110,17 +132,6 @@ def signature(batch: Batch) -> Hashable:
     """Equal for batches that one recording serves."""
     return (
         tuple((tuple(tensor.shape), tensor.dtype) for tensor in batch.tensors()),
-        _layout(batch.packed),
+        batch.packed.key,
         None if batch.aligned is None else batch.aligned.choices,
-    )
-
-
-def _layout(packed: PackedBatch) -> Hashable:
-    attention = (packed.attention, packed.read_attention)
-    longest = tuple(layout.longest if isinstance(layout, SequenceSpans) else None for layout in attention)
-    return (
-        packed.rows,
-        packed.read_rows,
-        longest,
-        None if packed.expansion is None else _layout(packed.expansion.shared),
     )

@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adapterx.backbones.layout import Expansion, Sequences, pack
-from adapterx.engine.alignment import Counts, Size, filled, size_of
+from adapterx.backbones.layout import LIBRARY, Expansion, ForKernels, Sequences, pack
+from adapterx.engine.alignment import Counts, Filler, Size, capacity_of, filled, rest_of, size_of, up_reads
 from adapterx.engine.batches import AlignedRows, Batch, HeadRows, Integers, Selection, Source
 from adapterx.tasks.encoded import reads_of
 
 
-def collate(cells: Sequence[Sequence[Selection]], spans: bool = False, align: bool = False) -> Batch:
+def collate(
+    cells: Sequence[Sequence[Selection]], spans: bool = False, align: bool = False, kernels: ForKernels = LIBRARY
+) -> Batch:
     """Pack the selections of each cell, by head, in host memory: the rows that one head reads stand together.
 
     Cells with the same selections share their rows up to the first adapter.
@@ -23,34 +25,101 @@ def collate(cells: Sequence[Sequence[Selection]], spans: bool = False, align: bo
     Args:
         spans: lay attention out for variable-length kernels.
         align: pad every cell to equally many rows and read rows.
+        kernels: what the engine's own kernels are to find; with `ragged`, `align` pads all cells together.
     """
     parts = [[_gather(selection) for selection in selections] for selections in cells]
     distinct: dict[object, int] = {}
     prefix_of = [distinct.setdefault(_content(selections), place) for place, selections in enumerate(cells)]
-    size = size_of([_counts(part) for part in parts]) if align else None
-    sequences, starts, read_starts = _sequences(parts, size)
-    capacity = 0 if size is None else size.sequences * len(parts)
-    packed, shared_starts = pack(sequences, spans, capacity), starts
     firsts = list(distinct.values())
+    padding = _Padding.of([_counts(part) for part in parts], align, kernels.ragged)
+    laid = padding.laid_out(parts)
+    packed, shared_starts = pack(laid.sequences, spans, laid.capacity, kernels), laid.starts
+    once_cells, once_parts = [cells[place] for place in firsts], [parts[place] for place in firsts]
     if len(firsts) < len(cells):
-        sequences_once, shared_starts, shared_read_starts = _sequences([parts[place] for place in firsts], size)
-        at = [firsts.index(place) for place in prefix_of]
-        capacity = 0 if size is None else size.sequences * len(firsts)
-        expansion = Expansion(
-            pack(sequences_once, spans, capacity),
-            torch.from_numpy(_ranges([shared_starts[place] for place in at], packed.rows)),
-            torch.from_numpy(_ranges([shared_read_starts[place] for place in at], packed.read_rows)),
-        )
+        once = padding.laid_out(once_parts)
+        shared_starts = once.starts
+        expansion = _expansion(laid, once, [firsts.index(place) for place in prefix_of], spans, kernels)
         packed = replace(packed, expansion=expansion)
-    rows = tuple(_head_rows(part, read_starts[cell]) for cell, part in enumerate(parts))
+    rows = tuple(_head_rows(part, laid.read_starts[cell]) for cell, part in enumerate(parts))
     return Batch(
         packed,
         rows,
         examples=tuple(sum(len(item.reads_of_example) for item in part) for part in parts),
         tokens=tuple(sum(len(item.tokens) for item in part) for part in parts),
         reads=tuple(sum(len(item.reads) for item in part) for part in parts),
-        sources=tuple(_sources([cells[place] for place in firsts], [parts[place] for place in firsts], shared_starts)),
-        aligned=_aligned(parts, size) if size is not None else None,
+        sources=tuple(_sources(once_cells, once_parts, shared_starts)),
+        aligned=_aligned(parts, padding, laid) if align else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """Sequences of cells one after another, and where what is where."""
+
+    sequences: Sequences
+    starts: list[int]
+    """Each cell's first row; with ragged padding, that of the rest of the filler too."""
+    read_starts: list[int]
+    rows: list[int]
+    """Likewise how many."""
+    reads: list[int]
+    capacity: int
+
+
+@dataclass(frozen=True)
+class _Padding:
+    """How cells are filled up: not at all, each to one size, or all of them together."""
+
+    size: Size | None
+    ragged: bool
+
+    @classmethod
+    def of(cls, counts: Sequence[Counts], align: bool, ragged: bool) -> _Padding:
+        return cls(size_of(counts) if align and not ragged else None, align and ragged)
+
+    def laid_out(self, cells: Sequence[Sequence[_CellPart]]) -> _Laid:
+        """The sequences of cells with what fills them up."""
+        fillers = [_NOTHING if self.size is None else filled(_counts(parts), self.size) for parts in cells]
+        capacity = 0 if self.size is None else self.size.sequences * len(cells)
+        if not self.ragged:
+            return _laid(cells, fillers, capacity)
+        # A head reads something of every cell; a cell without examples has a row of filler.
+        nothing, one = Counts(0, 0, 0), Size(1, 1, 1)
+        fillers = [filled(nothing, one) if _counts(parts).reads == 0 else _NOTHING for parts in cells]
+        counts = [_counts(parts) if _counts(parts).reads else Counts(1, 1, 1) for parts in cells]
+        rest = rest_of(counts)
+        sequences = sum(count.sequences for count in counts) + rest.sequences
+        laid = _laid([*cells, []], [*fillers, filled(nothing, rest)], capacity_of(sequences))
+        # The rest belongs to the last cell.
+        for numbers in (laid.sequences.per_cell, laid.sequences.read_per_cell):
+            assert isinstance(numbers, list)
+            last = numbers.pop()
+            numbers[-1] += last
+        return laid
+
+
+def _laid(cells: Sequence[Sequence[_CellPart]], fillers: Sequence[Filler], capacity: int) -> _Laid:
+    sequences, starts, read_starts = _sequences(cells, fillers)
+    ends = (len(sequences.tokens), len(sequences.reads))
+    rows, reads = (np.diff([*begins, end]).tolist() for begins, end in zip((starts, read_starts), ends, strict=True))
+    return _Laid(sequences, starts, read_starts, rows, reads, capacity)
+
+
+def _expansion(laid: _Laid, once: _Laid, at: Sequence[int], spans: bool, kernels: ForKernels) -> Expansion:
+    """From distinct sequences to those of every cell.
+
+    Args:
+        at: the place of each cell's sequences among the distinct ones.
+    """
+    rows = [np.arange(once.starts[place], once.starts[place] + once.rows[place]) for place in at]
+    reads = [np.arange(once.read_starts[place], once.read_starts[place] + once.reads[place]) for place in at]
+    if len(laid.starts) > len(at):  # the rest of the filler, any filler's rows
+        rows.append(once.starts[-1] + np.arange(laid.rows[-1]) % once.rows[-1])
+        reads.append(once.read_starts[-1] + np.arange(laid.reads[-1]) % max(1, once.reads[-1]))
+    return Expansion(
+        pack(once.sequences, spans, once.capacity, kernels),
+        torch.from_numpy(np.concatenate(rows).astype(np.int64)),
+        torch.from_numpy(np.concatenate(reads).astype(np.int64)),
     )
 
 
@@ -64,11 +133,6 @@ def _ragged(starts: Integers, stops: Integers) -> Integers:
 def _content(selections: Sequence[Selection]) -> object:
     """Equal for cells that see the same sequences in the same order."""
     return tuple((id(selection.data), selection.examples.tobytes()) for selection in selections)
-
-
-def _ranges(starts: Sequence[int], counts: Sequence[int]) -> Integers:
-    found = [np.arange(start, start + count) for start, count in zip(starts, counts, strict=True)]
-    return np.concatenate(found).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -119,18 +183,21 @@ def _counts(parts: Sequence[_CellPart]) -> Counts:
     )
 
 
-def _sequences(cells: Sequence[Sequence[_CellPart]], size: Size | None) -> tuple[Sequences, list[int], list[int]]:
-    """The sequences of cells, filled up to a size if there is one; and where each cell's rows and read rows begin."""
+_NOTHING = Filler(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+def _sequences(
+    cells: Sequence[Sequence[_CellPart]], fillers: Sequence[Filler]
+) -> tuple[Sequences, list[int], list[int]]:
+    """The sequences of cells, each followed by its filler; and where each cell's rows and read rows begin."""
     tokens, lengths, reads = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     per_cell, read_per_cell, starts, read_starts = [], [], [], []
     row = read = 0
-    for parts in cells:
+    for parts, filler in zip(cells, fillers, strict=True):
         starts.append(row)
         read_starts.append(read)
         pieces = [(part.tokens, part.lengths, part.reads) for part in parts]
-        if size is not None:
-            filler = filled(_counts(parts), size)
-            pieces.append((filler.tokens, filler.lengths, filler.reads))
+        pieces.append((filler.tokens, filler.lengths, filler.reads))
         for piece_tokens, piece_lengths, piece_reads in pieces:
             tokens.append(piece_tokens)
             lengths.append(piece_lengths)
@@ -164,17 +231,18 @@ def _head_rows(parts: Sequence[_CellPart], start: int) -> tuple[HeadRows, ...]:
 def _sources(
     cells: Sequence[Sequence[Selection]], parts: Sequence[Sequence[_CellPart]], starts: Sequence[int]
 ) -> Iterator[Source]:
-    for selections, own, start in zip(cells, parts, starts, strict=True):
+    for selections, own, start in zip(cells, parts, starts[: len(cells)], strict=True):
         at = start
         for selection, part in zip(selections, own, strict=True):
             yield Source(selection.data, selection.examples, part.index, at)
             at += len(part.index)
 
 
-def _aligned(cells: Sequence[Sequence[_CellPart]], size: Size) -> AlignedRows | None:
+def _aligned(cells: Sequence[Sequence[_CellPart]], padding: _Padding, laid: _Laid) -> AlignedRows | None:
     """Labels of padded cells; None where a cell uses several heads, or examples have different numbers of choices."""
-    labels = np.zeros((len(cells), size.reads), np.int64)
-    weights = np.zeros((len(cells), size.reads), np.float32)
+    most = up_reads(max(laid.reads[: len(cells)])) if padding.size is None else padding.size.reads
+    labels = np.zeros((len(cells), most), np.int64)
+    weights = np.zeros((len(cells), most), np.float32)
     choices = []
     for cell, parts in enumerate(cells):
         if not parts:
@@ -189,4 +257,8 @@ def _aligned(cells: Sequence[Sequence[_CellPart]], size: Size) -> AlignedRows | 
         labels[cell, :count] = np.concatenate([part.labels for part in parts])
         weights[cell, :count] = np.concatenate([np.full(len(part.labels), part.weight) for part in parts])
         choices.append(per_label)
-    return AlignedRows(torch.from_numpy(labels), torch.from_numpy(weights), tuple(choices))
+    gather = None
+    if padding.ragged:
+        places = zip(laid.read_starts, laid.reads[: len(cells)], strict=False)
+        gather = torch.from_numpy(np.stack([start + np.minimum(np.arange(most), count - 1) for start, count in places]))
+    return AlignedRows(torch.from_numpy(labels), torch.from_numpy(weights), tuple(choices), gather)

@@ -82,7 +82,10 @@ def _together(
     cells: Sequence[TrainingCell], heads: Sequence[HeadGroup], aligned: AlignedRows, hidden: Tensor
 ) -> Tensor:
     """The same for padded cells, group by group."""
-    rows = hidden.view(len(cells), len(hidden) // len(cells), -1)
+    if aligned.gather is None:
+        rows = hidden.view(len(cells), len(hidden) // len(cells), -1)
+    else:
+        rows = hidden.index_select(0, aligned.gather.flatten()).view(*aligned.gather.shape, -1)
     found = []
     for group in heads:
         (task,) = cells[group.members[0]].tasks

@@ -72,6 +72,21 @@ class RowAdamW:
             )
 
     @torch.no_grad()
+    def step_members(self, table: Tensor, scales: Tensor, alive: Tensor, members: Tensor) -> None:
+        """Update every row whose cell is alive in one kernel, with its gradient scaled. Raises KernelFailed.
+
+        Args:
+            table: (K, 5) `Step.table` of all cells, on the device.
+            scales: (K,) what gradients are multiplied by.
+            alive: (K,) bool.
+            members: (rows,) the cell of each row.
+        """
+        from adapterx.kernels.adamw import step
+
+        bank, moments = self.bank, (self.first, self.second)
+        step(bank.values, bank.gradients, moments, members, bank.decaying, table, scales, alive, BETAS, EPSILON)
+
+    @torch.no_grad()
     def step_all(self, table: Tensor, alive: Tensor) -> None:
         """Update every row that is alive, in as many kernels as for one and without asking the host.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,9 +13,9 @@ from torch import Tensor
 
 from adapterx.backbones.forward_pass import Adapters, ForwardPass, Unadapted
 from adapterx.backbones.packed import PackedEncoder
-from adapterx.engine.batches import Batch, HeadRows, Selection, placed
-from adapterx.engine.collate import collate
+from adapterx.engine.batches import Batch, HeadRows, placed
 from adapterx.engine.options import ROWS
+from adapterx.engine.passes import Fetched, Pass, Passes
 from adapterx.engine.prefix import PrefixCache
 from adapterx.faults import is_out_of_memory
 from adapterx.methods.head import Head
@@ -144,22 +145,35 @@ def _swept(
     """Pools and places in them of some examples, and what each cell's readers make of each; all examples, each once."""
     active = [_activate(encoder, cell, readers) for cell, readers in cells]
     depths = _depths(encoder, cells)
-    owner, example, size = longest_first(pools)
-    start, limit = 0, rows or ROWS[encoder.device.type]
-    while start < len(size):
-        stop = start + _fitting(size[start : start + limit], limit)
-        chosen = np.arange(start, stop)[np.argsort(owner[start:stop], kind="stable")]
-        selections = [Selection(0, pools[at], example[chosen[owner[chosen] == at]]) for at in np.unique(owner[chosen])]
+    passes = Passes(encoder, pools, prefix, depths.kept, rows or ROWS[encoder.device.type])
+    coming: deque[tuple[Pass, Fetched]] = deque()
+    for one in passes:
         try:
-            scores = _sweep(encoder, active, collate([selections], encoder.spans), depths, prefix)
+            coming.append((one, Fetched(_sweep(encoder, active, one.batch, depths, prefix), encoder.device)))
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error) or len(chosen) == 1:
+            if not is_out_of_memory(error) or not passes.halve(one):
                 raise
-            limit = max(1, int(size[start:stop].sum()) // 2)
             continue
-        yield owner[chosen], example[chosen], scores
-        observe(len(chosen) * len(cells), int(size[start:stop].sum()) * len(cells))
-        start = stop
+        while len(coming) > passes.ahead:
+            yield _arrived(active, *coming.popleft(), observe)
+    while coming:
+        yield _arrived(active, *coming.popleft(), observe)
+
+
+def _arrived(
+    cells: Sequence[_Active], one: Pass, fetched: Fetched, observe: Observe
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Swept]:
+    """What `_swept` tells of a pass."""
+    (group,) = one.batch.cells[0]
+    read = [
+        [
+            by_example(tensor if reader.reduces else reader.units(tensor, group.reads), reader, group)
+            for tensor, reader in zip(tensors, cell.readers, strict=True)
+        ]
+        for tensors, cell in zip(fetched.wait(), cells, strict=True)
+    ]
+    observe(len(one.owner) * len(cells), one.rows * len(cells))
+    return one.owner, one.example, read
 
 
 @dataclass(frozen=True)
@@ -211,38 +225,23 @@ def _own_encoder(
     return encoder.with_weights(weights), replace(cell, slots=()), None
 
 
-def longest_first(pools: Sequence[Encoded]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Pool, place in the pool and token rows of every example."""
-    sizes = [np.diff(pool.sequence_offsets[pool.example_sequences]) for pool in pools]
-    size = np.concatenate([np.zeros(0, np.int64), *sizes])
-    owner = np.repeat(np.arange(len(pools)), [len(pool) for pool in pools])
-    example = np.concatenate([np.zeros(0, np.int64), *(np.arange(len(pool)) for pool in pools)])
-    order = np.argsort(-size, kind="stable")
-    return owner[order], example[order], size[order]
-
-
-def _fitting(sizes: NDArray[np.int64], limit: int) -> int:
-    """How many of the first sizes sum to at most `limit`; at least one."""
-    return max(1, int(np.searchsorted(np.cumsum(sizes), limit, side="right")))
-
-
 def _activate(encoder: PackedEncoder, cell: TrainedCell, readers: Sequence[Reader]) -> _Active:
     stacked = [
-        replace(slot, tensors={name: tensor[None].to(encoder.device) for name, tensor in slot.tensors.items()})
+        replace(slot, tensors={name: encoder.send(tensor[None]) for name, tensor in slot.tensors.items()})
         for slot in cell.slots
     ]
-    tensors = {name: tensor.to(encoder.device) for name, tensor in cell.heads.items()}
+    tensors = {name: encoder.send(tensor) for name, tensor in cell.heads.items()}
     return _Active(adapters(stacked, CellDropout(0.0, (0,))), tuple(readers), tensors)
 
 
 def _sweep(
     encoder: PackedEncoder, cells: Sequence[_Active], batch: Batch, depths: _Depths, prefix: PrefixCache | None
-) -> Swept:
-    """What each cell's readers make of the examples of one batch."""
-    hidden = prefix.hidden(batch, depths.kept) if prefix is not None and depths.kept else None
+) -> list[list[Tensor]]:
+    """What each cell's readers make of the examples of one batch, on the device."""
+    if prefix is not None and depths.kept and batch.hidden is None:
+        batch = replace(batch, hidden=prefix.hidden(batch, depths.kept))
     batch = placed(batch, encoder.place)
-    if hidden is not None:
-        hidden = encoder.place(hidden)
+    hidden = batch.hidden
     layers = [sorted({_layer(encoder, reader) for reader in cell.readers}) for cell in cells]
     # An adapter at the embeddings changes what is below every layer.
     low = [[one for one in own if one <= depths.shared] for own in layers]
@@ -261,16 +260,13 @@ def _sweep(
         states = encoder.states(batch.packed, above, cell.adapters, depths.shared, hidden, projected) if above else []
         at = {**{layer: shared[layer] for layer in below}, **dict(zip(above, states, strict=True))}
         scores.append([_read(cell, reader, at[_layer(encoder, reader)], group) for reader in cell.readers])
-    # Only now the host waits, once for all cells.
-    return [
-        [by_example(one.cpu(), reader, group) for one, reader in zip(of_cell, cell.readers, strict=True)]
-        for of_cell, cell in zip(scores, cells, strict=True)
-    ]
+    return scores
 
 
 def _read(cell: _Active, reader: Reader, states: Tensor, group: HeadRows) -> Tensor:
-    """What a reader makes of the (R, d) states it reads."""
-    return reader.units(reader.scores(cell.tensors, states.float()), group.reads)
+    """What a reader makes of the (R, d) states it reads, as far as that is done on the device."""
+    scores = reader.scores(cell.tensors, states.float())
+    return reader.units(scores, group.reads) if reader.reduces else scores
 
 
 def by_example(scores: Tensor, head: Reader, group: HeadRows) -> list[NDArray[np.float32]]:

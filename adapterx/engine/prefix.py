@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,10 +37,11 @@ class _Kept:
     """The hidden states of one pool at one depth."""
 
     rows: Tensor
-    """(tokens, d)."""
+    """(tokens, d), in host memory or on the encoder's device."""
     filled: NDArray[np.bool_]
     """(examples,) whether an example's rows are there."""
     file: RowsFile | None = None
+    on_device: bool = False
 
     def has(self, examples: NDArray[np.int64]) -> bool:
         """Whether the rows of all these examples are there, as they were computed."""
@@ -56,13 +58,20 @@ class PrefixCache:
             fit is computed each time.
         directory: where they are kept from run to run; in memory where None.
         dtype: the number format they are kept in; a smaller one than the encoder's rounds them.
+        on_device: bytes of them that are kept where the encoder is, so that a step need not bring its rows there.
     """
 
     def __init__(
-        self, encoder: PackedEncoder, limit: int, directory: Path | None = None, dtype: torch.dtype | None = None
+        self,
+        encoder: PackedEncoder,
+        limit: int,
+        directory: Path | None = None,
+        dtype: torch.dtype | None = None,
+        on_device: int = 0,
     ) -> None:
         self.encoder = encoder
         self.limit = limit
+        self.on_device = on_device
         self.directory = directory
         self.dtype = dtype or encoder.dtype
         self._pools: dict[tuple[int, int], tuple[Encoded, _Kept | None]] = {}
@@ -70,9 +79,12 @@ class PrefixCache:
         self._opening = threading.Lock()
 
     def known(self, batch: Batch, depth: int) -> Tensor | None:
-        """(shared rows, d) hidden states of a batch at a depth, in host memory, if all of them are kept; else None."""
+        """(shared rows, d) hidden states of a batch at a depth, in host memory, if all are kept there; else None.
+
+        May be asked by threads: nothing is done on the device.
+        """
         found = [(self._kept(source.data, depth), source) for source in batch.sources]
-        if not all(kept is not None and kept.has(source.examples) for kept, source in found):
+        if any(kept is None or kept.on_device or not kept.has(source.examples) for kept, source in found):
             return None
         # Rows that fill cells up have no source; any finite numbers serve.
         rows = torch.zeros(len(batch.packed.shared.tokens), self.encoder.hidden, dtype=self.dtype)
@@ -83,7 +95,7 @@ class PrefixCache:
         return rows.to(self.encoder.dtype)
 
     def hidden(self, batch: Batch, depth: int) -> Tensor | None:
-        """The same, computing and keeping first what is missing.
+        """The same, computing and keeping first what is missing; on the device where any of them are kept there.
 
         Where a pool of the batch is not kept: None, or the computed ones where keeping would have rounded them.
         """
@@ -93,7 +105,42 @@ class PrefixCache:
         for kept, source in pools:
             assert kept is not None
             self._fill(kept, source, depth)
+        if any(kept is not None and kept.on_device for kept, _ in pools):
+            return self._gathered([(kept, source) for kept, source in pools if kept is not None], batch)
         return self.known(batch, depth)
+
+    def _gathered(self, pools: Sequence[tuple[_Kept, Source]], batch: Batch) -> Tensor:
+        """Rows of pools, some of which are kept on the device, there."""
+        encoder = self.encoder
+        rows = torch.zeros(len(batch.packed.shared.tokens), encoder.hidden, dtype=self.dtype, device=encoder.device)
+        index = encoder.send(torch.from_numpy(np.concatenate([source.tokens for _, source in pools])))
+        start = 0
+        for kept, source in pools:
+            count = len(source.tokens)
+            part, own = rows[source.start : source.start + count], index[start : start + count]
+            if kept.on_device:
+                torch.index_select(kept.rows, 0, own, out=part)
+            else:
+                part.copy_(encoder.send(kept.rows.index_select(0, torch.from_numpy(source.tokens))))
+            start += count
+        return rows.to(encoder.dtype)
+
+    @property
+    def is_on_device(self) -> bool:
+        """Whether any of it is kept on the device."""
+        with self._opening:
+            return any(kept is not None and kept.on_device for _, kept in self._pools.values())
+
+    def leave_device(self) -> bool:
+        """Move to host memory what is kept on the device, and keep nothing there from now on; whether there was any."""
+        self.on_device = 0
+        with self._opening:
+            there = [key for key, (_, kept) in self._pools.items() if kept is not None and kept.on_device]
+            for key in there:
+                data, kept = self._pools[key]
+                assert kept is not None
+                self._pools[key] = (data, _Kept(kept.rows.cpu(), kept.filled))
+        return bool(there)
 
     def flush(self) -> None:
         """Make rows in files durable, and only then note that they are there."""
@@ -120,7 +167,11 @@ class PrefixCache:
             chosen = missing[parts == part]
             batch = collate([[Selection(0, data, chosen)]], self.encoder.spans)
             hidden = self.encoder.below(placed(batch, self.encoder.place).packed, depth)
-            kept.rows[torch.from_numpy(batch.sources[0].tokens)] = hidden.to("cpu", self.dtype)
+            tokens = torch.from_numpy(batch.sources[0].tokens)
+            if kept.on_device:
+                kept.rows.index_copy_(0, self.encoder.send(tokens), hidden.to(self.dtype))
+            else:
+                kept.rows[tokens] = hidden.to("cpu", self.dtype)
             if kept.file is not None:
                 kept.file.sign(chosen)
             kept.filled[chosen] = True
@@ -148,15 +199,26 @@ class PrefixCache:
                 size / 1e9,
             )
             return None
-        try:
-            rows = torch.empty(len(data.tokens), self.encoder.hidden, dtype=self.dtype)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
+        there = self.directory is None and size <= self.on_device
+        found = self._empty(len(data.tokens), self.encoder.device) if there else None
+        if found is not None:
+            self.on_device -= size
+        else:
+            there, found = False, self._empty(len(data.tokens), torch.device("cpu"))
+        if found is None:
             logger.warning("there is no memory to keep hidden states in; they are computed each time")
             return None
         self._taken += size
-        return _Kept(rows, np.zeros(len(data), np.bool_))
+        return _Kept(found, np.zeros(len(data), np.bool_), on_device=there)
+
+    def _empty(self, tokens: int, device: torch.device) -> Tensor | None:
+        """(tokens, d) on a device; None where it has no memory for them."""
+        try:
+            return torch.empty(tokens, self.encoder.hidden, dtype=self.dtype, device=device)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
 
     def _name(self, data: Encoded, depth: int) -> str:
         digest = hashlib.sha256(f"{VERSION} {self.encoder.key} {depth} {self.dtype}".encode())

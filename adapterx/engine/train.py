@@ -16,6 +16,7 @@ from adapterx.engine.bundle import Bundle, as_trained, shape_of
 from adapterx.engine.cell import TaskData, TrainingCell
 from adapterx.engine.checkpoint import Checkpoints
 from adapterx.engine.halving import Bracket, Standing, held
+from adapterx.engine.kept_bundle import KeptBundle
 from adapterx.engine.options import Options
 from adapterx.engine.predict import Scores, TrainedCell, predict
 from adapterx.engine.prefix import PrefixCache
@@ -54,6 +55,7 @@ def train(
     prefix: PrefixCache | None = None,
     brackets: Sequence[Bracket] = (),
     parts: int = 1,
+    keeper: KeptBundle | None = None,
 ) -> list[Outcome]:
     """Train cells of one structure together; each ends as it would have ended alone, unless it loses a bracket.
 
@@ -65,12 +67,14 @@ def train(
         prefix: hidden states below the adapters, kept.
         brackets: cells of which the worst leave early.
         parts: into how many each batch is cut at first, to the same effect in less memory.
+        keeper: keeps what is recorded on a GPU for the next training.
 
     Returns:
         The outcomes in the order of `cells`.
     """
     training = _Training(encoder, cells, checkpoints, options, prefix, brackets)
     training.parts = parts
+    training.keeper = keeper or training.keeper
     with saving(training.leave):
         training.catch_up()
         active = training.active()
@@ -78,6 +82,8 @@ def train(
             active = training.go_on(active, observe)
         if prefix is not None:
             prefix.flush()
+        if keeper is None:
+            training.keeper.clear()
         return training.outcomes()
 
 
@@ -106,6 +112,7 @@ class _Training:
         self.bundle: Bundle | None = None
         """The one that is training, whose numbers the states lack."""
         self.diverged: set[int] = set()
+        self.keeper = KeptBundle()
         self.parts = 1
         """A bundle starts with as many as the one before it needed."""
         self.saved = time.monotonic()
@@ -128,7 +135,7 @@ class _Training:
         """Train the cells at these places together until others are active; returns those."""
         since = time.monotonic()
         own = ([self.cells[place] for place in places], [self.states[place] for place in places])
-        bundle = self.bundle = Bundle(self.encoder, *own, self.options, self.prefix, self.parts)
+        bundle = self.bundle = self.keeper.bundle(self.encoder, *own, self.options, self.prefix, self.parts)
         following = list(places)
         try:
             while following == places:
@@ -138,8 +145,10 @@ class _Training:
                 since = _share_time(bundle, since)
                 observe(_progress(bundle, losses))
                 self._keep(bundle, since, ends=following != places)
-        finally:
+        except BaseException:
             bundle.close()
+            raise
+        self.keeper.give_back(bundle)
         self.parts, self.bundle = bundle.parts, None
         return following
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -14,6 +15,8 @@ from adapterx.engine.eight_bit import EightBitAdamW
 from adapterx.engine.heads import HeadGroup
 from adapterx.engine.optimiser import RowAdamW, Step
 from adapterx.engine.state import MOMENTS, CellState, Rows, head_parameters
+from adapterx.kernels import choice
+from adapterx.kernels.choice import KernelFailed
 from adapterx.methods.method import parameters
 from adapterx.methods.parameters import Parameter, ParameterBank
 
@@ -44,6 +47,16 @@ class TrainedRows:
         self.alive = torch.ones(len(cells), dtype=torch.bool, device=device)
         """(K,) cells whose losses and gradients were finite so far."""
 
+    @torch.no_grad()
+    def start_from(self, states: Sequence[CellState]) -> None:
+        """Bring in the numbers of other cells of the same structure, at the same places; all are alive again."""
+        for cell, state in enumerate(states):
+            for rows, (optimiser, row) in zip((state.adapter, state.head), self._rows_of(cell), strict=True):
+                optimiser.bank.values[row].copy_(rows.values)
+                optimiser.first[row].copy_(rows.first)
+                optimiser.second[row].copy_(rows.second)
+        self.alive.fill_(True)
+
     def take_gradients(self, losses: Tensor, add: bool) -> None:
         """Differentiate losses (K,) by everything that is trained, into the banks.
 
@@ -52,6 +65,8 @@ class TrainedRows:
         """
         banks = [optimiser.bank for optimiser in (self.adapter, *(group.optimiser for group in self.heads))]
         leaves = [leaf for bank in banks for leaf in bank.views.values()]
+        for bank in banks:
+            bank.open_gradients(add)
         gradients = list(torch.autograd.grad(losses.sum(), leaves, allow_unused=True))
         for bank in banks:
             bank.take_gradients(gradients[: len(bank.views)], add)
@@ -60,8 +75,9 @@ class TrainedRows:
     def update(self, losses: Tensor, step: Step) -> None:
         """Take the step of every cell that is alive, in the way that is the fastest on the device."""
         device = self.alive.device
-        if device.type == "cuda" and not isinstance(self.adapter, EightBitAdamW):
-            self.update_together(losses, step.table().pin_memory().to(device, non_blocking=True))
+        if (device.type == "cuda" or choice.emulating()) and not isinstance(self.adapter, EightBitAdamW):
+            table = step.table().pin_memory() if device.type == "cuda" else step.table()
+            self.update_together(losses, table.to(device, non_blocking=True))
         else:
             self.update_one_by_one(losses, step)
 
@@ -82,13 +98,28 @@ class TrainedRows:
         Args:
             table: `Step.table` on the device.
         """
-        norms = self._judge(losses)
-        limits = table[:, -1]
-        scales = torch.where(norms > limits, limits / (norms + 1e-6), 1.0).float()
         everyone = torch.arange(len(self.alive), device=losses.device)
-        for optimiser, index in [(self.adapter, everyone), *((group.optimiser, group.index) for group in self.heads)]:
+        banks = [(self.adapter, everyone), *((group.optimiser, group.index) for group in self.heads)]
+        scales = self._scales(banks, losses, table)
+        for optimiser, index in banks:
+            if choice.runs("adamw", losses.device):
+                with suppress(KernelFailed):
+                    optimiser.step_members(table, scales, self.alive, index)
+                    continue
             optimiser.bank.gradients.mul_(scales[index, None])
             optimiser.step_all(table[index], self.alive[index])
+
+    def _scales(self, banks: Sequence[tuple[RowAdamW, Tensor]], losses: Tensor, table: Tensor) -> Tensor:
+        """(K,) what gradients are multiplied by to be within their limits; who is not finite is alive no longer."""
+        limits = table[:, -1]
+        if choice.runs("adamw", losses.device):
+            from adapterx.kernels.adamw import clip_scales
+
+            with suppress(KernelFailed):
+                gradients = [(optimiser.bank.gradients, index) for optimiser, index in banks]
+                return clip_scales(gradients, losses, self.alive, limits)
+        norms = self._judge(losses)
+        return torch.where(norms > limits, limits / (norms + 1e-6), 1.0).float()
 
     def copy_to(self, cell: int, state: CellState) -> None:
         """Bring the numbers of a cell's state up to date, with copies on the CPU.

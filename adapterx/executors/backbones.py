@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from adapterx.backbones.packed import PackedEncoder
 from adapterx.backbones.precisions.float32 import Float32
 from adapterx.backbones.spec import Backbone
 from adapterx.engine.cell import Pool
+from adapterx.engine.kept_bundle import KeptBundle
 from adapterx.engine.prefix import PrefixCache
 from adapterx.errors import AdapterxError
 from adapterx.executors.data import Data
@@ -25,6 +26,9 @@ from adapterx.plan import Stage
 from adapterx.plan.vocabulary import reads_some
 from adapterx.recipe.schema import PrefixCacheSettings
 from adapterx.tasks.known_tokenizers import KnownTokenizers
+
+ON_DEVICE = 0.05
+"""Of a GPU's free memory: what hidden states may take there; more are kept in the host's."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class HeldBackbone:
     prefix: PrefixCache | None
     readable: frozenset[ReadTexts] | None = None
     """Texts whose tokens all have their embeddings in memory; None where all tokens have."""
+    keeper: KeptBundle = field(default_factory=KeptBundle)
+    """What is recorded on a GPU, for the next training."""
 
     def pools(self, data: Data, texts: ReadTexts) -> tuple[Pool, ...]:
         """One pool per language, tokenised for this backbone. Raises what `Data.pools` raises, and BackboneError for
@@ -113,6 +119,8 @@ class Backbones:
         try:
             read = self._vocabularies.of(bundle)
             if self._held is None or self._held.wanted != wanted or _lacks(self._held, read):
+                if self._held is not None:
+                    self._held.keeper.clear()
                 self._held = None  # free the old one before the new one comes
                 self._held = self._loaded(wanted, bundle[0], read)
         except AdapterxError as error:
@@ -141,7 +149,8 @@ class Backbones:
         if cache.where == "disk":
             return PrefixCache(encoder, limit, self._directory, dtype)
         # Half of what is free: bundles need room too, and what does not fit is computed each time.
-        return PrefixCache(encoder, min(limit, free_memory("cpu") // 2), None, dtype)
+        there = int(ON_DEVICE * free_memory("cuda")) if encoder.device.type == "cuda" else 0
+        return PrefixCache(encoder, min(limit, free_memory("cpu") // 2), None, dtype, there)
 
 
 def _lacks(held: HeldBackbone, read: ReadTokens | None) -> bool:

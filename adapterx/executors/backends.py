@@ -88,9 +88,8 @@ class FusedBackend:
         self, backbone: HeldBackbone, cells: Sequence[TrainingCell], brackets: Sequence[Bracket], parts: int
     ) -> list[Outcome]:
         """All of them in one bundle."""
-        return train(
-            backbone.encoder, cells, self._checkpoints, self._observe, self._options, backbone.prefix, brackets, parts
-        )
+        own = (self._checkpoints, self._observe, self._options)
+        return train(backbone.encoder, cells, *own, backbone.prefix, brackets, parts, backbone.keeper)
 
     def evaluate(
         self,
@@ -100,6 +99,7 @@ class FusedBackend:
         sweep: Sweep,
     ) -> list[list[LanguagePredictions]]:
         """All of them in one sweep over the texts."""
+        backbone.keeper.clear()  # which takes the memory of a step
         return fused.evaluate(backbone.encoder, cells, pools, sweep.prefix, sweep.observe)
 
     def embed(
@@ -110,6 +110,7 @@ class FusedBackend:
         sweep: Sweep,
     ) -> list[list[list[Vectors]]]:
         """All of them in one sweep over the texts."""
+        backbone.keeper.clear()
         return predict.embed(backbone.encoder, cells, texts, sweep.prefix, observe=sweep.observe)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from adapterx.allocator import flush_denormals, keep
 from adapterx.engine.options import BUNDLE_CELLS, BUNDLE_ROWS, MEMORY_SHARE, Options
+from adapterx.errors import AdapterxError
+from adapterx.machine.devices import Device
 from adapterx.machine.memory import memory as main_memory
 from adapterx.plan import Capacity
 
@@ -25,15 +27,36 @@ class Machine:
     options: Options
 
 
-def choose(workers: int = 1, memory: float | None = None, deterministic: bool = False) -> Machine:
+class NoSuchDevice(AdapterxError):
+    """A device that a user named and torch cannot use."""
+
+
+def choose(
+    workers: int = 1,
+    memory: float | None = None,
+    deterministic: bool = False,
+    wanted: Device | None = None,
+    sharing: int = 1,
+) -> Machine:
     """A GPU where there is one, else the CPU, prepared for long runs of same-sized steps.
 
     Args:
         workers: threads that prepare batches.
         memory: gigabytes a bundle may take; most of what is free by default.
         deterministic: have every GPU kernel give the same bits each time, which some of the fastest do not.
+        wanted: the device that the user named, which this process has taken (`Device.take`). NoSuchDevice where torch
+            cannot use it.
+        sharing: processes that run on the device, among which its memory is divided.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted is not None and wanted.kind == "cuda" != device:
+        why = (
+            "there is no GPU of this number"
+            if torch.version.cuda or torch.version.hip
+            else "torch is built without GPUs"
+        )
+        raise NoSuchDevice(f"device {wanted}: {why}; `adapterx doctor` says what there is")
+    device = device if wanted is None else wanted.kind
     if device == "cpu":
         keep()
         flush_denormals()
@@ -41,7 +64,10 @@ def choose(workers: int = 1, memory: float | None = None, deterministic: bool = 
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
         torch.use_deterministic_algorithms(True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    return Machine(device, capacity(device, memory), Options(workers=workers))
+    found = capacity(device, memory)
+    if memory is None and found.memory is not None:
+        found = replace(found, memory=found.memory // sharing)
+    return Machine(device, found, Options(workers=workers))
 
 
 def capacity(device: str | None = None, memory: float | None = None) -> Capacity:

@@ -11,16 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapterx import crash
+from adapterx import crash, tracking
 from adapterx.errors import AdapterxError
-from adapterx.executors.progress import RunProgress
+from adapterx.executors.onlookers import Onlookers
+from adapterx.executors.progress import RunProgress, Shows
 from adapterx.faults import FULL, UnusablePlace, code, is_out_of_memory, worded
+from adapterx.machine.devices import Device
 from adapterx.plan import Capacity, Plan, Stage, bundles, ready, states
 from adapterx.plan.render import vocabularies
 from adapterx.plan.vocabulary import counted, reads_some
 from adapterx.results import run_file, training
 from adapterx.stopping import Stopped
 from adapterx.store import DamagedFile, Failure, FailureStatus, Store
+from adapterx.tracking import TrackedRun
 from adapterx.wording import plain
 
 if TYPE_CHECKING:
@@ -46,6 +49,10 @@ class Effort:
     """Gigabytes a bundle may take; most of what is free where None."""
     deterministic: bool = False
     """Whether GPU kernels must give the same bits each time."""
+    devices: tuple[Device, ...] = ()
+    """What it runs on, each in a process of its own where there are several; a GPU, or else the CPU, where none."""
+    track: tuple[str, ...] = ()
+    """Names of trackers that are told how it goes."""
 
 
 @dataclass
@@ -64,6 +71,17 @@ class Tally:
     """Ids of stages that were stored, and found damaged when they were read. Each is made anew once."""
     defects: int = 0
     """Stages that failed by an error of the program."""
+    before: frozenset[str] = frozenset()
+    """Ids of the stages that were stored before this run."""
+
+    def add(self, other: Tally) -> None:
+        """Count what another process did: its `stored` are those that it has stored itself."""
+        self.stored = (self.stored - (other.lost - self.lost)) | other.stored
+        self.failed |= other.failed
+        self.lost |= other.lost
+        self.trained += other.trained
+        self.evaluated += other.evaluated
+        self.defects += other.defects
 
 
 def run(
@@ -110,7 +128,7 @@ def run(
     console.print(report.summary(analysis))
     page = directory / "report" / "index.html"
     if tally.worked or changed or not page.is_file():
-        page = report.write(analysis, directory)
+        page = report.write(analysis, directory, recipe_dir)
     for line in _failures(plan, tally):
         console.print(line, style="red", markup=False, soft_wrap=True)
     console.print(f"report: {page}", markup=False, soft_wrap=True)
@@ -131,6 +149,7 @@ def _failures(plan: Plan, tally: Tally) -> Iterator[str]:
 def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, effort: Effort, debug: bool) -> Tally:
     current = states(plan, store)
     tally = Tally({id for id, state in current.items() if state.name == "stored"})
+    tally.before = frozenset(tally.stored)
     tally.failed |= {id: f"diverged: {state.reason}" for id, state in current.items() if state.name == "diverged"}
     todo = [stage for stage in plan.stages.values() if current[stage.id].name not in ("stored", "diverged", "blocked")]
     tally.worked = bool(ready(plan, tally.stored, tally.failed))
@@ -142,15 +161,25 @@ def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, e
     from adapterx.executors.work import Worker
 
     store.sweep()
-    machine = choose(effort.workers, effort.memory, effort.deterministic)
+    several = len(effort.devices) > 1
     data = Data(recipe_dir, store.root / "cache" / "tokens")
-    with RunProgress(console, todo) as progress:
+    directory = store.run_directory(plan.recipe.name)
+    tracked = TrackedRun(plan.recipe.name, plan.recipe.model_dump(mode="json"), directory)
+    onlookers = Onlookers(directory, len(todo), tracking.start(effort.track, tracked))
+    with RunProgress(console, todo, onlookers=onlookers) as progress:
         read = Vocabularies(plan.stages, data)
         if any(map(reads_some, todo)):
             console.print("reading the texts of all stages: the embeddings of the tokens in them are to be loaded")
         plan = counted(plan, read.count(todo))
         for line in vocabularies(plan, todo):
             console.print(line)
+        if several:
+            from adapterx.executors import fleet
+
+            fleet.work(plan, store, tally, todo, progress, effort, recipe_dir, debug)
+            return tally
+        wanted = effort.devices[0] if effort.devices else None
+        machine = choose(effort.workers, effort.memory, effort.deterministic, wanted)
         worker = Worker(plan, store, data, read, machine, effort.checkpoint_seconds, progress)
         bundles_ = Bundles(worker, store, tally, progress, debug)
         while bundle := _next(plan, tally, worker, machine.capacity):
@@ -165,6 +194,16 @@ def _next(plan: Plan, tally: Tally, worker: Worker, capacity: Capacity) -> list[
     return next((group for group in groups if worker.holds(group[0])), groups[0] if groups else [])
 
 
+def note_failed(store: Store, tally: Tally, stage: Stage, status: FailureStatus, message: str) -> None:
+    """Note that a stage failed, here and in the store."""
+    tally.failed[stage.id] = f"{status}: {message}"
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        store.fail(stage.kind, stage.label, stage.id, Failure(status, message, when))
+    except OSError as full:
+        logger.warning("could not note the failure of %s: %s", stage.label, worded(full, store.root))
+
+
 class Bundles:
     """Does bundles, and notes how each of their stages ended.
 
@@ -172,7 +211,7 @@ class Bundles:
         debug: whether to show the tracebacks of stages that fail.
     """
 
-    def __init__(self, worker: Worker, store: Store, tally: Tally, progress: RunProgress, debug: bool = False) -> None:
+    def __init__(self, worker: Worker, store: Store, tally: Tally, progress: Shows, debug: bool = False) -> None:
         self.worker = worker
         self.store = store
         self.tally = tally
@@ -236,12 +275,7 @@ class Bundles:
             if message not in self._logged:
                 self._logged[message] = plain(crash.logged(error, sys.argv[1:]), LONGEST_MESSAGE)
             message = self._logged[message]
-        self.tally.failed[stage.id] = f"{status}: {message}"
-        when = datetime.now(UTC).isoformat(timespec="seconds")
-        try:
-            self.store.fail(stage.kind, stage.label, stage.id, Failure(status, message, when))
-        except OSError as full:
-            logger.warning("could not note the failure of %s: %s", stage.label, worded(full, self.store.root))
+        note_failed(self.store, self.tally, stage, status, message)
 
     def _message(self, error: Exception) -> str:
         """What an error says, on one line."""
@@ -279,6 +313,7 @@ class Bundles:
                 self.tally.failed[stage.id] = f"diverged: {training.message(record)}"
             else:
                 self.tally.stored.add(stage.id)
+                self.progress.stored(record)
         if ended:
             self.progress.end(ended)
 

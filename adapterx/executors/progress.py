@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from adapterx.executors.onlookers import Onlookers
 from adapterx.plan import Stage, Training
+from adapterx.stopping import Stopped
+from adapterx.store import Record
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,13 +20,43 @@ QUIET_SECONDS = 10.0
 """Longest silence between two plain lines while a bundle trains."""
 
 
+class Shows(Protocol):
+    """What hears of the bundle that is being worked on."""
+
+    def begin(self, stages: Sequence[Stage]) -> None:
+        """A bundle starts."""
+
+    def steps(self, steps: Steps) -> None:
+        """A training step of the bundle."""
+
+    def passes(self, items: int, rows: int, what: str) -> Callable[[int, int], None]:
+        """What counts the passes of the bundle's evaluation; as of `RunProgress.passes`."""
+        ...
+
+    def stored(self, record: Record) -> None:
+        """The result of a stage is in the store."""
+
+    def end(self, stages: Sequence[Stage], failed: str = "") -> None:
+        """Stages of the bundle are over, or have failed for a reason."""
+
+
 class RunProgress:
     """Shows how much of the planned work is done, weighted by the plan's estimate of each stage.
 
     Used as a context manager around the work.
+
+    Args:
+        onlookers: hear all that is shown, and more.
     """
 
-    def __init__(self, console: Console, stages: Sequence[Stage], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        console: Console,
+        stages: Sequence[Stage],
+        clock: Callable[[], float] = time.monotonic,
+        onlookers: Onlookers | None = None,
+    ) -> None:
+        self.onlookers = onlookers or Onlookers(None, len(stages))
         self.console = console
         self.weights = {stage.id: stage.cost.seconds or 1.0 for stage in stages}
         self.total = sum(self.weights.values())
@@ -31,6 +64,8 @@ class RunProgress:
         self.started = clock()
         self.done = 0.0
         self.bundle: tuple[Stage, ...] = ()
+        self.devices: list[DeviceProgress] = []
+        """What each of several devices is at."""
         self._spoken = self.started
         self._bar = _bar(console) if console.is_terminal else None
         self._task = self._bar.add_task("", total=self.total) if self._bar else None
@@ -40,19 +75,27 @@ class RunProgress:
             self._bar.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         if self._bar:
             self._bar.stop()
+        self.onlookers.over("done" if kind is None else "interrupted" if issubclass(kind, Stopped) else "failed")
+
+    @property
+    def begins(self) -> bool:
+        """Whether nothing is done yet."""
+        return self.done == 0
 
     def begin(self, stages: Sequence[Stage]) -> None:
         """A bundle starts."""
         self._expect(stages)
         self.bundle = tuple(stages)
+        self.onlookers.begins(len(stages))
         verb = "training" if isinstance(stages[0].work, Training) else "evaluating"
-        self._show(f"{verb} {_names(stages)}", lasting=self.done == 0)
+        self._show(f"{verb} {_names(stages)}", lasting=self.begins)
 
     def steps(self, steps: Steps) -> None:
         """A training step of the bundle."""
+        self.onlookers.steps(steps.cells)
         trainings = sum(stage.candidates for stage in self.bundle)
         share = sum(done / total for _, done, total, _ in steps.cells) / trainings
         share += 1 - len(steps.cells) / trainings  # cells that have left are done
@@ -83,10 +126,15 @@ class RunProgress:
 
         return passed
 
+    def stored(self, record: Record) -> None:
+        """The result of a stage is in the store."""
+        self.onlookers.stored(record)
+
     def end(self, stages: Sequence[Stage], failed: str = "") -> None:
         """Stages of the bundle are over, or have failed for a reason."""
         self._expect(stages)
         self.done += sum(self.weights[stage.id] for stage in stages)
+        self.onlookers.ends(len(stages), failed=bool(failed))
         verb = "trained" if isinstance(stages[0].work, Training) else "evaluated"
         self._show(f"{_names(stages)} {failed}" if failed else f"{verb} {_names(stages)}", lasting=True)
 
@@ -97,17 +145,49 @@ class RunProgress:
         self.total += sum(more.values())
 
     def _show(self, text: str, within: float = 0.0, brief: bool = False, lasting: bool = False) -> None:
+        within += sum(device.within for device in self.devices)
         share = min(1.0, (self.done + within) / self.total) if self.total else 1.0
+        now = self.clock()
+        elapsed = now - self.started
+        left = elapsed / share - elapsed if 0.02 < share < 1 else None
+        self.onlookers.shown(share, left, text, lasting=lasting)
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=share * self.total, total=self.total, description=text)
             return
-        now = self.clock()
         if (brief and now - self._spoken < QUIET_SECONDS) or not (brief or lasting):
             return
         self._spoken = now
-        elapsed = now - self.started
-        left = f", about {_duration(elapsed / share - elapsed)} left" if 0.02 < share < 1 else ""
-        self.console.print(f"[{share:4.0%}] {text} ({_duration(elapsed)}{left})", markup=False, soft_wrap=True)
+        about = "" if left is None else f", about {duration(left)} left"
+        self.console.print(f"[{share:4.0%}] {text} ({duration(elapsed)}{about})", markup=False, soft_wrap=True)
+
+
+class DeviceProgress(RunProgress):
+    """What one of several devices is at, shown in the progress of the whole run.
+
+    Args:
+        device: as the user named it.
+    """
+
+    def __init__(self, whole: RunProgress, device: str) -> None:
+        self.whole, self.device = whole, device
+        self.weights, self.bundle, self.within = whole.weights, (), 0.0
+        self.onlookers = whole.onlookers
+        whole.devices.append(self)
+
+    @property
+    def begins(self) -> bool:
+        return self.whole.begins
+
+    def end(self, stages: Sequence[Stage], failed: str = "") -> None:
+        self.within = 0.0
+        self.whole.end(stages, failed)
+
+    def _expect(self, stages: Sequence[Stage]) -> None:
+        self.whole._expect(stages)
+
+    def _show(self, text: str, within: float = 0.0, brief: bool = False, lasting: bool = False) -> None:
+        self.within = within
+        self.whole._show(f"{self.device}: {text}", brief=brief, lasting=lasting)
 
 
 def _names(stages: Sequence[Stage]) -> str:
@@ -115,7 +195,8 @@ def _names(stages: Sequence[Stage]) -> str:
     return first if len(stages) == 1 else f"{first} and {len(stages) - 1} more"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """12 s, 3 min 5 s, 2 h 10 min."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

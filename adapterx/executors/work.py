@@ -17,7 +17,7 @@ from adapterx.executors.data import Data
 from adapterx.executors.device import Machine
 from adapterx.executors.evaluations import Evaluations
 from adapterx.executors.finished import FinishedTrainings
-from adapterx.executors.progress import RunProgress
+from adapterx.executors.progress import Shows
 from adapterx.executors.recorder import Recorder
 from adapterx.executors.vocabularies import Vocabularies
 from adapterx.plan import Adoption, Plan, Stage, Training
@@ -46,7 +46,7 @@ class Worker:
         vocabularies: Vocabularies,
         machine: Machine,
         checkpoint_seconds: float,
-        progress: RunProgress,
+        progress: Shows,
     ) -> None:
         self._store, self._capacity, self._on_cpu = store, machine.capacity, machine.device == "cpu"
         self._checkpoints = Checkpoints(store.root / "checkpoints", checkpoint_seconds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -25,6 +25,9 @@ class Head:
 
     Tensors are named `head.<task>.dense.{weight,bias}` and `head.<task>.output.{weight,bias}`, say.
     """
+
+    reduces: ClassVar[bool] = False
+    """Whether `units` makes less of `scores`, and is done before they are fetched from a device."""
 
     task: str
     format: str

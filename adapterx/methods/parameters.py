@@ -71,6 +71,37 @@ def stream(*key: object) -> int:
     return int.from_bytes(digest[:8], "little") >> 1
 
 
+class GradientSlot:
+    """Where the gradient of a view goes: a kernel may write it there, once in a pass on the way back.
+
+    Attributes:
+        open: whether the next gradient may be written; it replaces what is there.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+        self.open = False
+
+    def take(self) -> Tensor | None:
+        """The tensor, for the first who asks while it is open."""
+        found, self.open = self.tensor if self.open else None, False
+        return found
+
+
+def gradient_place(leaf: Tensor) -> Callable[[Tensor], Tensor]:
+    """What gives the tensor that a leaf's gradient is to be written to: its slot in the bank, or one of its own."""
+    slot: GradientSlot | None = getattr(leaf, _SLOT, None)
+
+    def place(tensor: Tensor) -> Tensor:
+        found = None if slot is None else slot.take()
+        return torch.empty_like(tensor, memory_format=torch.contiguous_format) if found is None else found
+
+    return place
+
+
+_SLOT = "_gradient_slot"
+
+
 class ParameterBank:
     """The parameters of K cells of one structure.
 
@@ -84,26 +115,35 @@ class ParameterBank:
         self.values = values
         self.gradients = torch.zeros_like(values)
         self.views: dict[str, Tensor] = {}
-        self._slots: list[Tensor] = []
+        self._slots: list[GradientSlot] = []
         start = 0
         for parameter in ordered:
             columns = slice(start, start + parameter.numel)
             shape = (len(values), *parameter.shape)
-            self.views[parameter.name] = values[:, columns].view(shape).requires_grad_()
-            self._slots.append(self.gradients[:, columns].view(shape))
+            leaf = values[:, columns].view(shape).requires_grad_()
+            slot = GradientSlot(self.gradients[:, columns].view(shape))
+            setattr(leaf, _SLOT, slot)
+            self.views[parameter.name] = leaf
+            self._slots.append(slot)
             start = columns.stop
+
+    def open_gradients(self, add: bool) -> None:
+        """Let kernels write the next gradients into the bank, where they are not to be added to what is there."""
+        for slot in self._slots:
+            slot.open = not add
 
     @torch.no_grad()
     def take_gradients(self, gradients: Sequence[Tensor | None], add: bool = False) -> None:
         """Fill the (K, P) gradients from one tensor per view, in their order, or add to them; None counts as zero."""
         for slot, gradient in zip(self._slots, gradients, strict=True):
+            slot.open = False
             if add:
                 if gradient is not None:
-                    slot.add_(gradient)
+                    slot.tensor.add_(gradient)
             elif gradient is None:
-                slot.zero_()
-            else:
-                slot.copy_(gradient)
+                slot.tensor.zero_()
+            elif gradient is not slot.tensor:
+                slot.tensor.copy_(gradient)
 
 
 def in_order(parameters: Sequence[Parameter]) -> list[Parameter]:

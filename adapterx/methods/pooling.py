@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +13,9 @@ from torch import Tensor
 @dataclass(frozen=True)
 class Pooling:
     """Reads where a head would; it has no tensors."""
+
+    reduces: ClassVar[bool] = True
+    """Whether `units` makes less of `scores`, and is done before they are fetched from a device."""
 
     layer: int
     """How many layers the states have passed; 0 are the embeddings."""

@@ -25,7 +25,7 @@ from adapterx.tasks.kinds import kind
 PASS_ROWS = 2048
 """Token rows of one pass of an evaluation (`engine.options.ROWS` of a CPU; on a GPU calls weigh little)."""
 _READS_TO_MIX = 8
-"""From so many rows to a read row on, an evaluation needs no keys and values in the last layer (`backbones.packed`)."""
+"""From so many rows to a read row on, an evaluation needs no keys and values in the last layer (`mixed_context`)."""
 _BACKWARD_ATTENTION = 2.5
 """Operations of attention's gradient, in those of its forward pass: scores are computed again (Dao et al. 2022)."""
 

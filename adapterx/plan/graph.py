@@ -319,6 +319,7 @@ class _Builder(Generic[Task]):
         texts = None if found is None else self.facts.texts(part)
         below = [] if tested is None else self._below(tested)
         price = cost.evaluation(backbone, info, method, work, items, counted, texts, below, self.known, max_length)
+        price = replace(price, items=items)
         id = stage_id("evaluation", settings, inputs)
         return Stage("evaluation", id, settings, inputs, cell.coordinates, backbone, info, method, work, price)
 

@@ -92,6 +92,8 @@ class Cost:
     disk_bytes: int
     shared_seconds: float = 0.0
     """How many of them the cells of a bundle take once for all of them."""
+    items: int | None = None
+    """Test items of an evaluation, of all languages together; None where their number is not known."""
 
     @property
     def memory_bytes(self) -> int:

@@ -247,6 +247,9 @@ class Compare(Model):
     baseline: str
     by: Literal["backbones", "methods", "transfers", "targets"] = "backbones"
     """The axis along which the gap is drawn."""
+    delta: PositiveFloat = 1.0
+    """Points. A change of the gap that is smaller is too small to speak of: per doubling of the parameters where there
+    are three sizes or more, from the smallest to the largest where there are two, the gap itself where there is one."""
 
     @model_validator(mode="after")
     def _two_sides(self) -> Self:

@@ -13,7 +13,8 @@ from adapterx.engine.batches import Selection
 from adapterx.engine.cell import Pool
 from adapterx.engine.evaluate import answered
 from adapterx.engine.options import ROWS
-from adapterx.engine.predict import Observe, Scores, TrainedCell, by_example, longest_first, unobserved
+from adapterx.engine.passes import longest_first
+from adapterx.engine.predict import Observe, Scores, TrainedCell, by_example, unobserved
 from adapterx.methods.head import Head
 from adapterx.methods.pooling import Pooling
 from adapterx.reference.model import ReferenceModel, build

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import Results, collect
+from adapterx.report.evidence import Evidence, evidence
 from adapterx.report.gaps import Gap, gaps
 from adapterx.report.learning import Judgement, Remark, judge, remarks
 from adapterx.report.levels import Level, levels
@@ -35,6 +36,8 @@ class Analysis:
     """What to know before trusting a score."""
     xtreme: tuple[Averages, ...] = ()
     """Empty unless targets are tasks of XTREME's."""
+    evidence: Evidence | None = None
+    """Ranks, variances, maps, languages, costs, and what others have published."""
 
     @property
     def sized(self) -> bool:
@@ -56,15 +59,17 @@ def statistics(results: Results) -> Analysis:
     grid = Grid(results)
     found, judgements = gaps(grid), judge(grid)
     known = results.run.backbones
+    scores = grid.scores()
     sizes = levels(known[name] for name in dict.fromkeys(gap.arm.backbone for gap in found) if name in known)
     return Analysis(
         results=results,
         cells=grid.cell_scores(),
-        scores=grid.scores(),
+        scores=scores,
         gaps=found,
         levels=sizes,
         overall=overall(grid, found, sizes),
         judgements=judgements,
         remarks=remarks(results, judgements),
         xtreme=averages(grid),
+        evidence=evidence(grid, scores, found),
     )

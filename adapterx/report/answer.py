@@ -10,7 +10,9 @@ from adapterx.report.contrasts import Contrast, Verdict
 from adapterx.report.numbers import count, gap, listed, metric_name, unit_of_gaps, value, value_interval
 from adapterx.report.overall import Overall
 from adapterx.report.scores import Score
+from adapterx.report.sizes import moved, noun, small, strength
 from adapterx.report.statistics import Estimate, Missing
+from adapterx.report.undecided import advice
 from adapterx.tasks.metrics import unit
 
 THESE = "Of these trained models only, one seed each: "
@@ -66,7 +68,7 @@ def _gap(one: Contrast, verdict: Verdict, arm: str, baseline: str) -> str:
     if one.alike:
         return "Not resolved by this run: both arms answer every item alike, so their gap is 0.0."
     if verdict == "flat":
-        return f"“{arm}” and “{baseline}” hardly differ: the gap, {values}, is less than a point either way."
+        return f"“{arm}” and “{baseline}” hardly differ: the gap, {values}, is less than {small(one)} either way."
     if verdict == "open":
         return f"Not resolved by this run: the gap is {values}, an interval that includes zero."
     return f"“{arm}” {_wins(verdict, one.metric)} against “{baseline}”: the gap is {values}."
@@ -78,24 +80,25 @@ def _wins(verdict: Verdict, metric: str) -> str:
 
 def _change(one: Contrast, verdict: Verdict) -> str:
     """One contrast over several sizes."""
-    values, change = _values(one), gap(one.effect, one.metric)
-    fitted = " along the line fitted to all sizes" if len(one.at) > 2 else ""
+    values, change = _values(one), moved(one, units=False)
     if one.alike:
         return f"Not resolved by this run: both arms answer every item alike with every backbone; the gap is {values}."
     if verdict == "bends":
         return f"The gap goes up and down as the backbone grows: it is {values}."
     if verdict == "flat":
         return (
-            f"The gap hardly changes as the backbone grows: it is {values}, and its change{fitted}, {change},"
-            " is less than a point either way."
+            f"The gap hardly changes as the backbone grows: it is {values}, and its {noun(one)}, {change},"
+            f" is less than {small(one)} either way."
         )
     if verdict == "open":
-        return (
+        said = (
             f"Whether the gap changes with size is not resolved by this run: it is {values},"
-            f" and the interval of the change{fitted}, {change}, includes zero."
+            f" and the interval of the {noun(one)}, {change}, includes zero."
         )
-    change += f" {unit_of_gaps(one.metric)}{fitted}"
-    return f"The gap {_movement(one)} as the backbone grows: it is {values}, a change of {change}."
+        return f"{said} {advice(one)}".rstrip()
+    said = f"The gap {_movement(one)} as the backbone grows: it is {values}, a {noun(one)} of {moved(one)}."
+    though = f" No change is larger than {small(one)}." if one.within else ""
+    return f"{said} {strength(one.doubt)}{though}"
 
 
 def _movement(one: Contrast) -> str:
@@ -151,7 +154,7 @@ _WAYS: dict[Verdict, str] = {
     "open": "is undecided",
     "missing": "is missing",
 }
-_SIDES: dict[Verdict, str] = {**_WAYS, "up": "is above zero", "down": "is below zero", "flat": "is less than a point"}
+_SIDES: dict[Verdict, str] = {**_WAYS, "up": "is above zero", "down": "is below zero", "flat": "is next to nothing"}
 
 
 def _by_verdict(overall: Overall) -> dict[Verdict, list[Contrast]]:
@@ -209,14 +212,16 @@ def _mean(mean: Contrast, verdict: Verdict, overall: Overall) -> str:
     if isinstance(mean.effect, Estimate) and mean.effect.sign:
         number = len(overall.contrasts) + len(overall.means)
         unsettled = f"would exclude zero by itself, but is one of {number} that are compared"
-    within = {"open": unsettled, "flat": "is less than a point either way", "bends": "is not all: on the way it turns"}
+    within = {
+        "open": unsettled,
+        "flat": f"is less than {small(mean)} either way",
+        "bends": "is not all: on the way it turns",
+    }
     if mean.change is None:
         return f"On average{over} it is {values}" + (f", which {within[verdict]}." if verdict in within else ".")
-    fitted = " along the line fitted to all sizes" if len(mean.at) > 2 else ""
-    change = gap(mean.effect, metric)
-    moved = f"its change{fitted}, {change}, {within[verdict]}" if verdict in within else ""
-    moved = moved or f"it {_movement(mean)}, by {change} {unit_of_gaps(metric)}{fitted}"
-    return f"On average{over} the gap is {values}; {moved}."
+    if verdict in within:
+        return f"On average{over} the gap is {values}; its {noun(mean)}, {moved(mean, units=False)}, {within[verdict]}."
+    return f"On average{over} the gap is {values}; it {_movement(mean)}, by {moved(mean)}."
 
 
 def _uncompared(analysis: Analysis) -> str:

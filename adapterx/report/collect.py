@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
 from adapterx.faults import worded
 from adapterx.plan.cells import Cell
 from adapterx.reading import UnreadableFile
-from adapterx.report import predictions
+from adapterx.report import calibration, predictions
 from adapterx.report.predictions import Predictions
+from adapterx.report.seen_answers import SeenAnswers, seen
 from adapterx.results import evaluation, training, training_log
 from adapterx.results import predictions as predictions_file
 from adapterx.results.run_file import PlannedCell, Run, StageRef, read
@@ -35,6 +36,10 @@ class CellResult:
     status: Status
     message: str
     scores: Predictions | None
+    seen: SeenAnswers | None = None
+    """What a reader is shown of its answers; None where it has none."""
+    calibration: Mapping[str, float] = field(default_factory=dict)
+    """The expected calibration error by language, where items have one label each and their logits are stored."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,8 @@ class Results:
     """The stored stages, each once, in the order of the cells."""
     curves: Mapping[StageRef, Curve]
     """(step, loss) of the training stages."""
+    dev_scores: Mapping[StageRef, Curve] = field(default_factory=dict)
+    """(step, score) of the trainings whose dev data were scored on the way."""
     curveless: tuple[StageRef, ...] = ()
     """Trainings whose log is not the one that was stored, so that they have no curve; their results are whole."""
 
@@ -103,11 +110,11 @@ def collect(store: Store, run_dir: Path) -> Results:
     for name in dict.fromkeys(cell.cell.target for cell in cells):
         of_target = [cell for cell in cells if cell.cell.target == name and cell.scores is not None]
         if of_target:
-            targets[name] = _facts(name, of_target, _sources(name, run, stages), baselines[name])
-    checked = tuple(_same_items(cell, targets) for cell in cells)
-    curves = _curves(store, stages)
+            targets[name] = facts(name, of_target, _sources(name, run, stages), baselines[name])
+    checked = tuple(same_items(cell, targets) for cell in cells)
+    curves, dev_scores = _curves(store, stages)
     curveless = tuple(ref for ref, record in stages.items() if training_log.NAME in record.files and ref not in curves)
-    return Results(run, checked, targets, stages, curves, curveless)
+    return Results(run, checked, targets, stages, curves, dev_scores, curveless)
 
 
 def _result(
@@ -128,7 +135,8 @@ def _result(
         path = store.read(stages[planned.evaluation], predictions_file.NAME)
         with predictions_file.scorable(path):
             stored = predictions_file.read(path, by_item=True)
-            scores = predictions.scored(stored)
+            scores, shown = predictions.scored(stored), seen(stored)
+            errors = calibration.by_language(path)
             if planned.cell.target not in baselines:
                 baselines[planned.cell.target] = predictions.majority(stored)
     except DamagedFile as error:
@@ -141,7 +149,7 @@ def _result(
         answers = {name: items.answers for name, items in scores.languages.items() if items.answers is not None}
         if why := collapsed(answers):  # earlier versions looked less closely when they stored it
             status, message = "collapsed", why
-    return CellResult(planned.cell, status, message, scores)
+    return CellResult(planned.cell, status, message, scores, seen=shown, calibration=errors)
 
 
 def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record]) -> tuple[Status, str]:
@@ -167,7 +175,7 @@ def _status(store: Store, planned: PlannedCell, stages: Mapping[StageRef, Record
     return ("done", "") if why is None else ("collapsed", why)
 
 
-def _facts(
+def facts(
     name: str, cells: list[CellResult], sources: tuple[str, ...], majority: Mapping[str, Mapping[str, float]]
 ) -> TargetFacts:
     """Common facts; where cells disagree about a language's items, the first cell's count."""
@@ -196,7 +204,7 @@ def _sources(target: str, run: Run, stages: Mapping[StageRef, Record]) -> tuple[
     return ()
 
 
-def _same_items(cell: CellResult, targets: Mapping[str, TargetFacts]) -> CellResult:
+def same_items(cell: CellResult, targets: Mapping[str, TargetFacts]) -> CellResult:
     """Pairing needs the same items in every cell; one that has others is no result of this run."""
     if cell.scores is None:
         return cell
@@ -208,8 +216,9 @@ def _same_items(cell: CellResult, targets: Mapping[str, TargetFacts]) -> CellRes
     return CellResult(cell.cell, "failed", message, None)
 
 
-def _curves(store: Store, stages: Mapping[StageRef, Record]) -> dict[StageRef, Curve]:
-    curves = {}
+def _curves(store: Store, stages: Mapping[StageRef, Record]) -> tuple[dict[StageRef, Curve], dict[StageRef, Curve]]:
+    """Losses and dev scores by step."""
+    curves, dev_scores = {}, {}
     for ref, record in stages.items():
         path = store.read_log(record, training_log.NAME) if training_log.NAME in record.files else None
         if path is None:
@@ -217,4 +226,7 @@ def _curves(store: Store, stages: Mapping[StageRef, Record]) -> dict[StageRef, C
         with suppress(UnreadableFile, ValueError, KeyError, TypeError):
             steps = training_log.read(path.read_bytes())
             curves[ref] = tuple((one.step, one.loss) for one in steps if math.isfinite(one.loss))
-    return curves
+            scored = tuple((one.step, one.dev) for one in steps if one.dev is not None and math.isfinite(one.dev))
+            if scored:
+                dev_scores[ref] = scored
+    return curves, dev_scores

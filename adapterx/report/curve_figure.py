@@ -11,6 +11,7 @@ from adapterx.report.collect import Curve
 from adapterx.report.colours import line
 from adapterx.report.drawing import Figure, Key, plot
 from adapterx.report.statistics import Array
+from adapterx.report.table import Table, TableColumn, TableEntry
 from adapterx.results.run_file import PlannedCell, StageRef
 
 DOTS = (1.0, 1.5)
@@ -26,6 +27,7 @@ DASHES: tuple[tuple[float, ...], ...] = (
 """Those of the transfers of a run, in its order, over and over; solid when empty."""
 BLOCKS = 60
 """Points per curve: means over this many blocks of steps."""
+TENTHS = range(10, 101, 10)
 
 Trainings = dict[StageRef, PlannedCell]
 
@@ -39,7 +41,7 @@ def curve_figures(analysis: Analysis) -> list[Figure]:
 
 def _figure(analysis: Analysis, target: str | None) -> Figure | None:
     cells = analysis.results.run.cells
-    curves = {ref: _smooth(curve) for ref, curve in analysis.results.curves.items() if curve}
+    curves = {ref: smooth(curve) for ref, curve in analysis.results.curves.items() if curve}
     trainings = _trainings(analysis, target, curves)
     if not trainings:
         return None
@@ -61,6 +63,9 @@ def _figure(analysis: Analysis, target: str | None) -> Figure | None:
                     colour, dash = colours[_learnt(ref, one, target)], dashes[_way(one, target)]
                     style = (0, dash) if dash else "solid"
                     panel.axes.plot(*curves[ref], color=colour, linestyle=style, linewidth=0.9, alpha=0.85)
+                    steps, losses = curves[ref]
+                    told = f"{ref.label}: loss {losses[-1]:.3f} at the end, {losses.min():.3f} at its lowest"
+                    panel.mark(steps[-1], losses[-1], told, one.cell.label)
             panel.axes.set_ylim(0, top)
             panel.axes.set_xlabel("step")
             panel.axes.set_ylabel("loss")
@@ -69,7 +74,19 @@ def _figure(analysis: Analysis, target: str | None) -> Figure | None:
     keys = tuple(_key(learnt, way, colours[learnt], dashes[way]) for learnt, way in pairs)
     what = "the intermediates" if target is None else target
     caption = f"Training loss of {what}, one line per seed; means over blocks of steps."
-    return Figure(f"loss-{name}", caption, tuple(panels), keys)
+    return Figure(f"loss-{name}", caption, tuple(panels), keys, _numbers(name, trainings, curves))
+
+
+def _numbers(name: str, trainings: Trainings, curves: Mapping[StageRef, tuple[Array, Array]]) -> Table:
+    """The losses of every training after each tenth of its steps."""
+    columns = (TableColumn("training", label=True), TableColumn("steps"), *(TableColumn(f"{ten} %") for ten in TENTHS))
+    rows = []
+    for ref in trainings:
+        steps, losses = curves[ref]
+        at = np.interp([steps[-1] * ten / 100 for ten in TENTHS], steps, losses)
+        rows.append(tuple(map(TableEntry, (ref.label, f"{steps[-1]:,.0f}", *(f"{loss:.3f}" for loss in at)))))
+    opens = tuple(one.cell.label for one in trainings.values())
+    return Table(f"loss-{name}-numbers", "Loss after each tenth of the steps.", columns, tuple(rows), opens=opens)
 
 
 def _trainings(analysis: Analysis, target: str | None, curves: Mapping[StageRef, object]) -> Trainings:
@@ -98,7 +115,7 @@ def _key(learnt: str, way: str, colour: str, dash: Sequence[float]) -> Key:
     return Key(label, colour, dash=" ".join(str(2 * length) for length in dash))
 
 
-def _smooth(curve: Curve) -> tuple[Array, Array]:
+def smooth(curve: Curve) -> tuple[Array, Array]:
     """Steps and losses as means over at most BLOCKS blocks."""
     points = np.array(curve, dtype=np.float64)
     means = np.array([block.mean(axis=0) for block in np.array_split(points, min(BLOCKS, len(points)))])

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adapterx.report import answer, merge_weights, provenance, tables, tuning, wording, xtreme_table
+from adapterx.report import answer, evidence_tables, merge_weights, provenance, tables, tuning, wording, xtreme_table
 from adapterx.report.analysis import Analysis
+from adapterx.report.cell_details import cell_details
+from adapterx.report.cell_table import cell_table
 from adapterx.report.collect import Results
 from adapterx.report.curve_figure import curve_figures
 from adapterx.report.drawing import Figure
 from adapterx.report.gap_figure import gap_figure
 from adapterx.report.numbers import count, duration
 from adapterx.report.table import Table
+from adapterx.report.texts import TargetTexts
+from adapterx.store import JSON
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Document:
     results: list[Table]
     score_note: str
     xtreme: Table | None
+    evidence: list[Table]
+    """Ranks, variances, maps, languages, costs, and what others have published."""
     unfinished: Table | None
     cells: str
     tuning: list[Table]
@@ -45,10 +52,17 @@ class Document:
     provenance: list[Table]
     recipe: str
     overrides: tuple[str, ...]
+    cell_table: Table
+    details: Mapping[str, JSON]
+    """Of every cell, for the page's script."""
 
 
-def document(analysis: Analysis) -> Document:
-    """Lay out an analysis."""
+def document(analysis: Analysis, texts: Mapping[str, TargetTexts] | None = None) -> Document:
+    """Lay out an analysis.
+
+    Args:
+        texts: of the items that are shown, by target; without them answers stand beside ids.
+    """
     results, run = analysis.results, analysis.results.run
     codes = sorted({code for facts in results.targets.values() for code in facts.languages})
     tuned, weighed = tuning.tuned(results), merge_weights.weighed(results)
@@ -67,6 +81,7 @@ def document(analysis: Analysis) -> Document:
         results=tables.results(analysis),
         score_note=tables.score_note(analysis),
         xtreme=xtreme_table.table(analysis.xtreme, run.limit),
+        evidence=evidence_tables.tables(analysis),
         unfinished=tables.unfinished(results),
         cells=count(len(results.cells), "cell"),
         tuning=[one for one in (tuning.table(tuned, run), merge_weights.table(weighed, run)) if one is not None],
@@ -77,6 +92,8 @@ def document(analysis: Analysis) -> Document:
         provenance=provenance.tables(analysis),
         recipe=provenance.recipe(run),
         overrides=run.overrides,
+        cell_table=cell_table(analysis),
+        details=cell_details(analysis, texts or {}),
     )
 
 

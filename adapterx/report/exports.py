@@ -8,16 +8,26 @@ from dataclasses import asdict
 from io import StringIO
 
 from adapterx.plan.cells import Cell
-from adapterx.report import merge_weights, tuning, xtreme_table
+from adapterx.report import evidence_json, merge_weights, tuning, xtreme_table
 from adapterx.report.analysis import Analysis
 from adapterx.report.contrasts import Contrast, Verdict
 from adapterx.report.document import Document
 from adapterx.report.gaps import Gap
 from adapterx.report.learning import Judgement
 from adapterx.report.overall import Overall
-from adapterx.report.scores import Setting, Summary
-from adapterx.report.statistics import LEVEL, METHOD, METHOD_OF_A_CELL, Missing, Quantity
+from adapterx.report.scores import Setting, Summary, is_share
+from adapterx.report.sections import sections
+from adapterx.report.statistics import (
+    LEVEL,
+    METHOD,
+    METHOD_OF_A_CELL,
+    METHOD_OF_A_SHARE,
+    METHOD_OF_OTHERS,
+    Missing,
+    Quantity,
+)
 from adapterx.report.table import escape, fenced, markdown, prose
+from adapterx.report.undecided import needed
 from adapterx.store import JSON
 
 PLACE = ("backbone", "method", "intermediate", "transfer", "target", "seed")
@@ -42,7 +52,7 @@ def results_csv(analysis: Analysis) -> str:
         judged = analysis.judgements[one.result.cell]
         facts = {"trained_in": one.language in sources, "target_training": _learnt(one.result.cell, own)}
         facts["constant"] = one.language in judged.constant
-        told = {"verdict": judged.verdict, "interval": METHOD_OF_A_CELL}
+        told = {"verdict": judged.verdict, "interval": METHOD_OF_A_SHARE if is_share(one.metric) else METHOD_OF_OTHERS}
         writer.writerow({**asdict(one.result.cell), **row, **_lower(facts), **estimate, **told})
     return text.getvalue()
 
@@ -69,11 +79,12 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
                 "target_training": _learnt(one.setting, own),
                 "metric": one.metric,
                 "statuses": dict(one.statuses),
-                **_summary(one.summary),
+                **summary_json(one.summary),
             }
             for one in analysis.scores
         ],
         "xtreme": xtreme_table.export(analysis.xtreme),
+        "evidence": evidence_json.export(analysis.evidence, analysis.results),
         "cells": [
             {
                 **asdict(one.cell),
@@ -110,7 +121,7 @@ def _gap(gap: Gap, own: frozenset[tuple[str, str]]) -> dict[str, JSON]:
         "seeds": len(gap.seeds),
         "items": gap.items,
         "missing": gap.missing,
-        **_summary(gap.summary),
+        **summary_json(gap.summary),
     }
 
 
@@ -144,23 +155,12 @@ def _markdown(document: Document) -> Iterator[str]:
     if document.remarks:
         yield "## Read with care\n"
         yield "".join(f"- **{escape(about)}**: {escape(text)}\n" for about, text in document.remarks)
-    if document.gaps:
-        yield "## The gap\n"
-        yield from (markdown(one) for one in (document.changes, document.gaps) if one)
-    if document.by_language:
-        yield "## The gap in every language\n"
-        yield from map(markdown, document.by_language)
-    yield "## Scores\n"
-    yield f"{document.score_note}\n" if document.results else "No cell has a score.\n"
-    yield from map(markdown, document.results)
-    if document.xtreme:
-        yield "## XTREME\n"
-        yield markdown(document.xtreme)
-    yield "## Failed cells\n"
-    yield markdown(document.unfinished) if document.unfinished else f"None: all {document.cells} finished.\n"
-    if document.tuning:
-        yield "## Tuning\n"
-        yield from map(markdown, document.tuning)
+    for section in sections(document):
+        if section.in_markdown and (section.tables or section.empty):
+            yield f"## {section.title}\n"
+            if section.intro or not section.tables:
+                yield f"{section.intro if section.tables else section.empty}\n"
+            yield from map(markdown, section.tables)
     yield "## Method\n"
     yield from (f"{paragraph}\n" for paragraph in document.method)
     yield f"Languages: {document.languages}.\n" if document.languages else ""
@@ -170,7 +170,8 @@ def _markdown(document: Document) -> Iterator[str]:
     yield f"### Recipe\n\n{fenced(document.recipe, 'yaml')}\n"
 
 
-def _summary(summary: Summary) -> dict[str, JSON]:
+def summary_json(summary: Summary) -> dict[str, JSON]:
+    """A summary as fractions, with what is missing in words."""
     return {
         "mean": _quantity(summary.mean),
         "trained_in": None if summary.sources is None else _quantity(summary.sources),
@@ -198,8 +199,26 @@ def _contrast(one: Contrast, verdict: Verdict) -> JSON:
             for level, quantity in one.at
         ],
         "change": None if one.change is None else _quantity(one.change),
+        "slope": None if one.slope is None else _quantity(one.slope),
+        "p": _number(one.doubt),
+        "margin": _number(one.margin),
+        "p_of_margin": None if one.exceeds is None else _number(one.exceeds),
+        "needed": _needed(one) if verdict == "open" else None,
         "missing": one.reason,
         "training": one.trained,
+    }
+
+
+def _needed(one: Contrast) -> JSON:
+    """What would tell an effect of the margin."""
+    found = needed(one)
+    if found is None:
+        return None
+    return {
+        "smallest_found": _number(found.found),
+        "seeds": found.more_seeds,
+        "times_items": found.more_items,
+        "both": None if found.both is None else list(found.both),
     }
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from adapterx.plan.cells import Cell
 from adapterx.report.analysis import Analysis
 from adapterx.report.colours import INK, line
 from adapterx.report.drawing import Figure, Key, plot
 from adapterx.report.gaps import Gap
-from adapterx.report.numbers import count, millions, unit_of_gaps
+from adapterx.report.numbers import MINUS, count, metric_name, millions, unit_of_gaps
+from adapterx.report.numbers import gap as written
 from adapterx.report.statistics import Estimate
+from adapterx.report.table import DASH, Table, TableColumn, TableEntry
 from adapterx.report.wording import languages
 from adapterx.tasks.metrics import unit
 
@@ -66,8 +69,45 @@ def gap_figure(analysis: Analysis) -> Figure | None:
                 shift = (index - (len(lines) - 1) / 2) * 0.018 * ruler.width
                 where = [ruler.positions[_place(gap, by)[0]] + shift for gap in of_line]
                 _draw_line(panel.axes, where, of_line, index, joined=by == "backbones")
+                for at, gap in zip(where, of_line, strict=True):
+                    if isinstance(one := gap.summary.headline, Estimate):
+                        panel.mark(at, factor * one.value, _told(analysis, gap), _first_cell(gap))
         panels.append(panel.svg)
-    return Figure("gap", _caption(analysis, arm, baseline, by), tuple(panels), _keys(lines))
+    caption = _caption(analysis, arm, baseline, by)
+    return Figure("gap", caption, tuple(panels), _keys(lines), _numbers(analysis, gaps))
+
+
+def _told(analysis: Analysis, gap: Gap) -> str:
+    """What a point tells of itself."""
+    backbone = analysis.results.run.backbones[gap.arm.backbone]
+    place = " · ".join((gap.arm.target, gap.arm.method, gap.transfer))
+    return (
+        f"{gap.arm.intermediate} − {gap.baseline.intermediate} with {backbone.name} ({millions(backbone.parameters)}):"
+        f" {written(gap.summary.headline, gap.metric)} {unit_of_gaps(gap.metric)} of {metric_name(gap.metric)};"
+        f" {place}; {count(len(gap.seeds), 'seed')}, {gap.items:,} items per language"
+    )
+
+
+def _first_cell(gap: Gap) -> str:
+    """The arm's cell of the first seed."""
+    return Cell(**asdict(gap.arm), seed=gap.seeds[0]).label if gap.seeds else ""
+
+
+def _numbers(analysis: Analysis, gaps: Sequence[Gap]) -> Table:
+    """What is drawn, a row for each point."""
+    titles = ("target", "backbone", "method", "transfer")
+    columns = [TableColumn(title, label=True) for title in titles]
+    columns += [TableColumn(title) for title in ("parameters", "gap", "low", "high", "seeds", "items")]
+    rows = []
+    for gap in gaps:
+        one, factor = gap.summary.headline, unit(gap.metric).factor
+        values = (one.value, one.low, one.high) if isinstance(one, Estimate) else ()
+        numbers = [f"{factor * value:+.3f}" for value in values] or [DASH] * 3
+        size = f"{analysis.results.run.backbones[gap.arm.backbone].parameters:,}"
+        labels = (gap.arm.target, gap.arm.backbone, gap.arm.method, gap.transfer)
+        texts = (*labels, size, *(text.replace("-", MINUS) for text in numbers), f"{len(gap.seeds)}", f"{gap.items:,}")
+        rows.append(tuple(TableEntry(text) for text in texts))
+    return Table("gap-numbers", "The numbers of the figure.", tuple(columns), tuple(rows))
 
 
 def _drawn(analysis: Analysis) -> list[Gap]:

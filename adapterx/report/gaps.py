@@ -49,17 +49,17 @@ def _gap(grid: Grid, arm: Setting, baseline: Setting) -> Gap:
     seeds = tuple(one.cell.seed for one in sides[0])
     missing = _missing(sides, family.facts if family else None)
     if family is None:
-        nothing = Missing(0, len(seeds), "seed", _statuses(sides))
+        nothing = Missing(0, len(seeds), "seed", statuses(sides))
         return Gap(arm, baseline, metric, seeds, 0, Summary({}, nothing, None, None, None), missing)
     pairs = tuple(
         one if one.status != "done" else other for one, other in zip(*sides, strict=True)
     )  # a seed is there where both of its cells are
-    summary = summarise(family, family.contrast(*sides), pairs, reason=_statuses(sides))
+    summary = summarise(family, family.contrast(*sides), pairs, reason=statuses(sides))
     items = min((len(ids) for ids in family.facts.items.values()), default=0)
     return Gap(arm, baseline, metric, seeds, items, summary, missing)
 
 
-def _statuses(sides: Sequence[Sequence[CellResult]]) -> str:
+def statuses(sides: Sequence[Sequence[CellResult]]) -> str:
     """What keeps seeds from a gap: multi 1 failed; en 2 out-of-memory."""
     parts = []
     for side in sides:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count, groupby, pairwise
 from pathlib import Path
@@ -10,9 +11,13 @@ from pathlib import Path
 from markupsafe import Markup
 
 import adapterx
-from adapterx.report.colours import GAIN, LOSS, ZERO
+from adapterx.report.colours import DARK_GAIN, DARK_LOSS, DARK_ZERO, GAIN, LOSS, ZERO, in_the_dark
 from adapterx.report.document import Document
+from adapterx.report.drawing import Figure
+from adapterx.report.languages import language
+from adapterx.report.sections import sections
 from adapterx.report.table import Table, TableColumn, TableEntry
+from adapterx.store import JSON
 
 HERE = Path(__file__).parent
 MARKERS = {
@@ -31,6 +36,8 @@ class Row:
     entries: tuple[tuple[TableColumn, TableEntry, bool], ...]
     starts: bool
     """Whether the first label changes here, so that a hairline helps the eye."""
+    opens: str = ""
+    """The label of the cell that it is of."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +53,40 @@ def page(document: Document) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
-    ends = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in (LOSS, ZERO, GAIN)]
     html = environment.get_template("page.html.j2").render(
         **{field: getattr(document, field) for field in document.__dataclass_fields__},
+        sections=list(sections(document)),
         css=(HERE / "page.css").read_text(encoding="utf-8"),
+        script=(HERE / "page.js").read_text(encoding="utf-8"),
+        data=_embedded(document.details),
         version=adapterx.__version__,
         markers=MARKERS,
-        ends=", ".join(ends),
+        ends=_ramp(LOSS, ZERO, GAIN),
+        dark_ends=_ramp(DARK_LOSS, DARK_ZERO, DARK_GAIN),
+        in_the_dark=in_the_dark,
+        language=language,
+        ink=lambda colour: "currentColor" if colour == "#000000" else colour,
+        is_figure=lambda part: isinstance(part, Figure),
         spans=_spans,
         widths=_widths,
         bodies=_bodies,
         counter=lambda: count(1).__next__,
     )
     return html.rstrip() + "\n"
+
+
+def _ramp(*colours: tuple[int, int, int]) -> str:
+    return ", ".join("#{:02x}{:02x}{:02x}".format(*colour) for colour in colours)
+
+
+_ESCAPED = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"}
+
+
+def _embedded(value: Mapping[str, JSON]) -> Markup:
+    """JSON that may stand in a script element, whatever texts it holds: no tag ends or begins in it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = text.translate(_ESCAPED)
+    return Markup(text)  # noqa: S704 - nothing in it is a mark any more
 
 
 def _spans(table: Table) -> list[tuple[str, int]]:
@@ -78,18 +106,19 @@ def _widths(table: Table) -> list[Markup]:
 
 def _bodies(table: Table) -> list[Body]:
     split = len(table.rows) - table.footer
-    parts = [(table.rows[:split], False), (table.rows[split:], True)]
-    return [Body(tuple(_rows(table, rows)), footer) for rows, footer in parts if rows]
+    opens = table.opens or ("",) * len(table.rows)
+    parts = [(table.rows[:split], opens[:split], False), (table.rows[split:], opens[split:], True)]
+    return [Body(tuple(_rows(table, rows, opened)), footer) for rows, opened, footer in parts if rows]
 
 
-def _rows(table: Table, rows: tuple[tuple[TableEntry, ...], ...]) -> Iterator[Row]:
+def _rows(table: Table, rows: tuple[tuple[TableEntry, ...], ...], opens: tuple[str, ...]) -> Iterator[Row]:
     labels = [column.label for column in table.columns]
     leading = labels.index(False) if False in labels else 0
     parts = any(one[0] == other[0] for one, other in pairwise(rows))
     above: tuple[TableEntry, ...] = ()
-    for row in rows:
+    for row, cell in zip(rows, opens, strict=True):
         same = [bool(above) and row[: at + 1] == above[: at + 1] for at in range(leading)]
         repeats = [*same, *[False] * (len(row) - leading)]
         entries = tuple(zip(table.columns, row, repeats, strict=True))
-        yield Row(entries, starts=parts and bool(above and same) and not same[0])
+        yield Row(entries, starts=parts and bool(above and same) and not same[0], opens=cell)
         above = row

@@ -7,6 +7,7 @@ in one language makes it hard in all. Languages may lack some of the ids, and sh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from adapterx.report.collect import TargetFacts
 from adapterx.report.predictions import Predictions
 from adapterx.report.statistics import Array, Scored
 from adapterx.tasks.metrics import Metric
+
+MOST = 4
+"""Statistics of an item, at most, whose zeros and ones are told apart as kinds of items."""
 
 
 class Items:
@@ -61,7 +65,25 @@ def _jackknife(statistics: Array, metric: Metric) -> tuple[Array, NDArray[np.flo
         statistics: (languages, n, s).
         metric: a function of their sums over items.
     """
-    sums, count = statistics.sum(axis=1), statistics.shape[1]
-    without = metric.value(sums[:, None] - statistics)
+    count = statistics.shape[1]
+    sums = np.ones(count) @ statistics  # many times as fast as a sum over the axis in the middle
+    kinds = _kinds(statistics)
+    if kinds is None:
+        without = metric.value(sums[:, None] - statistics)
+    else:
+        without = np.take_along_axis(metric.value(sums[:, None] - kinds[0]), kinds[1], axis=1)
     influence = np.sqrt((count - 1) / count) * (without.mean(axis=1, keepdims=True) - without)
     return metric.value(sums), influence.astype(np.float32)
+
+
+def _kinds(statistics: Array) -> tuple[Array, NDArray[np.int64]] | None:
+    """The rows there can be of items that count zeros and ones, (2 ** s, s), and which each item is, (languages, n).
+
+    So few rows need the metric a few times instead of n times. None where items count something else.
+    """
+    size = statistics.shape[-1]
+    ones = statistics == 1
+    if size > MOST or not (ones | (statistics == 0)).all():
+        return None
+    rows = np.array(list(product((0.0, 1.0), repeat=size)))
+    return rows, (ones @ (1 << np.arange(size)[::-1])).astype(np.int64)

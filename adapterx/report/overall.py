@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from adapterx.report.collect import CellResult
-from adapterx.report.contrasts import Contrast, Verdict, contrasts, shown, trend, verdicts
+from adapterx.report.contrasts import Contrast, Verdict, contrasts, shown, told, trend, verdicts
 from adapterx.report.gaps import Gap
 from adapterx.report.levels import Level
 from adapterx.report.scores import MEAN, Family, Grid, headline
@@ -46,8 +46,9 @@ def overall(grid: Grid, found: Sequence[Gap], levels: Sequence[Level]) -> Overal
         return None
     left_out = _left_out(grid, found)
     kept = [gap for gap in found if gap.arm.target not in left_out] or list(found)
-    singles = contrasts(kept, levels)
-    means = _means(grid, kept, singles, levels)
+    delta = grid.results.run.delta
+    singles = contrasts(kept, levels, delta)
+    means = _means(grid, kept, singles, levels, delta)
     said, of_means = verdicts(singles, means)
     return Overall(singles, said, means, of_means, left_out)
 
@@ -71,7 +72,7 @@ def _left_out(grid: Grid, found: Sequence[Gap]) -> dict[str, str]:
 
 
 def _means(
-    grid: Grid, kept: Sequence[Gap], singles: Sequence[Contrast], levels: Sequence[Level]
+    grid: Grid, kept: Sequence[Gap], singles: Sequence[Contrast], levels: Sequence[Level], delta: float
 ) -> tuple[Contrast, ...]:
     """The mean over contrasts of each metric, where there are several and all are whole.
 
@@ -85,25 +86,22 @@ def _means(
         sizes = {tuple(level.parameters for level, _ in one.at) for one in of}
         alike = len(sizes) == 1 and len({gap.seeds for gap in gaps}) == 1
         if len(of) > 1 and alike and not any(one.reason for one in of):
-            found.append(_mean(of[0], _Differences(grid, gaps), levels))
+            found.append(_mean(of[0], _Differences(grid, gaps), levels, len(gaps[0].seeds), delta))
     return tuple(found)
 
 
-def _mean(like: Contrast, differences: _Differences, levels: Sequence[Level]) -> Contrast:
+def _mean(like: Contrast, differences: _Differences, levels: Sequence[Level], seeds: int, delta: float) -> Contrast:
     at = [(level, differences.gap(level.backbones)) for level in levels]
     known = [(level, gap) for level, gap in at if gap is not None]
-    change, bends, doubt = trend(known, 1)
-    return replace(
+    blank = replace(
         like,
         method="",
         transfer="",
         target="",
         backbone="",
         at=tuple((level, shown(gap)) for level, gap in known),
-        change=change,
-        bends=bends,
-        doubt=doubt,
     )
+    return told(blank, trend(known, 1), seeds, delta)
 
 
 class _Differences:

@@ -13,7 +13,7 @@ from adapterx.report import items, predictions
 from adapterx.report.collect import TargetFacts
 from adapterx.report.items import Items
 from adapterx.report.scores import MEAN, is_share
-from adapterx.report.statistics import Estimate, Measured, Scored
+from adapterx.report.statistics import Estimate, Measured, Scored, difference_of_models
 from adapterx.results.predictions import StoredPredictions
 
 
@@ -66,10 +66,14 @@ def _with_mean(scores: Mapping[str, Scored], facts: TargetFacts) -> dict[str, Sc
 
 
 def _line(name: str, facts: TargetFacts, metric: str, scores: Sequence[Scored]) -> PairedLine:
-    ids = facts.items.values() if name == MEAN else [facts.items[name]]
+    ids = list(facts.items.values()) if name == MEAN else [facts.items[name]]
     count = len({id for some in ids for id in some})
     estimates = tuple(_alone(one, count).estimate(share=is_share(metric)) for one in scores)
-    difference = _alone(scores[0] - scores[1], count).estimate() if len(scores) > 1 else None
+    difference = None
+    if len(scores) > 1:
+        apart = _alone(scores[0] - scores[1], count)
+        answers = sum(len(some) for some in ids)
+        difference = (difference_of_models(apart, answers) if is_share(metric) else apart).estimate()
     return PairedLine(name, count, estimates, difference)
 
 

@@ -22,6 +22,7 @@ from adapterx.report.statistics import (
     Sample,
     Scored,
     TrainingVariance,
+    difference_of_models,
     differences,
     measured,
     pooled,
@@ -112,6 +113,10 @@ class Family:
         done = [self._cells.get(one.cell, {}) for one in cells if one.status == "done"]
         return [scores[name] for scores in done if name in scores]
 
+    def scored(self, cell: CellResult, name: str) -> Scored | None:
+        """One cell's score under a language's name or that of a mean, whatever its status; None where it has none."""
+        return self._cells.get(cell.cell, {}).get(name)
+
     def samples(self, cells: Sequence[CellResult]) -> Mapping[str, Sample]:
         """One setting's scores as they came out, by language and mean, where every seed has one."""
         key = tuple(one.cell for one in cells)
@@ -153,8 +158,16 @@ class Family:
 
     def contrast(self, arm: Sequence[CellResult], baseline: Sequence[CellResult]) -> dict[str, Measured]:
         """One setting minus another with the same seeds, where both are whole."""
-        found = self.differences(arm, baseline)
-        return {name: measured(one, self._training_of_gaps[name]) for name, one in found.items()}
+        found = {
+            name: measured(one, self._training_of_gaps[name]) for name, one in self.differences(arm, baseline).items()
+        }
+        if not is_share(self.metric):
+            return found
+        return {name: difference_of_models(one, self.answers(name)) for name, one in found.items()}
+
+    def answers(self, name: str) -> int:
+        """How many answers a language's score, or a mean's, is made of."""
+        return sum(len(self.facts.items[language]) for language in _means(self.facts).get(name, (name,)))
 
     def measured(self, cells: Sequence[CellResult]) -> dict[str, Measured]:
         """A setting's means over seeds, where they are whole."""
@@ -197,12 +210,19 @@ class Grid:
         facts = self.results.targets.get(target)
         return facts.metrics if facts else ("",)
 
-    def family(self, facts: TargetFacts, metric: str) -> Family:
-        """The settings of a target, over the languages of `facts`, which may be some of the target's."""
+    def family(
+        self, facts: TargetFacts, metric: str, compared: Iterable[tuple[Setting, Setting]] | None = None
+    ) -> Family:
+        """The settings of a target, over the languages of `facts`, which may be some of the target's.
+
+        Args:
+            compared: pairs whose differences share the variance of training; those of the recipe where None.
+        """
         found = Family(facts, metric, self._scored.get((facts.name, metric), {}), self._once)
+        pairs = self.compared() if compared is None else compared
         found.learn(
             (cells for place, cells in self.settings.items() if place.target == facts.name),
-            (self.pair(*sides) for sides in self.compared() if sides[0].target == facts.name),
+            (self.pair(*sides) for sides in pairs if sides[0].target == facts.name),
         )
         return found
 
@@ -286,7 +306,7 @@ def headline(facts: TargetFacts) -> str:
 
 def is_share(metric: str) -> bool:
     """Whether a metric's scores lie in [0, 1]."""
-    return unit(metric).factor == 100
+    return unit(metric).within == "[0, 1]"
 
 
 def summarise(

@@ -18,6 +18,12 @@ An interval reaches the mean of two lengths to each side: sqrt(t(f)^2 training +
 where both parts are alike, and t(w) sqrt(training + items) with w by Welch and Satterthwaite, which is too short there.
 tools/coverage.py shows how often such intervals hold the truth. With one seed nothing is known of training: intervals
 are about the trained models at hand, and have the items' part alone.
+
+A score that is a share has an interval of Wilson's kind (1927). Its variance over items is that of a share, P (1 - P)
+over a number of items, for whatever P the truth is; so the interval holds all P for which
+(p - P)^2 <= a P (1 - P) + b, where a P (1 - P) is the items' part of the squared length at the score p itself, and b
+that of training. Of one model whose items are right or wrong this is Wilson's interval, with t in place of the normal
+quantile. It stays within [0, 1], and has a length where every item is right. With many items nothing changes.
 """
 
 from __future__ import annotations
@@ -25,7 +31,7 @@ from __future__ import annotations
 import math
 from bisect import bisect
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,10 +41,14 @@ from adapterx.report.student import reach
 
 Array = NDArray[np.floating[Any]]
 LEVEL = 0.95
-METHOD = "t over items (jackknife) and trainings (variance pooled over settings, of gaps over gaps)"
+METHOD = "t over items (jackknife) and trainings (variance pooled over settings, of gaps over gaps); of shares Wilson's"
 """What intervals of means over seeds are called in files."""
-METHOD_OF_A_CELL = "t over items (jackknife)"
-"""What intervals of a single trained model are called."""
+METHOD_OF_A_SHARE = "Wilson's over items (jackknife)"
+"""What the interval of a single trained model's score is called, where that is a share."""
+METHOD_OF_OTHERS = "t over items (jackknife)"
+"""The same of any other score, and of differences."""
+METHOD_OF_A_CELL = f"{METHOD_OF_A_SHARE}; of scores that are no shares, and of differences, {METHOD_OF_OTHERS}"
+"""All of it in one text."""
 ALIKE = 0.7
 """How far a pooled variance has the degrees of freedom of settings that vary alike: the rest is taken from the data."""
 DOUBTS = (1.0, *((1 - LEVEL) * 0.98**step for step in range(-148, 850)))
@@ -131,7 +141,7 @@ class Sample:
 def sample(seeds: Sequence[Scored], items: int, *, untrained: bool = False) -> Sample:
     """The scores of several seeds, at least one."""
     stacked = np.array([one.influence for one in seeds])
-    influence = stacked.mean(axis=0)
+    influence = stacked.sum(axis=0) / len(seeds)
     interaction = _squares(stacked - influence) / (len(seeds) - 1) if len(seeds) > 1 else 0.0
     return Sample(tuple(one.value for one in seeds), influence, interaction, items, untrained)
 
@@ -187,6 +197,8 @@ class Measured:
     """The part of it that is due to the choice of items."""
     freedom: float
     """Degrees of freedom of `training`."""
+    rare: float = 0.0
+    """Variance that is added for what items at hand may be too few to show, where no training is behind it."""
 
     def __sub__(self, other: Measured) -> Measured:
         return combined([(1.0, self), (-1.0, other)])
@@ -195,22 +207,32 @@ class Measured:
         """How far its interval goes to each side. A single item says nothing of others: it reaches over all scores."""
         if self.items < 2:
             return max(1.0, abs(self.value))
-        items = max(_squares(self.influence) - self.interaction, 0.0)
-        apart = reach(level, self.items - 1) ** 2 * items
-        if not self.training:
-            return math.sqrt(apart)
-        apart += reach(level, _down(self.freedom)) ** 2 * self.training
-        both = items + self.training
-        welch = both**2 / (self.training**2 / self.freedom + items**2 / (self.items - 1))
-        return (math.sqrt(apart) + reach(level, _down(welch)) * math.sqrt(both)) / 2
+        items = max(_squares(self.influence) - self.interaction, 0.0) + self.rare
+        return half_width(items, self.items, self.training, self.freedom, level)
 
     def estimate(self, *, share: bool = False) -> Estimate:
-        """Value and interval; a share's lies in [0, 1]."""
-        half = self.reach()
-        low, high = self.value - half, self.value + half
-        if share:
-            low, high = max(low, 0.0), min(high, 1.0)
+        """Value and interval; that of a share lies in [0, 1]."""
+        low, high = self._wilson() if share else (self.value - self.reach(), self.value + self.reach())
         return Estimate(*(0.0 if abs(end) < NOTHING else end for end in (self.value, low, high)))
+
+    def _wilson(self) -> tuple[float, float]:
+        """The bounds of a share."""
+        share = min(max(self.value, 0.0), 1.0)
+        if self.items < 2:
+            return 0.0, 1.0
+        spread, length = share * (1 - share), self.reach() ** 2
+        items = _squares(self.influence)
+        if spread > NOTHING and items > NOTHING**2:
+            both = max(items - self.interaction, 0.0) + self.training
+            of_items = length * (items / both if both > items else 1.0)
+            scaled = of_items / spread
+        else:  # all items alike say no more than that many could
+            of_items, scaled = 0.0, reach(LEVEL, self.items - 1) ** 2 / self.items
+        fixed = max(length - of_items, 0.0)
+        middle = share + scaled / 2
+        half = math.sqrt(scaled * spread + scaled**2 / 4 + fixed * (1 + scaled))
+        low, high = (middle - half) / (1 + scaled), (middle + half) / (1 + scaled)
+        return min(max(low, 0.0), share), max(min(high, 1.0), share)
 
     def doubt(self) -> float:
         """The p-value of a value of zero: one minus the highest level at which the interval leaves zero out.
@@ -219,9 +241,37 @@ class Measured:
         """
         if abs(self.value) < NOTHING:
             return 1.0
-        return DOUBTS[
-            bisect(range(1, len(DOUBTS)), False, key=lambda at: abs(self.value) <= self.reach(1 - DOUBTS[at]))
-        ]
+        return self._doubt(abs(self.value))
+
+    def beyond(self, margin: float) -> float:
+        """The p-value of the truth being as far from zero as `margin`, or farther: one-sided, of the nearer bound.
+
+        At most (1 - `LEVEL`) / 2 where the interval lies within the margin, for it is rounded as `doubt` is.
+        """
+        away = margin - abs(self.value)
+        return self._doubt(away) / 2 if away > NOTHING else 1.0
+
+    def _doubt(self, distance: float) -> float:
+        """The p-value of a truth that is so far from the value."""
+        return DOUBTS[bisect(range(1, len(DOUBTS)), False, key=lambda at: distance <= self.reach(1 - DOUBTS[at]))]
+
+
+def half_width(items: float, count: int, training: float, freedom: float, level: float = LEVEL) -> float:
+    """How far an interval reaches to each side.
+
+    Args:
+        items: variance due to the choice of items.
+        count: different items, 2 at least.
+        training: variance due to training, 0 where nothing is known of it.
+        freedom: degrees of freedom of `training`.
+    """
+    apart = reach(level, count - 1) ** 2 * items
+    if not training:
+        return math.sqrt(apart)
+    apart += reach(level, _down(freedom)) ** 2 * training
+    both = items + training
+    welch = both**2 / (training**2 / freedom + items**2 / (count - 1))
+    return (math.sqrt(apart) + reach(level, _down(welch)) * math.sqrt(both)) / 2
 
 
 def measured(found: Sample, training: TrainingVariance) -> Measured:
@@ -247,7 +297,24 @@ def combined(parts: Sequence[tuple[float, Measured]]) -> Measured:
         training=sum(weight**2 * one.training for weight, one in parts),
         interaction=sum(weight**2 * one.interaction for weight, one in parts),
         freedom=max(one.freedom for _, one in parts),
+        # On twice the items twice as many differ: the two items are added once for all parts together.
+        rare=sum(weight**2 * one.rare for weight, one in parts) / len(parts),
     )
+
+
+def difference_of_models(found: Measured, items: int) -> Measured:
+    """The difference of two trained models' shares, or of their means over languages.
+
+    Two models differ on few of few items, so few that their number says little of its own variance. As in the intervals
+    of Bonett and Price (2012) the variance is that with one more item for which the one is right and the other wrong,
+    and one the other way round. Trainings that differ from seed to seed bring their own variance, and need none of it.
+
+    Args:
+        items: of all languages together, answered in each.
+    """
+    if found.training or not found.influence.any():
+        return found
+    return replace(found, rare=2 / items**2)
 
 
 def _squares(influence: Array) -> float:

@@ -8,6 +8,8 @@ from statistics import NormalDist
 
 LARGE = 10_000
 """From so many degrees of freedom on, t is expanded around the normal quantile; the next term is below 1e-7."""
+STEPS = 200
+"""At most, of the search for a quantile; a handful is usual."""
 
 
 @lru_cache(maxsize=16384)
@@ -21,14 +23,21 @@ def reach(level: float, freedom: float) -> float:
     if freedom >= LARGE:
         z = NormalDist().inv_cdf((1 + level) / 2)
         return z + (z**3 + z) / (4 * freedom)
-    # P(|T| > t) = I_x(freedom / 2, 1 / 2) at x = freedom / (freedom + t²), which grows with x: halve until it is met.
+    # P(|T| > t) = I_x(freedom / 2, 1 / 2) at x = freedom / (freedom + t²), which grows with x, so that what is looked
+    # for stays between two bounds. Newton's steps start from the normal quantile; one that leaves the bounds is a half.
+    outside = 1 - level
+    front = math.lgamma(freedom / 2) + math.lgamma(0.5) - math.lgamma((freedom + 1) / 2)
     low, high = 0.0, 1.0
-    while (middle := (low + high) / 2) not in (low, high):
-        if _beta(middle, freedom / 2, 0.5) < 1 - level:
-            low = middle
-        else:
-            high = middle
-    return math.sqrt(freedom * (1 - middle) / middle)
+    x = freedom / (freedom + NormalDist().inv_cdf((1 + level) / 2) ** 2)
+    for _ in range(STEPS):
+        too_much = _beta(x, freedom / 2, 0.5) - outside
+        low, high = (x, high) if too_much < 0 else (low, x)
+        slope = front + math.log1p(-x) / 2 + (1 - freedom / 2) * math.log(x)
+        step = too_much * math.exp(min(slope, 700.0))
+        if abs(step) <= 1e-11 * min(x, 1 - x):
+            break
+        x = x - step if low < x - step < high else (low + high) / 2
+    return math.sqrt(freedom * (1 - x) / x)
 
 
 def _beta(x: float, a: float, b: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from adapterx.report.colours import Colours
 from adapterx.wording import plain as printable
 
 DASH = "\N{EN DASH}"
@@ -30,6 +31,8 @@ class TableColumn:
     """A little space before it, where a new part of the table begins."""
     size: bool = False
     """Counts something, so that equal counts in all rows can be said once."""
+    language: str = ""
+    """The code, where a column is of one language: such neighbours can be grouped by family or script."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,7 @@ class TableEntry:
     interval: str = ""
     note: str = ""
     tone: Tone = ""
-    colours: tuple[str, str] | None = None
-    """Background and text, as #rrggbb."""
+    colours: Colours | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ class Table:
     """Whether the columns are too many for the usual letters."""
     scale: tuple[str, str] | None = None
     """What the ends of the entries' colours stand for, where they mean something."""
+    opens: tuple[str, ...] = ()
+    """Of each row the label of the cell that it is of, or of the first of several; empty, or one an empty text, where
+    rows are of no cell."""
 
 
 def fold(

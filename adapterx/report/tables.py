@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from adapterx.report.collect import CellResult, Results, TargetFacts
 from adapterx.report.colours import diverging
 from adapterx.report.contrasts import Contrast
 from adapterx.report.gaps import Gap
+from adapterx.report.languages import language
 from adapterx.report.learning import Judgement
 from adapterx.report.levels import Level
 from adapterx.report.numbers import (
@@ -23,7 +25,7 @@ from adapterx.report.numbers import (
     value_interval,
 )
 from adapterx.report.overall import learnt
-from adapterx.report.scores import Score, Setting
+from adapterx.report.scores import Score, Setting, setting
 from adapterx.report.statistics import Estimate, Missing, Quantity
 from adapterx.report.table import DASH, Table, TableColumn, TableEntry, Tone, fold
 from adapterx.results.run_file import Run
@@ -78,7 +80,8 @@ def gaps(analysis: Analysis) -> Table | None:
     kept, entries, constant = fold(columns, rows)
     caption = f"Gap {arm} − {baseline} in {_units(one.metric for one in analysis.gaps)}, with 95% intervals{constant}."
     notes = ("Source: the language the target was trained in. Bold: the interval excludes zero.",)
-    return Table("gaps", caption, kept, entries, (*notes, *_target_training(analysis)))
+    opens = tuple(opened(one.arm, analysis.results.run) for one in analysis.gaps)
+    return Table("gaps", caption, kept, entries, (*notes, *_target_training(analysis)), opens=opens)
 
 
 def changes(analysis: Analysis) -> Table | None:
@@ -91,6 +94,8 @@ def changes(analysis: Analysis) -> Table | None:
     columns += [TableColumn(f"gap, {level.name}", rule=not at) for at, level in enumerate(levels)]
     note = "" if len(levels) == 2 else "of the line fitted to all sizes, from the smallest to the largest"
     columns.append(TableColumn("change", rule=True, note=note))
+    if len(levels) > 2:
+        columns.append(TableColumn("slope", note="the change per doubling of the parameters, embeddings left out"))
     rows = []
     for one in overall.contrasts:
         labels = [one.method, one.transfer, _contrasted(one.target, analysis)]
@@ -112,7 +117,11 @@ def _over_sizes(one: Contrast, levels: Sequence[Level]) -> list[TableEntry]:
     """A contrast's gap at every size, and its change."""
     at = {level.parameters: quantity for level, quantity in one.at}
     found = [_gap_entry(at.get(level.parameters), one.metric) for level in levels]
-    return [*found, _gap_entry(one.change, one.metric)]
+    return [
+        *found,
+        _gap_entry(one.change, one.metric),
+        *([_gap_entry(one.slope, one.metric)] if len(levels) > 2 else []),
+    ]
 
 
 def by_language(analysis: Analysis) -> list[Table]:
@@ -139,7 +148,9 @@ def by_language(analysis: Analysis) -> list[Table]:
             caption = f"{target}: gap {arm} − {baseline} by language, in {told}{constant}."
             end = points(limits[units], facts.metrics[0])
             scale = (MINUS + end.lstrip("+"), f"{end} {units}")
-            found.append(Table(f"languages-{target}", caption, columns, entries, dense=_dense(facts), scale=scale))
+            opens = tuple(opened(one.arm, analysis.results.run) for one in of_target)
+            name = f"languages-{target}"
+            found.append(Table(name, caption, columns, entries, dense=_dense(facts), scale=scale, opens=opens))
     return found
 
 
@@ -151,16 +162,28 @@ def _units(metrics: Iterable[str]) -> str:
 
 def unfinished(results: Results) -> Table | None:
     """Cells that are not done, with their reasons; None where all are."""
-    rows = [
-        [*_texts(_labels(cell, results.run)), TableEntry(cell.status, tone="strong"), TableEntry(cell.message or DASH)]
-        for cell in results.cells
-        if cell.status != "done"
-    ]
-    if not rows:
+    alike: dict[tuple[str, ...], list[CellResult]] = {}
+    for cell in results.cells:
+        if cell.status != "done":
+            *place, _ = _labels(cell, results.run)
+            alike.setdefault((*place, cell.status, _SEED.sub("", cell.message)), []).append(cell)
+    if not alike:
         return None
+    rows = []
+    for cells in alike.values():
+        *place, _ = _labels(cells[0], results.run)
+        seeds, more = ", ".join(str(cell.cell.seed) for cell in cells), " (and alike)" if len(cells) > 1 else ""
+        told = f"{cells[0].message}{more}" if cells[0].message else DASH
+        rows.append((*_texts([*place, seeds]), TableEntry(cells[0].status, tone="strong"), TableEntry(told)))
     titles = ("backbone", "method", "intermediate", "transfer", "target", "seed", "status", "message")
     columns = tuple(TableColumn(title, label=True) for title in titles)
-    return Table("unfinished", f"Cells without a usable result: {len(rows)}.", columns, tuple(map(tuple, rows)))
+    opens = tuple(cells[0].cell.label for cells in alike.values())
+    caption = f"Cells without a usable result: {sum(map(len, alike.values()))}."
+    return Table("unfinished", caption, columns, tuple(rows), opens=opens)
+
+
+_SEED = re.compile(r"(?<=\.seed)\d+")
+"""In a message, what differs between the seeds of a setting."""
 
 
 def score_note(analysis: Analysis) -> str:
@@ -238,7 +261,13 @@ def _results(
     shown = any((one.setting.intermediate, facts.name) in run.target_training for one in scores)
     notes = (*((TARGET_TRAINING,) if shown else ()), *((CONSTANT,) if any(constant.values()) else ()))
     name, rows_ = f"results-{facts.name}-{metric}", (*entries, tuple(last))
-    return Table(name, caption, kept, rows_, notes, footer=1, dense=_dense(facts))
+    opens = (*(opened(one.setting, run) for one in scores), "")
+    return Table(name, caption, kept, rows_, notes, footer=1, dense=_dense(facts), opens=opens)
+
+
+def opened(place: Setting, run: Run) -> str:
+    """The label of a setting's first cell."""
+    return next((one.cell.label for one in run.cells if setting(one.cell) == place), "")
 
 
 def _language_columns(facts: TargetFacts) -> list[TableColumn]:
@@ -249,6 +278,7 @@ def _language_columns(facts: TargetFacts) -> list[TableColumn]:
             group="source" if name in facts.sources else "other languages",
             note=language_name(name),
             rule=index in (0, first_other),
+            language=name,
         )
         for index, name in enumerate(facts.languages)
     ]
@@ -256,9 +286,7 @@ def _language_columns(facts: TargetFacts) -> list[TableColumn]:
 
 def language_name(code: str) -> str:
     """English name of a language code, the code itself where CLDR has none."""
-    from babel import Locale
-
-    return str(Locale("en").languages.get(code.replace("-", "_"), code))
+    return language(code).name
 
 
 def _dense(facts: TargetFacts) -> bool:

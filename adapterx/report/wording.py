@@ -138,8 +138,10 @@ def method(analysis: Analysis) -> tuple[str, ...]:
             "With one seed, nothing is known of the chance of training: intervals are about these trained models."
         )
     scope_of_cells = (
-        "An interval of a single cell, as in results.csv, is about that trained model. Intervals in tables are not"
-        " corrected for the number of comparisons; claims of the answer are."
+        "Scores that are shares have intervals of Wilson’s kind, which stay within 0 and 100 %. An interval of a single"
+        " cell, as in results.csv, is about that trained model; differences of two such models are Bonett and Price’s."
+        " Intervals in tables are not corrected for the number of comparisons; claims of the answer and ranks are"
+        " (Holm), maps in their way (Benjamini and Hochberg)."
     )
     gaps = (
         "Gaps are arm minus baseline on the target’s main metric, on the same items and with the same seeds. With more"

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from adapterx.reading import read_json
+from adapterx.report import texts
 from adapterx.report.analysis import Analysis, analyse
 from adapterx.report.document import document
 from adapterx.report.exports import report_json, report_markdown, results_csv
@@ -30,21 +31,24 @@ OUTDATED = (
 )
 
 
-def build(store: Store, run_dir: Path) -> Path:
-    """Analyse a run and write its report; returns the path of the HTML page.
+def build(store: Store, run_dir: Path, beside: Path | None = None) -> Path:
+    """Analyse a run and write its report; returns the path of the HTML page. `beside` as for `write`.
 
     Raises FileNotFoundError or ValueError, naming the file, if `run_dir` holds no readable run.json.
     """
-    return write(analyse(store, run_dir), run_dir)
+    return write(analyse(store, run_dir), run_dir, beside)
 
 
-def write(analysis: Analysis, run_dir: Path) -> Path:
+def write(analysis: Analysis, run_dir: Path, beside: Path | None = None) -> Path:
     """Write index.html, report.md, results.csv and report.json into the run's `report` directory.
 
     The same analysis gives the same bytes. All four are written aside first and take the place of the former directory
     together, so that whoever is interrupted leaves the former report as it was.
+
+    Args:
+        beside: where tasks of the user's own are found, whose texts are shown; None for the catalog's alone.
     """
-    laid_out = document(analysis)
+    laid_out = document(analysis, texts.read(analysis.results, beside))
     _sweep(run_dir)
     aside = run_dir / f"{_NEW}{secrets.token_hex(4)}"
     try:

@@ -169,6 +169,40 @@ def _by_language(table: Any) -> Iterator[LanguagePredictions]:
         yield LanguagePredictions(code, ids[part], gold[part], prediction[part])
 
 
+def single_labels(path: Path) -> dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    """Of every language whose items have one label among as many classes: logits, (n, classes), and labels, (n,).
+
+    None of a file without logits, or with any other answers. Raises UnreadablePredictions.
+    """
+    from pyarrow import parquet, types
+
+    with scorable(path):
+        schema = parquet.read_schema(path)
+        if "logits" not in schema.names or not types.is_list(schema.field("gold").type):
+            return {}
+        if not types.is_integer(schema.field("gold").type.value_type):
+            return {}
+        table = parquet.read_table(path, columns=["language", "gold", "logits"])
+        languages = np.array(table["language"].to_pylist())
+        gold, logits = _flat(table["gold"]), _flat(table["logits"])
+        if gold is None or logits is None or gold.shape[1] != 1 or logits.shape[1] < 2 or not np.isfinite(logits).all():
+            return {}
+        labels = gold[:, 0].astype(np.int64)
+        return {
+            code: (logits[languages == code], labels[languages == code]) for code in dict.fromkeys(languages.tolist())
+        }
+
+
+def _flat(column: Any) -> NDArray[np.float64] | None:
+    """A parquet column of lists as (rows, length); None where their lengths differ."""
+    joined = column.combine_chunks()
+    lengths = set(np.diff(joined.offsets.to_numpy()).tolist())
+    if len(lengths) != 1:
+        return None
+    values = joined.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    return values.reshape(-1, lengths.pop()) if len(values) else None
+
+
 def _has_holes(column: Any) -> bool:
     """Whether a parquet column lacks values, those inside its lists included."""
     from pyarrow import types

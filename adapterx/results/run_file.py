@@ -109,6 +109,12 @@ class Run:
         return str(compare["arm"]), str(compare["baseline"]), str(compare.get("by", "backbones"))
 
     @property
+    def delta(self) -> float:
+        """The largest change of a gap that is too small to speak of, of scores from 0 to 1; a point by default."""
+        compare = self.recipe.get("compare")
+        return float(cast(float, compare.get("delta", 1.0))) / 100 if isinstance(compare, Mapping) else 0.01
+
+    @property
     def target_training(self) -> frozenset[tuple[str, str]]:
         """Intermediate and target, where the one learns the other's own task."""
         return frozenset((one.cell.intermediate, one.cell.target) for one in self.cells if one.target_training)
@@ -231,7 +237,7 @@ def read(run_dir: Path) -> Run:
     try:
         run = _run(read_json(path, LARGEST), state_of(path.read_bytes()))
         # What the recipe says of these is asked for later, where nobody would know whose mistake it is.
-        _ = run.compare, run.resamples, run.limit
+        _ = run.compare, run.delta, run.resamples, run.limit
     except FileNotFoundError:
         raise UnreadableRun(f"{path} does not exist: {run_dir} is not the directory of a run") from None
     except UnreadableFile as error:

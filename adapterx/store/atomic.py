@@ -32,7 +32,7 @@ def write_stream(path: Path, writer: Callable[[Path], None]) -> None:
     system refuses (a full disk, say) is an OSError that names `path`, whichever library met it. The file gets the mode
     of any new file here, which `umask` decides: some libraries let nobody but its owner read what they write.
     """
-    temporary = path.with_name(f".{path.name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
+    temporary = path.with_name(f".{path.name}.{machine()}-{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         mode = _created(temporary)
@@ -72,7 +72,7 @@ def _refused(error: BaseException, temporary: Path) -> int | None:
 
 
 @cache
-def _machine() -> str:
+def machine() -> str:
     """Eight digits that name what process numbers are unique in: the machine, or the container on it."""
     try:
         namespace = str(Path("/proc/self/ns/pid").readlink())
@@ -146,15 +146,16 @@ def _remove(files: Iterable[Path]) -> None:
 
 def _is_abandoned(path: Path) -> bool:
     owned = _OWNED.fullmatch(path.name)
-    if owned and owned["machine"] == _machine():
-        return not _runs(int(owned["pid"]))
+    if owned and owned["machine"] == machine():
+        return not runs(int(owned["pid"]))
     try:
         return time.time() - path.stat().st_mtime > ABANDONED
     except FileNotFoundError:
         return False
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
+    """Whether a process of this machine has not ended."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

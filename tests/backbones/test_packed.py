@@ -95,7 +95,7 @@ def test_without_a_gradient_few_reads_give_the_same_states(
         mixed.append(mix(*args))
         return mixed[-1]
 
-    monkeypatch.setattr("adapterx.backbones.packed.mix", noted)
+    monkeypatch.setattr("adapterx.backbones.mixed_context.mix", noted)
     expected = packed(batch, adapted).detach()
     assert not mixed
     with torch.no_grad():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import ClassVar
 from unittest.mock import patch
 
 import pytest
@@ -71,6 +72,8 @@ def test_kept_hidden_states_change_nothing(case: str) -> None:
 
 class Counted:
     """A frozen product that counts the rows it is given."""
+
+    recordable: ClassVar[bool] = True
 
     def __init__(self, product: Product) -> None:
         self.product = product

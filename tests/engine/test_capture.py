@@ -8,20 +8,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from adapterx.backbones import attention
-from adapterx.backbones.layout import Expansion, SequenceSpans
+from adapterx.backbones.layout import Blocks, Expansion, SequenceSpans
 from adapterx.backbones.packed import PackedEncoder
+from adapterx.backbones.products import Modules
 from adapterx.engine import bundle as bundle_module
 from adapterx.engine import capture
-from adapterx.engine.batches import AlignedRows, Batch, placed
+from adapterx.engine.batches import AlignedRows, Batch, Selection, placed
 from adapterx.engine.bundle import Bundle, shape_of
-from adapterx.engine.capture import LIMIT, WARM_UP, CapturedSteps
-from adapterx.engine.cell import TrainingCell
+from adapterx.engine.capture import LIMIT, MORE, WARM_UP, CapturedSteps
+from adapterx.engine.cell import Pool, TrainingCell
+from adapterx.engine.collate import collate
+from adapterx.engine.kept_bundle import KeptBundle
 from adapterx.engine.optimiser import Step
 from adapterx.engine.options import Options
 from adapterx.engine.prefix import PrefixCache
@@ -29,8 +33,10 @@ from adapterx.engine.state import CellState
 from adapterx.engine.train import train
 from adapterx.methods.full.spec import Full
 from adapterx.methods.lora.spec import Lora
-from tests.cells import cell
-from tests.engine.trainings import CASES, alone, assert_same, like, packed
+from adapterx.methods.method import Slot
+from adapterx.tasks.encoded import Encoded, offsets
+from tests.cells import cell, encoded
+from tests.engine.trainings import CASES, alone, assert_same, like, packed, slot
 
 Compute = Callable[[Batch, Tensor], Tensor]
 
@@ -178,6 +184,81 @@ def test_recordings_are_limited(cuda: Cuda) -> None:
     assert taken is None
     assert len(cuda.graphs) == LIMIT
     assert steps(batches[0], table(own)) is not None, "what is recorded goes on being replayed"
+
+
+def test_recordings_are_kept_by_use(cuda: Cuda) -> None:
+    """A shape that comes again and again takes the place of the rarest, and not before it has paid."""
+    own = bundle(*two())
+    steps = own._captured
+    assert steps is not None
+    batches = [shaped(own, 64 * number) for number in range(1, LIMIT + 2)]
+    for batch in batches[:-1] * 2:
+        steps(batch, table(own))
+    for batch in batches[1:-1]:
+        steps(batch, table(own))
+    taken = [steps(batches[-1], table(own)) is not None for _ in range(2 + MORE)]
+    assert taken == [False] * (1 + MORE) + [True]
+    assert steps.recorded == LIMIT and len(cuda.graphs) == LIMIT + 1
+    assert steps(batches[0], table(own)) is None, "it was the rarest"
+    assert all(steps(batch, table(own)) is not None for batch in batches[1:])
+    assert len(cuda.graphs) == LIMIT + 1
+
+
+@pytest.mark.parametrize("format_", ["pair-classification", "tagging"])
+def test_kernels_are_told_the_longest_of_all_texts(format_: str, cuda: Cuda) -> None:
+    """So that batches of one size have one shape, however long their own longest is."""
+    texts = encoded(format_, labels=4, longest=150)
+    one = cell(Lora(rank=2), format_=format_, batch_size=2)
+    (task,) = one.tasks
+    one = replace(one, tasks=(replace(task, train=(Pool("en", texts),)),))
+    own = bundle(one, like(one, "twin"))
+    longest = int(np.diff(texts.sequence_offsets).max())
+    told = set()
+    for number in range(8):
+        (batch,) = own._batches(number)
+        for packed_batch in (batch.packed, batch.packed.shared):
+            assert isinstance(packed_batch.attention, SequenceSpans)
+            assert isinstance(packed_batch.read_attention, SequenceSpans)
+            told.add((packed_batch.attention.longest, packed_batch.read_attention.longest))
+    ((every, read),) = told
+    assert every == (192, 192) and longest <= 192
+    assert read == ((192, 192) if format_ == "tagging" else (64, 192))
+
+
+def test_the_next_cells_of_a_structure_take_recordings_over(cuda: Cuda) -> None:
+    enc, keeper = packed(), KeptBundle()
+    cells = [cell(Lora(rank=2), seed=seed, steps=9, learning_rate=1e-2) for seed in (1, 2, 3, 4)]
+    expected = [train(enc, [one])[0] for one in cells]
+    with patch.object(CapturedSteps, "_worth_recording", lambda own, shape: True):
+        first = train(enc, cells[:2], options=ALIGNED, keeper=keeper)
+        made = len(cuda.graphs)
+        second = train(enc, cells[2:], options=ALIGNED, keeper=keeper)
+    assert_same([*first, *second], expected)
+    replays = sum(graph.replays for graph in cuda.graphs)
+    assert replays == 18 and sum(graph.replays for graph in cuda.graphs[:made]) > 9 and len(cuda.graphs) < 2 * made
+    kept = keeper._kept
+    assert kept is not None
+    for other in (
+        [cells[0]],
+        [replace(one, method=Lora(rank=4)) for one in cells[:2]],
+        [cell(Lora(rank=2), format_="tagging", seed=seed) for seed in (1, 2)],
+    ):
+        keeper._kept = kept
+        own = keeper.bundle(enc, other, [CellState.start(one, shape_of(enc)) for one in other], ALIGNED, None, 1)
+        assert own is not kept[1] and kept[1]._captured is None
+
+
+def test_a_stacked_slot_comes_with_the_cells_that_take_over(cuda: Cuda) -> None:
+    enc, keeper = packed(), KeptBundle()
+    method = Lora(rank=2)
+    lower = [(Slot(method, slot(method, seed, enc)),) for seed in (50, 60)]
+    cells = [replace(cell(method, steps=4, learning_rate=1e-2), lower=own) for own in lower]
+    expected = [train(enc, [one])[0] for one in cells]
+    with patch.object(CapturedSteps, "_worth_recording", lambda own, shape: True):
+        found = [train(enc, [one], options=ALIGNED, keeper=keeper)[0] for one in cells]
+    assert_same(found, expected)
+    keeper.clear()
+    assert keeper._kept is None
 
 
 def test_a_replay_reads_the_numbers_of_its_own_step(cuda: Cuda) -> None:
@@ -347,6 +428,51 @@ def test_another_layout_is_another_shape(change: str, cuda: Cuda) -> None:
     assert capture.signature(same) == capture.signature(batch)
     assert capture.signature(CHANGES[change](batch)) != capture.signature(batch)
     assert isinstance(hash(capture.signature(batch)), int)
+
+
+def test_other_rectangles_are_another_shape() -> None:
+    """Equal tensors, cut into rectangles otherwise: a replay would compute the attention of other sequences."""
+    batches = []
+    for lengths in ([40, *[6] * 4], [40, *[4] * 6]):
+        data = texts_of(lengths)
+        batches.append(collate([[Selection(0, data, np.arange(len(data)))]], spans=False, align=True))
+    one, other = batches
+    assert [tuple(a.shape) for a in one.tensors()] != [] and isinstance(one.packed.attention, Blocks)
+    first, second = one.packed.attention, other.packed.attention
+    assert isinstance(second, Blocks)
+    cut = replace(one, packed=replace(one.packed, attention=replace(first, blocks=second.blocks)))
+    assert capture.signature(cut) != capture.signature(one) and capture.signature(other) != capture.signature(one)
+    halves = tuple(replace(block, sequences=block.keys, queries=1, keys=block.sequences) for block in first.blocks)
+    turned = replace(one, packed=replace(one.packed, attention=replace(first, blocks=halves)))
+    assert [a.shape for a in turned.tensors()] == [a.shape for a in one.tensors()]
+    assert capture.signature(turned) != capture.signature(one)
+
+
+def texts_of(lengths: list[int]) -> Encoded:
+    """Texts of these many tokens, each read at its first."""
+    starts, ones = offsets(lengths), offsets([1] * len(lengths))
+    return Encoded(
+        ids=tuple(map(str, range(len(lengths)))),
+        tokens=(5 + np.arange(sum(lengths)) % 100).astype(np.int32),
+        sequence_offsets=starts,
+        example_sequences=ones,
+        read_tokens=starts[:-1].copy(),
+        example_reads=ones,
+        labels=np.zeros(len(lengths), np.int64),
+        example_labels=ones,
+    )
+
+
+def test_layers_of_libraries_are_not_recorded(cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LLM.int8() asks the host about outliers at each product."""
+    enc = packed()
+    assert enc.recordable
+    assert bundle(cell(Lora(rank=2)))._captured is not None
+    linear = enc.layers[1].intermediate.dense
+    enc.products[1]["intermediate",] = Modules([linear])
+    assert not enc.recordable
+    one = cell(Lora(rank=2))
+    assert Bundle(enc, [one], [CellState.start(one, shape_of(enc))], ALIGNED)._captured is None
 
 
 class NoQuestions(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -108,7 +109,7 @@ def test_batches_that_do_not_fit_the_host_are_cut_too(monkeypatch: pytest.Monkey
 
     enc, cells, expected = alone("lora", "xlm-roberta")
 
-    def tight(part: Sequence[Sequence[Selection]], *more: bool) -> Batch:
+    def tight(part: Sequence[Sequence[Selection]], *more: Any) -> Batch:
         batch = collate(part, *more)
         if sum(batch.tokens) > 180:
             raise MemoryError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import torch
 
 from adapterx.backbones.layout import PackedBatch
 from adapterx.backbones.packed import PackedEncoder
+from adapterx.engine import passes as passes_module
 from adapterx.engine import predict as predict_module
 from adapterx.engine.batches import Batch
+from adapterx.engine.collate import collate
 from adapterx.engine.predict import TrainedCell, predict
 from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import train
@@ -159,6 +162,44 @@ def test_a_sweep_that_runs_out_of_memory_goes_in_smaller_ones(monkeypatch: pytes
     monkeypatch.setattr(predict_module, "_sweep", lambda *_: (_ for _ in ()).throw(MemoryError()))
     with pytest.raises(MemoryError):
         predict(enc, cells, pools)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_passes_laid_out_ahead_give_the_same_answers(kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU: the next pass is laid out by a thread, answers are fetched a pass later, and memory may run out."""
+    enc = packed()
+    one = cell(Lora(rank=4, layers=(2,)), format_="multiple-choice", steps=2)
+    cells = [(train(enc, [one])[0].trained, one.tasks[0].head)] * 2
+    pools = [encoded("multiple-choice", examples=n, seed=n) for n in (9, 5)]
+    expected = predict(enc, cells, pools, rows=150)
+    monkeypatch.setattr(passes_module, "ahead", lambda device: 1)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    events: list[str] = []
+    sweep = predict_module._sweep
+
+    def laid(*given: Any) -> Batch:
+        events.append(threading.current_thread().name)
+        return collate(*given)
+
+    def swept(encoder_: PackedEncoder, active: Any, batch: Batch, *rest: Any) -> Any:
+        events.append("swept")
+        if events.count("swept") == 2:
+            raise torch.OutOfMemoryError("no room")
+        return sweep(encoder_, active, batch, *rest)
+
+    monkeypatch.setattr(passes_module, "collate", laid)
+    monkeypatch.setattr(predict_module, "_sweep", swept)
+    heard: list[int] = []
+    prefix = PrefixCache(enc, 10**9) if kept else None
+    found = predict(enc, cells, pools, prefix, 150, lambda examples, rows: heard.append(events.count("swept")))
+    for mine, theirs in zip(found, expected, strict=True):
+        for pool, same in zip(mine, theirs, strict=True):
+            np.testing.assert_allclose(np.concatenate(pool), np.concatenate(same), atol=2e-6)
+    assert {one for one in events if one != "swept"} and all(
+        one == "swept" or one.startswith("adapterx-loader") for one in events
+    )
+    assert heard[0] == 3, "the first answers were fetched when another pass, after one that failed, was on its way"
+    assert len(heard) == events.count("swept") - 1
 
 
 def test_nothing_to_predict() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from adapterx.files.settings import texts
-from adapterx.report.statistics import METHOD_OF_A_CELL
+from adapterx.report.statistics import LEVEL, METHOD_OF_A_CELL
+from adapterx.report.student import reach
 from tests.executors.test_answer import backbone, head, here, ran, task, written
 
 __all__ = ["backbone", "here"]
@@ -52,10 +53,13 @@ def test_scores_with_intervals_and_paired_differences(
     assert accuracy["majority"] == {"de": 0.5, "en": 0.75}
     english = next(line for line in accuracy["lines"] if line["language"] == "en")
     assert [one["value"] for one in english["scores"]] == [0.75, 0.25]
-    # Answers that are opposite in every item: the error of their difference is twice that of either score.
-    first, difference = english["scores"][0], english["difference"]
+    # Answers that are opposite in every item: the variance of their difference is four times that of either score, and
+    # that of the two items more which the interval supposes.
+    difference, items = english["difference"], english["items"]
     assert difference["value"] == pytest.approx(0.5)
-    assert difference["high"] - 0.5 == pytest.approx(2 * (0.75 - first["low"]))
+    variance = 4 * 0.75 * 0.25 / (items - 1) + 2 / items**2
+    assert difference["high"] - 0.5 == pytest.approx(reach(LEVEL, items - 1) * variance**0.5)
+    assert 0.0 < english["scores"][0]["low"] < 0.75 < english["scores"][0]["high"] < 1.0
 
 
 def test_an_adapter_against_itself_differs_by_nothing(

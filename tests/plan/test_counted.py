@@ -127,11 +127,11 @@ def test_cells_share_what_lies_below_their_adapters() -> None:
 
 
 def test_the_engine_reads_as_many_rows_in_a_pass_as_are_counted() -> None:
-    from adapterx.backbones import packed
+    from adapterx.backbones import mixed_context
     from adapterx.engine.options import ROWS
     from adapterx.plan import counted
 
-    assert ROWS["cpu"] == PASS_ROWS and counted._READS_TO_MIX == packed._READS_TO_MIX
+    assert ROWS["cpu"] == PASS_ROWS and counted._READS_TO_MIX == mixed_context._READS_TO_MIX
     whole = evaluated(Lora(), items=PASS_ROWS // LENGTH)
     assert whole.shared.calls == 12 and evaluated(Lora(), items=1 + PASS_ROWS // LENGTH).shared.calls == 24
 

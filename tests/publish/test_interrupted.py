@@ -21,7 +21,7 @@ SEED = 7
 
 
 @pytest.mark.slow
-@pytest.mark.processors  # minutes of whole processes: not in .ci/run
+@pytest.mark.long
 @pytest.mark.timeout(2400)
 def test_twenty_kills_of_a_grid_of_twelve(tmp_path: Path) -> None:
     store = grid.train(

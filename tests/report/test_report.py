@@ -67,7 +67,9 @@ def test_the_page_stands_alone(built: Path) -> None:
     page = Page(html)
     assert not page.open
     assert "://" not in html
-    assert not re.search(r"<(script|link|iframe|img|object|embed)\b|@import", html)
+    assert not re.search(r"<(link|iframe|img|object|embed)\b|@import|<script\b[^>]*\bsrc\b", html)
+    assert html.count("<script") == 2, "its data and its own script"
+    assert "default-src 'none'" in html, "the browser is told to ask nobody either"
     assert all(value.startswith("#") for name in ("href", "src", "xlink:href") for value in page.values(name))
     ids = Counter(page.values("id"))
     assert [one for one, times in ids.items() if times > 1] == []
@@ -169,7 +171,7 @@ def test_the_csv_is_tidy(built: Path) -> None:
     for row in scored:
         assert 0 <= float(row["low"]) <= float(row["value"]) <= float(row["high"]) <= 1
         assert row["n"] == "50"
-        assert row["interval"] == "t over items (jackknife)"
+        assert row["interval"] == "Wilson's over items (jackknife)"
         assert row["trained_in"] == str(row["language"] == "en").lower()
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import CellResult, TargetFacts
@@ -21,6 +23,7 @@ from adapterx.report.statistics import (
     Scored,
     TrainingVariance,
     combined,
+    difference_of_models,
     differences,
     joined,
     measured,
@@ -271,7 +274,10 @@ def test_a_mean_needs_every_language() -> None:
     summary = summarise(made, made.measured(cells), cells, share=True)
     assert summary.mean == Missing(2, 3, "language")
     assert summary.others == Missing(1, 2, "language")
-    assert summary.sources == Estimate(1.0, 1.0, 1.0)
+    # By Wilson: 20 right answers of 20 leave room for a share of n / (n + t²).
+    assert isinstance(summary.sources, Estimate)
+    assert (summary.sources.value, summary.sources.high) == (1.0, 1.0)
+    assert summary.sources.low == pytest.approx(20 / (20 + reach(0.95, 19) ** 2))
     assert summary.languages["sw"] == Missing(0, 1, "seed", "")
 
 
@@ -290,3 +296,37 @@ def test_a_sample_is_its_seeds() -> None:
     assert found == Sample((0.2, 0.4), found.influence, found.interaction, 2)
     assert found.influence == pytest.approx([0.2, 0.1])
     assert found.interaction == pytest.approx(0.1**2 + 0.2**2 + 0.1**2 + 0.2**2)
+
+
+@pytest.mark.parametrize(("right", "items"), [(0, 60), (1, 60), (33, 60), (59, 60), (60, 60), (190, 200)])
+def test_one_model_has_the_interval_of_wilson(right: int, items: int) -> None:
+    """That of statsmodels, with the quantile of t in place of the normal one, and n - 1 in a variance that there is."""
+    of = {"en": ids(items)["en"]}
+    one = scored(answers(of, {"en": np.arange(items) < right}), Accuracy())["en"]
+    found = Measured(one.value, one.influence, items, 0.0, 0.0, 0.0).estimate(share=True)
+    tail = 2 * stats.norm.sf(reach(LEVEL, items - 1))
+    counted = items - 1 if 0 < right < items else items
+    low, high = proportion_confint(counted * right / items, counted, alpha=tail, method="wilson")
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-6)
+    assert found.low <= found.value <= found.high
+
+
+def test_a_share_of_many_items_has_the_same_interval_either_way() -> None:
+    one = Measured(0.6, np.full(20_000, 0.0035 / np.sqrt(20_000)), 20_000, 0.01**2, 0.0, 6.0)
+    share, other = one.estimate(share=True), one.estimate()
+    assert (share.low, share.high) == pytest.approx((other.low, other.high), abs=1e-4)
+
+
+def test_two_models_that_rarely_differ_have_a_length() -> None:
+    """The interval of Bonett and Price (2012): one item more for either side, up to the items' number in it."""
+    items, ahead, behind = 100, 3, 1
+    differences_ = np.array([1.0] * ahead + [-1.0] * behind + [0.0] * (items - ahead - behind))
+    influence = (differences_ - differences_.mean()) / np.sqrt(items * (items - 1))
+    plain = Measured(differences_.mean(), influence, items, 0.0, 0.0, 0.0)
+    wider = difference_of_models(plain, items)
+    first, second = (ahead + 1) / (items + 2), (behind + 1) / (items + 2)
+    expected = np.sqrt((first + second - (first - second) ** 2) / (items + 2))
+    assert wider.reach() / reach(LEVEL, items - 1) == pytest.approx(expected, rel=0.03)
+    assert plain.reach() < 0.9 * wider.reach()
+    trained = Measured(0.1, influence, items, 0.01, 0.0, 3.0)
+    assert difference_of_models(trained, items) == trained

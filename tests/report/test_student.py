@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from scipy import stats
 
 from adapterx.report.student import LARGE, reach
 
@@ -32,3 +33,9 @@ def test_fractions_of_a_degree_lie_between_their_neighbours() -> None:
 def test_what_has_no_quantile_is_refused(level: float, freedom: float) -> None:
     with pytest.raises(ValueError, match="no t quantile"):
         reach(level, freedom)
+
+
+@pytest.mark.parametrize("freedom", [0.3, 0.9, 1, 2.7, 33.3, 100, 5009, LARGE - 1])
+def test_quantiles_are_those_of_scipy(freedom: float) -> None:
+    for level in (0.5, 0.8, 0.95, 0.9999, 1 - 1e-8):
+        assert reach(level, freedom) == pytest.approx(stats.t.isf((1 - level) / 2, freedom), rel=1e-9)

@@ -123,6 +123,15 @@ def test_every_claim_has_its_row(device: str, shapes: list[str]) -> None:
         assert len({contender.name for contender in variant.contenders}) == len(variant.contenders)
 
 
+def test_recordings_are_made_before_anything_is_timed() -> None:
+    """Each shape of batches is recorded once on a GPU, most of them early on."""
+    (one, kept) = (*fused(4), *fused(4, prefix=True))
+    variant = Variant("v", "train", "base", (one, kept), batch=8, texts=2048)
+    assert ours.warm_up(variant, False, "cpu") is None
+    assert ours.warm_up(variant, True, "cpu") == 256 == ours.warm_up(variant, True, "cuda")
+    assert ours.warm_up(variant, False, "cuda") == ours.RECORDED >= 100
+
+
 def test_texts_have_the_lengths_of_natural_language_inference() -> None:
     lengths = data.texts(0, 5000).lengths
     assert 34 < sum(lengths) / len(lengths) < 36

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from adapterx.backbones.forward_pass import Unadapted
 from adapterx.backbones.modules import Module, Place
+from adapterx.backbones.residual import add_norm
 from adapterx.backbones.shape import Shape
 from adapterx.methods.bottleneck import invertible
 from adapterx.methods.bottleneck.activations import ACTIVATIONS
@@ -75,6 +76,9 @@ class BottleneckAdapters(Unadapted):
     def adapts(self, layer: int, places: Sequence[Module | Place]) -> bool:
         return any(self._adapts(layer, place) for place in places)
 
+    def changes(self, layer: int, modules: Sequence[Module]) -> bool:
+        return False  # what sits at the place "output" is behind the layer of that name
+
     def _adapts(self, layer: int, place: Module | Place) -> bool:
         return any(_sits(tensors, layer, place) for _, tensors in self.slots)
 
@@ -102,7 +106,11 @@ class BottleneckAdapters(Unadapted):
             trained = slot == len(self.slots) - 1
             if not _sits(tensors, layer, place) or (trained and all(left_out)):
                 continue
-            added = change(method, tensors, name(layer, place), inputs(method, update, residual, norm), rows)
+            read = inputs(method, update, residual, norm)
+            if method.scaling == 1.0 and not (trained and (self.dropout.drops or any(left_out))):
+                update = change(method, tensors, name(layer, place), read, rows, update)
+                continue
+            added = change(method, tensors, name(layer, place), read, rows)
             if trained:
                 added = self.dropout(added, rows, f"{layer}.{place}")
                 added = self.dropout.without(left_out, added, rows)
@@ -116,8 +124,7 @@ def inputs(method: Bottleneck, update: Tensor, residual: Tensor, norm: nn.Module
         return residual
     if method.placement == "double":
         return update
-    total = update + residual
-    return total if norm is None else cast(Tensor, norm(total))
+    return update + residual if norm is None else add_norm(update, residual, norm)
 
 
 def _sits(tensors: Mapping[str, Tensor], layer: int, place: Module | Place) -> bool:
@@ -126,10 +133,15 @@ def _sits(tensors: Mapping[str, Tensor], layer: int, place: Module | Place) -> b
 
 
 def change(
-    method: Bottleneck, tensors: Mapping[str, Tensor], name: str, inputs: Tensor, rows: tuple[int, ...]
+    method: Bottleneck,
+    tensors: Mapping[str, Tensor],
+    name: str,
+    inputs: Tensor,
+    rows: tuple[int, ...],
+    base: Tensor | None = None,
 ) -> Tensor:
-    """What one adapter adds, (N, d)."""
+    """What one adapter adds, (N, d); added to `base` where that is given and nothing scales it."""
     inner = linear_by_cell(inputs, tensors[f"{name}.down.weight"], tensors[f"{name}.down.bias"], rows)
     inner = ACTIVATIONS[method.activation](inner)
-    outer = linear_by_cell(inner, tensors[f"{name}.up.weight"], tensors[f"{name}.up.bias"], rows)
+    outer = linear_by_cell(inner, tensors[f"{name}.up.weight"], tensors[f"{name}.up.bias"], rows, base)
     return outer if method.scaling == 1.0 else outer * method.scaling

@@ -96,6 +96,9 @@ class FusedAdapters(Unadapted):
     def adapts(self, layer: int, places: Sequence[Module | Place]) -> bool:
         return any(self._fuses(layer, place) for place in places)
 
+    def changes(self, layer: int, modules: Sequence[Module]) -> bool:
+        return False
+
     def _fuses(self, layer: int, place: Module | Place) -> bool:
         return f"{_name(layer, place)}.query.weight" in self.tensors
 

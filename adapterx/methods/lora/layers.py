@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import torch
@@ -10,10 +11,14 @@ from torch import Tensor
 
 from adapterx.backbones.forward_pass import Unadapted
 from adapterx.backbones.modules import MODULE_PATH, Module, Place
+from adapterx.backbones.products import InputProduct, Product
 from adapterx.backbones.shape import Shape
+from adapterx.kernels import choice
+from adapterx.kernels.choice import KernelFailed
+from adapterx.kernels.tiles import Deltas, RowTiles, by_library, tiles_of
 from adapterx.methods.lora.spec import Lora
 from adapterx.methods.method import Slot
-from adapterx.methods.parameters import Parameter, kaiming_uniform, zeros
+from adapterx.methods.parameters import Parameter, gradient_place, kaiming_uniform, zeros
 from adapterx.methods.rows import CellDropout, alike, linear_by_cell
 
 
@@ -61,7 +66,9 @@ class LoraAdapters(Unadapted):
         self, layer: int, modules: Sequence[Module], inputs: Tensor, outputs: Tensor, rows: tuple[int, ...]
     ) -> Tensor:
         width = outputs.shape[1] // len(modules)
-        left_out = self.dropout.left_out(layer)
+        if tiles_of(rows) is not None and choice.runs("lora", outputs.device):
+            return self._added(layer, modules, inputs, outputs, rows, 0)
+        rows, left_out = by_library(rows), self.dropout.left_out(layer)
         for place, module in enumerate(modules):
             if not self._adapts(layer, module):
                 continue
@@ -78,6 +85,91 @@ class LoraAdapters(Unadapted):
                     dropped = self.dropout.without(left_out, dropped, rows)
                 outputs = _AddDelta.apply(outputs, dropped, a, b, method.scaling, columns, rows)  # type: ignore[no-untyped-call]
         return outputs
+
+    def product(
+        self, layer: int, modules: Sequence[Module], product: Product, inputs: Tensor, rows: tuple[int, ...]
+    ) -> Tensor:
+        """With the lowest slot's deltas in one function, the inputs' gradient of both is one tensor."""
+        tiles = tiles_of(rows)
+        if tiles is not None and choice.runs("lora", inputs.device) and isinstance(product, InputProduct):
+            groups = self._groups(layer, modules, 0)
+            if len(groups) == 1 and not self._drops(layer, 0):
+                deltas = self._deltas(layer, groups[0], 0, self._width(layer, groups[0], 0))
+                with suppress(KernelFailed):
+                    outputs = _apply("AdaptedProduct", deltas, tiles, inputs, product)
+                    if outputs is not None:
+                        return self._added(layer, modules, inputs, outputs, rows, 1)
+        return super().product(layer, modules, product, inputs, rows)
+
+    def _added(
+        self,
+        layer: int,
+        modules: Sequence[Module],
+        inputs: Tensor,
+        outputs: Tensor,
+        rows: tuple[int, ...],
+        first: int,
+    ) -> Tensor:
+        """Outputs with the deltas of the slots from one on, by the kernel, or where it fails by the library."""
+        tiles, left_out = tiles_of(rows), self.dropout.left_out(layer)
+        width = outputs.shape[1] // len(modules)
+        for slot in range(first, len(self.slots)):
+            trained = slot == len(self.slots) - 1
+            if trained and all(left_out):
+                continue
+            for group in self._groups(layer, modules, slot):
+                read = inputs
+                if trained:
+                    read = self.dropout(inputs, rows, f"{layer}.{group[0][1]}")
+                    read = self.dropout.without(left_out, read, rows)
+                deltas = self._deltas(layer, group, slot, width)
+                found = None
+                if tiles is not None and choice.runs("lora", outputs.device):
+                    with suppress(KernelFailed):
+                        found = _apply("AddDeltas", deltas, tiles, outputs, read)
+                outputs = _one_by_one(outputs, read, deltas, width, rows) if found is None else found
+        return outputs
+
+    def _groups(self, layer: int, modules: Sequence[Module], slot: int) -> list[list[tuple[int, Module]]]:
+        """Places and names of the modules that a slot adapts, those on one input together."""
+        _, tensors = self.slots[slot]
+        found = [(place, one) for place, one in enumerate(modules) if _name(layer, one, "A") in tensors]
+        if not found:
+            return []
+        return [[one] for one in found] if self._drops(layer, slot) else [found]
+
+    def _drops(self, layer: int, slot: int) -> bool:
+        """Whether each module has an input of its own, with its own mask."""
+        changed = self.dropout.drops or any(self.dropout.left_out(layer))
+        return changed and slot == len(self.slots) - 1
+
+    def _width(self, layer: int, group: Sequence[tuple[int, Module]], slot: int) -> int:
+        return self.slots[slot][1][_name(layer, group[0][1], "B")].shape[1]
+
+    def _deltas(self, layer: int, group: Sequence[tuple[int, Module]], slot: int, width: int) -> Deltas:
+        method, tensors = self.slots[slot]
+        a, b = (tuple(tensors[_name(layer, module, matrix)] for _, module in group) for matrix in ("A", "B"))
+        return Deltas(a, b, tuple(place * width for place, _ in group), method.scaling)
+
+
+def _apply(function: str, deltas: Deltas, tiles: RowTiles, *first: object) -> Tensor | None:
+    """What a function of the kernels makes of its first arguments and the deltas; None where these do not fit."""
+    from adapterx.kernels import lora
+
+    if not lora.fits(deltas):
+        return None
+    tensors = (*deltas.a, *deltas.b)
+    places = [gradient_place(tensor) for tensor in tensors]
+    return cast(Tensor, getattr(lora, function).apply(*first, deltas, tiles, places, *tensors))
+
+
+def _one_by_one(outputs: Tensor, inputs: Tensor, deltas: Deltas, width: int, rows: tuple[int, ...]) -> Tensor:
+    """Outputs with the deltas of several modules on one input, by the library."""
+    for a, b, column in zip(deltas.a, deltas.b, deltas.columns, strict=True):
+        columns, plain = (column, column + width), by_library(rows)
+        own = (a.to(inputs.dtype), b.to(inputs.dtype))
+        outputs = _AddDelta.apply(outputs, inputs, *own, deltas.scale, columns, plain)  # type: ignore[no-untyped-call]
+    return outputs
 
 
 class _AddDelta(torch.autograd.Function):

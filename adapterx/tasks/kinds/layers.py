@@ -54,7 +54,7 @@ def choice_table(scores: Tensor, reads: Tensor) -> Tensor:
     Args:
         reads: (n,) choices of each example.
     """
-    example = torch.repeat_interleave(reads)
+    example = torch.repeat_interleave(reads, output_size=len(scores))
     choice = torch.arange(len(scores), device=scores.device) - (reads.cumsum(0) - reads)[example]
     table = scores.new_full((len(reads), int(reads.max())), float("-inf"))
     return table.index_put((example, choice), scores[:, 0])
