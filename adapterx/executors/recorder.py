@@ -134,6 +134,7 @@ class Recorder:
         """
         assert cost.seconds is not None
         whole = replace(cost, seconds=round(cost.seconds, 3), peak_memory_bytes=peak_memory())
+        before = self._store.failure(stage.kind, stage.label, stage.id)
         self._store.commit(
             stage.kind,
             stage.label,
@@ -142,7 +143,7 @@ class Recorder:
             inputs=stage.inputs,
             files=files,
             result=result,
-            provenance=Provenance(surroundings(), self._device, gpu(), stage.work.lane, whole).told(),
+            provenance=Provenance(surroundings(), self._device, gpu(), stage.work.lane, whole, before).told(),
             status=status,
         )
 

@@ -15,7 +15,7 @@ import numpy as np
 from adapterx.plan.cells import Cell
 from adapterx.report.collect import CellResult, Curve, Results
 from adapterx.report.scores import Grid
-from adapterx.results import training
+from adapterx.results import provenance, training
 from adapterx.results.run_file import PlannedCell
 from adapterx.store import Record
 from adapterx.tasks import constancy
@@ -89,7 +89,8 @@ def remarks(results: Results, judgements: Mapping[Cell, Judgement]) -> tuple[Rem
         if judgement.words:
             found.setdefault(judgement.words, []).append(cell.label)
     of_cells = [Remark(", ".join(labels), text) for text, labels in found.items()]
-    return (*_single_labels(results), *_noted(results.stages.values()), *_intermediates(results), *of_cells)
+    noted = (*_noted(results.stages.values()), *_reruns(results.stages.values()))
+    return (*_single_labels(results), *noted, *_intermediates(results), *of_cells)
 
 
 def _judged(grid: Grid, result: CellResult, planned: PlannedCell) -> Judgement:
@@ -195,6 +196,17 @@ def _noted(records: Iterable[Record]) -> Iterator[Remark]:
     for text in seen:
         about, _, rest = text.partition(": ")
         yield Remark(about, rest)
+
+
+def _reruns(records: Iterable[Record]) -> Iterator[Remark]:
+    """Stages that were done after they had failed: not what differs between runs of one identity, but to be known."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        if before := provenance.failed_before(record):
+            text = f"run again after it had failed ({before[0]}, {before[1][:10]})"
+            found.setdefault(text, []).append(f"{record.kind} {record.label}")
+    for text, stages in found.items():
+        yield Remark(", ".join(stages), text)
 
 
 def _intermediates(results: Results) -> Iterator[Remark]:

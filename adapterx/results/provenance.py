@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 from adapterx.results.training import number
 from adapterx.store import JSON, Record
+from adapterx.store.record import Failure
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class MeasuredCost:
 
 
 COST = tuple(field.name for field in fields(MeasuredCost))
+AFTER_FAILURE = "after_failure"
+OWN = frozenset({*COST, AFTER_FAILURE})
 """Facts that differ from stage to stage; all others are of software and machine."""
 
 
@@ -46,6 +49,8 @@ class Provenance:
     """Its name and memory; nothing where there is none."""
     lane: str
     cost: MeasuredCost
+    after: Failure | None = None
+    """How the stage had ended when it was tried before, if it was."""
 
     def told(self) -> dict[str, JSON]:
         """The provenance of its record."""
@@ -53,9 +58,17 @@ class Provenance:
         found: dict[str, JSON] = {**self.surroundings, "device": self.device, **self.gpu}
         found |= {"seconds": cost.seconds, "peak_memory_bytes": cost.peak_memory_bytes, "lane": self.lane}
         rest = ("trained_together", "trained_parameters", "candidates", "examples")
-        return found | {name: value for name in rest if (value := getattr(cost, name)) is not None}
+        found |= {name: value for name in rest if (value := getattr(cost, name)) is not None}
+        # Not the message: it may name paths of the machine, and records are published.
+        return found if self.after is None else {**found, AFTER_FAILURE: [self.after.status, self.after.when]}
 
 
 def surroundings(record: Record) -> Mapping[str, JSON]:
     """What a record says of software and machine, as it was written."""
-    return {name: value for name, value in record.provenance.items() if name not in COST}
+    return {name: value for name, value in record.provenance.items() if name not in OWN}
+
+
+def failed_before(record: Record) -> tuple[str, str] | None:
+    """How a stage had ended when it was tried before, and when (ISO 8601); None where it was not, as far as is known."""
+    told = record.provenance.get(AFTER_FAILURE)
+    return (str(told[0]), str(told[1])) if isinstance(told, list) and len(told) == 2 else None

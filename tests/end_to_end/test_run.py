@@ -207,3 +207,21 @@ def test_a_damaged_adapter_is_made_anew(recipe: Recipe, tmp_path: Path) -> None:
     assert "has changed since it was stored" in done.stdout + done.stderr
     assert done.returncode == 0, done.stdout + done.stderr
     assert [row["value"] for row in results(store)] == values
+
+
+def test_a_stage_that_had_failed_is_told_of(recipe: Recipe, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    path = recipe(intermediates={"none": None}, compare=None, seeds=[1])
+    assert adapterx("run", path, "--store", store).returncode == 0
+    assert not [one for one in records(store).values() if "after_failure" in one["provenance"]]
+    report = store / "runs" / "grid" / "report" / "report.md"
+    assert "run again after" not in report.read_text()
+    (stage,) = store.glob("stages/target/small.lora.none.latest.seed1-*")
+    (stage / "record.json").unlink()
+    failure = {"status": "out-of-memory", "message": "the bundle took too much", "when": "2026-01-02T03:04:05+00:00"}
+    (stage / "failure.json").write_text(json.dumps(failure))
+    assert adapterx("run", path, "--store", store).returncode == 0
+    again = records(store)["target small.lora.none.latest.seed1"]
+    assert again["provenance"]["after_failure"] == [failure["status"], failure["when"]]
+    told = "target small.lora.none.latest.seed1: run again after it had failed (out-of-memory, 2026-01-02)"
+    assert told in re.sub(r"[*_`]", "", report.read_text())
