@@ -1,8 +1,9 @@
-"""Training curves: loss by step for every training of the run."""
+"""Training curves: loss and dev score by step for every training of the run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,18 +31,44 @@ BLOCKS = 60
 TENTHS = range(10, 101, 10)
 
 Trainings = dict[StageRef, PlannedCell]
+Curves = Mapping[StageRef, tuple[Array, Array]]
+"""Steps and values."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a curve is of."""
+
+    name: str
+    """At the start of a figure's name."""
+    axis: str
+    title: str
+    """In words, at the start of captions."""
+    detail: str
+    from_zero: bool
+
+
+LOSS = Drawn("loss", "loss", "Training loss", "means over blocks of steps", from_zero=True)
+DEV = Drawn("dev", "dev score", "Score on dev data of the training languages", "where it was taken", from_zero=False)
 
 
 def curve_figures(analysis: Analysis) -> list[Figure]:
-    """A figure for the intermediates and one per target, with a panel per backbone and method."""
+    """Of losses, and of dev scores where there are any: a figure for the intermediates and one per target, with a panel
+    per backbone and method.
+    """
     targets = dict.fromkeys(one.cell.target for one in analysis.results.run.cells)
-    found = [_figure(analysis, target) for target in (None, *targets)]
+    losses = {ref: smooth(curve) for ref, curve in analysis.results.curves.items() if curve}
+    scores = {ref: _columns(curve) for ref, curve in analysis.results.dev_scores.items() if curve}
+    found = [
+        _figure(analysis, target, of, curves)
+        for of, curves in ((LOSS, losses), (DEV, scores))
+        for target in (None, *targets)
+    ]
     return [figure for figure in found if figure is not None]
 
 
-def _figure(analysis: Analysis, target: str | None) -> Figure | None:
+def _figure(analysis: Analysis, target: str | None, of: Drawn, curves: Curves) -> Figure | None:
     cells = analysis.results.run.cells
-    curves = {ref: smooth(curve) for ref, curve in analysis.results.curves.items() if curve}
     trainings = _trainings(analysis, target, curves)
     if not trainings:
         return None
@@ -52,41 +79,46 @@ def _figure(analysis: Analysis, target: str | None) -> Figure | None:
     ways = [way for way in dict.fromkeys(one.cell.transfer for one in cells) if way != "none"]
     dashes = {"none": DOTS, "": (), **{way: DASHES[at % len(DASHES)] for at, way in enumerate(ways)}}
     colours = {intermediate: line(index) for index, intermediate in enumerate(names)}
-    top = 1.05 * max(curves[ref][1].max() for ref in trainings)
+    low, high = (end([end(curves[ref][1]) for ref in trainings]) for end in (np.min, np.max))
+    air = 0.05 * (high - low) or 0.05
     methods = {one.cell.method for one in cells}
     panels: list[str] = []
     for backbone, method in dict.fromkeys((one.cell.backbone, one.cell.method) for one in trainings.values()):
         title = f"{backbone} · {method}" if len(methods) > 1 else backbone
-        with plot(f"loss-{name}-{len(panels)}", title, f"Training loss of {name} with {title}") as panel:
+        with plot(f"{of.name}-{name}-{len(panels)}", title, f"{of.title} of {name} with {title}") as panel:
             for ref, one in trainings.items():
                 if (one.cell.backbone, one.cell.method) == (backbone, method):
                     colour, dash = colours[_learnt(ref, one, target)], dashes[_way(one, target)]
                     style = (0, dash) if dash else "solid"
                     panel.axes.plot(*curves[ref], color=colour, linestyle=style, linewidth=0.9, alpha=0.85)
-                    steps, losses = curves[ref]
-                    told = f"{ref.label}: loss {losses[-1]:.3f} at the end, {losses.min():.3f} at its lowest"
-                    panel.mark(steps[-1], losses[-1], told, one.cell.label)
-            panel.axes.set_ylim(0, top)
+                    panel.mark(curves[ref][0][-1], curves[ref][1][-1], _told(ref, of, curves[ref][1]), one.cell.label)
+            panel.axes.set_ylim(*((0, 1.05 * high) if of.from_zero else (low - air, high + air)))
             panel.axes.set_xlabel("step")
-            panel.axes.set_ylabel("loss")
+            panel.axes.set_ylabel(of.axis)
         panels.append(panel.svg)
     pairs = dict.fromkeys((_learnt(ref, one, target), _way(one, target)) for ref, one in trainings.items())
     keys = tuple(_key(learnt, way, colours[learnt], dashes[way]) for learnt, way in pairs)
     what = "the intermediates" if target is None else target
-    caption = f"Training loss of {what}, one line per seed; means over blocks of steps."
-    return Figure(f"loss-{name}", caption, tuple(panels), keys, _numbers(name, trainings, curves))
+    caption = f"{of.title} of {what}, one line per seed; {of.detail}."
+    return Figure(f"{of.name}-{name}", caption, tuple(panels), keys, _numbers(name, of, trainings, curves))
 
 
-def _numbers(name: str, trainings: Trainings, curves: Mapping[StageRef, tuple[Array, Array]]) -> Table:
-    """The losses of every training after each tenth of its steps."""
+def _told(ref: StageRef, of: Drawn, values: Array) -> str:
+    best = f"{values.min():.3f} at its lowest" if of.from_zero else f"{values.max():.3f} at its highest"
+    return f"{ref.label}: {of.axis} {values[-1]:.3f} at the end, {best}"
+
+
+def _numbers(name: str, of: Drawn, trainings: Trainings, curves: Curves) -> Table:
+    """The values of every training after each tenth of its steps."""
     columns = (TableColumn("training", label=True), TableColumn("steps"), *(TableColumn(f"{ten} %") for ten in TENTHS))
     rows = []
     for ref in trainings:
-        steps, losses = curves[ref]
-        at = np.interp([steps[-1] * ten / 100 for ten in TENTHS], steps, losses)
-        rows.append(tuple(map(TableEntry, (ref.label, f"{steps[-1]:,.0f}", *(f"{loss:.3f}" for loss in at)))))
+        steps, values = curves[ref]
+        at = np.interp([steps[-1] * ten / 100 for ten in TENTHS], steps, values)
+        rows.append(tuple(map(TableEntry, (ref.label, f"{steps[-1]:,.0f}", *(f"{one:.3f}" for one in at)))))
     opens = tuple(one.cell.label for one in trainings.values())
-    return Table(f"loss-{name}-numbers", "Loss after each tenth of the steps.", columns, tuple(rows), opens=opens)
+    caption = f"{of.axis.capitalize()} after each tenth of the steps."
+    return Table(f"{of.name}-{name}-numbers", caption, columns, tuple(rows), opens=opens)
 
 
 def _trainings(analysis: Analysis, target: str | None, curves: Mapping[StageRef, object]) -> Trainings:
@@ -117,6 +149,12 @@ def _key(learnt: str, way: str, colour: str, dash: Sequence[float]) -> Key:
 
 def smooth(curve: Curve) -> tuple[Array, Array]:
     """Steps and losses as means over at most BLOCKS blocks."""
+    steps, losses = _columns(curve)
+    blocks = min(BLOCKS, len(curve))
+    means = [[block.mean() for block in np.array_split(values, blocks)] for values in (steps, losses)]
+    return np.array(means[0]), np.array(means[1])
+
+
+def _columns(curve: Curve) -> tuple[Array, Array]:
     points = np.array(curve, dtype=np.float64)
-    means = np.array([block.mean(axis=0) for block in np.array_split(points, min(BLOCKS, len(points)))])
-    return means[:, 0], means[:, 1]
+    return points[:, 0], points[:, 1]

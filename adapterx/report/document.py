@@ -12,6 +12,7 @@ from adapterx.report.cell_table import cell_table
 from adapterx.report.collect import Results
 from adapterx.report.curve_figure import curve_figures
 from adapterx.report.drawing import Figure
+from adapterx.report.efficiency_figure import efficiency_figures
 from adapterx.report.gap_figure import gap_figure
 from adapterx.report.numbers import count, duration
 from adapterx.report.table import Table
@@ -40,6 +41,8 @@ class Document:
     xtreme: Table | None
     evidence: list[Table]
     """Ranks, variances, maps, languages, costs, and what others have published."""
+    prices: list[Figure]
+    """Scores against costs."""
     unfinished: Table | None
     cells: str
     tuning: list[Table]
@@ -82,6 +85,7 @@ def document(analysis: Analysis, texts: Mapping[str, TargetTexts] | None = None)
         score_note=tables.score_note(analysis),
         xtreme=xtreme_table.table(analysis.xtreme, run.limit),
         evidence=evidence_tables.tables(analysis),
+        prices=efficiency_figures(analysis),
         unfinished=tables.unfinished(results),
         cells=count(len(results.cells), "cell"),
         tuning=[one for one in (tuning.table(tuned, run), merge_weights.table(weighed, run)) if one is not None],

@@ -34,6 +34,10 @@ _ESCAPES = {
     "\N{RIGHT DOUBLE QUOTATION MARK}": "''",
     "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
 }
+WIDE, TALL = 8, 35
+"""More columns or rows than these may not fit a page: such tables are made smaller where they do not."""
+_FIT_WIDTH = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+_FIT_HEIGHT = r"\resizebox*{!}{\ifdim\totalheight>0.85\textheight 0.85\textheight\else\totalheight\fi}{%"
 _SPECIAL = re.compile("|".join(map(re.escape, _ESCAPES)))
 
 
@@ -43,7 +47,10 @@ def escaped(text: str) -> str:
 
 
 def latex(table: Table) -> str:
-    """A floating table with its caption, a label `tab:NAME`, and its notes below. Needs booktabs."""
+    """A floating table with its caption, a label `tab:NAME`, and its notes below. Needs booktabs, and graphicx where it
+    is wide or tall.
+    """
+    fits = [_FIT_WIDTH] * (len(table.columns) > WIDE) + [_FIT_HEIGHT] * (len(table.rows) > TALL)
     letters = "".join("l" if column.label else "r" for column in table.columns)
     lines = [
         r"\begin{table}[tbp]",
@@ -52,6 +59,7 @@ def latex(table: Table) -> str:
         rf"\caption{{{escaped(table.caption)}}}",
         rf"\label{{tab:{table.name}}}",
         r"\setlength{\tabcolsep}{3.5pt}",
+        *fits,
         rf"\begin{{tabular}}{{@{{}}{letters}@{{}}}}",
         r"\toprule",
         *_groups(table),
@@ -62,7 +70,7 @@ def latex(table: Table) -> str:
     lines += _rows(table, table.rows[:split])
     if table.footer:
         lines += [r"\midrule", *_rows(table, table.rows[split:])]
-    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [r"\bottomrule", r"\end{tabular}" + "}" * len(fits)]
     lines += [rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {escaped(note)}}}" for note in table.notes]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 

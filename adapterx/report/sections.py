@@ -41,6 +41,7 @@ def sections(of: Document) -> Iterator[Section]:
         Section("scores", "Scores", _there(*of.results), of.score_note if of.results else "", "No cell has a score."),
         Section("xtreme", "XTREME", _there(of.xtreme)),
         Section("evidence", "Evidence", _there(*of.evidence)),
+        Section("prices", "Scores against costs", _there(*of.prices), in_markdown=False),
         Section("all-cells", "Cells", _there(of.cell_table), in_markdown=False),
         Section("failed", "Failed cells", _there(of.unfinished), empty=f"None: all {of.cells} finished."),
         Section("tuning", "Tuning", _there(*of.tuning)),

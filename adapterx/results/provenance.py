@@ -69,6 +69,6 @@ def surroundings(record: Record) -> Mapping[str, JSON]:
 
 
 def failed_before(record: Record) -> tuple[str, str] | None:
-    """How a stage had ended when it was tried before, and when (ISO 8601); None where it was not, as far as is known."""
+    """How a stage had ended when it was tried before, and when (ISO 8601); None where that is not known to be so."""
     told = record.provenance.get(AFTER_FAILURE)
     return (str(told[0]), str(told[1])) if isinstance(told, list) and len(told) == 2 else None

@@ -99,7 +99,8 @@ def test_the_committed_table_says_that_intervals_hold() -> None:
 
 
 def _holds(row: Row) -> None:
-    """Nothing lies between two ranks, so their intervals may hold more often."""
-    assert all(0.93 <= share <= 0.97 for name, share in row.shares.items() if name != "rank"), row.world
+    """Nothing lies between two ranks, so their intervals may hold more often; those of 60 items are cautious."""
+    most = 0.97 if row.world.items >= 200 else 0.98
+    assert all(0.93 <= share <= most for name, share in row.shares.items() if name != "rank"), row.world
     assert row.shares["rank"] >= 0.93, row.world
     assert row.world.seeds == 1 or row.claims <= 0.06, row.world

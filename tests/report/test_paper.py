@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -88,7 +90,22 @@ def test_tables_have_as_many_columns_in_every_row(root: Path, tmp_path: Path) ->
         assert [text.count(rule) for rule in (r"\toprule", r"\bottomrule")] == [1, 1]
         plain = re.sub(r"\\[{}]", "", text)
         assert plain.count("{") == plain.count("}")
-        assert not re.search(r"(?<!\\)[%#]|\\hline", plain)
+        assert not re.search(r"(?<!\\)[%#](?!$)|\\hline", plain, re.MULTILINE)
+
+
+@pytest.mark.skipif(not which("pdflatex"), reason="no pdflatex here")
+def test_the_preview_is_set_and_nothing_leaves_the_page(root: Path, tmp_path: Path) -> None:
+    columns = (TableColumn("name", label=True), *(TableColumn(f"language {at}", group="others") for at in range(40)))
+    large = Table("large", "More than a page.", columns, ((TableEntry("12.3"),) * 41,) * 90)
+    write_paper(analyse(Store(root), root / "runs" / "fake"), tmp_path, ("pdf",))
+    (tmp_path / "large.tex").write_text(latex(large))
+    preview = tmp_path / "preview.tex"
+    preview.write_text(preview.read_text().replace(r"\end{document}", "\\input{large.tex}\n\\end{document}"))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", preview.name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0 and "Output written on preview.pdf" in done.stdout, done.stdout
+    log = (tmp_path / "preview.log").read_text(errors="replace")
+    assert not re.findall(r"Overfull .hbox.*|Float too large.*", log)
 
 
 def test_whatever_stands_in_a_table_is_text() -> None:

@@ -14,7 +14,9 @@ import pytest
 from rich.console import Console
 
 from adapterx import report
+from adapterx.plan.cells import Cell
 from adapterx.report.curve_figure import curve_figures
+from adapterx.report.efficiency_figure import efficiency_figures
 from adapterx.report.gap_figure import gap_figure
 from adapterx.store import Store
 from tests.report.fake import Fake, write
@@ -146,6 +148,35 @@ def test_curves_show_every_training_that_ran(tmp_path: Path) -> None:
     assert [len(figure.panels) for figure in figures] == [2, 2]
     lines = [len(re.findall(r"stroke-width: 0\.9", panel)) for figure in figures for panel in figure.panels]
     assert lines == [4, 4, 6, 6]
+
+
+def test_dev_scores_have_curves_of_their_own(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    analysis = report.analyse(store, write(store, Fake(seeds=(1, 2))))
+    refs = [ref for ref in analysis.results.stages if ref.kind == "target"]
+    scored = {ref: ((10, 0.25 + 0.01 * place), (40, 0.75)) for place, ref in enumerate(refs)}
+    (*_, figure) = curve_figures(replace(analysis, results=replace(analysis.results, dev_scores=scored)))
+    assert figure.name == "dev-choice" and len(figure.panels) == 2 and figure.data is not None
+    assert [row[0].text for row in figure.data.rows] == [ref.label for ref in refs]
+    assert [row[-1].text for row in figure.data.rows] == ["0.750"] * len(refs)
+    assert figure.data.rows[1][2].text == "0.260", "before the first score nothing is known but it"
+    assert any("dev score 0.750 at the end" in panel for panel in figure.panels)
+
+
+def test_scores_are_drawn_against_what_they_cost(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    analysis = report.analyse(store, write(store, Fake(methods=("lora", "pfeiffer"), accuracy=rising)))
+    (figure,) = efficiency_figures(analysis)
+    assert figure.name == "price-choice" and len(figure.panels) == 2
+    labels = [f"{backbone} · {method}" for backbone in ("small", "large") for method in ("lora", "pfeiffer")]
+    assert [key.label for key in figure.keys] == labels
+    assert figure.data is not None and len(figure.data.rows) == 12
+    assert all(panel.count('class="mark"') == 12 for panel in figure.panels)
+    assert "trained parameters" in figure.panels[0] and "seconds a seed" in figure.panels[1]
+
+
+def rising(cell: Cell, _: str) -> float:
+    return 0.6 if cell.backbone == "small" else 0.7
 
 
 def test_equal_results_give_equal_bytes(tmp_path: Path) -> None:
