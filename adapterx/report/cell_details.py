@@ -76,6 +76,7 @@ def _target(analysis: Analysis, name: str, texts: TargetTexts) -> JSON:
         "metrics": list(facts.metrics),
         "sources": list(facts.sources),
         "labels": list(shown.labels),
+        "sought": shown.sought,
         "texts": {code: {id: list(parts) for id, parts in found.items()} for code, found in texts.texts.items()},
         "without": texts.missing,
     }

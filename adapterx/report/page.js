@@ -414,9 +414,11 @@
     return [make("h4", {}, "Answers"), chooser("In", codes, codes.map(named), language, fill), ...why, list,
       make("p", { class: "notes" }, "A few that are wrong and a few that are right, drawn by the items\u2019 ids alone.")];
   }
-  const answerText = (value, target) =>
+  const candidate = (name, known) => known?.[name]?.[0] ?? `candidate ${name.slice(1)}`; // behind its arrow
+  const answerText = (value, target, code) =>
     typeof value === "number" && target.labels.length ? target.labels[value] ?? String(value)
-      : Array.isArray(value) ? (value.length ? value.join(" / ") : "no answer") : value === "" ? "no answer" : String(value);
+      : Array.isArray(value) ? (value.length ? value.map((one) => answerText(one, target, code)).join(" / ") : "no answer")
+        : value === "" ? "no answer" : target.sought ? candidate(value, target.texts[code]) : String(value);
 
   function answered([id, gold, given, right], code, target) {
     const about = { lang: code, dir: data.languages[code]?.rtl ? "rtl" : "auto" };
@@ -442,8 +444,9 @@
       line.append(`${gold.length - off} of ${gold.length} words`);
       if (!words.length) line.append(`; ${given.map((one) => target.labels[one] ?? one).join(" ")}`);
     } else {
-      line.append("answered ", make("bdi", about, answerText(given, target)));
-      if (!right) line.append("; right is ", make("bdi", about, answerText(gold, target)));
+      const of = target.sought ? { dir: "auto" } : about; // candidates may be of another language
+      line.append(target.sought ? "found " : "answered ", make("bdi", of, answerText(given, target, code)));
+      if (!right) line.append("; right is ", make("bdi", of, answerText(gold, target, code)));
     }
     item.append(line, make("p", { class: "id" }, "item ", make("bdi", {}, id)));
     return item;

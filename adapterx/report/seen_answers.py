@@ -5,7 +5,7 @@ It is taken from the predictions while they are read for scoring, so that they a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
@@ -14,19 +14,25 @@ from typing import Any
 import numpy as np
 
 from adapterx.results.predictions import LanguagePredictions, StoredPredictions
-from adapterx.tasks.answers import LABELS, NUMBERS, TEXTS
+from adapterx.tasks.answers import LABELS, NUMBERS, PAIRS, RANKINGS, TEXTS
 from adapterx.tasks.metrics import scoring
 
 SHOWN = 3
 """Items of each language that are answered rightly, and as many that are answered wrongly."""
 MOST_LABELS = 24
 """More labels than these are no table that anybody reads."""
+MOST_SOUGHT = 3
+"""Candidates of a query that are shown; some have hundreds."""
+CANDIDATE, PLACE = "→", "→#"
+"""Before the id, or the place among the candidates, of a text that was to be found."""
 Answer = tuple[int, ...] | tuple[str, ...] | float | str
 
 
 @dataclass(frozen=True)
 class SeenItem:
-    """One item, what is right and what is answered: places of labels (one per word in tagging), texts, or a number."""
+    """One item, what is right and what is answered: places of labels (one per word in tagging), texts, a number, or
+    candidates, each by CANDIDATE or PLACE and what names it.
+    """
 
     id: str
     gold: Answer
@@ -44,6 +50,8 @@ class SeenAnswers:
     """By language: how often a label (row) was answered by another (column); none where answers are no labels."""
     items: Mapping[str, tuple[SeenItem, ...]] = field(default_factory=dict)
     """By language, wrong ones first."""
+    sought: bool = False
+    """Whether answers name candidates."""
 
 
 def seen(stored: StoredPredictions) -> SeenAnswers:
@@ -58,6 +66,13 @@ def seen(stored: StoredPredictions) -> SeenAnswers:
         return SeenAnswers(items={one.language: _chosen(one, _same_text(one)) for one in stored.languages})
     if kind is NUMBERS:
         return SeenAnswers(items={one.language: _chosen(one, _close(one)) for one in stored.languages})
+    if kind is RANKINGS:
+        found = {one.language: _chosen(one, _nearest(one), _places) for one in stored.languages}
+        return SeenAnswers(items=found, sought=True)
+    if kind is PAIRS:
+        return SeenAnswers(
+            items={one.language: _chosen(one, _mined(one), _named) for one in stored.languages}, sought=True
+        )
     return SeenAnswers()
 
 
@@ -95,19 +110,48 @@ def _close(one: LanguagePredictions) -> list[bool]:
     return [bool(error <= np.median(errors)) for error in errors]
 
 
-def _chosen(one: LanguagePredictions, right: Sequence[bool]) -> tuple[SeenItem, ...]:
+def _nearest(one: LanguagePredictions) -> list[bool]:
+    """Whether the nearest candidate is one that the query is to find."""
+    return [answer[0] in gold for gold, answer in zip(one.gold, one.prediction, strict=True)]
+
+
+def _mined(one: LanguagePredictions) -> list[bool]:
+    """Whether a partner was mined; of those without any, whether none was."""
+    pairs = zip(one.gold, one.prediction, strict=True)
+    return [answer in gold if len(gold) else not answer for gold, answer in pairs]
+
+
+def _places(gold: Any, answer: Any) -> tuple[Answer, Answer]:
+    """The candidates to find, and the nearest one."""
+    return tuple(f"{PLACE}{place}" for place in gold[:MOST_SOUGHT]), f"{PLACE}{answer[0]}"
+
+
+def _named(gold: Any, answer: str) -> tuple[Answer, Answer]:
+    """The partners, and the one that was mined, if any."""
+    return tuple(f"{CANDIDATE}{id}" for id in gold[:MOST_SOUGHT]), f"{CANDIDATE}{answer}" if answer else ""
+
+
+def _as_they_are(gold: Any, answer: Any) -> tuple[Answer, Answer]:
+    return _answer(gold), _answer(answer)
+
+
+Told = Callable[[Any, Any], tuple[Answer, Answer]]
+"""What is right and what is answered, as they are shown."""
+
+
+def _chosen(one: LanguagePredictions, right: Sequence[bool], told: Told = _as_they_are) -> tuple[SeenItem, ...]:
     """The wrong and the right ones with the smallest hashes of their ids."""
     places = _order(tuple(map(str, one.ids)))
-    return tuple(_of(one, place, wanted) for wanted in (False, True) for place in _first(places, right, wanted))
+    return tuple(
+        SeenItem(str(one.ids[place]), *told(one.gold[place], one.prediction[place]), wanted)
+        for wanted in (False, True)
+        for place in _first(places, right, wanted)
+    )
 
 
 def _first(places: Sequence[int], right: Sequence[bool], wanted: bool) -> Iterator[int]:
     found = (place for place in places if right[place] == wanted)
     yield from (place for place, _ in zip(found, range(SHOWN), strict=False))
-
-
-def _of(one: LanguagePredictions, place: int, right: bool) -> SeenItem:
-    return SeenItem(str(one.ids[place]), _answer(one.gold[place]), _answer(one.prediction[place]), right)
 
 
 def _answer(value: Any) -> Answer:

@@ -9,6 +9,7 @@ from typing import cast
 
 from adapterx.errors import AdapterxError
 from adapterx.report.collect import CellResult, Results
+from adapterx.report.seen_answers import CANDIDATE, PLACE, SeenItem
 from adapterx.store import Record
 from adapterx.tasks import data
 from adapterx.tasks.catalog import find
@@ -47,6 +48,8 @@ def _of_target(results: Results, target: str, beside: Path | None) -> TargetText
     for cell in cells:
         for language, items in cell.seen.items.items() if cell.seen else ():
             wanted.setdefault(language, set()).update(one.id for one in items)
+            if cell.seen and cell.seen.sought:
+                wanted[language].update(name for one in items for name in _candidates(one))
     if record is None or not wanted:
         return TargetTexts(missing="its answers are shown by no text")
     try:
@@ -62,6 +65,12 @@ def _of_target(results: Results, target: str, beside: Path | None) -> TargetText
         return TargetTexts(missing="the data that were evaluated cannot be read on this machine")
 
 
+def _candidates(one: SeenItem) -> Iterator[str]:
+    """The names of what a query was to find, and of what it found."""
+    for side in (one.gold, one.prediction):
+        yield from (str(name) for name in (side if isinstance(side, tuple) else (side,)) if name)
+
+
 def _evaluations(results: Results, cells: list[CellResult]) -> Iterator[Record]:
     planned = {one.cell: one for one in results.run.cells}
     for cell in cells:
@@ -74,20 +83,27 @@ def _source(spec: TaskSpec, record: Record) -> str | None:
     """The source whose test data have the fingerprint of those that were evaluated, and that are at hand."""
     languages = [str(code) for code in cast(list[object], record.settings.get("languages", []))]
     for source in spec.sources:
-        if not all(data.at_hand(spec, source, language, "test") for language in languages):
+        if not all(data.at_hand(spec, source, language, split) for language in languages for split in spec.scored):
             continue
-        if data.fingerprint(spec, source, {"test": languages}) == record.settings.get("data"):
+        if data.fingerprint(spec, source, dict.fromkeys(spec.scored, languages)) == record.settings.get("data"):
             return source
     return None
 
 
 def _read(spec: TaskSpec, source: str, language: str, ids: set[str]) -> dict[str, tuple[str, ...]]:
+    """Texts by id; of candidates, which may have the ids of queries, by their names."""
     found: dict[str, tuple[str, ...]] = {}
+    candidates = 0
     for example in data.stream(spec, source, language, "test"):
-        if example.id in ids and example.id not in found:
-            found[example.id] = tuple(_cut(text) for text in example.texts)
-            if len(found) == len(ids):
-                break
+        names = [example.id]
+        if not spec.kind.counts(example):
+            names = [f"{CANDIDATE}{example.id}", f"{PLACE}{candidates}"]
+            candidates += 1
+        for name in names:
+            if name in ids and name not in found:
+                found[name] = tuple(_cut(text) for text in example.texts)
+        if len(found) == len(ids):
+            break
     return found
 
 

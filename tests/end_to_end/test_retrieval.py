@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -118,11 +119,29 @@ def test_what_is_searched_needs_no_training(
         golds, mined = (table.column(name).to_pylist() for name in ("gold", "prediction"))
         known = {id for gold in golds for id in gold} | {f"en-{n}" for n in range(len(golds))}
         assert len(golds) == len(NAMES) - 16 and set(mined) <= {"", *known}
+    found_in_the_page(tmp_path / "store" / "runs" / "grid" / "report" / "index.html")
     assert main(["run", str(path), "--store", str(tmp_path / "store")]) == 1
     assert "nothing to train" in capsys.readouterr().out
     cell, run = "small.lora.en.continue.after", str(tmp_path / "store" / "runs" / "grid")
     assert main(["export", cell, "--run", run, "--format", "peft", "--out", str(tmp_path / "out")]) != 0
     assert "evaluated by retrieval, which has no head" in " ".join(capsys.readouterr().err.split())
+
+
+def found_in_the_page(path: Path) -> None:
+    """Queries and what they found are told in their own words."""
+    (details,) = re.findall(r'<script type="application/json" id="details">(.*?)</script>', path.read_text(), re.DOTALL)
+    data = json.loads(details)
+    for target, code, end in (("names", "de", "!"), ("pairs", "de", "")):
+        of = data["targets"][target]
+        assert of["sought"] and not of["without"]
+        shown = [item for cell in data["cells"] if cell["target"] == target for item in cell["items"].get(code, [])]
+        assert {right for *_, right in shown} == {0, 1} or target == "pairs"
+        for id, gold, answer, right in shown:
+            (query,) = of["texts"][code][id]
+            assert query in NAMES
+            texts = [of["texts"][code][name][0].removesuffix(end) for name in (gold, answer) if name]
+            assert not texts or not right or texts == [query] * 2
+            assert all(text in (*NAMES, "something else", "zzz") for text in texts)
 
 
 @pytest.mark.usefixtures("tasks")

@@ -11,7 +11,7 @@ import pytest
 from adapterx.report import analyse, texts
 from adapterx.report.cell_details import cell_details
 from adapterx.report.languages import UNKNOWN, language
-from adapterx.report.seen_answers import MOST_LABELS, SHOWN, SeenAnswers, seen
+from adapterx.report.seen_answers import MOST_LABELS, SHOWN, seen
 from adapterx.results.predictions import Evaluated, LanguagePredictions, StoredPredictions
 from adapterx.store import Store
 from tests.report.fake import Fake, write
@@ -82,13 +82,31 @@ def test_many_labels_have_no_confusions() -> None:
     assert found.confusions == {} and found.items["sw"]
 
 
-def test_texts_and_numbers_are_shown_and_rankings_are_not() -> None:
+def test_texts_and_numbers_are_shown() -> None:
     found = seen(stored([["Nairobi", "mji"], ["x"], []], ["NAIROBI ", "y", ""], (), "squad_f1"))
     right = {item.id: item.right for item in found.items["sw"]}
     assert right == {"item0": True, "item1": False, "item2": True}
     numbers = seen(stored([0.0, 1.0, 2.0, 3.0], [0.1, 1.0, 9.0, 7.0], (), "pearson"))
     assert {item.id for item in numbers.items["sw"] if item.right} == {"item0", "item1"}
-    assert seen(stored([], [], (), "mean_average_precision_20")) == SeenAnswers()
+
+
+def test_what_was_found_is_shown_by_its_name() -> None:
+    gold = [np.array([4]), np.array([2, 7, 8, 9]), np.array([5])]
+    given = [np.array([4, 1]), np.array([3, 2, 5, 6, 8]), np.array([0, 9])]
+    found = seen(stored(gold, given, (), "mean_average_precision_20"))
+    assert found.sought
+    assert {one.id: (one.gold, one.prediction, one.right) for one in found.items["sw"]} == {
+        "item0": (("→#4",), "→#4", True),
+        "item1": (("→#2", "→#7", "→#8"), "→#3", False),
+        "item2": (("→#5",), "→#0", False),
+    }
+    mined = seen(stored([["en-1"], [], ["en-3"], []], ["en-1", "", "", "en-9"], (), "pair_f1"))
+    assert {one.id: (one.gold, one.prediction, one.right) for one in mined.items["sw"]} == {
+        "item0": (("→en-1",), "→en-1", True),
+        "item1": ((), "", True),
+        "item2": (("→en-3",), "", False),
+        "item3": ((), "→en-9", False),
+    }
 
 
 @pytest.mark.parametrize(
