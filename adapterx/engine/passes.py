@@ -21,6 +21,7 @@ from adapterx.engine.batches import Batch, Selection, placed
 from adapterx.engine.collate import collate
 from adapterx.engine.loader import Loader
 from adapterx.engine.prefix import PrefixCache
+from adapterx.engine.ways import for_passes
 from adapterx.tasks.encoded import Encoded
 
 Numbers = NDArray[np.int64]
@@ -102,7 +103,7 @@ class Passes:
         chosen = np.arange(start, stop)[np.argsort(self._owner[start:stop], kind="stable")]
         owner, example = self._owner[chosen], self._example[chosen]
         selections = [Selection(0, self._pools[at], example[owner == at]) for at in np.unique(owner)]
-        batch = collate([selections], self._encoder.spans)
+        batch = collate([selections], self._encoder.spans, kernels=for_passes(self._encoder))
         if self.ahead:
             if self._prefix is not None:
                 batch = replace(batch, hidden=self._prefix.known(batch, self._depth))

@@ -23,6 +23,7 @@ from adapterx.engine.batches import Batch, Selection, Source, placed
 from adapterx.engine.collate import collate
 from adapterx.engine.options import ROWS
 from adapterx.engine.rows_file import RowsFile
+from adapterx.engine.ways import for_passes
 from adapterx.faults import is_out_of_memory, worded
 from adapterx.tasks.encoded import Encoded
 
@@ -165,7 +166,7 @@ class PrefixCache:
         parts = np.cumsum(sizes[missing]) // ROWS[self.encoder.device.type]
         for part in np.unique(parts):
             chosen = missing[parts == part]
-            batch = collate([[Selection(0, data, chosen)]], self.encoder.spans)
+            batch = collate([[Selection(0, data, chosen)]], self.encoder.spans, kernels=for_passes(self.encoder))
             hidden = self.encoder.below(placed(batch, self.encoder.place).packed, depth)
             tokens = torch.from_numpy(batch.sources[0].tokens)
             if kept.on_device:

@@ -17,6 +17,11 @@ LARGEST_HEAD = 128
 """Numbers of a head that the kernel for short sequences holds."""
 
 
+def for_passes(encoder: PackedEncoder) -> ForKernels:
+    """What to lay out for passes that train nothing."""
+    return ForKernels(short=_short(encoder))
+
+
 def for_kernels(encoder: PackedEncoder, cell: TrainingCell, aligned: bool) -> ForKernels:
     """What to lay out beside what the library needs.
 
@@ -25,10 +30,14 @@ def for_kernels(encoder: PackedEncoder, cell: TrainingCell, aligned: bool) -> Fo
         aligned: whether cells are padded at all.
     """
     device = encoder.device
-    short = encoder.spans and encoder.hidden // encoder.heads <= LARGEST_HEAD and choice.runs("attention", device)
     tiles = aligned and any(choice.runs(name, device) for name in ("lora", "products", "dropout"))
     ragged = tiles and choice.runs("ragged", device) and _by_tiles(encoder, cell)
-    return ForKernels(short, tiles, ragged)
+    return ForKernels(_short(encoder), tiles, ragged)
+
+
+def _short(encoder: PackedEncoder) -> bool:
+    fits = encoder.hidden // encoder.heads <= LARGEST_HEAD
+    return encoder.spans and fits and choice.runs("attention", encoder.device)
 
 
 def _by_tiles(encoder: PackedEncoder, cell: TrainingCell) -> bool:

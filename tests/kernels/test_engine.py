@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -12,13 +13,15 @@ import torch
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine.cell import TrainingCell
 from adapterx.engine.options import Options
+from adapterx.engine.predict import predict
+from adapterx.engine.prefix import PrefixCache
 from adapterx.engine.train import Outcome, train
-from adapterx.kernels import choice
+from adapterx.kernels import choice, launch
 from adapterx.kernels.choice import NAMES, Name
 from adapterx.methods.base import MethodSpec
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.lora.spec import Lora
-from tests.cells import cell
+from tests.cells import cell, encoded
 from tests.kernels.compared import distance
 from tests.models import encoder
 
@@ -79,3 +82,28 @@ BOTH = ("xlm-roberta", "xlm-roberta-xl")
 def test_a_bundle_with_every_kernel_equals_the_library(method: str, architecture: str) -> None:
     enc, cells = made(METHODS[method], architecture)
     assert_alike(trained(NAMES, enc, cells), trained([], enc, cells))
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["computed", "kept"])
+def test_answers_are_those_of_the_library(kept: bool) -> None:
+    """With hidden states below the adapters kept and not; of sequences that are short, and longer than a block."""
+    enc, (first, *_) = made(Lora(rank=4, alpha=8.0, layers=(1,)))
+    (outcome,) = trained([], enc, [first])
+    pool = encoded("pair-classification", examples=12, longest=160)
+    launched: list[str] = []
+    run = launch.run
+
+    def noted(function: Any, *how: Any) -> None:
+        launched.append(function.__name__)
+        run(function, *how)
+
+    found = []
+    choices: tuple[tuple[Name, ...], ...] = ((), ("attention",))
+    for names in choices:
+        with choice.emulated(names), patch.object(launch, "run", noted):
+            prefix = PrefixCache(enc, 2**30) if kept else None
+            (scores,) = predict(enc, [(outcome.trained, first.tasks[0].head)], [pool], prefix)
+        found.append(scores)
+        assert ("attention_forward" in launched) is bool(names)
+    for mine, theirs in zip(found[0][0], found[1][0], strict=True):
+        assert torch.allclose(torch.from_numpy(mine), torch.from_numpy(theirs), atol=1e-5)
