@@ -6,14 +6,14 @@ import logging
 import math
 import threading
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 from torch import Tensor
 
-from adapterx.allocator import hand_back
+from adapterx.allocator import hand_back, large_apart
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.backbones.shape import Shape
 from adapterx.engine import heads
@@ -126,7 +126,7 @@ class Bundle:
         """
         step = self._next()
         # A recording updates on the device as it is replayed. Else parameters stay as they are until the update.
-        with shielded() if self._captured is not None else nullcontext():
+        with shielded() if self._captured is not None else nullcontext(), self._sparing():
             batches, losses, taken = self._attempt(step)
             examples, tokens = (_summed(getattr(batch, name) for batch in batches) for name in ("examples", "tokens"))
             with shielded():
@@ -263,6 +263,13 @@ class Bundle:
             decays=tuple(one.weight_decay for one in settings),
             norms=tuple(one.max_grad_norm for one in settings),
         )
+
+    def _sparing(self) -> AbstractContextManager[None]:
+        """Where memory is to be spared at the cost of time, a CPU's blocks get pages of their own: gradients that stay
+        among blocks that pass were measured to make holes of 1.4 GB in 5.6.
+        """
+        spares = self.cells[0].method.checkpoints_layers and self.encoder.device.type == "cpu"
+        return large_apart() if spares else nullcontext()
 
     def _attempt(self, step: Step) -> tuple[list[Batch], Tensor, bool]:
         """The batches of a step, its losses (K,), and whether it is taken; if not, its gradients are in the banks."""
