@@ -55,6 +55,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"ADAPTERX_STORE": str(root / "store"), "ADAPTERX_CACHE": str(root / "cache"), "HF_HOME": str(root / "hub")}
 
 
+@pytest.mark.slow
 def test_json_has_every_key_and_no_token(places: dict[str, str]) -> None:
     done = adapterx("doctor", "--json", env=environment(**places, HF_TOKEN=CANARY))
     found = told(done)

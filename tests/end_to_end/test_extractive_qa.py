@@ -122,6 +122,7 @@ def test_a_task_of_ones_own_is_learnt_reported_exported_and_answered(
 
 
 @pytest.mark.skipif(not (DATA / "squad").is_dir(), reason=f"no benchmark files in {DATA}")
+@pytest.mark.slow
 def test_squad_is_scored_on_xquad(recipe: Callable[..., Path], tmp_path: Path) -> None:
     path = recipe(
         backbones={"one": "embedded/e5-small@1"},

@@ -68,6 +68,7 @@ sources:
 """
 
 
+@pytest.mark.slow
 def test_training_on_a_translation_of_the_test_set_is_refused(recipe: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "german-nli.yaml").write_text(OWN, encoding="utf-8")
     path = recipe(

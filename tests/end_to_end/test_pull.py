@@ -26,6 +26,7 @@ def committed(hub: Hub, root: Path, backbone: Path) -> tuple[str, set[str]]:
     return hub.commit(NAME, {**files, "README.md": b"not wanted"}), {path.name for path in one.iterdir()}
 
 
+@pytest.mark.slow
 def test_an_adapter_in_a_folder_of_a_repository(tmp_path: Path, checkpoints: dict[str, Path]) -> None:
     with serve(tmp_path / "hub") as hub:
         commit, files = committed(hub, tmp_path, checkpoints["small"])

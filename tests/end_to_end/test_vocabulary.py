@@ -101,6 +101,7 @@ def rows(said: str) -> set[int]:
     return {int(found) for found in KNOWN.findall(said)}
 
 
+@pytest.mark.slow
 def test_results_and_exports_are_the_same_bytes(
     write: Write, encoders: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,6 +80,7 @@ def answered(monkeypatch: pytest.MonkeyPatch, root: Path) -> list[dict[str, Any]
     return jobs
 
 
+@pytest.mark.slow
 def test_a_stack_is_published_and_nothing_twice(hub: Hub, publish: Publish, root: Path, tmp_path: Path) -> None:
     """With the library in a process of its own, as a user has it."""
     ask = ("small.lora.en.stack.order.seed1", "--repo", "me/orders")
