@@ -11,7 +11,6 @@ import time
 from dataclasses import replace
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from adapterx.backbones.layout import PackedBatch
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.engine import prefix as module
 from adapterx.engine.batches import Batch, Selection
@@ -51,21 +49,6 @@ def rows_of(data: Encoded, *examples: int) -> Tensor:
     return packed().below(batch(data, *examples).packed, 2)
 
 
-@pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Token rows of every pass through lower layers."""
-    found: list[int] = []
-    below = PackedEncoder.below
-
-    def counted(own: PackedEncoder, packed_batch: PackedBatch, depth: int) -> Tensor:
-        hidden = below(own, packed_batch, depth)
-        found.append(len(hidden))
-        return hidden
-
-    monkeypatch.setattr(PackedEncoder, "below", counted)
-    return found
-
-
 def test_every_example_is_computed_once(passes: list[int]) -> None:
     data = encoded("tagging", examples=12)
     kept = PrefixCache(packed(), PLENTY)
@@ -81,50 +64,6 @@ def test_every_example_is_computed_once(passes: list[int]) -> None:
     torch.testing.assert_close(known, rows_of(data, 1, 3))
     kept.hidden(batch(data, 3), 1)
     assert len(passes) == 2 + 2 + 1, "another depth has other states"
-
-
-def test_states_on_the_device_are_the_same_and_asked_by_no_thread(passes: list[int]) -> None:
-    """Of two pools, one has room there: the rows of a batch of both come together there."""
-    data, other = encoded("tagging", examples=12), encoded("pair-classification", examples=12, seed=3)
-    enc = packed()
-    kept = PrefixCache(enc, PLENTY, on_device=len(data.tokens) * enc.hidden * 4)
-    both = collate([[Selection(0, data, np.array([3, 7])), Selection(1, other, np.array([2, 5]))]])
-    expected = torch.cat([rows_of(data, 3, 7), rows_of(other, 2, 5)])
-    passes.clear()
-    for _ in range(2):
-        found = kept.hidden(both, 2)
-        assert found is not None
-        torch.testing.assert_close(found, expected)
-    assert sum(passes) == len(both.packed.tokens), "computed once each"
-    assert kept.is_on_device and kept.known(batch(data, 3), 2) is None, "threads do nothing on the device"
-    assert kept.known(batch(other, 2), 2) is not None, "there was no room for it"
-    assert kept.leave_device() and not kept.is_on_device and not kept.leave_device()
-    known = kept.known(both, 2)
-    assert known is not None and torch.equal(known, found)
-
-
-def test_states_on_the_device_change_no_training_and_make_way_where_memory_runs_out(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    enc = packed()
-    expected = trained(enc, PrefixCache(enc, PLENTY))
-    kept = PrefixCache(enc, PLENTY, on_device=PLENTY)
-    for found in (trained(enc, kept), trained(enc, kept, options=Options(workers=2))):
-        assert all(
-            torch.equal(a.state.adapter.values, b.state.adapter.values) for a, b in zip(found, expected, strict=True)
-        )
-    original, calls = Bundle._gradients, []
-
-    def tight(own: Bundle, *step: Any) -> Tensor:
-        calls.append(own.parts)
-        if kept.is_on_device:
-            raise torch.OutOfMemoryError("no room")
-        return original(own, *step)
-
-    monkeypatch.setattr(Bundle, "_gradients", tight)
-    (outcome, *_) = trained(enc, kept)
-    assert torch.equal(outcome.state.adapter.values, expected[0].state.adapter.values)
-    assert set(calls) == {1} and not kept.is_on_device and "hidden states are kept in the host's" in caplog.text
 
 
 def test_shared_rows_are_looked_up_once_for_all_its_cells(passes: list[int]) -> None:
