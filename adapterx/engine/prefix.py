@@ -167,7 +167,7 @@ class PrefixCache:
         for part in np.unique(parts):
             chosen = missing[parts == part]
             batch = collate([[Selection(0, data, chosen)]], self.encoder.spans, kernels=for_passes(self.encoder))
-            hidden = self.encoder.below(placed(batch, self.encoder.place).packed, depth)
+            hidden = self.encoder.below(placed(batch, self.encoder.send).packed, depth)
             tokens = torch.from_numpy(batch.sources[0].tokens)
             if kept.on_device:
                 kept.rows.index_copy_(0, self.encoder.send(tokens), hidden.to(self.dtype))

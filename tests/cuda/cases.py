@@ -17,7 +17,6 @@ from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.full.spec import Full
 from adapterx.methods.fusion.spec import Fusion
 from adapterx.methods.ia3.spec import Ia3
-from adapterx.methods.library.spec import PeftMethod
 from adapterx.methods.lora.spec import Lora
 from adapterx.methods.probe.spec import Probe
 
@@ -55,14 +54,9 @@ TASKS = {
     "text": "masked-lm",
 }
 """By the rehearsal's names the kinds of task that are trained; retrieval is evaluated alone."""
-LIBRARY: dict[str, MethodSpec] = {
-    "peft-lora": Lora(rank=4),
-    "peft-vera": PeftMethod.model_validate({"peft": {"peft_type": "VERA"}}),
-}
-"""Methods whose trainings the reference lane does, on the models of libraries."""
 _USUAL = ("bfloat16", "float32")
 
-Work = Literal["train", "predict", "embed", "reference"]
+Work = Literal["train", "predict", "embed"]
 _KEPT: tuple[Work, ...] = ("train", "predict", "embed")
 """What is done with hidden states that are kept."""
 
@@ -88,7 +82,7 @@ class Case:
     @property
     def spec(self) -> MethodSpec:
         """The method."""
-        return (LIBRARY if self.work == "reference" else METHODS)[self.method]
+        return METHODS[self.method]
 
 
 def cases(architecture: str) -> list[Case]:
@@ -117,7 +111,6 @@ def _pairs(architecture: str) -> Iterator[Case]:
         for work in _KEPT:
             yield Case(work, architecture, precision, "lora-top", "classification", kept=True)
         yield from (Case("embed", architecture, precision, method, "classification") for method in ("head", "full"))
-        yield from (Case("reference", architecture, precision, method, "classification") for method in LIBRARY)
 
 
 def quick() -> list[Case]:

@@ -2,13 +2,13 @@
 
 FakeTensorMode carries devices, number formats and shapes through the engine; `Rules` looks at every operator.
 `torch.from_numpy` gives fake tensors in host memory, `Tensor.pin_memory` marks them, streams are the shim's, and a
-recording runs its step once under the rules of recordings, to be replayed by doing nothing. Numbers that the host reads
-back are made up: losses are 0, everything is finite, everybody alive.
+recording runs its step once under the rules of recordings, to be replayed by doing nothing. Arrays of the host keep
+their numbers. Those that it reads back are made up: losses are 0, everything is finite, everybody alive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -17,7 +17,8 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from adapterx.engine import capture, loader
 from tests.cuda.rules import CROSSED, WAITS, Log, Pinned, Rules
@@ -69,11 +70,16 @@ class Graph:
 @contextmanager
 def rehearsal(shim: Shim) -> Iterator[Log]:
     """Everything inside runs as on a GPU; what one would refuse or wait for is in the log."""
-    log, pinned = Log(), Pinned()
+    log, pinned, numbers = Log(), Pinned(), WeakTensorKeyDictionary()
     mode = FakeTensorMode(allow_non_fake_inputs=False)
     capture._side_stream.cache_clear()
     with ExitStack() as stack:
-        for target, name, value in (*_streams(shim, log), *_memory(mode, pinned), *_answers(log), *_properties()):
+        for target, name, value in (
+            *_streams(shim, log),
+            *_memory(mode, pinned, numbers),
+            *_answers(log, numbers),
+            *_properties(),
+        ):
             stack.enter_context(patch.object(target, name, value))
         # A copy of a module copies its fake tensors, and with them what they belong to.
         stack.enter_context(patch.object(FakeTensorMode, "__deepcopy__", lambda own, memo: own, create=True))
@@ -156,25 +162,33 @@ def _streams(shim: Shim, log: Log) -> Iterator[Replacement]:
     yield torch.cuda, "CUDAGraph", lambda: Graph(log)
 
 
-def _memory(mode: FakeTensorMode, pinned: Pinned) -> Iterator[Replacement]:
+Numbers = MutableMapping[Tensor, Any]
+"""Arrays by the fake tensors that stand for them in host memory."""
+
+
+def _memory(mode: FakeTensorMode, pinned: Pinned, numbers: Numbers) -> Iterator[Replacement]:
     yield loader, "ThreadPoolExecutor", AtOnce
     from_numpy = torch.from_numpy
 
     def fake_from_numpy(array: Any) -> Tensor:
-        return mode.from_tensor(from_numpy(array))
+        found = mode.from_tensor(from_numpy(array))
+        numbers[found] = array
+        return found
 
     def pin_memory(tensor: Tensor) -> Tensor:
         if tensor.device.type != "cpu":
             raise RuntimeError(f"cannot pin a tensor on {tensor.device}: only those in host memory can be")
         found = tensor.clone()
         pinned.add(found)
+        if tensor in numbers:
+            numbers[found] = numbers[tensor]
         return found
 
     yield torch, "from_numpy", fake_from_numpy
     yield Tensor, "pin_memory", pin_memory
 
 
-def _answers(log: Log) -> Iterator[Replacement]:
+def _answers(log: Log, numbers: Numbers) -> Iterator[Replacement]:
     """What the host reads of tensors that have no numbers; of those on the device it waits for them."""
 
     def asked(tensor: Tensor, what: str) -> None:
@@ -183,12 +197,12 @@ def _answers(log: Log) -> Iterator[Replacement]:
 
     def tolist(tensor: Tensor) -> Any:
         asked(tensor, "tolist")
-        return _made_up(tensor).tolist()
+        return _made_up(tensor, numbers).tolist()
 
     def numpy(tensor: Tensor, **_: Any) -> Any:
         if tensor.device.type == "cuda":
             raise TypeError("a tensor on the device has no array of numpy's")
-        return _made_up(tensor)
+        return _made_up(tensor, numbers)
 
     def scalar(name: str, value: object) -> Callable[[Tensor], object]:
         def read(tensor: Tensor) -> object:
@@ -197,14 +211,16 @@ def _answers(log: Log) -> Iterator[Replacement]:
 
         return read
 
-    yield Tensor, "tolist", tolist
+    yield from ((of, "tolist", tolist) for of in (Tensor, FakeTensor))
     yield Tensor, "numpy", numpy
     for name, value in (("item", 0.0), ("__bool__", True), ("__float__", 0.0), ("__int__", 2), ("__index__", 2)):
         yield Tensor, name, scalar(name, value)
 
 
-def _made_up(tensor: Tensor) -> Any:
-    """Zeros for floating point, true or one for the rest: so many are alive, read, and counted."""
+def _made_up(tensor: Tensor, numbers: Numbers) -> Any:
+    """Its own numbers where it has any; else zeros for floating point, true or one for the rest: so many are alive."""
+    if tensor in numbers:
+        return numbers[tensor]
     if tensor.is_floating_point():
         return np.zeros(tuple(tensor.shape), np.float32)
     return np.ones(tuple(tensor.shape), np.bool_ if tensor.dtype == torch.bool else np.int64)

@@ -13,6 +13,7 @@ What it CANNOT see:
 - time, and whether a recording pays; ordering between the loader's threads and the device;
 - precisions of bitsandbytes (int8, nf4): their weights are a kind of tensor that cannot be fake. Their steps are
   launched;
+- the reference lane: its libraries swap parameters as they move them, which fake ones do not bear;
 - several GPUs.
 
 `tools/gpu_check.py` looks at these on a GPU (docs/how-to/gpu.md).
@@ -63,7 +64,7 @@ def test_a_planted_fault_is_found(fault: str, common: dict[str, Told]) -> None:
     assert any(problem[1] == _PLANTED[fault] for problem in _found(common[fault], STEPS))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_way(every: dict[str, Told]) -> None:
     wrong = {}
     for case in (one for architecture in ARCHITECTURES for one in cases(architecture) if one.name in every):
@@ -84,8 +85,6 @@ def check(case: Case, told: Told) -> None:
             assert told.facts["passes"] > 1, "the host lays a pass out while another is computed"
             found = [one for one in _found(told, ("passes",)) if not _expected(case, one)]
             assert not found, "a pass is laid out in pinned memory, and read back asynchronously"
-        case "reference":
-            assert told.facts["losses"] == len(STEPS)
 
 
 def _expected(case: Case, problem: tuple[str, str, str, str, int]) -> bool:
@@ -102,6 +101,8 @@ def _promotes(case: Case) -> bool:
 
 def _check_training(case: Case, told: Told) -> None:
     known = _UNMENDED.get(case.method, ())
+    if case.kept:
+        known = (*known, WAITS)  # states that are kept in the host's memory are brought there once, in the first step
     if _promotes(case):
         known = (*known, MIXED)
     found = [one for one in _found(told, STEPS) if not one[1].startswith(known or ("nothing",))]

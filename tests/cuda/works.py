@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -47,9 +47,7 @@ def work(case: Case, log: Log, planted: str = "") -> dict[str, Any]:
     Args:
         planted: the name of a fault to plant in a training.
     """
-    return {"train": _train, "predict": _predict, "embed": _embed, "reference": _reference}[case.work](
-        case, log, planted
-    )
+    return {"train": _train, "predict": _predict, "embed": _embed}[case.work](case, log, planted)
 
 
 def _model(case: Case, hidden: int = 64, layers: int = LAYERS) -> PreTrainedModel:
@@ -259,23 +257,3 @@ def _evaluated(log: Log, kept: PrefixCache | None, sweep: Any) -> dict[str, Any]
     log.stage = "passes"
     sweep(hear)
     return {"passes": passes}
-
-
-def _reference(case: Case, log: Log, planted: str) -> dict[str, Any]:
-    """A training of the reference lane, and an evaluation of what it made."""
-    from adapterx.reference.predict import scores
-    from adapterx.reference.train import _ReferenceTraining
-
-    log.stage = "load"
-    model = _model(case)
-    one = _cell(case, 1, 1e-2)
-    training = _ReferenceTraining(model, one, None)
-    for stage in STEPS:
-        log.stage = stage
-        training.step()
-    log.stage = "state"
-    trained: Mapping[str, Tensor] = training.outcome().trained.heads
-    log.stage = "passes"
-    pools: Sequence[Encoded] = [pool.data for pool in one.tasks[0].dev]
-    scores(training.model, trained, one.tasks[0].head, pools)
-    return {"losses": len(training.state.losses)}
