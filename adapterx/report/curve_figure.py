@@ -36,7 +36,7 @@ Curves = Mapping[StageRef, tuple[Array, Array]]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Curved:
     """What a curve is of."""
 
     name: str
@@ -48,8 +48,8 @@ class Drawn:
     from_zero: bool
 
 
-LOSS = Drawn("loss", "loss", "Training loss", "means over blocks of steps", from_zero=True)
-DEV = Drawn("dev", "dev score", "Score on dev data of the training languages", "where it was taken", from_zero=False)
+LOSS = Curved("loss", "loss", "Training loss", "means over blocks of steps", from_zero=True)
+DEV = Curved("dev", "dev score", "Score on dev data of the training languages", "where it was taken", from_zero=False)
 
 
 def curve_figures(analysis: Analysis) -> list[Figure]:
@@ -67,7 +67,7 @@ def curve_figures(analysis: Analysis) -> list[Figure]:
     return [figure for figure in found if figure is not None]
 
 
-def _figure(analysis: Analysis, target: str | None, of: Drawn, curves: Curves) -> Figure | None:
+def _figure(analysis: Analysis, target: str | None, of: Curved, curves: Curves) -> Figure | None:
     cells = analysis.results.run.cells
     trainings = _trainings(analysis, target, curves)
     if not trainings:
@@ -103,12 +103,12 @@ def _figure(analysis: Analysis, target: str | None, of: Drawn, curves: Curves) -
     return Figure(f"{of.name}-{name}", caption, tuple(panels), keys, _numbers(name, of, trainings, curves))
 
 
-def _told(ref: StageRef, of: Drawn, values: Array) -> str:
+def _told(ref: StageRef, of: Curved, values: Array) -> str:
     best = f"{values.min():.3f} at its lowest" if of.from_zero else f"{values.max():.3f} at its highest"
     return f"{ref.label}: {of.axis} {values[-1]:.3f} at the end, {best}"
 
 
-def _numbers(name: str, of: Drawn, trainings: Trainings, curves: Curves) -> Table:
+def _numbers(name: str, of: Curved, trainings: Trainings, curves: Curves) -> Table:
     """The values of every training after each tenth of its steps."""
     columns = (TableColumn("training", label=True), TableColumn("steps"), *(TableColumn(f"{ten} %") for ten in TENTHS))
     rows = []

@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+import torch
 from pyarrow import parquet
 
 from adapterx.cli import main
@@ -55,7 +56,7 @@ def test_failing_kernels_change_no_result(
 
     with patch.object(launch, "run", failing), choice.emulated(OTHERS), caplog.at_level(logging.WARNING):
         assert main(["run", str(path), "--store", str(tmp_path / "failing")]) == 0
-        assert not any(choice.runs(name, choice.torch.device("cpu")) for name in ("attention", "lora", "norm", "adamw"))
+        assert not any(choice.runs(name, torch.device("cpu")) for name in ("attention", "lora", "norm", "adamw"))
     assert launched >= set(FAILING)
     told = [one.getMessage() for one in caplog.records if "the library's code takes its place" in one.getMessage()]
     assert len(told) == len(set(told)) == len(FAILING)

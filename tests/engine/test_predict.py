@@ -177,9 +177,9 @@ def test_passes_laid_out_ahead_give_the_same_answers(kept: bool, monkeypatch: py
     events: list[str] = []
     sweep = predict_module._sweep
 
-    def laid(*given: Any) -> Batch:
+    def laid(*given: Any, **more: Any) -> Batch:
         events.append(threading.current_thread().name)
-        return collate(*given)
+        return collate(*given, **more)
 
     def swept(encoder_: PackedEncoder, active: Any, batch: Batch, *rest: Any) -> Any:
         events.append("swept")

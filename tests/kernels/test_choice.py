@@ -46,11 +46,12 @@ def test_a_lack_of_memory_is_no_failure_of_a_kernel() -> None:
         assert not choice.runs("norm", CPU)
 
 
+LONG = (pytest.mark.slow, pytest.mark.long)
 SLOW = ("lora_gradients", "norm_backward", "adamw_rows", "lora_forward", "judge")
 FAILING = ("attention_backward",)
 
 
-@pytest.mark.parametrize("kernel", [*FAILING, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+@pytest.mark.parametrize("kernel", [*FAILING, *(pytest.param(name, marks=LONG) for name in SLOW)])
 def test_a_bundle_ends_well_though_a_kernel_fails(kernel: str, caplog: pytest.LogCaptureFixture) -> None:
     """The second launch of it, so that something of a step has been done by then; once warned of, and no more tried."""
     enc, cells = made(Lora(rank=2, alpha=4.0))

@@ -68,13 +68,14 @@ def assert_alike(mine: Sequence[Outcome], theirs: Sequence[Outcome], bound: floa
 
 
 EVERYDAY = [("lora-dropout", "xlm-roberta"), ("lora", "xlm-roberta-xl")]
+LONG = (pytest.mark.slow, pytest.mark.long)
 BOTH = ("xlm-roberta", "xlm-roberta-xl")
 
 
 @pytest.mark.parametrize(
     ("method", "architecture"),
     [
-        pytest.param(method, one, marks=() if (method, one) in EVERYDAY else pytest.mark.slow)
+        pytest.param(method, one, marks=() if (method, one) in EVERYDAY else LONG if one.endswith("xl") else LONG[:1])
         for method in METHODS
         for one in BOTH
     ],
