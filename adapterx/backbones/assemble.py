@@ -123,6 +123,7 @@ class _Filler:
         for start in range(0, len(tokens), _ROWS):
             part = tokens[start : start + _ROWS]
             rows[start : start + len(part)] = self._checked(found.rows(part), key).to(self._number)
+            hand_back()  # the library reads row by row, and leaves small blocks behind
         model.set_submodule(_TOKENS, TokenRows(torch.from_numpy(tokens), rows, vocabulary))
 
     def fill(self, model: nn.Module) -> None:

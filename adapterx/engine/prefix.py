@@ -96,7 +96,7 @@ class PrefixCache:
         return rows.to(self.encoder.dtype)
 
     def hidden(self, batch: Batch, depth: int) -> Tensor | None:
-        """The same, computing and keeping first what is missing; on the device where any of them are kept there.
+        """The same on the device, computing and keeping first what is missing.
 
         Where a pool of the batch is not kept: None, or the computed ones where keeping would have rounded them.
         """
@@ -108,7 +108,8 @@ class PrefixCache:
             self._fill(kept, source, depth)
         if any(kept is not None and kept.on_device for kept, _ in pools):
             return self._gathered([(kept, source) for kept, source in pools if kept is not None], batch)
-        return self.known(batch, depth)
+        known = self.known(batch, depth)
+        return None if known is None else self.encoder.send(known)
 
     def _gathered(self, pools: Sequence[tuple[_Kept, Source]], batch: Batch) -> Tensor:
         """Rows of pools, some of which are kept on the device, there."""

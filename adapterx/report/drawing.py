@@ -47,6 +47,10 @@ STYLE: Any = {  # matplotlib types its keys as one union of literals, which no d
 }
 
 
+MARKERS = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D"}
+"""Shapes of points by their names in legends, as matplotlib calls them."""
+
+
 @dataclass(frozen=True)
 class Key:
     """One entry of a figure's legend."""

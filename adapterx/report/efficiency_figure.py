@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adapterx.report.analysis import Analysis
 from adapterx.report.colours import INK, line
 from adapterx.report.costs import Efficiency, per_target
-from adapterx.report.drawing import Figure, Key, plot
+from adapterx.report.drawing import MARKERS, Figure, Key, plot
 from adapterx.report.numbers import metric_name, value, value_interval
 from adapterx.report.table import Table, TableColumn, TableEntry
 from adapterx.tasks.metrics import unit
@@ -16,7 +16,6 @@ from adapterx.tasks.metrics import unit
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MARKERS = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D"}
 Looks = Mapping[tuple[str, str], tuple[str, str]]
 """Colour and marker by backbone and method: backbones have colours, methods have shapes."""
 MUCH = 3

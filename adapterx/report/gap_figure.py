@@ -11,7 +11,7 @@ import numpy as np
 from adapterx.plan.cells import Cell
 from adapterx.report.analysis import Analysis
 from adapterx.report.colours import INK, line
-from adapterx.report.drawing import Figure, Key, plot
+from adapterx.report.drawing import MARKERS, Figure, Key, plot
 from adapterx.report.gaps import Gap
 from adapterx.report.numbers import MINUS, count, metric_name, millions, unit_of_gaps
 from adapterx.report.numbers import gap as written
@@ -22,8 +22,6 @@ from adapterx.tasks.metrics import unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-MARKERS = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D"}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapterx.report.analysis import Analysis
 from adapterx.report.document import document
-from adapterx.report.drawing import STYLE, DrawnPanel, Figure, Key, recorded
+from adapterx.report.drawing import MARKERS, STYLE, DrawnPanel, Figure, Key, recorded
 from adapterx.report.latex import latex
 from adapterx.report.sections import sections
 from adapterx.store import write_text
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("pdf", "svg", "png")
 """What figures are written as."""
-MARKERS = {"": "", "circle": "o", "square": "s", "triangle": "^", "diamond": "D"}
 _METADATA: dict[str, dict[str, Any]] = {
     # No times, so that the same results give the same bytes.
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
@@ -100,7 +99,9 @@ def _handle(key: Key) -> Line2D:
     # Dashes of a legend on the page are twice as long as those that are drawn.
     dashes = tuple(float(length) / 2 for length in key.dash.split())
     style: Any = (0, dashes) if dashes else "-"
-    return Line2D([], [], color=key.colour, marker=MARKERS[key.marker], linestyle=style, label=key.label, markersize=4)
+    return Line2D(
+        [], [], color=key.colour, marker=MARKERS.get(key.marker, ""), linestyle=style, label=key.label, markersize=4
+    )
 
 
 def _figure(caption: str, names: Sequence[str]) -> str:

@@ -98,9 +98,19 @@ def test_the_committed_table_says_that_intervals_hold() -> None:
     assert coverage.markdown(rows).split("\n## ")[1:] == (path.with_suffix(".md").read_text()).split("\n## ")[1:]
 
 
+CAUTIOUS = {
+    ("one language", 60, 2, 0.33): 0.971,
+    ("one language", 60, 2, 0.95): 0.977,
+    ("one language", 60, 4, 0.95): 0.974,
+    ("uneven spreads (log sd 0.7)", 60, 2, 0.6): 0.974,
+}
+"""Rows whose intervals hold more often than 97 %, by kind, items, seeds and accuracy: too wide, none too narrow."""
+
+
 def _holds(row: Row) -> None:
-    """Nothing lies between two ranks, so their intervals may hold more often; those of 60 items are cautious."""
-    most = 0.97 if row.world.items >= 200 else 0.98
-    assert all(0.93 <= share <= most for name, share in row.shares.items() if name != "rank"), row.world
+    """Nothing lies between two ranks, so their intervals may hold more often."""
+    world = row.world
+    most = CAUTIOUS.get((world.kind, world.items, world.seeds, world.accuracy), 0.97)
+    assert all(0.93 <= share <= most for name, share in row.shares.items() if name != "rank"), world
     assert row.shares["rank"] >= 0.93, row.world
     assert row.world.seeds == 1 or row.claims <= 0.06, row.world
