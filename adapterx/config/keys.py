@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, Tag
+from pydantic.fields import FieldInfo
 
 from adapterx.config.problems import Location, did_you_mean
 
@@ -94,10 +95,15 @@ _KINDS_ELSEWHERE = {
 """Names of methods in papers and libraries, and how a recipe writes them."""
 
 
+def fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a mapping by their keys, which are their names but where a key is a word of Python's."""
+    return {info.alias or name: info for name, info in model.model_fields.items()}
+
+
 def known(schema: type[BaseModel], location: Location) -> list[str]:
     """The keys of the mapping at a location, [] where there is none of a fixed shape."""
-    found = [model.model_fields for pattern, model in _places(schema) if _matches(pattern, location)]
-    return list(dict.fromkeys(name for fields in found for name in fields))
+    found = [fields(model) for pattern, model in _places(schema) if _matches(pattern, location)]
+    return list(dict.fromkeys(name for keys in found for name in keys))
 
 
 def kinds(schema: type[BaseModel], location: Location) -> list[str]:
@@ -110,7 +116,7 @@ def untagged(schema: type[BaseModel], location: Location) -> Location:
     """A location without the tag that pydantic names in it, where the alternative has a key of the same name."""
     for end in range(1, len(location) + 1):
         tag = str(location[end - 1])
-        if any(_matches(pattern, location[:end]) and tag in model.model_fields for pattern, model in _tagged(schema)):
+        if any(_matches(pattern, location[:end]) and tag in fields(model) for pattern, model in _tagged(schema)):
             return (*location[: end - 1], *location[end:])
     return location
 
@@ -118,8 +124,8 @@ def untagged(schema: type[BaseModel], location: Location) -> Location:
 def _tagged(schema: type[BaseModel]) -> Iterator[tuple[Pattern, type[BaseModel]]]:
     """The alternatives that bear a tag."""
     places = _places(schema)
-    fields = {(*pattern, name) for pattern, model in places for name in model.model_fields}
-    return ((pattern, model) for pattern, model in places if pattern and pattern[-1] != "*" and pattern not in fields)
+    keys = {(*pattern, name) for pattern, model in places for name in fields(model)}
+    return ((pattern, model) for pattern, model in places if pattern and pattern[-1] != "*" and pattern not in keys)
 
 
 def _matches(pattern: Pattern, location: Location) -> bool:
@@ -135,7 +141,7 @@ def hint(schema: type[BaseModel], location: Location, key: str) -> str:
         return f"here it is called '{ours}'"
     if found := did_you_mean(key, keys):
         return found
-    owners = [pattern for pattern, model in _places(schema) if key in model.model_fields]
+    owners = [pattern for pattern, model in _places(schema) if key in fields(model)]
     if not owners:
         return ""
     highest = min(owners, key=len)
@@ -169,7 +175,7 @@ def _walk(annotation: Any, pattern: Pattern) -> Iterator[tuple[Pattern, type[Bas
             yield from _walk(one, (*pattern, "*"))
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield pattern, annotation
-        for name, field in annotation.model_fields.items():
+        for name, field in fields(annotation).items():
             yield from _walk(field.annotation, (*pattern, name))
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapterx.limits import Limit
 from adapterx.plan import Adoption, Evaluation, Stage, Training
+from adapterx.store import fingerprint
 from adapterx.tasks import data as catalog
+from adapterx.tasks import pairing
 from adapterx.tasks.facts import TaskPart
+from adapterx.tasks.kinds import kind
 from adapterx.tasks.spec import TaskSpec
 from adapterx.tasks.token_cache import token_key
 
@@ -23,6 +26,8 @@ class ReadTexts:
     """Which items of each language; all where None."""
     max_length: int
     """Tokens of a sequence."""
+    paired: bool = False
+    """Whether the second text of each example is in another of the languages than the first."""
 
     def stored_as(self, language: str, spec: TaskSpec, tokenizer: str) -> str:
         """The key under which the tokens of a language are stored.
@@ -31,7 +36,10 @@ class ReadTexts:
             spec: of the part's task.
             tokenizer: names the tokenizer's content.
         """
-        content = catalog.fingerprint(spec, self.part.source, {self.split: [language]})
+        languages = list(self.part.languages) if self.paired else [language]
+        content = catalog.fingerprint(spec, self.part.source, {self.split: languages})
+        if self.paired:
+            content = fingerprint({"content": content, "first": language, "version": pairing.VERSION})
         return token_key(content, self.limit, tokenizer, self.max_length)
 
 
@@ -40,15 +48,21 @@ def learnt_texts(part: TaskPart, work: Training) -> ReadTexts:
     return ReadTexts(part, "train", work.train.limit, work.train.max_length)
 
 
+def paired_texts(part: TaskPart, work: Training) -> ReadTexts | None:
+    """What is trained on with the second text in another language, where that is asked for."""
+    wanted = work.paired and kind(part.format).scored
+    return replace(learnt_texts(part, work), paired=True) if wanted else None
+
+
 def stopping_texts(part: TaskPart, work: Training) -> ReadTexts | None:
     """The dev items by which a training stops early, if it does."""
-    stopping = work.train.early_stopping
+    stopping = work.train.early_stopping if kind(part.format).scored else None
     return None if stopping is None else ReadTexts(part, "dev", stopping.evaluated, work.train.max_length)
 
 
 def pruning_texts(part: TaskPart, work: Training) -> ReadTexts | None:
     """The dev items by which candidates leave, where there are candidates."""
-    prune = work.train.prune
+    prune = work.train.prune if kind(part.format).scored else None
     return None if prune is None else ReadTexts(part, "dev", prune.limit, work.train.max_length)
 
 
@@ -90,8 +104,8 @@ def of_stage(stage: Stage, stages: Mapping[str, Stage], spec: Callable[[str], Ta
 
 def _of_training(stage: Stage, work: Training, stages: Mapping[str, Stage]) -> Iterator[ReadTexts]:
     for part in work.tasks:
-        asked = (learnt_texts(part, work), stopping_texts(part, work), pruning_texts(part, work))
-        yield from (texts for texts in asked if texts is not None)
+        asked = (learnt_texts, paired_texts, stopping_texts, pruning_texts)
+        yield from (texts for ask in asked if (texts := ask(part, work)) is not None)
     if work.transfer is not None and work.transfer.tunes:
         for id, parts in zip(stage.inputs, work.member_dev, strict=True):
             yield from (weighing_texts(part, _training(stages[id]), work.transfer.tuned_on) for part in parts)

@@ -30,6 +30,8 @@ def _learnt(recipe: Recipe, facts: Facts[Task], method: str, name: str) -> Itera
             settings = _settings(recipe, "intermediate", method, one.train)
             for task in sorted(one.tasks):
                 yield from _splits(facts, task, one.source_of(task), one.languages, settings.splits)
+            if (text := one.beside) is not None:
+                yield from _splits(facts, text.task, text.source, text.languages, ("train",))
 
 
 def _of_target(recipe: Recipe, facts: Facts[Task], method: str, name: str) -> Iterator[Split]:

@@ -114,7 +114,8 @@ def _batches(stage: Stage) -> Hashable:
     if not isinstance(stage.work, Training):
         return stage.inputs
     work, train = stage.work, stage.work.train
-    return (work.tasks, work.sampling, work.seed, train.batch_size, train.limit, train.max_length)
+    drawn = (work.sampling, work.batches, work.text_share, work.seed)
+    return (work.tasks, *drawn, train.batch_size, train.limit, train.max_length)
 
 
 def _together(group: list[Stage], capacity: Capacity) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
 from adapterx.backbones.info import BackboneInfo
@@ -12,6 +12,7 @@ from adapterx.methods.base import MethodSpec
 from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
 from adapterx.recipe import Intermediate, Recipe, Target
+from adapterx.recipe.batches import Batches
 from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.kinds import kind
 from adapterx.train_settings import TrainSettings
@@ -159,8 +160,9 @@ def target(facts: Facts[Task], target: Target) -> None:
 
 
 def text(parts: Sequence[TaskPart], settings: TrainSettings) -> None:
-    """Text has no dev scores by which to choose a step or a learning rate."""
-    if settings.early_stopping is None and settings.prune is None:
+    """Text has no dev scores by which to choose a step or a learning rate; tasks beside it have."""
+    scored = any(kind(part.format).scored for part in parts)
+    if scored or (settings.early_stopping is None and settings.prune is None):
         return
     for part in parts:
         if not kind(part.format).scored:
@@ -168,4 +170,37 @@ def text(parts: Sequence[TaskPart], settings: TrainSettings) -> None:
             raise Refusal(
                 f"{setting} judges by scores on a dev set, and '{part.task}' is text that is not scored; leave it"
                 " to the target phase"
+            )
+
+
+def beside(intermediate: str, part: TaskPart) -> None:
+    """What is learnt beside tasks, in steps of its own, is text."""
+    if not kind(part.format).drawn:
+        raise Refusal(
+            f"'{intermediate}' learns '{part.task}' under `with`, which is {part.format}: that is for text to learn a"
+            " language from (masked-lm); list other tasks under `tasks`"
+        )
+
+
+def batches(asked: Batches | None, parts: Sequence[TaskPart], parallel: Callable[[str], bool], where: str) -> None:
+    """Batches of one language need several languages; pairs of languages need two texts and the same items.
+
+    Args:
+        parallel: whether a task's ids name the same items in every language.
+        where: the intermediate or target, for messages.
+    """
+    if asked is None:
+        return
+    for part in parts:
+        if len(part.languages) < 2:
+            raise Refusal(
+                f"{where} has `batches`, which take turns between languages, and '{part.task}' is learnt in"
+                f" {part.languages[0]} alone: give it more languages, or leave `batches` out"
+            )
+        if asked.monolingual < 1 and (why := kind(part.format).unpaired):
+            raise Refusal(f"{where} pairs languages within an example, but {why}: set batches.monolingual to 1")
+        if asked.monolingual < 1 and not parallel(part.task):
+            raise Refusal(
+                f"{where} pairs languages within an example, and the ids of '{part.task}' do not name the same items in"
+                " every language (parallel: true in its YAML): set batches.monolingual to 1"
             )

@@ -10,6 +10,7 @@ from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
 from adapterx.plan.stage import Evaluation, Stage, Training
 from adapterx.tasks.facts import Relation, TaskPart
+from adapterx.tasks.kinds import kind
 
 Compare = Callable[[TaskPart, TaskPart, str], Relation]
 """(used, scored, split) → what they have in common.
@@ -67,6 +68,6 @@ class Leakage(Generic[Task]):
 def _chosen_by(work: Training) -> Iterator[TaskPart]:
     """The parts by whose dev data a step, a learning rate or the weights of a merger are chosen."""
     if work.train.early_stopping is not None or work.train.prune is not None:
-        yield from work.tasks
+        yield from (part for part in work.tasks if kind(part.format).scored)
     for parts in work.member_dev:
         yield from parts

@@ -232,18 +232,43 @@ class _Builder(Generic[Task]):
             settings = self.cells.train_settings(cell, "intermediate", info, name)
             languages = learnt.languages if language is None else (language,)
             parts = self._parts(learnt, settings.splits, languages)
+            beside = self._beside(name, learnt)
             checks.text(parts, settings)
+            checks.batches(learnt.batches, parts, self._is_parallel, f"'{name}'")
+            parts = tuple(sorted((*parts, *beside), key=lambda part: part.task))
             # What is masked differs from step to step, so nothing is kept.
             text = any(kind(part.format).drawn for part in parts)
             prefix = "exact" if text else self.cells.prefix(info, method)
             sampling, where = learnt.sampling.normalised, lane.lane_of(self.recipe, method)
-            work = Training(parts, sampling, settings, cell.seed, None, prefix, lane=where)
+            share = learnt.beside.share if learnt.beside is not None else 0.0
+            work = Training(
+                parts,
+                sampling,
+                settings,
+                cell.seed,
+                None,
+                prefix,
+                lane=where,
+                batches=learnt.batches,
+                text_share=share,
+            )
             place = Coordinates(cell.backbone, called, name, cell.seed, language=language)
             self.intermediates[key] = self._training("intermediate", place, info, work, ())
         return self.intermediates[key]
 
     def _parts(self, learnt: Intermediate, splits: tuple[str, ...], languages: tuple[str, ...]) -> tuple[TaskPart, ...]:
         return tuple(self.facts.part(task, learnt.source_of(task), languages, splits) for task in sorted(learnt.tasks))
+
+    def _beside(self, name: str, learnt: Intermediate) -> tuple[TaskPart, ...]:
+        """The text that is learnt beside an intermediate's tasks, if there is one."""
+        if learnt.beside is None:
+            return ()
+        part = self.facts.part(learnt.beside.task, learnt.beside.source, learnt.beside.languages, ("train",))
+        checks.beside(name, part)
+        return (part,)
+
+    def _is_parallel(self, task: str) -> bool:
+        return self.facts.task(task).parallel
 
     def _languages(self, learnt: Intermediate, settings: TrainSettings) -> tuple[str, ...]:
         """Those in which all tasks of an intermediate have data."""
@@ -280,7 +305,8 @@ class _Builder(Generic[Task]):
             self._member_dev(cell, way),
             self.cells.lane(cell),
         )
-        work = Training((part,), Proportions(), settings, cell.seed, way, prefix, dev, lane)
+        checks.batches(target.batches, (part,), self._is_parallel, f"the target '{cell.target}'")
+        work = Training((part,), Proportions(), settings, cell.seed, way, prefix, dev, lane, target.batches)
         return self._training("target", cell.coordinates, info, work, tuple(stage.id for stage in upstream))
 
     def _training(

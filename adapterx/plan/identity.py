@@ -26,6 +26,9 @@ from adapterx.train_settings import TrainSettings
 VERSIONS: Mapping[StageKind, int] = {"intermediate": 1, "target": 1, "evaluation": 1}
 """Raised when the code behind a kind of stage changes its results."""
 
+_TURNS = 1
+"""Raised when batches that take turns would be drawn, or examples that pair languages be made, in another way."""
+
 Settings = dict[str, JSON]
 
 
@@ -54,6 +57,10 @@ def training_settings(backbone: Backbone, info: BackboneInfo, method: MethodSpec
         settings["tuning"] = {"limit": None, **_limited(work.transfer.tuned_on), "dev": dev}
     if work.prefix != "exact":
         settings["prefix"] = work.prefix
+    if work.batches is not None:
+        settings["batches"] = {**work.batches.model_dump(mode="json"), "version": _TURNS}
+    if work.text_share:
+        settings["with"] = {"share": work.text_share, "version": _TURNS}
     if sum(len(part.languages) for part in work.tasks) > 1:
         settings["sampling"] = _without(work.sampling.model_dump(mode="json"), defaults.SAMPLING)
     return settings

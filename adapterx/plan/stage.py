@@ -13,6 +13,7 @@ from adapterx.methods.base import MethodSpec
 from adapterx.plan.adoption import Adoption
 from adapterx.plan.memory import StageMemory
 from adapterx.recipe import Lane, Sampling
+from adapterx.recipe.batches import Batches
 from adapterx.recipe.schema import Rounding
 from adapterx.store import JSON
 from adapterx.tasks.facts import TaskPart
@@ -39,6 +40,15 @@ class Training:
     member_dev: tuple[tuple[TaskPart, ...], ...] = ()
     """What each input learnt, dev data included, where the weights of a merger are chosen on those."""
     lane: Lane = "fused"
+    batches: Batches | None = None
+    """Batches of one language beside batches of pairs of languages; None where every example is drawn by itself."""
+    text_share: float = 0.0
+    """Part of the steps that learn the text among the tasks; 0 where there is none beside others."""
+
+    @property
+    def paired(self) -> bool:
+        """Whether some examples pair languages."""
+        return self.batches is not None and self.batches.monolingual < 1
 
     @property
     def lies_upon_inputs(self) -> bool:

@@ -35,6 +35,8 @@ def unknown_tasks(recipe: Recipe, facts: Facts[Task]) -> Iterator[Finding]:
                 yield from _unknown(
                     facts, task, intermediate.source_of(task), ("intermediates", name), ("tasks", index)
                 )
+            if (text := intermediate.beside) is not None:
+                yield from _unknown(facts, text.task, text.source, ("intermediates", name, "with"), ("task",))
     for name, target in recipe.targets.items():
         found = list(_unknown(facts, target.task, target.source, ("targets", name), ("task",)))
         if target.train_task is not None:

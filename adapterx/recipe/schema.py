@@ -25,6 +25,7 @@ from adapterx.backbones.spec import Backbone
 from adapterx.config.fields import Languages, Model, Name, PositiveFloat, PositiveInt, Seeds, Strings, shorthand, unique
 from adapterx.limits import Limit, Sample
 from adapterx.methods.registry import Method
+from adapterx.recipe.batches import Batches, Beside
 from adapterx.recipe.publishing import Publish
 from adapterx.recipe.retrieval import RetrievalSettings
 from adapterx.recipe.training import PhaseTrain, Train
@@ -79,6 +80,11 @@ class Sampling(Model):
 
     One for every task. Excludes temperature and cap.
     """
+    language_temperature: Temperature | None = None
+    """How the languages of a task divide its share: p ∝ n^(1 / language_temperature). Temperature and cap then concern
+    whole tasks. Null makes each language of each task a pool like any other."""
+    unimax: PositiveFloat | None = None
+    """All pools alike, but none passed over more often than this (UniMax, Chung et al. 2023). Excludes all else."""
 
     @model_validator(mode="before")
     @classmethod
@@ -94,6 +100,10 @@ class Sampling(Model):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         others = {"temperature": self.temperature != 1.0, "cap": self.cap is not None}
+        if self.unimax is not None:
+            others |= {"weights": self.weights is not None, "language_temperature": self.language_temperature is not None}
+            if (other := next((name for name, given in others.items() if given), None)) is not None:
+                raise ValueError(f"gives both unimax and {other}: keep one of them")
         if self.weights is not None and any(others.values()):
             other = next(name for name, given in others.items() if given)
             raise ValueError(f"gives both weights and {other}: keep one of them")
@@ -101,7 +111,8 @@ class Sampling(Model):
 
     def __hash__(self) -> int:
         # A mapping has none of its own, and equal ones may differ in their order.
-        return hash((self.temperature, self.cap, frozenset((self.weights or {}).items())))
+        weights = frozenset((self.weights or {}).items())
+        return hash((self.temperature, self.cap, weights, self.language_temperature, self.unimax))
 
     @property
     def normalised(self) -> Self:
@@ -134,6 +145,10 @@ class Intermediate(Model):
     default."""
     sampling: Sampling = Sampling()
     """How examples are drawn where there are several tasks or languages."""
+    batches: Batches | None = None
+    """Batches of one language beside batches of pairs of languages; null draws every example by itself."""
+    beside: Annotated[Beside | None, Field(alias="with")] = None
+    """Text that is learnt in some of the steps."""
     per_language: bool = False
     """One adapter for each language instead of one for all, swapped at evaluation (MAD-X)."""
     method: Method | None = None
@@ -168,6 +183,10 @@ class Intermediate(Model):
             raise ValueError("has neither tasks nor members")
         if self.members is not None and len(self.members) < 2:
             raise ValueError("has a single member: name it directly, or give two or more")
+        if self.per_language and self.batches is not None:
+            raise ValueError("gives both per_language and batches: an adapter for each language has batches of one")
+        if self.beside is not None and self.beside.task in self.tasks:
+            raise ValueError(f"names '{plain(self.beside.task)}' both among the tasks and under with: keep one of them")
         return self
 
 
@@ -187,6 +206,8 @@ class Target(Model):
     """Where the data comes from, for tasks that have several sources; the task's first by default."""
     retrieval: RetrievalSettings | None = None
     """Of a retrieval task: which hidden states are compared, and how."""
+    batches: Batches | None = None
+    """Batches of one language beside batches of pairs of languages; null draws every example by itself."""
     train: PhaseTrain | None = None
     """Training settings of its own, before those of the target phase."""
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 Batch: TypeAlias = list[tuple[int, int]]
 
-# Purposes keep the random streams of one seed apart.
-_ORDER, _POOL = 1, 2
-# Pool draws are counted in blocks of this many, so that reaching step s costs s · batch_size / _BLOCK small passes.
-_BLOCK = 1 << 15
+# Purposes keep the random streams of one seed apart; `turns` has a third.
+_ORDER, POOL = 1, 2
+# Pool draws are counted in blocks of this many, so that reaching step s costs s · batch_size / BLOCK small passes.
+BLOCK = 1 << 15
 
 
 def pool_probabilities(sizes: Sequence[int], temperature: float = 1.0, cap: int | None = None) -> NDArray[np.float64]:
@@ -53,6 +53,50 @@ def weighted_probabilities(sizes: Sequence[Sequence[int]], weights: Sequence[flo
     return np.concatenate([share * of_task for share, of_task in zip(shares, within, strict=True)])
 
 
+def two_level_probabilities(
+    sizes: Sequence[Sequence[int]], temperature: float, cap: int | None, within: float, weights: Sequence[float] | None
+) -> NDArray[np.float64]:
+    """How often each pool is drawn where a task's share is one matter and its languages' another, (pools,).
+
+    A task has min(Σ n, cap)^(1 / temperature), or its weight; each of its pools n^(1 / within) of that, as XLM-R's
+    languages were drawn with an exponent of 0.3 (Conneau et al. 2020, section 3.1): `within` 1 / 0.3.
+
+    Args:
+        sizes: examples by task and pool.
+
+    Raises ValueError as `pool_probabilities` and `weighted_probabilities` do.
+    """
+    totals = [sum(pools) for pools in sizes]
+    if weights is not None:
+        shares = weighted_probabilities([[total] for total in totals], weights)
+    else:
+        shares = pool_probabilities(totals, temperature, cap)
+    return np.concatenate([share * pool_probabilities(pools, within) for share, pools in zip(shares, sizes, strict=True)])
+
+
+def unimax_probabilities(sizes: Sequence[int], epochs: float, budget: float) -> NDArray[np.float64]:
+    """How often each pool is drawn if all are to be drawn alike, but none more than so many times over, (pools,).
+
+    UniMax (Chung et al. 2023, arXiv 2304.09151, algorithm 1), in examples where they count characters: from the
+    smallest pool on, each has an equal part of what is left of the budget, or all that its epochs allow.
+
+    Args:
+        epochs: passes over a pool at most.
+        budget: examples drawn in all. Where it is more than all pools allow, each is drawn in proportion to its size.
+
+    Raises ValueError for empty pools, and for epochs or a budget not above 0.
+    """
+    if not sizes or min(sizes) < 1:
+        raise ValueError("every pool needs at least one example")
+    if not (epochs > 0 and budget > 0):
+        raise ValueError(f"UniMax needs epochs and a budget above 0, not {epochs:g} and {budget:g}")
+    parts, left = np.zeros(len(sizes)), float(budget)
+    for done, place in enumerate(np.argsort(sizes, kind="stable").tolist()):
+        parts[place] = min(left / (len(sizes) - done), epochs * sizes[place])
+        left -= parts[place]
+    return np.asarray(parts / parts.sum(), dtype=np.float64)
+
+
 class Sampler:
     """Batches of (pool, example index) for every step.
 
@@ -78,6 +122,7 @@ class Sampler:
         self._batch_size = batch_size
         self._seed = seed
         self._short = whole_epochs and len(sizes) == 1
+        self._block = BLOCK
         self._counts = [np.zeros(len(sizes), dtype=np.int64)]  # draws of each pool before block k
         self._order = lru_cache(maxsize=2 * len(sizes) + 2)(self._shuffled)
         self._draws = lru_cache(maxsize=2)(self._drawn)
@@ -110,12 +155,12 @@ class Sampler:
 
     def _pools(self, start: int, stop: int) -> tuple[list[int], list[int]]:
         """For draws start … stop: the pool, and how many draws of that pool came before."""
-        block = start // _BLOCK
+        block = start // self._block
         while len(self._counts) <= block:
             drawn = self._draws(len(self._counts) - 1)
             self._counts.append(self._counts[-1] + np.bincount(drawn, minlength=len(self._sizes)))
-        walked = np.concatenate([self._draws(b) for b in range(block, (stop - 1) // _BLOCK + 1)])
-        before, wanted = np.split(walked[: stop - block * _BLOCK], [start - block * _BLOCK])
+        walked = np.concatenate([self._draws(b) for b in range(block, (stop - 1) // self._block + 1)])
+        before, wanted = np.split(walked[: stop - block * self._block], [start - block * self._block])
         seen = self._counts[block] + np.bincount(before, minlength=len(self._sizes))
         ordinals = []
         for pool in wanted:
@@ -124,12 +169,16 @@ class Sampler:
         return [int(pool) for pool in wanted], ordinals
 
     def _drawn(self, block: int) -> NDArray[np.int64]:
-        # 53 random bits as a float in [0, 1), from raw words: numpy keeps those the same from version to version.
-        uniform = (_words(self._seed, (_POOL, block), _BLOCK) >> np.uint64(11)) * 2.0**-53
-        return np.searchsorted(self._cumulative, uniform, side="right").astype(np.int64)
+        return np.searchsorted(self._cumulative, uniform(self._seed, (POOL, block), BLOCK), side="right").astype(np.int64)
 
     def _shuffled(self, pool: int, epoch: int) -> NDArray[np.int64]:
         return np.argsort(_words(self._seed, (_ORDER, pool, epoch), self._sizes[pool]), kind="stable")
+
+
+def uniform(seed: int, purpose: tuple[int, ...], count: int) -> NDArray[np.float64]:
+    """Numbers in [0, 1), a function of the seed and the purpose."""
+    # 53 random bits each, from raw words: numpy keeps those the same from version to version.
+    return np.asarray((_words(seed, purpose, count) >> np.uint64(11)) * 2.0**-53, dtype=np.float64)
 
 
 def _words(seed: int, purpose: tuple[int, ...], count: int) -> NDArray[np.uint64]:
