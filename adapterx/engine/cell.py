@@ -19,6 +19,7 @@ from adapterx.methods.parameters import stream
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.metrics import Metric
 from adapterx.tasks.sampling import Sampler
+from adapterx.tasks.turns import Turns, TurnSampler
 from adapterx.train_settings import TrainSettings
 
 
@@ -30,6 +31,8 @@ class Pool:
     data: Encoded
     unanswerable: bool = False
     """Of extractive QA: whether "none" may be the answer."""
+    paired: bool = False
+    """Whether the second text of each example is in another language."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +65,8 @@ class TrainingCell:
     tasks: tuple[TaskData, ...]
     probabilities: NDArray[np.float64]
     """How often each training pool is drawn, over the pools of all tasks in order."""
+    turns: Turns | None = None
+    """Which pools take turns; None where every example of a batch is drawn by itself."""
     initial: Mapping[str, Tensor] | None = None
     """Adapter tensors to go on from (transfer `continue`); fresh ones from the seed where None. A `full` cell always
     has them: the backbone's own, or those of its intermediate."""
@@ -75,9 +80,11 @@ class TrainingCell:
 
     @cached_property
     def sampler(self) -> Sampler:
-        sizes = [len(pool.data) for _, pool in self.pools]
+        sizes, batch = [len(pool.data) for _, pool in self.pools], self.settings.batch_size
+        if self.turns is not None:
+            return TurnSampler(sizes, self.probabilities, batch, self.seed, self.turns)
         by_epoch = self.settings.epochs is not None
-        return Sampler(sizes, self.probabilities, self.settings.batch_size, self.seed, whole_epochs=by_epoch)
+        return Sampler(sizes, self.probabilities, batch, self.seed, whole_epochs=by_epoch)
 
     @cached_property
     def total_steps(self) -> int:

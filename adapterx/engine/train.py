@@ -323,8 +323,9 @@ def _look_at_rung(
 def dev_score(
     encoder: PackedEncoder, cell: TrainingCell, trained: TrainedCell, prefix: PrefixCache | None = None
 ) -> float:
-    """Mean over tasks of the mean over the training languages of the task's main metric."""
-    return float(np.mean([task_score(encoder, task, trained, prefix) for task in cell.tasks]))
+    """Mean over the scored tasks of the mean over the training languages of the task's main metric."""
+    scored = [task for task in cell.tasks if task.metric is not None]
+    return float(np.mean([task_score(encoder, task, trained, prefix) for task in scored]))
 
 
 def task_score(

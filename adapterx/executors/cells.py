@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from adapterx.backbones.errors import BackboneError
@@ -15,17 +13,16 @@ from adapterx.engine.bundle import shape_of
 from adapterx.engine.cell import Pool, TaskData, TrainingCell
 from adapterx.engine.halving import Bracket
 from adapterx.engine.masking import Vocabulary
-from adapterx.executors import tuning, weights
+from adapterx.executors import draws, tuning, weights
 from adapterx.executors.backbones import HeldBackbone
 from adapterx.executors.data import Data
 from adapterx.executors.finished import FinishedTrainings, acting, head_of
-from adapterx.executors.texts import ReadTexts, learnt_texts, pruning_texts, stopping_texts, weighing_texts
+from adapterx.executors.texts import ReadTexts, learnt_texts, paired_texts, pruning_texts, stopping_texts, weighing_texts
 from adapterx.limits import Limit
 from adapterx.methods.merging import Merging
 from adapterx.methods.method import Slot
 from adapterx.plan import Plan, Stage, Training
 from adapterx.tasks.facts import TaskPart
-from adapterx.tasks.sampling import pool_probabilities, weighted_probabilities
 from adapterx.transfers.base import TransferSpec
 
 if TYPE_CHECKING:
@@ -70,6 +67,7 @@ class CellFactory:
         work = stage.work
         assert isinstance(work, Training)
         tasks = tuple(self._task(part, work, stage, backbone) for part in work.tasks)
+        drawn = draws.probabilities(tasks, work)
         below = [self._finished.slot(id) for id in stage.inputs]
         initial: Mapping[str, Tensor] | None = None
         if work.transfer is not None:
@@ -83,7 +81,8 @@ class CellFactory:
             method=acting(work, stage.method, below),
             settings=work.train.candidates[0],
             tasks=tasks,
-            probabilities=_probabilities(tasks, work),
+            probabilities=drawn,
+            turns=draws.turns(tasks, drawn, work),
             initial=initial,
             lower=tuple(below) if work.lies_upon_inputs else (),
         )
@@ -95,7 +94,10 @@ class CellFactory:
         return TaskData(
             head=head,
             metric=None if text else self._data.metrics(part)[0],
-            train=self._pools(backbone, learnt_texts(part, work)),
+            train=(
+                *self._pools(backbone, learnt_texts(part, work)),
+                *self._pools(backbone, paired_texts(part, work)),
+            ),
             dev=self._pools(backbone, stopping_texts(part, work)),
             vocabulary=_vocabulary(loaded.tokenizer) if text else None,
             initial=initial,
@@ -133,14 +135,6 @@ class CellFactory:
         assert isinstance(member.work, Training)
         dev = self._pools(backbone, weighing_texts(part, member.work, limit))
         return TaskData(head_of(part, member.info), self._data.metrics(part)[0], train=(), dev=dev)
-
-
-def _probabilities(tasks: Sequence[TaskData], work: Training) -> NDArray[np.float64]:
-    """How often each training pool is drawn, over the pools of all tasks in order."""
-    sizes, sampling = [[len(pool.data) for pool in task.train] for task in tasks], work.sampling
-    if sampling.weights is not None:
-        return weighted_probabilities(sizes, [sampling.weights[part.task] for part in work.tasks])
-    return pool_probabilities([size for of_task in sizes for size in of_task], sampling.temperature, sampling.cap)
 
 
 def _vocabulary(tokenizer: PreTrainedTokenizerFast) -> Vocabulary:

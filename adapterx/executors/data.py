@@ -11,7 +11,9 @@ from adapterx.engine.cell import Pool
 from adapterx.errors import AdapterxError
 from adapterx.executors.texts import ReadTexts
 from adapterx.tasks import data as catalog
+from adapterx.tasks import pairing
 from adapterx.tasks.encoded import Encoded
+from adapterx.tasks.examples import Example
 from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.kinds.encoding import encode_stream
 from adapterx.tasks.metrics import Metric, metric
@@ -45,6 +47,8 @@ class Data:
         self._keys: dict[_Asked, str] = {}
         self._unusable: dict[_Asked, AdapterxError] = {}
         self._encoded: dict[str, Encoded] = {}
+        self._paired: tuple[ReadTexts, dict[str, list[Example]]] | None = None
+        """Examples that pair languages, while their tokens are made."""
 
     def pools(self, texts: ReadTexts, tokenizer: Any, key: str) -> tuple[Pool, ...]:
         """One pool per language. `key` names the tokenizer: equal keys, equal tokens.
@@ -54,7 +58,9 @@ class Data:
         """
         asked = [_Asked(texts, language, key) for language in texts.part.languages]
         unanswerable = self.spec(texts.part.task).unanswerable
-        return tuple(Pool(one.language, self._one(one, tokenizer), unanswerable) for one in asked)
+        found = tuple(Pool(one.language, self._one(one, tokenizer), unanswerable, texts.paired) for one in asked)
+        self._paired = None
+        return found
 
     def _one(self, asked: _Asked, tokenizer: Any) -> Encoded:
         if asked in self._unusable:
@@ -82,8 +88,16 @@ class Data:
         texts, language = asked.texts, asked.language
         source, split = texts.part.source, texts.split
         spec: TaskSpec = self.spec(texts.part.task)
-        examples = catalog.stream(spec, source, language, split, texts.limit)
+        if texts.paired:
+            examples = iter(self._pairs(texts, spec)[language])
+        else:
+            examples = catalog.stream(spec, source, language, split, texts.limit)
         made = encode_stream(examples, spec, tokenizer, texts.max_length)
+        if not len(made) and texts.paired:
+            raise DataError(
+                f"no {split} item of {spec.name} in {language} is in another of the languages as well, with the same"
+                " answer and two texts: there is nothing to pair languages with (batches.monolingual: 1 does not)"
+            )
         if not len(made):
             where = catalog.origin(spec, source, language, split)
             raise DataError(f"the {split} data of {spec.name} in {language} is empty: {where} holds none")
@@ -91,6 +105,13 @@ class Data:
             # Under this key it would be taken for what it is not, for as long as the store lives.
             raise DataError(f"the {split} data of {spec.name} in {language} changed while it was read")
         return self._stored.keep(key, made) if self._stored else made
+
+    def _pairs(self, texts: ReadTexts, spec: TaskSpec) -> dict[str, list[Example]]:
+        """The examples that pair languages, by the first of them; made once for all languages that follow."""
+        if self._paired is None or self._paired[0] != texts:
+            part = texts.part
+            self._paired = (texts, pairing.paired(spec, part.source, part.languages, texts.split, texts.limit))
+        return self._paired[1]
 
     def metrics(self, part: TaskPart) -> list[Metric]:
         """The task's metrics, the main one first."""

@@ -27,7 +27,8 @@ def of_training(cell: TrainingCell, parts: Sequence[TaskPart]) -> DataNotes:
     """
     losses = [cell.tasks[place].head.kind.prior_loss(pool.data.labels) for place, pool in cell.pools]
     known = [loss for loss in losses if loss is not None]
-    prior = round(float(np.dot(cell.probabilities, known)), 6) if len(known) == len(losses) else None
+    drawn = cell.probabilities / cell.probabilities.sum()
+    prior = round(float(np.dot(drawn, known)), 6) if len(known) == len(losses) else None
     return DataNotes(prior, tuple(_single_labels(cell, parts)))
 
 

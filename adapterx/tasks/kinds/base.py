@@ -105,6 +105,8 @@ class TaskKind(ABC, Generic[E]):
     """Whether questions ask about passages: answers may be missing or misplaced, ids name one question everywhere."""
     drawn: ClassVar[bool] = False
     """Whether what is to be learnt is drawn anew at each step, so that nothing of an example can be kept."""
+    unpaired: ClassVar[str] = "its examples are of one text"
+    """Why the two texts of an example cannot be in two languages; empty where they can."""
     alone: ClassVar[bool] = False
     """Whether cells' heads are computed one by one: `losses` is not asked."""
     whole_vocabulary: ClassVar[bool] = False
@@ -151,6 +153,12 @@ class TaskKind(ABC, Generic[E]):
     def counts(self, example: E) -> bool:
         """Whether an example is an item that is asked about."""
         return True
+
+    def paired(self, first: E, second: E) -> E | None:
+        """An item whose first text is as one language has it and whose second as another; None where the two are not
+        alike in all but their language. Not asked where the kind is `unpaired`.
+        """
+        raise NotImplementedError(f"{self.name} pairs no languages")
 
     def limited(self, examples: Iterable[E], limit: Limit) -> Iterator[E]:
         """The examples that a limit keeps."""

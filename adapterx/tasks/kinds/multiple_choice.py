@@ -57,6 +57,7 @@ class MultipleChoice(TaskKind[ChoiceExample]):
     example = ChoiceExample
     required = ("context", "choices", "label")
     item_fields = ("context", "choices")
+    unpaired = ""
     hub_type = "multiple_choice"
     pipeline = "multiple-choice"
     reading = "choices"
@@ -78,6 +79,12 @@ class MultipleChoice(TaskKind[ChoiceExample]):
                 f" {len(choices)} choices"
             )
         return ChoiceExample(id, cells.text(columns["context"], blank=True), choices, label)
+
+    def paired(self, first: ChoiceExample, second: ChoiceExample) -> ChoiceExample | None:
+        """The context of one and the choices of the other."""
+        if first.label != second.label or len(first.choices) != len(second.choices) or not first.context:
+            return None
+        return ChoiceExample(first.id, first.context, second.choices, first.label)
 
     def encode(self, examples: Sequence[ChoiceExample], tokenizer: PreTrainedTokenizerFast, max_length: int) -> Encoded:
         """Encode (context, choice) pairs; without a context the choice stands alone."""

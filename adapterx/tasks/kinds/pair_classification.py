@@ -51,6 +51,7 @@ class PairClassification(TaskKind[PairExample]):
     required = ("text", "label")
     optional = ("text_pair",)
     item_fields = ("text", "text_pair")
+    unpaired = ""
     hub_type = "classification"
     pipeline = "text-classification"
     classifier: ClassVar[Mapping[str, str]] = {"dense": "dense.", "output": "out_proj."}
@@ -60,6 +61,12 @@ class PairClassification(TaskKind[PairExample]):
         """The texts and the label of a row."""
         pair = cells.text(cells.columns["text_pair"]) if "text_pair" in cells.columns else None
         return PairExample(id, cells.text(cells.columns["text"]), pair, cells.label())
+
+    def paired(self, first: PairExample, second: PairExample) -> PairExample | None:
+        """The first text of one and the second of the other."""
+        if first.label != second.label or first.text_pair is None or second.text_pair is None:
+            return None
+        return PairExample(first.id, first.text, second.text_pair, first.label)
 
     def encode(self, examples: Sequence[PairExample], tokenizer: PreTrainedTokenizerFast, max_length: int) -> Encoded:
         """Encode one text or two per example. An empty second text stays a pair; no second text is a single one."""

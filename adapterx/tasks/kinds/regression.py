@@ -68,6 +68,7 @@ class Regression(TaskKind[ScoredPair]):
     required = ("text", "score")
     optional = ("text_pair",)
     item_fields = ("text", "text_pair")
+    unpaired = ""
     hub_type = "classification"
     pipeline = "text-classification"
     classifier: ClassVar[Mapping[str, str]] = {"dense": "dense.", "output": "out_proj."}
@@ -78,6 +79,12 @@ class Regression(TaskKind[ScoredPair]):
         """The texts and the score of a row."""
         pair = cells.text(cells.columns["text_pair"]) if "text_pair" in cells.columns else None
         return ScoredPair(id, cells.text(cells.columns["text"]), pair, _score(cells))
+
+    def paired(self, first: ScoredPair, second: ScoredPair) -> ScoredPair | None:
+        """The first text of one and the second of the other."""
+        if first.score != second.score or first.text_pair is None or second.text_pair is None:
+            return None
+        return ScoredPair(first.id, first.text, second.text_pair, first.score)
 
     def encode(self, examples: Sequence[ScoredPair], tokenizer: PreTrainedTokenizerFast, max_length: int) -> Encoded:
         """Encode one text or two per example."""

@@ -62,6 +62,7 @@ class Tagging(TaskKind[TaggingExample]):
     required = ("words", "tags")
     readers = ("conll", "conllu")
     tags = True
+    unpaired = "the labels of a sentence are those of its own words"
     per_read = True
     dense = False
     item_fields = ("words",)

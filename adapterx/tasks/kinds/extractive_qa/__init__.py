@@ -84,6 +84,7 @@ class ExtractiveQA(TaskKind[QAExample]):
     per_read = True
     dense = False
     item_fields = ("question", "context")
+    unpaired = ""
     hub_type = "question_answering"
     pipeline = "question-answering"
     reading = "span"
@@ -110,6 +111,12 @@ class ExtractiveQA(TaskKind[QAExample]):
         from adapterx.tasks.sources import squad
 
         return squad.entries(place, row, name, reading.source, reading.spec.unanswerable, asked)
+
+    def paired(self, first: QAExample, second: QAExample) -> QAExample | None:
+        """The question of one, and the passage of the other with its answers."""
+        if bool(first.answers) != bool(second.answers):
+            return None
+        return QAExample(first.id, first.question, second.context, second.answers)
 
     def encode(self, examples: Sequence[QAExample], tokenizer: PreTrainedTokenizerFast, max_length: int) -> Encoded:
         """Encode questions with every window of their passage."""

@@ -53,6 +53,7 @@ class MaskedLM(TaskKind[TextExample]):
     labelled = False
     scored = False
     drawn = True
+    unpaired = "running text has no second text"
     alone = True  # the scores of one cell's rows over a whole vocabulary are plenty
     whole_vocabulary = True  # guesses are compared with every token, and any may stand where one is hidden
     portable = False
