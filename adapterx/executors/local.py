@@ -164,7 +164,7 @@ def _work(plan: Plan, store: Store, console: Console, recipe_dir: Path | None, e
     several = len(effort.devices) > 1
     data = Data(recipe_dir, store.root / "cache" / "tokens")
     directory = store.run_directory(plan.recipe.name)
-    tracked = TrackedRun(plan.recipe.name, plan.recipe.model_dump(mode="json", by_alias=True), directory)
+    tracked = TrackedRun(plan.recipe.name, plan.recipe.model_dump(mode="json"), directory)
     onlookers = Onlookers(directory, len(todo), tracking.start(effort.track, tracked))
     with RunProgress(console, todo, onlookers=onlookers) as progress:
         read = Vocabularies(plan.stages, data)

@@ -30,7 +30,7 @@ TRAIN: Table = {
     "prune": None,
 }
 PRUNE: Table = {"rungs": (0.25, 0.5), "keep": 0.5}
-SAMPLING: Table = {"temperature": 1.0, "cap": None, "weights": None}
+SAMPLING: Table = {"temperature": 1.0, "cap": None, "weights": None, "language_temperature": None, "unimax": None}
 LOAD = precisions.FROZEN
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Discriminator,
     Field,
     PlainSerializer,
@@ -130,6 +131,8 @@ class Sampling(Model):
 
 class Intermediate(Model):
     """What the adapter learns before it meets a target."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     tasks: Strings = ()
     """One task or several."""

@@ -148,7 +148,7 @@ def of_plan(plan: Plan, overrides: Sequence[str]) -> Run:
     Args:
         overrides: what was set on the command line.
     """
-    recipe: Mapping[str, JSON] = plan.recipe.model_dump(mode="json", by_alias=True)
+    recipe: Mapping[str, JSON] = plan.recipe.model_dump(mode="json")
     return Run(
         name=plan.recipe.name,
         description=plan.recipe.description,

@@ -3,7 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adapterx.tasks.sampling import Sampler, pool_probabilities, weighted_probabilities
+from adapterx.tasks.sampling import (
+    Sampler,
+    pool_probabilities,
+    two_level_probabilities,
+    unimax_probabilities,
+    weighted_probabilities,
+)
 
 
 def test_temperature_and_cap_follow_the_formula() -> None:
@@ -101,3 +107,25 @@ def test_every_task_needs_a_weight_above_zero(weights: list[float]) -> None:
 def test_weights_fill_no_empty_pool(sizes: list[list[int]]) -> None:
     with pytest.raises(ValueError, match="at least one example"):
         weighted_probabilities(sizes, [1.0] * len(sizes))
+
+
+def test_unimax_draws_alike_what_is_large_and_no_small_pool_too_often() -> None:
+    # A budget of 300: the pool of 10 may be passed over 4 times; the others share the 260 that are left.
+    found = unimax_probabilities([1000, 10, 500], epochs=4, budget=300)
+    assert found.tolist() == pytest.approx([130 / 300, 40 / 300, 130 / 300])
+    assert unimax_probabilities([1000, 900], epochs=4, budget=300).tolist() == [0.5, 0.5]
+    every = unimax_probabilities([30, 10], epochs=1, budget=1e9)
+    assert every.tolist() == pytest.approx([0.75, 0.25]), "more than there is: in proportion"
+    for sizes, epochs, budget in (([3, 0], 1, 9), ([3], 0, 9), ([3], 1, 0)):
+        with pytest.raises(ValueError, match="at least one example|above 0"):
+            unimax_probabilities(sizes, epochs, budget)
+
+
+def test_languages_have_a_temperature_of_their_own() -> None:
+    sizes = [[100, 900], [500]]
+    found = two_level_probabilities(sizes, 1.0, None, float("inf"), None)
+    assert found.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+    found = two_level_probabilities(sizes, 1.0, 500, 2.0, None)
+    assert found.tolist() == pytest.approx([0.5 * 0.25, 0.5 * 0.75, 0.5])
+    found = two_level_probabilities(sizes, 1.0, None, 1.0, [1, 3])
+    assert found.tolist() == pytest.approx([0.025, 0.225, 0.75])
