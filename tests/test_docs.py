@@ -171,7 +171,7 @@ def models(schema: type[BaseModel]) -> set[type[BaseModel]]:
 
 def fields(model: type[BaseModel]) -> list[str]:
     """The keys of a model."""
-    return list(cast(Mapping[str, Any], model.model_fields))
+    return list(keys.fields(model))
 
 
 @pytest.mark.parametrize("schema", [Recipe, TaskSpec], ids=lambda schema: schema.__name__)

@@ -17,7 +17,14 @@ from adapterx.executors import draws, tuning, weights
 from adapterx.executors.backbones import HeldBackbone
 from adapterx.executors.data import Data
 from adapterx.executors.finished import FinishedTrainings, acting, head_of
-from adapterx.executors.texts import ReadTexts, learnt_texts, paired_texts, pruning_texts, stopping_texts, weighing_texts
+from adapterx.executors.texts import (
+    ReadTexts,
+    learnt_texts,
+    paired_texts,
+    pruning_texts,
+    stopping_texts,
+    weighing_texts,
+)
 from adapterx.limits import Limit
 from adapterx.methods.merging import Merging
 from adapterx.methods.method import Slot

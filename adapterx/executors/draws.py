@@ -77,7 +77,9 @@ def _drawn(sizes: Sequence[Sequence[int]], names: Sequence[str], work: Training,
         budget = steps * work.train.batch_size if steps is not None else (epochs or 0.0) * sum(every)
         return unimax_probabilities(every, sampling.unimax, budget)
     if sampling.language_temperature is not None:
-        return two_level_probabilities(sizes, sampling.temperature, sampling.cap, sampling.language_temperature, weights)
+        return two_level_probabilities(
+            sizes, sampling.temperature, sampling.cap, sampling.language_temperature, weights
+        )
     if weights is not None:
         return weighted_probabilities(sizes, weights)
     return pool_probabilities(every, sampling.temperature, sampling.cap)

@@ -102,7 +102,10 @@ class Sampling(Model):
     def _one_way(self) -> Self:
         others = {"temperature": self.temperature != 1.0, "cap": self.cap is not None}
         if self.unimax is not None:
-            others |= {"weights": self.weights is not None, "language_temperature": self.language_temperature is not None}
+            others |= {
+                "weights": self.weights is not None,
+                "language_temperature": self.language_temperature is not None,
+            }
             if (other := next((name for name, given in others.items() if given), None)) is not None:
                 raise ValueError(f"gives both unimax and {other}: keep one of them")
         if self.weights is not None and any(others.values()):

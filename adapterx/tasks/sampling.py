@@ -71,7 +71,9 @@ def two_level_probabilities(
         shares = weighted_probabilities([[total] for total in totals], weights)
     else:
         shares = pool_probabilities(totals, temperature, cap)
-    return np.concatenate([share * pool_probabilities(pools, within) for share, pools in zip(shares, sizes, strict=True)])
+    return np.concatenate(
+        [share * pool_probabilities(pools, within) for share, pools in zip(shares, sizes, strict=True)]
+    )
 
 
 def unimax_probabilities(sizes: Sequence[int], epochs: float, budget: float) -> NDArray[np.float64]:
@@ -169,7 +171,9 @@ class Sampler:
         return [int(pool) for pool in wanted], ordinals
 
     def _drawn(self, block: int) -> NDArray[np.int64]:
-        return np.searchsorted(self._cumulative, uniform(self._seed, (POOL, block), BLOCK), side="right").astype(np.int64)
+        return np.searchsorted(self._cumulative, uniform(self._seed, (POOL, block), BLOCK), side="right").astype(
+            np.int64
+        )
 
     def _shuffled(self, pool: int, epoch: int) -> NDArray[np.int64]:
         return np.argsort(_words(self._seed, (_ORDER, pool, epoch), self._sizes[pool]), kind="stable")

@@ -21,6 +21,7 @@ class FakeTask:
     sources: Mapping[str, object] = field(default_factory=lambda: {"embedded": None, "local": None})
     tokens: int = 32
     scored: tuple[str, ...] = ("test",)
+    parallel: bool = True
 
 
 TASKS = (
@@ -29,7 +30,7 @@ TASKS = (
     FakeTask("numbers", "tagging", ("O", "B-NUM", "I-NUM")),
     FakeTask("units-large"),
     FakeTask("text", "masked-lm", (), ("en", "de", "fi", "sw")),
-    FakeTask("nli", labels=("entailment", "neutral", "contradiction")),
+    FakeTask("nli", labels=("entailment", "neutral", "contradiction"), parallel=False),
     FakeTask("names", "retrieval", ()),
     FakeTask("pairs", "retrieval", (), scored=("dev", "test")),
 )

@@ -44,7 +44,9 @@ def test_the_language_of_a_batch_and_of_a_pair_is_drawn_by_its_share() -> None:
     assert pairs.count(3) / len(pairs) == pytest.approx(0.6, abs=0.04)
 
 
-@pytest.mark.parametrize(("share", "first"), [(0.2, [4, 9, 14]), (0.5, [1, 3, 5]), (1 / 3, [2, 5, 8]), (0.75, [1, 2, 3])])
+@pytest.mark.parametrize(
+    ("share", "first"), [(0.2, [4, 9, 14]), (0.5, [1, 3, 5]), (1 / 3, [2, 5, 8]), (0.75, [1, 2, 3])]
+)
 def test_text_comes_at_even_distances(share: float, first: list[int]) -> None:
     drawn = sampler(0.5, share)
     text = [step for step in range(3000) if drawn.group(step) == 3]
