@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -17,6 +17,14 @@ from adapterx.tasks import kinds
 from adapterx.tasks.kinds.base import Targets, TaskKind
 
 _STARTS: Mapping[str, Initialiser] = {"normal": normal(0.02), "zeros": zeros, "ones": ones}
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """How the vectors of texts are made and compared."""
+
+    temperature: float
+    pooling: Literal["mean", "cls"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class Head:
     """The name of the task's kind."""
     labels: int
     """As `TaskKind.size` counts: classes, positions of choices, tokens of a vocabulary; 0 where there are none."""
+    contrast: Contrast | None = None
+    """How vectors are made and compared, of a head whose examples are told apart by each other."""
 
     @property
     def kind(self) -> TaskKind[Any]:
@@ -74,7 +84,23 @@ class Head:
         embeddings: Tensor,
     ) -> Tensor:
         """The loss of the rows that one cell reads, summed over labels with the weight of each; as `TaskKind.total`."""
+        if self.contrast is not None:
+            return self.joint(self.vectors(rows, targets), targets)
         return self.kind.total(self.prefix, tensors, rows, targets, unembed, embeddings)
+
+    def vectors(self, rows: Tensor, targets: Targets) -> Tensor:
+        """(s, d) of each sequence of a coupled head, of the (R, d) rows of a batch or of a part of one."""
+        from adapterx.tasks.kinds.contrastive import loss
+
+        assert self.contrast is not None
+        return loss.vectors(rows, targets.windows, self.contrast.pooling)
+
+    def joint(self, vectors: Tensor, targets: Targets) -> Tensor:
+        """The loss of the (s, d) vectors of a whole batch."""
+        from adapterx.tasks.kinds.contrastive import loss
+
+        assert self.contrast is not None
+        return loss.info_nce(vectors, targets, self.contrast.temperature)
 
     def losses(
         self, tensors: Mapping[str, Tensor], rows: Tensor, labels: Tensor, weights: Tensor, reads: int

@@ -13,6 +13,7 @@ from typing import Any
 from adapterx.errors import AdapterxError
 from adapterx.plugins import Plugin, PluginError, plugins
 from adapterx.tasks.kinds.base import TaskKind
+from adapterx.tasks.kinds.contrastive import Contrastive
 from adapterx.tasks.kinds.extractive_qa import ExtractiveQA
 from adapterx.tasks.kinds.masked_lm import MaskedLM
 from adapterx.tasks.kinds.multiple_choice import MultipleChoice
@@ -30,6 +31,7 @@ BUILT_IN: tuple[TaskKind[Any], ...] = (
     Retrieval(),
     MaskedLM(),
     Regression(),
+    Contrastive(),
 )
 """Those that adapterx comes with, in the order in which messages list them."""
 

@@ -105,6 +105,9 @@ class TaskKind(ABC, Generic[E]):
     """Whether questions ask about passages: answers may be missing or misplaced, ids name one question everywhere."""
     drawn: ClassVar[bool] = False
     """Whether what is to be learnt is drawn anew at each step, so that nothing of an example can be kept."""
+    coupled: ClassVar[bool] = False
+    """Whether the loss of an example rests on the others of its batch, as that of `contrastive` does: a batch that is
+    cut into parts is then computed twice."""
     unpaired: ClassVar[str] = "its examples are of one text"
     """Why the two texts of an example cannot be in two languages; empty where they can."""
     alone: ClassVar[bool] = False
@@ -159,6 +162,10 @@ class TaskKind(ABC, Generic[E]):
         alike in all but their language. Not asked where the kind is `unpaired`.
         """
         raise NotImplementedError(f"{self.name} pairs no languages")
+
+    def prefixed(self, example: E, query: str, candidate: str) -> E:
+        """An example of retrieval with words before what searches and before what is found."""
+        raise NotImplementedError(f"{self.name} has no queries")
 
     def limited(self, examples: Iterable[E], limit: Limit) -> Iterator[E]:
         """The examples that a limit keeps."""

@@ -5,7 +5,7 @@ them is up to the search.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,6 +93,10 @@ class Retrieval(TaskKind[RetrievalExample]):
     def read(self, id: str, cells: Cells) -> QueryAndCandidate:
         """A query and its candidate."""
         return QueryAndCandidate(id, cells.text(cells.columns["query"]), cells.text(cells.columns["candidate"]))
+
+    def prefixed(self, example: RetrievalExample, query: str, candidate: str) -> RetrievalExample:
+        """The same with words before its text."""
+        return replace(example, text=(candidate if example.relevant is None else query) + example.text)
 
     def side_by_side(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Queries and candidates that stand side by side, each the other's."""
