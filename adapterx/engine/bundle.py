@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import cast
@@ -16,7 +16,7 @@ from torch import Tensor
 from adapterx.allocator import hand_back, large_apart
 from adapterx.backbones.packed import PackedEncoder
 from adapterx.backbones.shape import Shape
-from adapterx.engine import heads
+from adapterx.engine import coupled, heads
 from adapterx.engine.batches import Batch, cut, placed, weighed
 from adapterx.engine.capture import CapturedSteps
 from adapterx.engine.cell import TrainingCell
@@ -298,16 +298,33 @@ class Bundle:
 
     def _gradients(self, batches: Sequence[Batch], step: Step) -> Tensor:
         """Losses (K,) of a step; their gradients go to the banks."""
-        rows, reads = (0,) * len(self.cells), (0,) * len(self.cells)
         losses = torch.zeros(len(self.cells), device=self.encoder.device)
-        for number, batch in enumerate(batches):
+        told: Sequence[coupled.Given | None] = [None] * len(batches)
+        if len(batches) > 1 and coupled.are(self.cells):
+            told = self._coupled(batches, step)
+        for number, there in enumerate(self._parts(batches, step)):
+            losses += self._differentiate(there, add=number > 0, given=told[number])
+        return losses
+
+    def _coupled(self, batches: Sequence[Batch], step: Step) -> list[coupled.Given]:
+        """What each part is told of the losses that rest on all of them."""
+        there, found = [], []
+        with torch.no_grad():
+            for batch in self._parts(batches, step):
+                found.append(coupled.vectors(self.cells, batch, self._read(batch)))
+                there.append(replace(batch, hidden=None))
+        return coupled.given(self.cells, there, found)
+
+    def _parts(self, batches: Sequence[Batch], step: Step) -> Iterator[Batch]:
+        """The parts of a batch on the device, one after another, each with dropout masks of its own rows."""
+        rows, reads = (0,) * len(self.cells), (0,) * len(self.cells)
+        for batch in batches:
             there = placed(batch, self.encoder.place)
             starts = {batch.packed.rows: rows, batch.packed.read_rows: reads}
             self.dropout.begin(step.taken, starts, there.masks)
-            losses += self._differentiate(there, add=number > 0)
+            yield there
             rows = tuple(start + count for start, count in zip(rows, batch.tokens, strict=True))
             reads = tuple(start + count for start, count in zip(reads, batch.reads, strict=True))
-        return losses
 
     def _with_hidden(self, batch: Batch) -> Batch:
         if self.prefix is None or batch.hidden is not None:
@@ -321,16 +338,19 @@ class Bundle:
         self.trained.update_together(losses, table)
         return losses
 
-    def _differentiate(self, batch: Batch, add: bool) -> Tensor:
+    def _differentiate(self, batch: Batch, add: bool, given: coupled.Given | None = None) -> Tensor:
         """Losses (K,) of a batch; their gradients go to the banks."""
+        hidden, embeddings = self._read(batch), self.encoder.token_embeddings
+        losses = heads.losses(self.cells, self.trained.heads, batch, hidden, self.adapters, embeddings, given)
+        self.trained.take_gradients(losses, add)
+        return losses.detach()
+
+    def _read(self, batch: Batch) -> Tensor:
+        """(R, d) float32 rows that heads read."""
         if self.encoder is not self.backbone:
             # Views of an earlier step would keep nodes of autograd alive, on the stream that they were made on.
             self.encoder.renew(_weights(self.trained.adapter))
-        hidden = self.encoder(batch.packed, self.adapters, self.depth, batch.hidden).float()
-        embeddings = self.encoder.token_embeddings
-        losses = heads.losses(self.cells, self.trained.heads, batch, hidden, self.adapters, embeddings)
-        self.trained.take_gradients(losses, add)
-        return losses.detach()
+        return self.encoder(batch.packed, self.adapters, self.depth, batch.hidden).float()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 from adapterx.backbones.forward_pass import Adapters
 from adapterx.engine.batches import AlignedRows, Batch
 from adapterx.engine.cell import TrainingCell
+from adapterx.engine.coupled import Given
 from adapterx.engine.optimiser import RowAdamW
 
 
@@ -54,12 +55,14 @@ def losses(
     hidden: Tensor,
     adapters: Adapters,
     embeddings: Tensor,
+    given: Given | None = None,
 ) -> Tensor:
     """(K,) losses of the cells from the (R, d) float32 rows that they read. What is aligned must `fit`.
 
     Args:
         adapters: of the cells; a masked-LM head undoes what they do to embeddings.
         embeddings: (V, d) of the tokens.
+        given: what a part of a batch is told of losses that rest on the whole of it.
     """
     if batch.aligned is not None:
         return _together(cells, heads, batch.aligned, hidden)
@@ -73,7 +76,10 @@ def losses(
                 head, own = cells[place].tasks[rows.head].head, hidden[rows.start : rows.stop]
                 counts = tuple(len(own) if cell == place else 0 for cell in range(len(cells)))
                 unembed = partial(adapters.unembedding, rows=counts)
-                loss = loss + head.total(tensors, own, rows, unembed, embeddings)
+                if given is not None and head.kind.coupled:
+                    loss = loss + given.loss((place, rows.head), head.vectors(own, rows))
+                else:
+                    loss = loss + head.total(tensors, own, rows, unembed, embeddings)
             found[place] = loss
     return torch.stack([found[place] for place in range(len(cells))])
 

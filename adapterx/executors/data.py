@@ -92,6 +92,8 @@ class Data:
             examples = iter(self._pairs(texts, spec)[language])
         else:
             examples = catalog.stream(spec, source, language, split, texts.limit)
+        if any(texts.prefixes):
+            examples = (spec.kind.prefixed(one, *texts.prefixes) for one in examples)
         made = encode_stream(examples, spec, tokenizer, texts.max_length)
         if not len(made) and texts.paired:
             raise DataError(

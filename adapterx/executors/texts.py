@@ -28,6 +28,8 @@ class ReadTexts:
     """Tokens of a sequence."""
     paired: bool = False
     """Whether the second text of each example is in another of the languages than the first."""
+    prefixes: tuple[str, str] = ("", "")
+    """Of retrieval: words before every query, and before every candidate."""
 
     def stored_as(self, language: str, spec: TaskSpec, tokenizer: str) -> str:
         """The key under which the tokens of a language are stored.
@@ -40,17 +42,21 @@ class ReadTexts:
         content = catalog.fingerprint(spec, self.part.source, {self.split: languages})
         if self.paired:
             content = fingerprint({"content": content, "first": language, "version": pairing.VERSION})
+        if any(self.prefixes):
+            content = fingerprint({"content": content, "prefixes": list(self.prefixes)})
         return token_key(content, self.limit, tokenizer, self.max_length)
 
 
 def learnt_texts(part: TaskPart, work: Training) -> ReadTexts:
     """What is trained on."""
-    return ReadTexts(part, "train", work.train.limit, work.train.max_length)
+    compared = work.contrastive if kind(part.format).coupled else None
+    prefixes = ("", "") if compared is None else (compared.query_prefix, compared.candidate_prefix)
+    return ReadTexts(part, "train", work.train.limit, work.train.max_length, prefixes=prefixes)
 
 
 def paired_texts(part: TaskPart, work: Training) -> ReadTexts | None:
     """What is trained on with the second text in another language, where that is asked for."""
-    wanted = work.paired and kind(part.format).scored
+    wanted = work.paired and not kind(part.format).drawn
     return replace(learnt_texts(part, work), paired=True) if wanted else None
 
 
@@ -81,8 +87,9 @@ def searched_texts(work: Evaluation, spec: TaskSpec) -> Mapping[str, ReadTexts]:
     assert work.search is not None
     # Where languages are searched for each other's, the queries that do not ask still say what is relevant.
     limit = work.limit if spec.pool == "own" else None
-    length = work.search.max_length
-    return {split: ReadTexts(work.task, split, limit if split == "test" else None, length) for split in spec.scored}
+    length, prefixes = work.search.max_length, (work.search.query_prefix or "", work.search.candidate_prefix or "")
+    limits = {split: limit if split == "test" else None for split in spec.scored}
+    return {split: ReadTexts(work.task, split, of, length, prefixes=prefixes) for split, of in limits.items()}
 
 
 def of_stage(stage: Stage, stages: Mapping[str, Stage], spec: Callable[[str], TaskSpec]) -> Iterator[ReadTexts]:

@@ -114,7 +114,7 @@ def _batches(stage: Stage) -> Hashable:
     if not isinstance(stage.work, Training):
         return stage.inputs
     work, train = stage.work, stage.work.train
-    drawn = (work.sampling, work.batches, work.text_share, work.seed)
+    drawn = (work.sampling, work.batches, work.contrastive, work.text_share, work.seed)
     return (work.tasks, *drawn, train.batch_size, train.limit, train.max_length)
 
 

@@ -13,6 +13,7 @@ from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
 from adapterx.recipe import Intermediate, Recipe, Target
 from adapterx.recipe.batches import Batches
+from adapterx.recipe.contrastive import Contrastive
 from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.kinds import kind
 from adapterx.train_settings import TrainSettings
@@ -139,8 +140,14 @@ def _below(cell: Cell, learnt: Intermediate, way: TransferSpec, method: MethodSp
 
 def target(facts: Facts[Task], target: Target) -> None:
     """A head trained on one task must fit the other, and its answers must be such as can be scored."""
+    searched = kind(facts.task(target.task).format).searched
     for name in (target.task, target.train_task or target.task):
-        if not kind(facts.task(name).format).scored:
+        learnt = kind(facts.task(name).format)
+        if not learnt.scored and learnt.coupled and searched:
+            continue  # what tells queries' candidates apart is searched with
+        if learnt.coupled:
+            raise Refusal(f"'{name}' is pairs to learn from, and is not scored; it trains for a retrieval task")
+        if not learnt.scored:
             raise Refusal(f"'{name}' is text to learn a language from, and is not scored; name it as an intermediate")
     if target.train_task is None:
         return
@@ -168,8 +175,8 @@ def text(parts: Sequence[TaskPart], settings: TrainSettings) -> None:
         if not kind(part.format).scored:
             setting = "prune" if settings.early_stopping is None else "early_stopping"
             raise Refusal(
-                f"{setting} judges by scores on a dev set, and '{part.task}' is text that is not scored; leave it"
-                " to the target phase"
+                f"{setting} judges by scores on a dev set, and '{part.task}' is {part.format}, which is not scored;"
+                " leave it to the target phase"
             )
 
 
@@ -204,3 +211,12 @@ def batches(asked: Batches | None, parts: Sequence[TaskPart], parallel: Callable
                 f"{where} pairs languages within an example, and the ids of '{part.task}' do not name the same items in"
                 " every language (parallel: true in its YAML): set batches.monolingual to 1"
             )
+
+
+def contrastive(asked: Contrastive | None, parts: Sequence[TaskPart], where: str) -> Contrastive | None:
+    """How pairs are compared, where there are some to learn from; refused where there are none."""
+    if any(kind(part.format).coupled for part in parts):
+        return asked or Contrastive()
+    if asked is not None:
+        raise Refusal(f"{where} has `contrastive` settings, and learns nothing of the format contrastive")
+    return None

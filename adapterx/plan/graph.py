@@ -234,6 +234,7 @@ class _Builder(Generic[Task]):
             parts = self._parts(learnt, settings.splits, languages)
             beside = self._beside(name, learnt)
             checks.text(parts, settings)
+            contrastive = checks.contrastive(learnt.contrastive, parts, f"'{name}'")
             checks.batches(learnt.batches, parts, self._is_parallel, f"'{name}'")
             parts = tuple(sorted((*parts, *beside), key=lambda part: part.task))
             # What is masked differs from step to step, so nothing is kept.
@@ -250,6 +251,7 @@ class _Builder(Generic[Task]):
                 prefix,
                 lane=where,
                 batches=learnt.batches,
+                contrastive=contrastive,
                 text_share=share,
             )
             place = Coordinates(cell.backbone, called, name, cell.seed, language=language)
@@ -305,8 +307,22 @@ class _Builder(Generic[Task]):
             self._member_dev(cell, way),
             self.cells.lane(cell),
         )
-        checks.batches(target.batches, (part,), self._is_parallel, f"the target '{cell.target}'")
-        work = Training((part,), Proportions(), settings, cell.seed, way, prefix, dev, lane, target.batches)
+        where = f"the target '{cell.target}'"
+        checks.batches(target.batches, (part,), self._is_parallel, where)
+        contrastive = checks.contrastive(target.contrastive, (part,), where)
+        checks.text((part,), settings)
+        work = Training(
+            (part,),
+            Proportions(),
+            settings,
+            cell.seed,
+            way,
+            prefix,
+            dev,
+            lane,
+            batches=target.batches,
+            contrastive=contrastive,
+        )
         return self._training("target", cell.coordinates, info, work, tuple(stage.id for stage in upstream))
 
     def _training(

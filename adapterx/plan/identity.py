@@ -29,6 +29,9 @@ VERSIONS: Mapping[StageKind, int] = {"intermediate": 1, "target": 1, "evaluation
 _TURNS = 1
 """Raised when batches that take turns would be drawn, or examples that pair languages be made, in another way."""
 
+_CONTRASTS = 1
+"""Raised when queries and candidates would be compared in another way."""
+
 Settings = dict[str, JSON]
 
 
@@ -59,6 +62,8 @@ def training_settings(backbone: Backbone, info: BackboneInfo, method: MethodSpec
         settings["prefix"] = work.prefix
     if work.batches is not None:
         settings["batches"] = {**work.batches.model_dump(mode="json"), "version": _TURNS}
+    if work.contrastive is not None:
+        settings["contrastive"] = {**work.contrastive.model_dump(mode="json"), "version": _CONTRASTS}
     if work.text_share:
         settings["with"] = {"share": work.text_share, "version": _TURNS}
     if sum(len(part.languages) for part in work.tasks) > 1:

@@ -52,4 +52,5 @@ def search(
     similarity = asked.similarity or ("margin" if "dev" in task.scored else "cosine")
     special = asked.special_tokens or asked.pooling == "cls"  # <s> itself is what is read
     neighbours = asked.neighbours if similarity == "margin" or "dev" in task.scored else None
-    return SearchSettings(layer, asked.pooling, special, similarity, neighbours, max_length)
+    prefixes = (asked.query_prefix or None, asked.candidate_prefix or None)
+    return SearchSettings(layer, asked.pooling, special, similarity, neighbours, max_length, *prefixes)

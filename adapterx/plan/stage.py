@@ -14,6 +14,7 @@ from adapterx.plan.adoption import Adoption
 from adapterx.plan.memory import StageMemory
 from adapterx.recipe import Lane, Sampling
 from adapterx.recipe.batches import Batches
+from adapterx.recipe.contrastive import Contrastive
 from adapterx.recipe.schema import Rounding
 from adapterx.store import JSON
 from adapterx.tasks.facts import TaskPart
@@ -42,6 +43,8 @@ class Training:
     lane: Lane = "fused"
     batches: Batches | None = None
     """Batches of one language beside batches of pairs of languages; None where every example is drawn by itself."""
+    contrastive: Contrastive | None = None
+    """How queries and candidates are compared, where some are learnt from."""
     text_share: float = 0.0
     """Part of the steps that learn the text among the tasks; 0 where there is none beside others."""
 
@@ -69,6 +72,10 @@ class SearchSettings:
     """Of each text, behind a margin or a mined pair; None where nothing asks for them."""
     max_length: int
     """Tokens per text."""
+    query_prefix: str | None = None
+    """Words before every query."""
+    candidate_prefix: str | None = None
+    """Words before every candidate."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from adapterx.config.fields import Model
+from adapterx.recipe.contrastive import Prefix
 
 
 class RetrievalSettings(Model):
@@ -21,6 +22,10 @@ class RetrievalSettings(Model):
     """Whether <s> and </s> count in a mean, as in XTREME."""
     similarity: Literal["cosine", "margin"] | None = None
     """Cosine, or the ratio of a pair's cosine to those of its neighbours; by default margin where pairs are mined."""
+    query_prefix: Prefix = ""
+    """Words before every query."""
+    candidate_prefix: Prefix = ""
+    """Words before every candidate."""
     neighbours: Annotated[int, Field(gt=0, le=10_000)] = 4
     """Of each text, behind a margin."""
 

@@ -36,9 +36,9 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
         passes: list[int] = []
         differentiate = Bundle._differentiate
 
-        def pass_of(own: Bundle, batch: Batch, add: bool) -> Tensor:
+        def pass_of(own: Bundle, batch: Batch, add: bool, **told: Any) -> Tensor:
             passes.append(sum(batch.tokens))
-            losses = differentiate(own, batch, add)  # the error comes late, with gradients already in the banks
+            losses = differentiate(own, batch, add, **told)  # the error comes late, with gradients already in the banks
             if passes[-1] > rows:
                 raise torch.OutOfMemoryError("no room")
             return losses

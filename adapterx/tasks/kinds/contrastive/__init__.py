@@ -82,7 +82,9 @@ class Contrastive(TaskKind[ContrastiveExample]):
 
     def prefixed(self, example: ContrastiveExample, query: str, candidate: str) -> ContrastiveExample:
         """The same with words before the query and before every candidate."""
-        return replace(example, query=query + example.query, candidates=tuple(candidate + c for c in example.candidates))
+        return replace(
+            example, query=query + example.query, candidates=tuple(candidate + c for c in example.candidates)
+        )
 
     def encode(
         self, examples: Sequence[ContrastiveExample], tokenizer: PreTrainedTokenizerFast, max_length: int
@@ -132,9 +134,10 @@ class Contrastive(TaskKind[ContrastiveExample]):
         """The right candidate has an arrow before it, wrong ones a cross; no token stands out, since all are read."""
         marks = ("", "→ ", *["× "] * len(data.labels))
         sequences = self._shown_sequences(data, number)
-        return ShownExample("", tuple(ShownSequence(one.tokens, {}, mark) for one, mark in zip(sequences, marks, strict=False)))
+        return ShownExample(
+            "", tuple(ShownSequence(one.tokens, {}, mark) for one, mark in zip(sequences, marks, strict=False))
+        )
 
 
 def _named(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
-
