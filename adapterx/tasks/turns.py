@@ -1,4 +1,4 @@
-"""Batches that take turns: of one language, of pairs of languages, of text; which, follows from the seed and the step."""
+"""Batches that take turns: of one language, of pairs of languages, of text. Which follows from the seed and the step."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def test_unimax_draws_alike_what_is_large_and_no_small_pool_too_often() -> None:
     every = unimax_probabilities([30, 10], epochs=1, budget=1e9)
     assert every.tolist() == pytest.approx([0.75, 0.25]), "more than there is: in proportion"
     for sizes, epochs, budget in (([3, 0], 1, 9), ([3], 0, 9), ([3], 1, 0)):
-        with pytest.raises(ValueError, match="at least one example|above 0"):
+        with pytest.raises(ValueError, match=r"at least one example|above 0"):
             unimax_probabilities(sizes, epochs, budget)
 
 

@@ -103,5 +103,5 @@ def test_an_epoch_passes_over_what_is_labelled_and_alone() -> None:
 def test_turns_that_make_no_sense(
     groups: tuple[tuple[int, ...], ...], shares: tuple[float, ...], text: tuple[int, ...], share: float
 ) -> None:
-    with pytest.raises(ValueError, match="turns|share"):
+    with pytest.raises(ValueError, match=r"turns|share"):
         Turns(groups, shares, (0,), text, share)

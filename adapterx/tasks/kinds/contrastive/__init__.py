@@ -1,6 +1,6 @@
 """Contrastive: queries that are to be nearer to their own candidates than to those of the rest of the batch.
 
-Training alone, for retrieval: what is learnt is the encoder's adapter; there is no head. `loss` has the loss (with torch).
+Training alone, for retrieval: what is learnt is the encoder's adapter, and there is no head. `loss` needs torch.
 """
 
 from __future__ import annotations
@@ -82,9 +82,8 @@ class Contrastive(TaskKind[ContrastiveExample]):
 
     def prefixed(self, example: ContrastiveExample, query: str, candidate: str) -> ContrastiveExample:
         """The same with words before the query and before every candidate."""
-        return replace(
-            example, query=query + example.query, candidates=tuple(candidate + c for c in example.candidates)
-        )
+        candidates = tuple(candidate + text for text in example.candidates)
+        return replace(example, query=query + example.query, candidates=candidates)
 
     def encode(
         self, examples: Sequence[ContrastiveExample], tokenizer: PreTrainedTokenizerFast, max_length: int
@@ -133,10 +132,8 @@ class Contrastive(TaskKind[ContrastiveExample]):
     def shown(self, data: Encoded, number: int, labels: Sequence[str]) -> ShownExample:
         """The right candidate has an arrow before it, wrong ones a cross; no token stands out, since all are read."""
         marks = ("", "→ ", *["× "] * len(data.labels))
-        sequences = self._shown_sequences(data, number)
-        return ShownExample(
-            "", tuple(ShownSequence(one.tokens, {}, mark) for one, mark in zip(sequences, marks, strict=False))
-        )
+        marked = zip(self._shown_sequences(data, number), marks, strict=False)
+        return ShownExample("", tuple(ShownSequence(one.tokens, {}, mark) for one, mark in marked))
 
 
 def _named(text: str) -> int:

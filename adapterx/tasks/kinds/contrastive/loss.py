@@ -1,7 +1,7 @@
 """InfoNCE: cross-entropy of each query's own candidate among all candidates of its batch.
 
-With cosine similarity and in-batch negatives, as sentence-transformers' MultipleNegativesRankingLoss has it (van den Oord
-et al. 2018, arXiv 1807.03748, equation 4; Henderson et al. 2017, arXiv 1705.00652, section 4.4).
+With cosine similarity and in-batch negatives, as sentence-transformers' MultipleNegativesRankingLoss has it (van den
+Oord et al. 2018, arXiv 1807.03748, equation 4; Henderson et al. 2017, arXiv 1705.00652, section 4.4).
 """
 
 from __future__ import annotations
