@@ -47,9 +47,12 @@ test-long: $(VENV)/installed
 test-quickstart: $(VENV)/installed
 	$(BIN)/python -m pytest tests/learning/test_quickstart.py -m slow
 
-# The fused lane with the newest transformers 5, and without `adapters`, whose pin must never become a cage.
+# The fused lane with the newest transformers 5, and without `adapters`, whose pin must never become a cage: what loads a
+# backbone, computes with it, tokenises, or writes what the library reads.
 test-transformers5: $(VENV5)/installed
-	$(BIN5)/python -m pytest $(TOGETHER) tests/backbones tests/methods tests/engine tests/executors tests/publish/test_client.py tests/end_to_end
+	$(BIN5)/python -m pytest $(TOGETHER) tests/backbones tests/methods tests/engine tests/publish/test_client.py \
+	    $(addprefix tests/end_to_end/test_,$(addsuffix .py,run full export extractive_qa retrieval precisions vocabulary \
+	    pickled_backbone hub_task fuse transfers))
 
 check: $(VENV)/installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -1,4 +1,4 @@
-"""Batches that take turns: of one language, of pairs of languages, of text. Which follows from the seed and the step."""
+"""Batches that take turns: of one language, of pairs of languages, of text; whose turn it is, seed and step say."""
 
 from __future__ import annotations
 

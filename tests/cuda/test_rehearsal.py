@@ -38,7 +38,7 @@ _UNMENDED = {
 
 
 _PLANTED = {"a node of the default stream is held": CROSSED, "the host asks for a loss": WAITS}
-"""Faults that are planted every day; tests/cuda/test_planted.py has one for each check."""
+"""Faults that are planted whenever the common ways are rehearsed; tests/cuda/test_planted.py has one for each check."""
 
 pytestmark = pytest.mark.timeout(1800)  # a process does all cases of a fixture
 
@@ -54,11 +54,13 @@ def every(request: pytest.FixtureRequest, rehearse: Rehearse) -> dict[str, Told]
     return rehearse(tables(cases(request.param)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", quick(), ids=lambda case: case.name)
 def test_common_ways(case: Case, common: dict[str, Told]) -> None:
     check(case, common[case.name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", _PLANTED)
 def test_a_planted_fault_is_found(fault: str, common: dict[str, Told]) -> None:
     assert any(problem[1] == _PLANTED[fault] for problem in _found(common[fault], STEPS))

@@ -113,6 +113,7 @@ def test_the_reference_names_every_task() -> None:
     assert [name for name in names() if f"`{name}`" not in REFERENCE] == []
 
 
+@pytest.mark.slow
 def test_the_references_own_task_works(tmp_path: Path) -> None:
     (block,) = (one for one in re.findall(r"```yaml\n(.*?)```", REFERENCE, re.DOTALL) if "name: reviews" in one)
     (tmp_path / "reviews.yaml").write_text(block)

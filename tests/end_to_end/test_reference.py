@@ -44,6 +44,7 @@ SMALL: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_methods_of_peft(recipe: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("peft")
     intermediates = {"none": None, "order": {"tasks": "time-order"}}

@@ -67,15 +67,25 @@ def assert_alike(mine: Sequence[Outcome], theirs: Sequence[Outcome], bound: floa
             assert distance(getattr(one.state, rows).values, getattr(other.state, rows).values) < bound
 
 
-EVERYDAY = [("lora-dropout", "xlm-roberta"), ("lora", "xlm-roberta-xl")]
+EVERYDAY = [("lora-dropout", "xlm-roberta")]
+OTHERS = [("lora", "xlm-roberta-xl")]
+"""Slow, and the only ones of XL that are not long."""
 LONG = (pytest.mark.slow, pytest.mark.long)
 BOTH = ("xlm-roberta", "xlm-roberta-xl")
+
+
+def marks(method: str, architecture: str) -> tuple[pytest.MarkDecorator, ...]:
+    """How seldom a bundle is tried."""
+    case = (method, architecture)
+    if case in EVERYDAY:
+        return ()
+    return LONG if architecture.endswith("xl") and case not in OTHERS else LONG[:1]
 
 
 @pytest.mark.parametrize(
     ("method", "architecture"),
     [
-        pytest.param(method, one, marks=() if (method, one) in EVERYDAY else LONG if one.endswith("xl") else LONG[:1])
+        pytest.param(method, one, marks=marks(method, one))
         for method in METHODS
         for one in BOTH
     ],

@@ -55,6 +55,7 @@ def test_every_figure_and_table_is_written(root: Path, tmp_path: Path) -> None:
     assert shown and {name if name.endswith(".tex") else f"{name}.pdf" for name in shown} <= names
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_bytes(root: Path, tmp_path: Path) -> None:
     contents = []
     for name in ("a", "b"):

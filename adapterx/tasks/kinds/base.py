@@ -103,6 +103,8 @@ class TaskKind(ABC, Generic[E]):
     """Whether each word has a label."""
     passages: ClassVar[bool] = False
     """Whether questions ask about passages: answers may be missing or misplaced, ids name one question everywhere."""
+    questions: ClassVar[bool] = False
+    """Whether examples can be made of the questions of SQuAD's JSON."""
     drawn: ClassVar[bool] = False
     """Whether what is to be learnt is drawn anew at each step, so that nothing of an example can be kept."""
     coupled: ClassVar[bool] = False

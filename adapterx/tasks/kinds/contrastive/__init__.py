@@ -6,9 +6,10 @@ Training alone, for retrieval: what is learnt is the encoder's adapter, and ther
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +21,9 @@ from adapterx.tasks.sequences import tokenise
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-    from adapterx.tasks.sources.rows import Cells
+    from adapterx.tasks.sources.entry import Entry
+    from adapterx.tasks.sources.fields import Misplaced
+    from adapterx.tasks.sources.rows import Cells, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Contrastive(TaskKind[ContrastiveExample]):
     optional = ("negatives",)
     labelled = False
     scored = False
+    questions = True
     coupled = True
     unpaired = ""
     alone = True  # sequences of one cell's examples differ in their rows
@@ -75,6 +79,14 @@ class Contrastive(TaskKind[ContrastiveExample]):
         columns = cells.columns
         wrong = cells.texts(columns["negatives"]) if "negatives" in columns else ()
         return ContrastiveExample(id, cells.text(columns["query"]), (cells.text(columns["candidate"]), *wrong))
+
+    def read_all(
+        self, reading: Reading, name: str, place: str, row: Mapping[Any, Any], given: tuple[str, str] | None
+    ) -> Iterable[Entry]:
+        """The questions of a paragraph of SQuAD's JSON, each with the sentence that holds its first answer."""
+        from adapterx.tasks.sources import squad
+
+        return squad.entries(place, row, name, reading.source, False, _with_sentence)
 
     def paired(self, first: ContrastiveExample, second: ContrastiveExample) -> ContrastiveExample | None:
         """The query of one and the candidates of the other."""
@@ -134,6 +146,21 @@ class Contrastive(TaskKind[ContrastiveExample]):
         marks = ("", "→ ", *["× "] * len(data.labels))
         marked = zip(self._shown_sequences(data, number), marks, strict=False)
         return ShownExample("", tuple(ShownSequence(one.tokens, {}, mark) for one, mark in marked))
+
+
+def _with_sentence(
+    place: str, id: str, question: str, context: str, given: Sequence[tuple[str, int]], misplaced: Misplaced
+) -> Entry:
+    """A question with the sentence of its passage that holds the answer, or why it is left out."""
+    from adapterx.tasks.kinds.extractive_qa import QAExample, asked
+    from adapterx.tasks.sources.sentences import sentences
+
+    found = asked(place, id, question, context, given, misplaced)
+    if not isinstance(found, QAExample):
+        return found
+    cut = sentences(context)
+    holding = max(0, bisect_right([start for start, _ in cut], found.answers[0].start) - 1)
+    return ContrastiveExample(id, question, (cut[holding][1],))
 
 
 def _named(text: str) -> int:

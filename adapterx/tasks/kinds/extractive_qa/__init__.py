@@ -80,6 +80,7 @@ class ExtractiveQA(TaskKind[QAExample]):
     required = ("question", "context", "answers")
     labelled = False
     passages = True
+    questions = True
     alone = True
     per_read = True
     dense = False

@@ -169,8 +169,11 @@ class LocalSource(RowSource):
         for other in kinds().values():
             if self.reader in other.readers and other is not task.kind:
                 raise ValueError(f"source {name}: the {self.reader} reader is for the format {other.name}")
-        if task.kind.passages != (self.reader == "squad"):
+        if task.kind.passages and self.reader != "squad":
             raise ValueError(f"source {name}: the squad reader and the format extractive-qa go together")
+        if self.reader == "squad" and not task.kind.questions:
+            fitting = " and ".join(one.name for one in kinds().values() if one.questions)
+            raise ValueError(f"source {name}: the squad reader is for the formats {fitting}")
         folds = [f.fold for split in self.splits.values() for f in split]
         if self.reader in ("conll", "conllu", "squad", "text") and any(fold is not None and fold.by for fold in folds):
             raise ValueError(f"source {name}: the {self.reader} reader gives no column to fold by")
