@@ -38,7 +38,7 @@ def write(directory: Path, text: str, name: str = "mine.yaml") -> Path:
 
 
 def test_every_shipped_task_is_readable_and_described() -> None:
-    assert len(names()) == 44
+    assert len(names()) == 50
     for name in names():
         spec = find(name)
         assert spec.name == name

@@ -55,7 +55,7 @@ class RowSource(SourceSpec):
     def check(self, task: TaskSpec, name: str) -> None:
         """Refuse columns that the format has not, or lacks; and rules for answers where it has none."""
         self.check_columns(task, name)
-        if self.misplaced != "refuse" and not task.kind.passages:
+        if self.misplaced != "refuse" and not task.kind.questions:
             raise ValueError(f"source {name}: misplaced is of answers, and the format {task.format} has none")
         if self.misplaced == "drop" and "test" in self.splits:
             raise ValueError(f"source {name}: misplaced: drop would leave out test items; 'nearest' keeps them")
