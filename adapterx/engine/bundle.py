@@ -299,14 +299,14 @@ class Bundle:
     def _gradients(self, batches: Sequence[Batch], step: Step) -> Tensor:
         """Losses (K,) of a step; their gradients go to the banks."""
         losses = torch.zeros(len(self.cells), device=self.encoder.device)
-        told: Sequence[coupled.Given | None] = [None] * len(batches)
+        told: Sequence[coupled.CoupledLosses | None] = [None] * len(batches)
         if len(batches) > 1 and coupled.are(self.cells):
             told = self._coupled(batches, step)
         for number, there in enumerate(self._parts(batches, step)):
             losses += self._differentiate(there, add=number > 0, given=told[number])
         return losses
 
-    def _coupled(self, batches: Sequence[Batch], step: Step) -> list[coupled.Given]:
+    def _coupled(self, batches: Sequence[Batch], step: Step) -> list[coupled.CoupledLosses]:
         """What each part is told of the losses that rest on all of them."""
         there, found = [], []
         with torch.no_grad():
@@ -338,7 +338,7 @@ class Bundle:
         self.trained.update_together(losses, table)
         return losses
 
-    def _differentiate(self, batch: Batch, add: bool, given: coupled.Given | None = None) -> Tensor:
+    def _differentiate(self, batch: Batch, add: bool, given: coupled.CoupledLosses | None = None) -> Tensor:
         """Losses (K,) of a batch; their gradients go to the banks."""
         hidden, embeddings = self._read(batch), self.encoder.token_embeddings
         losses = heads.losses(self.cells, self.trained.heads, batch, hidden, self.adapters, embeddings, given)

@@ -21,7 +21,7 @@ Place = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Given:
+class CoupledLosses:
     """What a part of a batch is told of the coupled losses of the whole."""
 
     gradients: dict[Place, Tensor]
@@ -51,14 +51,16 @@ def vectors(cells: Sequence[TrainingCell], batch: Batch, hidden: Tensor) -> dict
     return found
 
 
-def given(cells: Sequence[TrainingCell], batches: Sequence[Batch], parts: Sequence[dict[Place, Tensor]]) -> list[Given]:
+def given(
+    cells: Sequence[TrainingCell], batches: Sequence[Batch], parts: Sequence[dict[Place, Tensor]]
+) -> list[CoupledLosses]:
     """What each part is told.
 
     Args:
         batches: the parts of a batch, on the device.
         parts: the vectors of each.
     """
-    told = [Given({}, {}) for _ in batches]
+    told = [CoupledLosses({}, {}) for _ in batches]
     for place in dict.fromkeys(key for part in parts for key in part):
         holding = [number for number, part in enumerate(parts) if place in part]
         leaves = [parts[number][place].detach().requires_grad_() for number in holding]

@@ -12,7 +12,7 @@ from torch import Tensor
 from adapterx.backbones.forward_pass import Adapters
 from adapterx.engine.batches import AlignedRows, Batch
 from adapterx.engine.cell import TrainingCell
-from adapterx.engine.coupled import Given
+from adapterx.engine.coupled import CoupledLosses
 from adapterx.engine.optimiser import RowAdamW
 
 
@@ -55,7 +55,7 @@ def losses(
     hidden: Tensor,
     adapters: Adapters,
     embeddings: Tensor,
-    given: Given | None = None,
+    given: CoupledLosses | None = None,
 ) -> Tensor:
     """(K,) losses of the cells from the (R, d) float32 rows that they read. What is aligned must `fit`.
 

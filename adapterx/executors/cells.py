@@ -26,7 +26,7 @@ from adapterx.executors.texts import (
     weighing_texts,
 )
 from adapterx.limits import Limit
-from adapterx.methods.head import Contrast
+from adapterx.methods.head import VectorComparison
 from adapterx.methods.merging import Merging
 from adapterx.methods.method import Slot
 from adapterx.plan import Plan, Stage, Training
@@ -98,7 +98,7 @@ class CellFactory:
     def _task(self, part: TaskPart, work: Training, stage: Stage, backbone: HeldBackbone) -> TaskData:
         loaded, head = backbone.loaded, head_of(part, stage.info)
         if head.kind.coupled and work.contrastive is not None:
-            head = replace(head, contrast=Contrast(work.contrastive.temperature, work.contrastive.pooling))
+            head = replace(head, contrast=VectorComparison(work.contrastive.temperature, work.contrastive.pooling))
         text = head.kind.drawn
         initial = {f"{head.prefix}{name}": tensor for name, tensor in loaded.masked_lm.items()} if text else {}
         return TaskData(

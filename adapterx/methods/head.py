@@ -20,7 +20,7 @@ _STARTS: Mapping[str, Initialiser] = {"normal": normal(0.02), "zeros": zeros, "o
 
 
 @dataclass(frozen=True)
-class Contrast:
+class VectorComparison:
     """How the vectors of texts are made and compared."""
 
     temperature: float
@@ -42,7 +42,7 @@ class Head:
     """The name of the task's kind."""
     labels: int
     """As `TaskKind.size` counts: classes, positions of choices, tokens of a vocabulary; 0 where there are none."""
-    contrast: Contrast | None = None
+    contrast: VectorComparison | None = None
     """How vectors are made and compared, of a head whose examples are told apart by each other."""
 
     @property

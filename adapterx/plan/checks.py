@@ -13,7 +13,7 @@ from adapterx.plan.cells import Cell
 from adapterx.plan.facts import Facts, Refusal, Task
 from adapterx.recipe import Intermediate, Recipe, Target
 from adapterx.recipe.batches import Batches
-from adapterx.recipe.contrastive import Contrastive
+from adapterx.recipe.contrastive import ContrastiveSettings
 from adapterx.tasks.facts import TaskPart
 from adapterx.tasks.kinds import kind
 from adapterx.train_settings import TrainSettings
@@ -213,10 +213,10 @@ def batches(asked: Batches | None, parts: Sequence[TaskPart], parallel: Callable
             )
 
 
-def contrastive(asked: Contrastive | None, parts: Sequence[TaskPart], where: str) -> Contrastive | None:
+def contrastive(asked: ContrastiveSettings | None, parts: Sequence[TaskPart], where: str) -> ContrastiveSettings | None:
     """How pairs are compared, where there are some to learn from; refused where there are none."""
     if any(kind(part.format).coupled for part in parts):
-        return asked or Contrastive()
+        return asked or ContrastiveSettings()
     if asked is not None:
         raise Refusal(f"{where} has `contrastive` settings, and learns nothing of the format contrastive")
     return None

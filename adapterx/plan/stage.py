@@ -14,7 +14,7 @@ from adapterx.plan.adoption import Adoption
 from adapterx.plan.memory import StageMemory
 from adapterx.recipe import Lane, Sampling
 from adapterx.recipe.batches import Batches
-from adapterx.recipe.contrastive import Contrastive
+from adapterx.recipe.contrastive import ContrastiveSettings
 from adapterx.recipe.schema import Rounding
 from adapterx.store import JSON
 from adapterx.tasks.facts import TaskPart
@@ -43,7 +43,7 @@ class Training:
     lane: Lane = "fused"
     batches: Batches | None = None
     """Batches of one language beside batches of pairs of languages; None where every example is drawn by itself."""
-    contrastive: Contrastive | None = None
+    contrastive: ContrastiveSettings | None = None
     """How queries and candidates are compared, where some are learnt from."""
     text_share: float = 0.0
     """Part of the steps that learn the text among the tasks; 0 where there is none beside others."""

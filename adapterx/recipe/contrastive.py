@@ -12,7 +12,7 @@ Prefix = Annotated[str, Field(max_length=256)]
 """Words before a text, as `query: ` for E5."""
 
 
-class Contrastive(Model):
+class ContrastiveSettings(Model):
     """InfoNCE over the candidates of a batch: cosines divided by a temperature."""
 
     temperature: Annotated[float, Field(ge=1e-3, le=10.0)] = 0.05

@@ -27,7 +27,7 @@ from adapterx.config.fields import Languages, Model, Name, PositiveFloat, Positi
 from adapterx.limits import Limit, Sample
 from adapterx.methods.registry import Method
 from adapterx.recipe.batches import Batches, Beside
-from adapterx.recipe.contrastive import Contrastive
+from adapterx.recipe.contrastive import ContrastiveSettings
 from adapterx.recipe.publishing import Publish
 from adapterx.recipe.retrieval import RetrievalSettings
 from adapterx.recipe.training import PhaseTrain, Train
@@ -154,7 +154,7 @@ class Intermediate(Model):
     """How examples are drawn where there are several tasks or languages."""
     batches: Batches | None = None
     """Batches of one language beside batches of pairs of languages; null draws every example by itself."""
-    contrastive: Contrastive | None = None
+    contrastive: ContrastiveSettings | None = None
     """Of tasks of the format contrastive: how queries and candidates are compared."""
     beside: Annotated[Beside | None, Field(alias="with")] = None
     """Text that is learnt in some of the steps."""
@@ -217,7 +217,7 @@ class Target(Model):
     """Of a retrieval task: which hidden states are compared, and how."""
     batches: Batches | None = None
     """Batches of one language beside batches of pairs of languages; null draws every example by itself."""
-    contrastive: Contrastive | None = None
+    contrastive: ContrastiveSettings | None = None
     """Of a `train_task` of the format contrastive: how queries and candidates are compared."""
     train: PhaseTrain | None = None
     """Training settings of its own, before those of the target phase."""

@@ -17,7 +17,7 @@ from adapterx.engine.state import CellState
 from adapterx.engine.train import train
 from adapterx.methods.base import MethodSpec
 from adapterx.methods.bottleneck.spec import Bottleneck
-from adapterx.methods.head import Contrast, Head
+from adapterx.methods.head import Head, VectorComparison
 from adapterx.methods.lora.spec import Lora
 from adapterx.tasks.encoded import Encoded, offsets
 from tests.cells import cell, settings
@@ -65,7 +65,7 @@ def retriever(
     **changes: Any,
 ) -> TrainingCell:
     """A cell that learns pairs."""
-    head = Head("pairs", "contrastive", 0, Contrast(temperature, pooling))
+    head = Head("pairs", "contrastive", 0, VectorComparison(temperature, pooling))
     task = TaskData(head, None, (Pool("en", pairs(seed=data_seed)),))
     chosen = settings(**{"steps": 6, "learning_rate": 1e-2, **changes})
     return TrainingCell(f"pairs{seed}", f"pairs {seed} {data_seed}", seed, method, chosen, (task,), np.ones(1))

@@ -51,7 +51,10 @@ SLOW = ("lora_gradients", "norm_backward", "adamw_rows", "lora_forward", "judge"
 FAILING = ("attention_backward",)
 
 
-@pytest.mark.parametrize("kernel", [*(pytest.param(name, marks=LONG[:1]) for name in FAILING), *(pytest.param(name, marks=LONG) for name in SLOW)])
+@pytest.mark.parametrize(
+    "kernel",
+    [*(pytest.param(name, marks=LONG[:1]) for name in FAILING), *(pytest.param(name, marks=LONG) for name in SLOW)],
+)
 def test_a_bundle_ends_well_though_a_kernel_fails(kernel: str, caplog: pytest.LogCaptureFixture) -> None:
     """The second launch of it, so that something of a step has been done by then; once warned of, and no more tried."""
     enc, cells = made(Lora(rank=2, alpha=4.0))

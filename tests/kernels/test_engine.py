@@ -84,11 +84,7 @@ def marks(method: str, architecture: str) -> tuple[pytest.MarkDecorator, ...]:
 
 @pytest.mark.parametrize(
     ("method", "architecture"),
-    [
-        pytest.param(method, one, marks=marks(method, one))
-        for method in METHODS
-        for one in BOTH
-    ],
+    [pytest.param(method, one, marks=marks(method, one)) for method in METHODS for one in BOTH],
 )
 def test_a_bundle_with_every_kernel_equals_the_library(method: str, architecture: str) -> None:
     enc, cells = made(METHODS[method], architecture)

@@ -110,7 +110,7 @@ def _targets(plan: Plan) -> list[tuple[Cell, Stage]]:
         (
             {},
             {"train": {"early_stopping": {"every": 5, "patience": 2}}},
-            "early_stopping judges by scores on a dev set, and 'text' is text that is not scored",
+            "early_stopping judges by scores on a dev set, and 'text' is masked-lm, which is not scored",
         ),
     ],
 )
