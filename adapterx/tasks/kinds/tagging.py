@@ -62,6 +62,7 @@ class Tagging(TaskKind[TaggingExample]):
     required = ("words", "tags")
     readers = ("conll", "conllu")
     tags = True
+    untranslated = "each word has a label, and a translation has other words in another order"
     per_read = True
     dense = False
     item_fields = ("words",)
