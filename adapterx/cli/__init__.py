@@ -36,6 +36,7 @@ from adapterx.cli import (
     run,
     show,
     tasks,
+    translate,
     watch,
 )
 from adapterx.errors import AdapterxError
@@ -71,10 +72,13 @@ COMMANDS: Mapping[str, Command] = {
     "pull": pull,
     "fuse": fuse,
     "tasks": tasks,
+    "translate": translate,
     "doctor": doctor,
 }
 READING = ("report", "show", "compare", "results", "watch", "figures")
 """Commands of stored runs; with `--json` their errors are JSON too (`cli/envelope.py`)."""
+ENVELOPED = (*READING, "translate")
+"""All whose errors are."""
 
 _EXAMPLES = """\
 examples:
@@ -95,6 +99,7 @@ examples:
   adapterx fuse one-adapter another --out merged --task xnli
   adapterx fuse one-adapter another --method fusion --train lingnli --task xnli --out fused
   adapterx tasks show xnli --language sw
+  adapterx translate mnli --to de,sw --engine transformers:facebook/nllb-200-distilled-600M
   adapterx doctor
 """
 
@@ -137,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.debug:
             raise
         given = sys.argv[1:] if argv is None else argv
-        enveloped = args.command in READING and args.json
+        enveloped = args.command in ENVELOPED and args.json
         return _ended_by(error, given, getattr(args, "store", None), enveloped)
 
 
@@ -153,9 +158,10 @@ def _stopped(command: str, stopped: stopping.Stopped) -> str:
     """What a user is told of a command that was asked to end."""
     words = {int(signal.SIGINT): "interrupted", int(signal.SIGTERM): "terminated"}
     word = words.get(stopped.number, "the terminal closed")
-    if command != "run":
+    if command not in ("run", "translate"):
         return word
-    return f"{word}; {stopped.note or 'finished stages are stored'}; run again to go on"
+    note = stopped.note or ("finished stages are stored" if command == "run" else "")
+    return "; ".join(part for part in (word, note, "run again to go on") if part)
 
 
 def _ended_by(error: Exception, argv: Sequence[str], store: Path | None, enveloped: bool = False) -> int:

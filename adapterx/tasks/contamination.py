@@ -56,7 +56,7 @@ class Relations:
 
     def __call__(self, used: TaskPart, scored: TaskPart, split: str = "train") -> Relation:
         known, which = self.spec(scored.task), _split(split)
-        same = which == "train" and (used.task == scored.task or used.task in known.same_task)
+        same = which == "train" and self._ask_the_same(used.task, known)
         verb = _verb(which, used.task)
         learnt, tested = self._sources(used.task, which), self._sources(scored.task, "test")
         if common := [node for node in learnt if node in tested]:
@@ -85,6 +85,14 @@ class Relations:
             missing is not None,
             same,
         )
+
+    def _ask_the_same(self, learnt: str, scored: TaskSpec) -> bool:
+        """Whether training on a task is training for another: it is the same, or asks the same, or translates one."""
+        alike = {learnt}
+        with suppress(UnknownTask):  # of an adapter that others have trained
+            spec = self.spec(learnt)
+            alike |= {*spec.same_task} & {*spec.derived_from.get("train", {})}
+        return bool(alike & {scored.name, *scored.same_task})
 
     def _sources(self, task: str, split: Split) -> dict[Node, str]:
         """A split and all that it is derived from, however far back, with what says so."""

@@ -310,7 +310,7 @@ class TaskKind(ABC, Generic[E]):
         """
         return reads * ((hidden if self.dense else 0) + 2 * outputs), reads * 2 * outputs
 
-    # New items, and the tasks command
+    # New items
 
     item_fields: ClassVar[tuple[str, ...]] = ()
     """Fields of a new item that is to be answered."""
@@ -330,6 +330,21 @@ class TaskKind(ABC, Generic[E]):
         for example in scores:
             named = shares(example[0], labels)
             yield {"label": most(named), "scores": named}
+
+    # Translation
+
+    untranslated: ClassVar[str] = "the kind of task does not say how an item is put into other words"
+    """Why items are not translated; empty where `reworded`, unless there are passages, and `row` are there."""
+
+    def reworded(self, example: E, texts: Sequence[str]) -> E:
+        """The item with other texts in place of its `texts`, in their order, and with the same answer."""
+        raise NotImplementedError(f"{self.name}: {self.untranslated}")
+
+    def row(self, example: E, labels: Sequence[str]) -> dict[str, Any]:
+        """The item as a row of JSON: `id`, and a value for each of the kind's fields that it has."""
+        raise NotImplementedError(f"{self.name}: {self.untranslated}")
+
+    # The tasks command
 
     def preview(self, examples: Iterable[E], count: int) -> list[E]:
         """The examples that `adapterx tasks show` shows, for so many items."""

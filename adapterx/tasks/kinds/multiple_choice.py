@@ -62,6 +62,7 @@ class MultipleChoice(TaskKind[ChoiceExample]):
     pipeline = "multiple-choice"
     reading = "choices"
     hub_count = "num_choices"
+    untranslated = ""
     by_label = False  # one output scores each choice by itself, whatever its position is called
 
     def read(self, id: str, cells: Cells) -> ChoiceExample:
@@ -131,6 +132,16 @@ class MultipleChoice(TaskKind[ChoiceExample]):
         if len(choices) > len(labels):
             raise line.error("choices", f"{len(choices)} are more than the {len(labels)} of the task")
         return ChoiceExample(id, line.text("context"), choices, 0)
+
+    def reworded(self, example: ChoiceExample, texts: Sequence[str]) -> ChoiceExample:
+        """Another context and other choices, the right one at the same position."""
+        context, *choices = texts
+        return ChoiceExample(example.id, context, tuple(choices), example.label)
+
+    def row(self, example: ChoiceExample, labels: Sequence[str]) -> dict[str, Any]:
+        """The context, the list of choices, and the name of the right one's position."""
+        choices = list(example.choices)
+        return {"id": example.id, "context": example.context, "choices": choices, "label": labels[example.label]}
 
     def own_scores(self, example: ChoiceExample, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Those of the example's own choices."""

@@ -56,6 +56,7 @@ class PairClassification(TaskKind[PairExample]):
     pipeline = "text-classification"
     classifier: ClassVar[Mapping[str, str]] = {"dense": "dense.", "output": "out_proj."}
     peft_type = "SEQ_CLS"
+    untranslated = ""
 
     def read(self, id: str, cells: Cells) -> PairExample:
         """The texts and the label of a row."""
@@ -80,6 +81,15 @@ class PairClassification(TaskKind[PairExample]):
     def item(self, id: str, line: Line, labels: Sequence[str]) -> PairExample:
         """A text or two, without a label."""
         return PairExample(id, line.text("text"), line.text("text_pair") if "text_pair" in line.row else None, 0)
+
+    def reworded(self, example: PairExample, texts: Sequence[str]) -> PairExample:
+        """Other texts with the same label."""
+        return PairExample(example.id, texts[0], texts[1] if len(texts) > 1 else None, example.label)
+
+    def row(self, example: PairExample, labels: Sequence[str]) -> dict[str, Any]:
+        """The texts, and the label by its name."""
+        pair = {} if example.text_pair is None else {"text_pair": example.text_pair}
+        return {"id": example.id, "text": example.text, **pair, "label": labels[example.label]}
 
     def hub_config(self, labels: int) -> dict[str, Any]:
         """Such a head of AdapterHub's may have a bias or none, and may be on a pooler."""

@@ -73,6 +73,7 @@ class Regression(TaskKind[ScoredPair]):
     pipeline = "text-classification"
     classifier: ClassVar[Mapping[str, str]] = {"dense": "dense.", "output": "out_proj."}
     peft_type = "SEQ_CLS"
+    untranslated = ""
     metadata: ClassVar[Mapping[str, str]] = {"format": "regression"}
 
     def read(self, id: str, cells: Cells) -> ScoredPair:
@@ -143,6 +144,15 @@ class Regression(TaskKind[ScoredPair]):
     def item(self, id: str, line: Line, labels: Sequence[str]) -> ScoredPair:
         """A text or two, without a score."""
         return ScoredPair(id, line.text("text"), line.text("text_pair") if "text_pair" in line.row else None, 0.0)
+
+    def reworded(self, example: ScoredPair, texts: Sequence[str]) -> ScoredPair:
+        """Other texts with the same score."""
+        return ScoredPair(example.id, texts[0], texts[1] if len(texts) > 1 else None, example.score)
+
+    def row(self, example: ScoredPair, labels: Sequence[str]) -> dict[str, Any]:
+        """The texts and the score."""
+        pair = {} if example.text_pair is None else {"text_pair": example.text_pair}
+        return {"id": example.id, "text": example.text, **pair, "score": example.score}
 
     def said(
         self, data: Encoded, scores: Scores, labels: Sequence[str], unanswerable: bool

@@ -83,6 +83,7 @@ class Retrieval(TaskKind[RetrievalExample]):
     trained = False
     searched = True
     portable = False
+    untranslated = "nothing is trained on what is retrieved, so there is nothing to translate"
     legend = "→ is what the query above it is to find; every token is read"
 
     def check_splits(self, source: str, splits: Iterable[str]) -> None:

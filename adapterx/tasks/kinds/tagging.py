@@ -63,6 +63,7 @@ class Tagging(TaskKind[TaggingExample]):
     readers = ("conll", "conllu")
     tags = True
     unpaired = "the labels of a sentence are those of its own words"
+    untranslated = "each word has a label, and a translation has other words in another order"
     per_read = True
     dense = False
     item_fields = ("words",)

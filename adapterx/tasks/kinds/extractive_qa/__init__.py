@@ -89,6 +89,7 @@ class ExtractiveQA(TaskKind[QAExample]):
     hub_type = "question_answering"
     pipeline = "question-answering"
     reading = "span"
+    untranslated = ""
     legend = "«…» is the answer to learn, or <s> in a window of the passage that does not hold it whole"
 
     def read_share(self, length: int) -> float:
@@ -162,6 +163,11 @@ class ExtractiveQA(TaskKind[QAExample]):
     def item(self, id: str, line: Line, labels: Sequence[str]) -> QAExample:
         """A question about a passage."""
         return QAExample(id, line.text("question"), line.text("context"), ())
+
+    def row(self, example: QAExample, labels: Sequence[str]) -> dict[str, Any]:
+        """The question, the passage and the answers, as SQuAD's JSON has them."""
+        answers = [{"text": one.text, "answer_start": one.start} for one in example.answers]
+        return {"id": example.id, "question": example.question, "context": example.context, "answers": answers}
 
     def said(
         self, data: Encoded, scores: Scores, labels: Sequence[str], unanswerable: bool

@@ -57,6 +57,7 @@ class MaskedLM(TaskKind[TextExample]):
     alone = True  # the scores of one cell's rows over a whole vocabulary are plenty
     whole_vocabulary = True  # guesses are compared with every token, and any may stand where one is hidden
     portable = False
+    untranslated = "text to learn a language from is what its speakers wrote, not a translation"
 
     def check_splits(self, source: str, splits: Iterable[str]) -> None:
         """Text is learnt from alone."""

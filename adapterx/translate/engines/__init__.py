@@ -1,0 +1,1 @@
+"""The engines that translate, a module each; `registry` knows them by name, `base` says what one is."""
