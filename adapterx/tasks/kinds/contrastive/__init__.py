@@ -64,7 +64,7 @@ class Contrastive(TaskKind[ContrastiveExample]):
     questions = True
     coupled = True
     unpaired = ""
-    untranslated = ""
+    untranslated = "pairs are made of questions about passages, which are what to translate"
     alone = True  # sequences of one cell's examples differ in their rows
     dense = False
     portable = False
@@ -115,17 +115,6 @@ class Contrastive(TaskKind[ContrastiveExample]):
             labels=np.array([_named(text) for one in examples for text in one.candidates], dtype=np.int64),
             example_labels=offsets([len(one.candidates) for one in examples]),
         )
-
-    def reworded(self, example: ContrastiveExample, texts: Sequence[str]) -> ContrastiveExample:
-        """Another query and other candidates, the right one first."""
-        query, *candidates = texts
-        return ContrastiveExample(example.id, query, tuple(candidates))
-
-    def row(self, example: ContrastiveExample, labels: Sequence[str]) -> dict[str, Any]:
-        """The query, its candidate, and the list of wrong ones."""
-        right, *wrong = example.candidates
-        more = {"negatives": wrong} if wrong else {}
-        return {"id": example.id, "query": example.query, "candidate": right, **more}
 
     # The head
 
