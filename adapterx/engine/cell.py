@@ -65,13 +65,13 @@ class TrainingCell:
     tasks: tuple[TaskData, ...]
     probabilities: NDArray[np.float64]
     """How often each training pool is drawn, over the pools of all tasks in order."""
-    turns: Turns | None = None
-    """Which pools take turns; None where every example of a batch is drawn by itself."""
     initial: Mapping[str, Tensor] | None = None
     """Adapter tensors to go on from (transfer `continue`); fresh ones from the seed where None. A `full` cell always
     has them: the backbone's own, or those of its intermediate."""
     lower: tuple[Slot, ...] = ()
     """Frozen adapters below the trained one, the lowest first (transfers `stack` and `fuse`)."""
+    turns: Turns | None = None
+    """Which pools take turns; None where every example of a batch is drawn by itself."""
 
     @cached_property
     def pools(self) -> tuple[tuple[int, Pool], ...]:
