@@ -92,7 +92,8 @@ def occurrences(context: str, wanted: str) -> list[Occurrence]:
 def best(found: Sequence[Occurrence], context: str, source: str, start: int, end: int) -> Occurrence:
     """Of several occurrences the one that stands as the answer stands in the source.
 
-    By the sentence, where both passages have as many, then by the place of its middle as a share of the passage.
+    By the sentence, where both passages have as many; then by which of its occurrences it is, where both have as many;
+    then by the place of its middle as a share of the passage.
 
     Args:
         start: of the answer in the source, `end` its end.
@@ -101,10 +102,14 @@ def best(found: Sequence[Occurrence], context: str, source: str, start: int, end
     alike = len(theirs) == len(ours)
     wanted = bisect_right(theirs, start)
     share = (start + end) / 2 / max(1, len(source))
+    there = [one.start for one in occurrences(source, source[start:end])]
+    rank = bisect_right(there, start) if len(there) == len(found) else None
+    numbers = {one: number for number, one in enumerate(sorted(found, key=lambda one: one.start), start=1)}
 
-    def distance(one: Occurrence) -> tuple[int, float]:
+    def distance(one: Occurrence) -> tuple[int, int, float]:
         away = abs(bisect_right(ours, one.start) - wanted) if alike else 0
-        return away, abs((one.start + one.end) / 2 / max(1, len(context)) - share)
+        places = 0 if rank is None else abs(numbers[one] - rank)
+        return away, places, abs((one.start + one.end) / 2 / max(1, len(context)) - share)
 
     return min(found, key=distance)
 

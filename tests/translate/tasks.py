@@ -153,3 +153,14 @@ def translate(folder: Path, task: str | Path, *arguments: str | Path, engine: st
 def read(path: Path) -> list[Any]:
     """The rows of JSON lines."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def well(done: Done) -> Done:
+    """A command that ended well."""
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def provenance(folder: Path) -> Any:
+    """What a directory says of itself."""
+    return json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
