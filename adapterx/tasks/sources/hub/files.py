@@ -17,6 +17,8 @@ from adapterx.hub import HubError, Repository
 from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.sources.hub.formats import TextFormat, ending
 
+PIN = "`revision: COMMIT` in the task's source"
+"""How a user names a commit, for messages."""
 _SMALL = 1 << 22
 """Bytes up to which a text file is fetched to be counted; all its rows have to be read for it."""
 _TAIL = 1 << 16  # bytes of a file that hold its metadata, nearly always
@@ -181,4 +183,4 @@ def _remembered(dataset: str, commit: str) -> Listing | None:
 
 
 def _repository(dataset: str) -> Repository:
-    return Repository(dataset, "dataset", "`revision: COMMIT` in the task's source")
+    return Repository(dataset, "dataset", PIN)
