@@ -146,16 +146,26 @@ def cached(repository: Repository, commit: str, name: str) -> Path | None:
 
 def download(repository: Repository, commit: str, name: str) -> Path:
     """A file of a commit, fetched unless it is in the Hub's cache."""
-    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub import hf_hub_download
 
     if known := cached(repository, commit, name):
         return known
     with in_words(repository, commit):
+        reach(repository, commit)
+        return Path(hf_hub_download(repository.id, name, revision=commit, repo_type=repository.kind))
+
+
+def reach(repository: Repository, commit: str) -> None:
+    """Ask the Hub for a commit, once in a process: clients would ask a silent Hub for each file, again and again.
+
+    Raises HubError, so where the Hub gives no answer, at once and not after half a minute aloud.
+    """
+    from huggingface_hub import HfApi
+
+    with in_words(repository, commit):
         if repository not in _ANSWERING:
-            # The client would ask for a file again and again, for half a minute and aloud.
             HfApi().repo_info(repository.id, revision=commit, repo_type=repository.kind, timeout=patience())
             _ANSWERING.add(repository)
-        return Path(hf_hub_download(repository.id, name, revision=commit, repo_type=repository.kind))
 
 
 def patience() -> float:

@@ -67,6 +67,8 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
         "embedded": Kind(("embedded",), ("EmbeddedSource",), ("tasks/sources/embedded.py",)),
         "local": Kind(("local",), ("LocalSource", "Files"), ("tasks/sources/local",)),
         "hub": Kind(("hub",), ("HubSource", "HubRows"), ("tasks/sources/hub",)),
+        # As a text `datasets` names the library too.
+        "datasets": Kind((), ("DatasetsSource", "DatasetsRows"), ("tasks/sources/datasets",)),
         # As a text `search` names what a stage of retrieval is told too.
         "search": Kind((), ("SearchSource", "Sides"), ("tasks/sources/search",)),
         "sentences": Kind(("sentences",), ("SentencesSource",), ("tasks/sources/sentences.py",)),

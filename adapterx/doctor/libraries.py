@@ -67,8 +67,8 @@ LIBRARIES = (
     Wanted("adapters", "bottlenecks in the reference lane and the library's own methods do not train", "adapterhub"),
     Wanted(
         "datasets",
-        "data sets that only its loaders read must be saved as files first; adapterx itself never imports it",
-        install="pip install datasets",
+        "sources of the kind `datasets` cannot be prepared, but for what `save_to_disk` wrote, which needs no library",
+        "datasets",
     ),
     Wanted("accelerate", _RUN, required=True),
     Wanted("bitsandbytes", "`load: int8`, `load: nf4` and `optimizer: adamw_8bit` do not run", "bitsandbytes"),

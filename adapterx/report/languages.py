@@ -11,30 +11,35 @@ from functools import cache
 
 UNKNOWN = "other"
 _FAMILIES = {
-    "Afro-Asiatic": "am ar ary arz ha he mt om so ti kab",
-    "Atlantic-Congo": "bem ee ewe ff fon ig kg ki kin lg ln lua mos nso ny rn rw sn sna st sw tn ts tsn "
-    "tum tw twi umb ve wo wol xh xho yo yor zu zul bbj",
-    "Austroasiatic": "km vi",
-    "Austronesian": "ace ban bjn ceb id ilo jv mg mi min ms pag sm su tl war fj haw",
+    "Afro-Asiatic": "acm acq aeb afb ajp am apc ar arq ars ary arz ha he kab mt om so taq ti tzm",
+    "Arawakan": "cni",
+    "Atlantic-Congo": "ak bem cjk ee ekp ewe ff fon idu ig iso kam kbp kg ki kin kmb lg ln lua mos nso ny rn rw sn sna "
+    "ss st sw tn ts tsn tum tw twi umb urh ve wo wol xh xho yo yor zu zul bbj",
+    "Austroasiatic": "km sat vi",
+    "Austronesian": "ace ban bjn btx bug ceb id ilo jv mg mi min ms pag sm su tl war fj haw",
     "Basque": "eu",
     "Dravidian": "kn ml ta te",
-    "Indo-European": "af als an as ast be bg bho bn br bs ca ckb co cs cy da de el en es fa fo fr fur fy ga gd gl gu "
-    "hi hne hr hsb hy is it ku kmr ks la lb li lij lmo lt ltg lv mag mai mk mr nb ne nl nn no oc or pa pl pt ro ru sa "
-    "sc scn sd si sk sl sq sr sv szl tg uk ur vec yi ps gsw rm",
+    "Indo-European": "af als an as ast awa bal be bg bgc bho bn br bra bs ca ckb ckm co cs cy da de dhd el en es fa "
+    "fo fr fur fy ga gd gl gu hi hne hr hsb hy is it ku kmr ks la lb li lij lmo lt ltg lv mag mai "
+    "mk mr nb ne nl nn no oc or pa pl pt ro ru sa sc scn sd si sk sl sq sr sv szl tg uk ur vec yi "
+    "ps gsw rm gom prs rwr swv",
     "Japonic": "ja",
     "Kartvelian": "ka",
     "Koreanic": "ko",
-    "Mande": "bam bm dyu",
-    "Mongolic": "mn xal",
+    "Mande": "bam bm dyu nqo",
+    "Mongolic": "bua mn xal",
     "Nilotic": "luo din nus",
+    "Otomanguean": "oto",
+    "Panoan": "shp",
     "Quechuan": "qu quy quz",
     "Aymaran": "ay aym",
-    "Sino-Tibetan": "bo dz lus mni my yue zh",
+    "Sino-Tibetan": "bo dz kac lus mni my yue zh",
     "Tai-Kadai": "lo shn th",
     "Tupian": "gn",
-    "Turkic": "az ba crh cv kk ky sah tk tr tt ug uz",
+    "Turkic": "az azb ba crh cv kk ky sah tk tr tt ug uz",
     "Uralic": "et fi hu kv myv mdf se udm",
     "Uto-Aztecan": "nah tar hch",
+    "Chibchan": "bzd",
     "Constructed": "eo ia",
 }
 _FAMILY = {code: family for family, codes in _FAMILIES.items() for code in codes.split()}

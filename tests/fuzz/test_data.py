@@ -94,6 +94,9 @@ READERS = {
         local("csv", {"text": "a", "label": "y"}, "d.csv"),
         {"d.csv": "a,b,y\n" + "".join(f'"{row["a"]}, so\n""x""",{row["b"]},{row["y"]}\n' for row in ROWS)},
     ),
+    "packed csv": Reader(
+        "pair-classification", local("csv", {"text": "a", "label": "y"}, "p.csv.gz"), {"p.csv.gz": "a,y\nthe cat,0\n"}
+    ),
     "jsonl": Reader(
         "multiple-choice",
         local("jsonl", {"context": "a", "choices": ["a", "b"], "label": "y"}, "d.jsonl"),

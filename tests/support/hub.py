@@ -4,7 +4,8 @@ The id of a dataset begins with `datasets/`, as in its address. A repository is 
 `<root>/<id>/<commit>/<files>`, with `<root>/<id>/refs.json` naming the commit of each branch. The client reads
 HF_ENDPOINT at import, so it has to run in a process of its own, started with the variables of
 `Hub.environment`. `_Handler.routes` and `_Handler.writes` list the routes: methods, a pattern, and a function of the
-handler; those that change something are in `hub_writes`.
+handler; those that change something are in `hub_writes`,
+those that list files in `hub_trees`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
-from tests.support import hub_writes
+from tests.support import hub_trees, hub_writes
 
 MAIN = "main"
 
@@ -243,7 +244,6 @@ class _Handler(BaseHTTPRequestHandler):
         (("PUT",), r"/objects/(?P<oid>[0-9a-f]{64})", hub_writes.put_object),
         (("POST",), r"/verify", hub_writes.verify),
         (("POST",), rf"/api/models/{_MODEL}/commit/(?P<revision>.+)", hub_writes.commit),
-        (("GET",), rf"/api/models/{_MODEL}/tree/(?P<revision>[^/]+)", hub_writes.tree),
         (("GET",), rf"/api/models/{_MODEL}/discussions", hub_writes.discussions),
         (("POST",), r"/api/collections", hub_writes.create_collection),
         (("GET",), rf"/api/collections/{_SLUG}", hub_writes.get_collection),
@@ -251,6 +251,10 @@ class _Handler(BaseHTTPRequestHandler):
     )
     routes: ClassVar[tuple[tuple[tuple[str, ...], str, Callable[..., None]], ...]] = (
         (("GET",), rf"/api/{_DATASET}/revision/(?P<revision>.+)", model_info),
+        (("GET",), rf"/api/{_DATASET}", model_info),
+        (("GET",), rf"/api/{_DATASET}/tree/(?P<revision>[^/]+)(?:/(?P<path>.+))?", hub_trees.tree),
+        (("POST",), rf"/api/{_DATASET}/paths-info/(?P<revision>.+)", hub_trees.paths_info),
+        (("GET",), rf"/api/models/{_MODEL}/tree/(?P<revision>[^/]+)(?:/(?P<path>.+))?", hub_trees.tree),
         (("GET", "HEAD"), rf"/{_DATASET}/resolve/(?P<revision>[^/]+)/(?P<name>.+)", file),
         (("GET",), rf"/api/models/{_MODEL}/revision/(?P<revision>.+)", model_info),
         (("GET",), rf"/api/models/{_MODEL}", model_info),

@@ -1,6 +1,4 @@
-"""What the small hub of `hub` answers to those who write: repositories, uploads, commits, proposals, collections;
-and the list of files that newer clients ask for.
-"""
+"""What the small hub of `hub` answers to those who write: repositories, uploads, commits, proposals, collections."""
 
 from __future__ import annotations
 
@@ -148,17 +146,6 @@ def commit(self: _Handler, model: str, revision: str) -> None:
     made = self.hub.commit(model, files, branch)
     url = f"{self.hub.endpoint}/{model}/commit/{made}"
     self.answer_json({"success": True, "commitUrl": url, "commitOid": made, "pullRequestUrl": address})
-
-
-def tree(self: _Handler, model: str, revision: str) -> None:
-    """Every file of a revision, as the newer clients list a repository."""
-    found: list[dict[str, Any]] = []
-    for name, content in sorted(self.hub.files(model, revision).items()):
-        one: dict[str, Any] = {"type": "file", "path": name, "size": len(content), "oid": oid(name, content)}
-        if name.endswith(APART):
-            one |= {"lfs": {"oid": one["oid"], "size": len(content), "pointerSize": 134}}
-        found.append(one)
-    self.answer_json(found)
 
 
 def discussions(self: _Handler, model: str) -> None:

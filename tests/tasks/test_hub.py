@@ -186,7 +186,10 @@ def test_mistakes_are_told_with_what_there_is_instead(hub: Hub) -> None:
         "row 0: the column 'unread' holds no text": {**base, "columns": {**COLUMNS, "text": "unread"}},
         "row 1: unknown label '1'; the task has": {**base},
         "someone/broken: en/train/0000.parquet: is not a parquet file": {**SOURCE, "dataset": "someone/broken"},
-        "has no parquet files; its branch refs/convert/parquet may": {**SOURCE, "dataset": "someone/code"},
+        "has no parquet, CSV, TSV or JSON files; its branch refs/convert/parquet may": {
+            **SOURCE,
+            "dataset": "someone/code",
+        },
         "has no file that matches x.parquet": {**base, "splits": {"train": {"split": "t", "paths": "x.parquet"}}},
         "has no revision '5555": {**base, "revision": "5" * 40},
         "there is no dataset 'no/one' on the Hub that you may see": {**base, "dataset": "no/one"},

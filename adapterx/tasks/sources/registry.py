@@ -14,13 +14,21 @@ from pydantic import Field
 
 from adapterx.plugins import Plugin, PluginError, plugins
 from adapterx.tasks.sources.base import SourceSpec
+from adapterx.tasks.sources.datasets.spec import DatasetsSource
 from adapterx.tasks.sources.embedded import EmbeddedSource
 from adapterx.tasks.sources.hub.spec import HubSource
 from adapterx.tasks.sources.local.spec import LocalSource
 from adapterx.tasks.sources.search.spec import SearchSource
 from adapterx.tasks.sources.sentences import SentencesSource
 
-_OWN: tuple[type[SourceSpec], ...] = (EmbeddedSource, LocalSource, HubSource, SearchSource, SentencesSource)
+_OWN: tuple[type[SourceSpec], ...] = (
+    EmbeddedSource,
+    LocalSource,
+    HubSource,
+    DatasetsSource,
+    SearchSource,
+    SentencesSource,
+)
 """The kinds of this package, in the order in which messages list them."""
 
 

@@ -1,21 +1,26 @@
 """Files of datasets on the Hub: which commit a revision means, what it holds, and the files themselves.
 
-What a commit lists is kept beside its files in the Hub's own cache, so that a plan asks the network once. Only parquet
-files are fetched: no code, no pickles.
+What a commit lists is kept beside its files in the Hub's own cache, so that a plan asks the network once. Only files
+that hold rows are fetched: no code, no pickles.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from adapterx import hub
 from adapterx.hub import HubError, Repository
 from adapterx.tasks.sources.errors import DataError
+from adapterx.tasks.sources.hub.formats import TextFormat, ending
 
+PIN = "`revision: COMMIT` in the task's source"
+"""How a user names a commit, for messages."""
+_SMALL = 1 << 22
+"""Bytes up to which a text file is fetched to be counted; all its rows have to be read for it."""
 _TAIL = 1 << 16  # bytes of a file that hold its metadata, nearly always
 _ENDING = 8  # the length of the metadata and a magic number, at the very end
 
@@ -31,13 +36,20 @@ class Blob:
 
 @dataclass(eq=False)
 class Listing:
-    """The parquet files of a commit, by path."""
+    """The files of a commit, by path."""
 
     dataset: str
     commit: str
     files: Mapping[str, Blob]
     rows: dict[str, int] = field(default_factory=dict)
-    """Rows of the files that were counted before."""
+    """Rows of the files that were counted before; of text files by how they are read, too."""
+    whole: bool = True
+    """Whether these are all files: earlier versions noted parquet alone."""
+
+    @cached_property
+    def endings(self) -> frozenset[str]:
+        """The ends of the names of files that can be read."""
+        return frozenset(map(ending, self.files)) - {""}
 
 
 @lru_cache(maxsize=256)
@@ -47,10 +59,13 @@ def listing(dataset: str, revision: str) -> Listing:
     Where the Hub gives no answer, a branch means the commit that it meant when last asked. Raises HubError.
     """
 
-    def known(commit: str) -> Listing | None:
+    def cached(commit: str) -> Listing | None:
         return _remembered(dataset, commit)
 
-    return hub.looked_up(_repository(dataset), revision, lambda: _ask(dataset, revision), known, known)
+    def known(commit: str) -> Listing | None:
+        return found if (found := cached(commit)) is not None and found.whole else None
+
+    return hub.looked_up(_repository(dataset), revision, lambda: _ask(dataset, revision), known, cached)
 
 
 def remembered(dataset: str, revision: str) -> Listing | None:
@@ -76,6 +91,29 @@ def count(found: Listing, path: str) -> int:
         found.rows[path] = _rows(here, path) if here else _rows(_tail(found, path), f"{found.dataset}: {path}")
         _remember(found)
     return found.rows[path]
+
+
+def count_text(found: Listing, path: str, format: TextFormat) -> int | None:
+    """Rows of a text file that is here or small enough to be fetched for it; None of a large one elsewhere."""
+    key = _key(path, format)
+    if key not in found.rows:
+        here = cached(found.dataset, found.commit, path)
+        if here is None and found.files[path].size > _SMALL:
+            return None
+        here = here or download(found.dataset, found.commit, path)
+        found.rows[key] = format.count(here, f"{found.dataset}: {path}")
+        _remember(found)
+    return found.rows[key]
+
+
+def counted_here(found: Listing, path: str, format: TextFormat | None) -> bool:
+    """Whether a file's rows can be counted without the network."""
+    return _key(path, format) in found.rows or cached(found.dataset, found.commit, path) is not None
+
+
+def _key(path: str, format: TextFormat | None) -> str:
+    """Under which a file's rows are noted."""
+    return path if format is None else f"{path} as {format.name}"
 
 
 def _rows(source: Any, name: str) -> int:
@@ -120,7 +158,6 @@ def _ask(dataset: str, revision: str) -> Listing:
     files = {
         one.rfilename: Blob(one.lfs.sha256 if one.lfs else str(one.blob_id), one.size or 0)
         for one in facts.siblings or ()
-        if one.rfilename.endswith(".parquet")
     }
     commit = str(facts.sha)
     before = _remembered(dataset, commit)
@@ -131,19 +168,19 @@ def _ask(dataset: str, revision: str) -> Listing:
 
 def _remember(found: Listing, revision: str | None = None) -> None:
     files = {path: [blob.id, blob.size] for path, blob in found.files.items()}
-    hub.remember(
-        _repository(found.dataset), found.commit, {"files": files, "rows": found.rows}, revision or found.commit
-    )
+    content = {"files": files, "rows": found.rows, **({"whole": True} if found.whole else {})}
+    hub.remember(_repository(found.dataset), found.commit, content, revision or found.commit)
 
 
 def _remembered(dataset: str, commit: str) -> Listing | None:
     known = hub.remembered(_repository(dataset), commit)
     try:
         files = {path: Blob(str(id), int(size)) for path, (id, size) in known["files"].items()}
-        return Listing(dataset, commit, files, {path: int(rows) for path, rows in known["rows"].items()})
+        rows = {path: int(rows) for path, rows in known["rows"].items()}
+        return Listing(dataset, commit, files, rows, known.get("whole") is True)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _repository(dataset: str) -> Repository:
-    return Repository(dataset, "dataset", "`revision: COMMIT` in the task's source")
+    return Repository(dataset, "dataset", PIN)

@@ -1,36 +1,34 @@
-"""Examples from parquet files of a dataset on the Hub, a batch of rows in memory at a time."""
+"""Examples from files of a dataset on the Hub, a batch of rows in memory at a time."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from adapterx.config.problems import did_you_mean
 from adapterx.store.identity import JSON
 from adapterx.tasks.examples import Split
-from adapterx.tasks.sources.entry import Entry, LeftOut
+from adapterx.tasks.sources import arrow, selection
+from adapterx.tasks.sources.entry import Entry
 from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.sources.files import Row
 from adapterx.tasks.sources.hub import files as hub_files
 from adapterx.tasks.sources.hub.files import Listing
-from adapterx.tasks.sources.rows import Reading, kept
-from adapterx.wording import plain, shown
+from adapterx.tasks.sources.hub.formats import ENDINGS, PARQUET, TextFormat, ending, text_format
 
 if TYPE_CHECKING:
     from adapterx.tasks.sources.hub.spec import HubRows, HubSource
     from adapterx.tasks.spec import TaskSpec
 
-_BATCH = 1024  # rows that are Python objects at once
-
 _LAYOUTS = (
-    "{config}/{split}/*.parquet",  # the Hub's own conversion, branch refs/convert/parquet
-    "{config}/{split}-*.parquet",  # what `push_to_hub` of the datasets library writes for a configuration
-    "{config}/{split}.parquet",
+    "{config}/{split}/*",  # the Hub's own conversion, branch refs/convert/parquet
+    "{config}/{split}-*",  # what `push_to_hub` of the datasets library writes for a configuration
+    "{config}/{split}",
 )
-_ROOT_LAYOUTS = ("data/{split}-*.parquet", "data/{split}.parquet", "{split}-*.parquet", "{split}.parquet")
-"""Where a dataset has no configurations but `default`."""
+_ROOT_LAYOUTS = ("data/{split}-*", "data/{split}", "{split}-*", "{split}")
+"""Where a dataset has no configurations but `default`. The ends of names follow."""
 
 
 def stream(spec: TaskSpec, source: HubSource, language: str, split: Split) -> Iterator[Entry]:
@@ -43,28 +41,18 @@ def stream(spec: TaskSpec, source: HubSource, language: str, split: Split) -> It
         return
     found = hub_files.listing(source.dataset, source.revision)
     read = (row for path in _paths(found, source, rows, language) for row in _read(found, path, source, rows))
-    where = _where(source, rows, language)
-    reading = Reading(spec, source)
-    seen: set[str] = set()
-    for number, (unit, place, row) in enumerate(_units(spec, source, read)):
-        if not kept(rows.fold, unit, place, row) or not _wanted(row, where):
-            continue
-        one = reading.entry(f"{split}-{number}", place, row)
-        if split == "test" and not isinstance(one, LeftOut):
-            if one.id in seen:
-                # A report pairs scores by item, so an id must mean one item.
-                raise DataError(f"{place}: the id {shown(one.id)} stands at more than one item")
-            seen.add(one.id)
-        yield one
+    yield from selection.examples(spec, source, rows, source.code(language), split, read)
 
 
 def size(source: HubSource, language: str, split: Split) -> int | None:
-    """How many examples a split has, by its files' metadata; None where rows are chosen by what they say."""
+    """How many examples a split has, by its files' metadata, or by reading small ones; None where rows are chosen by
+    what they say, and of large text files that are not here.
+    """
     rows = source.rows(language, split)
     if rows is None:
         return 0
     found = hub_files.listing(source.dataset, source.revision)
-    return _counted(found, source, rows, language)
+    return _counted(found, source, rows, _paths(found, source, rows, language))
 
 
 def known_size(source: HubSource, language: str, split: Split) -> int | None:
@@ -79,8 +67,8 @@ def known_size(source: HubSource, language: str, split: Split) -> int | None:
         paths = _paths(found, source, rows, language)
     except DataError:
         return None
-    here = all(path in found.rows or hub_files.cached(found.dataset, found.commit, path) for path in paths)
-    return _counted(found, source, rows, language) if here else None
+    here = all(hub_files.counted_here(found, path, _format(source, path)) for path in paths)
+    return _counted(found, source, rows, paths) if here else None
 
 
 def at_hand(source: HubSource, language: str, split: Split) -> bool:
@@ -107,7 +95,7 @@ def fetch(source: HubSource, language: str, split: Split) -> None:
 
 
 def digest(source: HubSource, language: str, split: Split) -> dict[str, JSON]:
-    """What decides the rows of a split: the content of its files in order, and which of their rows are kept.
+    """What decides the rows of a split: the content of its files in order, how it is read, and which rows are kept.
 
     Blobs name content, so another commit that holds the same files comes to the same.
     """
@@ -115,140 +103,80 @@ def digest(source: HubSource, language: str, split: Split) -> dict[str, JSON]:
     if rows is None:
         return {"blobs": []}
     found = hub_files.listing(source.dataset, source.revision)
-    blobs: list[JSON] = [found.files[path].id for path in _paths(found, source, rows, language)]
-    chosen = rows.model_dump(mode="json", include={"where", "fold"}, exclude_defaults=True)
-    if rows.where:
-        chosen["where"] = {column: list(values) for column, values in _where(source, rows, language).items()}
-    return {"blobs": blobs, **chosen}
-
-
-def _counted(found: Listing, source: HubSource, rows: HubRows, language: str) -> int | None:
     paths = _paths(found, source, rows, language)
-    by_passage = rows.fold is not None and ("answers" in source.columns or rows.fold.by is not None)
-    if rows.where or "drop" in (source.misplaced, source.missing) or by_passage:
+    blobs: list[JSON] = [found.files[path].id for path in paths]
+    formats: list[JSON] = ["parquet" if (one := _format(source, path)) is None else one.name for path in paths]
+    # Parquet, which was alone, is left out of identities.
+    read: dict[str, JSON] = {} if {*formats} == {"parquet"} else {"formats": formats}
+    return {"blobs": blobs, **read, **rows.chosen(source.code(language))}
+
+
+def _counted(found: Listing, source: HubSource, rows: HubRows, paths: list[str]) -> int | None:
+    if rows.counted(source, 0) is None:  # whatever the number, so that nothing is fetched for it
         return None
-    total = sum(hub_files.count(found, path) for path in paths)
-    return total if rows.fold is None else sum(kept(rows.fold, number) for number in range(total))
+    total = 0
+    for path in paths:
+        format = _format(source, path)
+        count = hub_files.count(found, path) if format is None else hub_files.count_text(found, path, format)
+        if count is None:
+            return None
+        total += count
+    return rows.counted(source, total)
+
+
+def _format(source: HubSource, path: str) -> TextFormat | None:
+    """How a file is read, None where it is parquet."""
+    return text_format(path, source.reader, source.quotes)
 
 
 def _paths(found: Listing, source: HubSource, rows: HubRows, language: str) -> list[str]:
     """The files of a split, in order; DataError naming what the dataset has instead."""
-    code = source.codes.get(language, language)
+    code = source.code(language)
     config = (rows.config or source.config).replace("{language}", code)
     split = rows.split.replace("{language}", code)
-    layouts = rows.paths or (*_LAYOUTS, *(_ROOT_LAYOUTS if config == "default" else ()))
-    for layout in layouts:
+    usual = (*_LAYOUTS, *(_ROOT_LAYOUTS if config == "default" else ()))
+    # All layouts of parquet come before those of text, beside which it may lie.
+    ends = [end for end in ENDINGS if end in found.endings]
+    for layout in rows.paths or [f"{one}{end}" for end in ends for one in usual]:
         pattern = layout.replace("{config}", config).replace("{split}", split).replace("{language}", code)
-        if matching := sorted(path for path in found.files if _matches(path, pattern)):
+        if matching := _readable(source, sorted(path for path in found.files if _matches(path, pattern))):
             return matching
-    raise DataError(_nothing(found, config, split, rows))
+    raise DataError(_nothing(found, source, config, split, rows))
+
+
+def _readable(source: HubSource, paths: list[str]) -> list[str]:
+    """Of files that match, those that hold rows: parquet alone where there is some, else text."""
+    if source.reader is not None:
+        return paths
+    return [path for path in paths if path.endswith(PARQUET)] or [path for path in paths if ending(path)]
 
 
 def _matches(path: str, pattern: str) -> bool:
     return path.count("/") == pattern.count("/") and PurePosixPath(path).match(pattern)
 
 
-def _nothing(found: Listing, config: str, split: str, rows: HubRows) -> str:
+def _nothing(found: Listing, source: HubSource, config: str, split: str, rows: HubRows) -> str:
+    """What is said where no file is found: what there is instead."""
     where = f"the dataset {found.dataset} at {found.commit[:12]}"
-    if not found.files:
-        return f"{where} has no parquet files; its branch refs/convert/parquet may have some"
+    readable = [path for path in found.files if ending(path) or source.reader is not None]
+    if not readable:
+        return f"{where} has no parquet, CSV, TSV or JSON files; its branch refs/convert/parquet may have some"
     if rows.paths:
         return f"{where} has no file that matches {' or '.join(rows.paths)} (config {config!r}, split {split!r})"
-    configs = sorted({path.split("/")[0] for path in found.files if "/" in path})
+    configs = sorted({path.split("/")[0] for path in readable if "/" in path})
     if config not in configs:
         hint = did_you_mean(config, configs)
         return f"{where} has no config {config!r}" + (f" ({hint})" if hint else "")
-    inside = [path.removeprefix(f"{config}/") for path in found.files if path.startswith(f"{config}/")]
-    splits = sorted({re.sub(r"(-\d+-of-\d+)?\.parquet$|/.*$", "", path) for path in inside})
+    inside = [path.removeprefix(f"{config}/") for path in readable if path.startswith(f"{config}/")]
+    splits = sorted({re.sub(r"(-\d+-of-\d+)?(\.\w+)+$|/.*$", "", path) for path in inside})
     hint = did_you_mean(split, splits)
     return f"{where} has no split {split!r} of {config!r}" + (f" ({hint})" if hint else "")
 
 
 def _read(found: Listing, path: str, source: HubSource, rows: HubRows) -> Iterator[tuple[str, Row]]:
-    """Rows with their places for messages: row group after row group, only the columns that are asked for."""
-    import pyarrow
-    import pyarrow.parquet
-
+    """Rows with their places for messages."""
     local = hub_files.download(found.dataset, found.commit, path)
-    name, number = f"{found.dataset}: {path}", 0
-    try:
-        with pyarrow.parquet.ParquetFile(local) as file:
-            columns = _columns(source, rows)
-            _check_columns(columns, file.schema_arrow, name)
-            for batch in file.iter_batches(_BATCH, columns=columns):
-                for row in batch.to_pylist():
-                    yield f"{name}, row {number}", _flat(row)
-                    number += 1
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name}: holds a text that is not UTF-8, after row {number - 1}") from error
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{name}: cannot be read ({plain(str(error), longest=200)})") from error
-
-
-def _columns(source: HubSource, rows: HubRows) -> list[str]:
-    """Every column that is looked at, each once."""
-    written = [one for given in source.columns.values() for one in ((given,) if isinstance(given, str) else given)]
-    named = [key for one in written for key in _named(one)]
-    by = [rows.fold.by] if rows.fold is not None and rows.fold.by is not None else []
-    return list(dict.fromkeys([*named, *rows.where, *by]))
-
-
-def _named(column: str) -> list[str]:
-    """The columns that a template is made of, or the column itself."""
-    return re.findall(r"\{(\w+)\}", column) if "{" in column else [column]
-
-
-def _units(spec: TaskSpec, source: HubSource, read: Iterable[tuple[str, Row]]) -> Iterator[tuple[int, str, Row]]:
-    """Rows with the number that a fold goes by: the row's own, of extractive QA the passage's."""
-    if not spec.kind.passages:
-        yield from ((number, place, row) for number, (place, row) in enumerate(read))
-        return
-    columns = _named(str(source.columns["context"]))
-    number, before = -1, None
-    for place, row in read:
-        passage = [row[column] for column in columns]
-        number, before = number + (passage != before), passage
-        yield number, place, row
-
-
-def _check_columns(columns: list[str], schema: Any, name: str) -> None:
-    known = [one.name for one in schema]
-    for field in schema:
-        inner = field.type
-        known += [f"{field.name}.{inner.field(place).name}" for place in range(_width(inner))]
-    for column in columns:
-        if column not in known:
-            hint = did_you_mean(column, known)
-            raise DataError(f"{name}: has no column {column!r}" + (f" ({hint})" if hint else ""))
-
-
-def _width(type_: Any) -> int:
-    """Fields of a struct; other types have none."""
-    import pyarrow
-
-    return int(type_.num_fields) if pyarrow.types.is_struct(type_) else 0
-
-
-def _flat(row: Mapping[str, Any]) -> Row:
-    """A row with the fields of its structs beside them, under dotted names."""
-    inner = {
-        f"{name}.{field}": value
-        for name, struct in row.items()
-        if isinstance(struct, dict)
-        for field, value in struct.items()
-    }
-    return {**row, **inner} if inner else row
-
-
-def _where(source: HubSource, rows: HubRows, language: str) -> Mapping[str, tuple[str, ...]]:
-    """The values asked for, in the dataset's own name of the language."""
-    code = source.codes.get(language, language)
-    return {column: tuple(one.replace("{language}", code) for one in values) for column, values in rows.where.items()}
-
-
-def _wanted(row: Row, where: Mapping[str, tuple[str, ...]]) -> bool:
-    return all(any(_fits(str(row[column]), value) for value in values) for column, values in where.items())
-
-
-def _fits(text: str, value: str) -> bool:
-    return text.startswith(value[:-1]) if value.endswith("*") else text == value
+    name, format = f"{found.dataset}: {path}", _format(source, path)
+    if format is not None:
+        return ((place, selection.flat(row)) for place, row in format.rows(local, name))
+    return arrow.parquet(local, name, selection.columns(source, rows))

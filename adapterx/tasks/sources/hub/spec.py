@@ -3,61 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, cast
 
 from pydantic import BeforeValidator, Field
 
-from adapterx.config.fields import LanguageCode, Model, Strings
+from adapterx.config.fields import LanguageCode, Strings
 from adapterx.store.identity import JSON
 from adapterx.tasks.examples import Split
+from adapterx.tasks.sources.base import SourceSettingError
 from adapterx.tasks.sources.entry import Entry
-from adapterx.tasks.sources.fields import (
-    Fold,
-    Misplaced,
-    Missing,
-    first_languages,
-    listed_values,
-    part,
-    several,
-)
+from adapterx.tasks.sources.fields import Fold, Misplaced, Missing, first_languages, part
 from adapterx.tasks.sources.hub import read
+from adapterx.tasks.sources.hub.formats import Reader
 from adapterx.tasks.sources.row_source import RowSource
+from adapterx.tasks.sources.selection import PublishedRows, parts
 
 if TYPE_CHECKING:
     from adapterx.tasks.spec import TaskSpec
 
 
-def _parts(value: Any) -> Any:
-    """A bare split name stands for `{split: name}`."""
-    return tuple({"split": one} if isinstance(one, str) else one for one in listed_values(several(value)))
+class HubRows(PublishedRows):
+    """The rows of one split in some languages, among the files of a Hub dataset."""
 
-
-def _texts(value: Any) -> Any:
-    """Numbers are compared as they are written."""
-    return tuple(str(one) if isinstance(one, int) else one for one in listed_values(value))
-
-
-class HubRows(Model):
-    """The rows of one split in some languages, among the parquet files of a Hub dataset."""
-
-    split: Annotated[str, Field(min_length=1)]
-    """What the dataset calls it."""
-    config: str | None = None
-    """In place of the source's; {language} is replaced."""
     paths: Strings | None = None
     """Patterns of files in the repository, where it follows none of the usual layouts; the first that matches counts.
     {language}, {config} and {split} are replaced."""
-    languages: Annotated[tuple[LanguageCode, ...] | None, Field(strict=False)] = None
-    """The languages that have these rows: all of the task's when null."""
-    where: dict[str, Annotated[Strings, BeforeValidator(_texts)]] = Field(default_factory=dict)
-    """Rows to keep, by column: those whose value, as text, is one of these; a `*` at its end stands for any ending,
-    {language} is replaced."""
-    fold: Fold | None = None
-    """Rows to keep, of all rows before `where`; all when null. Rows about one passage follow each other."""
 
 
 class HubSource(RowSource):
-    """Examples read from parquet files of a dataset on the Hub; no code of a repository is ever run."""
+    """Examples read from files of a dataset on the Hub; no code of a repository is ever run."""
 
     remote: ClassVar[bool] = True
     same_rows: ClassVar[str] = "the same files on the Hub"
@@ -70,6 +44,10 @@ class HubSource(RowSource):
     """{language} is replaced by the dataset's code for the language."""
     codes: dict[LanguageCode, str] = Field(default_factory=dict)
     """The dataset's codes of languages, where they differ from the task's."""
+    reader: Reader | None = None
+    """How the files are read, where their names do not tell: those that `paths` names."""
+    quotes: bool = True
+    """Whether a cell of a tsv file may stand in quotation marks, which are then no part of it, as in a csv file."""
     columns: dict[str, str | Annotated[tuple[str, ...], Field(strict=False)]]
     """Where each field of the format is found; `a.b` is field b of the struct a. `id`, when given, names the item.
 
@@ -80,7 +58,7 @@ class HubSource(RowSource):
     """Replacements, per column or for `label`: what is written (class labels: a number) → what is meant."""
     misplaced: Misplaced = "refuse"
     missing: Missing = "refuse"
-    splits: dict[Split, Annotated[tuple[HubRows, ...], Field(strict=False), BeforeValidator(_parts)]]
+    splits: dict[Split, Annotated[tuple[HubRows, ...], Field(strict=False), BeforeValidator(parts)]]
 
     @property
     def in_words(self) -> str:
@@ -101,6 +79,18 @@ class HubSource(RowSource):
     def own_languages(self) -> tuple[str, ...]:
         """The first language of each set of rows that is for some languages alone."""
         return first_languages(self.splits)
+
+    def check(self, task: TaskSpec, name: str) -> None:
+        """Refuse a reader without the files that it reads, beside what is refused of all rows."""
+        super().check(task, name)
+        if self.reader is not None and any(rows.paths is None for split in self.splits.values() for rows in split):
+            raise SourceSettingError(
+                ("sources", name, "reader"), "reader goes with paths in every split: other names tell how they are read"
+            )
+
+    def code(self, language: str) -> str:
+        """What the dataset calls a language."""
+        return self.codes.get(language, language)
 
     def rows(self, language: str, split: Split) -> HubRows | None:
         """The rows of a split in a language, None where there are none."""
@@ -150,7 +140,7 @@ class HubSource(RowSource):
         found: dict[tuple[str, ...], Fold | None] = {}
         for language in languages:
             if (rows := self.rows(language, split)) is not None:
-                code = self.codes.get(language, language)
+                code = self.code(language)
                 names = (self.dataset, rows.config or self.config, rows.split)
                 found[self.kind, *(name.replace("{language}", code) for name in names)] = rows.fold
         return found

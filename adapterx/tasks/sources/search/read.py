@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from adapterx.config.problems import did_you_mean
-from adapterx.reading import not_utf8
 from adapterx.store.identity import JSON
 from adapterx.tasks.examples import Example, Split
 from adapterx.tasks.sources.errors import DataError, MissingData
 from adapterx.tasks.sources.fields import Column
-from adapterx.tasks.sources.files import ENVIRONMENT, digest_of, evenly, json_object, readable, root, stamp
-from adapterx.tasks.sources.files import text as whole
+from adapterx.tasks.sources.files import ENVIRONMENT, digest_of, evenly, json_object, lines, root, stamp
 from adapterx.wording import plain, shown
 
 if TYPE_CHECKING:
@@ -215,25 +210,8 @@ def _value(row: Mapping[Any, Any], key: Column) -> str:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines with their numbers, without their ends. Only line feeds end a line."""
-    stamp(path)
-    with readable(path):
-        try:
-            with _opened(path) as stream:
-                for number, line in enumerate(stream, start=1):
-                    yield number, line.removesuffix("\n").removesuffix("\r")
-        except UnicodeDecodeError as error:
-            if path.suffix != ".gz":
-                whole(path)  # which tells the byte from the start of the file
-            raise DataError(f"{path}: {not_utf8(error)}") from None
-        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise DataError(f"{path}: is not a whole gzip file ({error})") from None
-
-
-def _opened(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return io.TextIOWrapper(gzip.open(path), encoding="utf-8-sig", newline="\n")
-    return path.open(encoding="utf-8-sig", newline="\n")
+    """Lines with their numbers, without their ends."""
+    return enumerate(lines(path), start=1)
 
 
 def paths(side: Texts, code: str) -> list[Path]:

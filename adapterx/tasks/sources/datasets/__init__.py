@@ -1,0 +1,1 @@
+"""What the `datasets` library reads: directories that it has saved, folders and files of data, the Hub."""
