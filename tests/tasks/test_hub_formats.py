@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 
+from adapterx.tasks.sources.hub import files as hub_files
+from adapterx.tasks.sources.hub.files import Blob, Listing
 from adapterx.tasks.spec import TaskSpec
 from tests.support.hub import Hub, serve
 from tests.tasks.hub_tasks import ask, cache, parquet, task
@@ -78,11 +81,10 @@ def test_rows_are_counted_and_kept_for_the_days_without_a_network(tmp_path: Path
         spec = task(SOURCE)
         small = [[spec, call, "hub", "en", "train"] for call in ("known_size", "at_hand", "sizes", "known_size")]
         wide = [[spec, call, "hub", "de", "train"] for call in ("sizes", "known_size", "at_hand", "counted", "sizes")]
-        answers = ask(hub, *small, *wide)
+        *answers, known = ask(hub, *small, *wide, [spec, "fingerprint", "hub", {"train": ["en", "de"]}])
         assert answers[:4] == [None, False, 2, 2], "a small file is fetched to be counted"
         assert answers[4:7] == [None, None, False], "a large one is not"
         assert answers[7]["examples"] == 5 and answers[8] == 5, "until it is here"
-        ids = ask(hub, [spec, "fingerprint", "hub", {"train": ["en", "de"]}])
         fetched = len(list(cache(hub).glob("**/*.jsonl")))
     again: list[list[Any]] = [
         [spec, "fingerprint", "hub", {"train": ["en", "de"]}],
@@ -91,52 +93,45 @@ def test_rows_are_counted_and_kept_for_the_days_without_a_network(tmp_path: Path
     ]
     told = "the dataset someone/pairs is read from the local Hub cache"
     identity, loaded, *rest = ask(hub, *again, told=told)
-    assert ([identity], pairs(loaded), rest, fetched) == (ids, FOUND, [5, 5, True], 2)
+    assert (identity, pairs(loaded), rest, fetched) == (known, FOUND, [5, 5, True], 2)
 
 
 def test_the_way_of_reading_is_part_of_the_identity_and_the_commit_is_not(hub: Hub) -> None:
     files = {"en/train.tsv": b"a\tb\tlabel\none\ttwo\tyes\n"}
     question: list[Any] = ["fingerprint", "hub", {"train": ["en"]}]
     explicit = {**SOURCE, "reader": "csv", "splits": {"train": {"split": "train", "paths": ["en/train.tsv"]}}}
-    specs = [task(SOURCE), task({**SOURCE, "quotes": False}), task(explicit), task({**explicit, "reader": "tsv"})]
-    hub.commit(REPOSITORY, files)
-    quoted, bare, comma, named = ask(hub, *([spec, *question] for spec in specs))
-    assert len({quoted, bare, comma}) == 3 and named == quoted
-    hub.commit(REPOSITORY, {**files, "README.md": b"another"})
-    assert ask(hub, [specs[0], *question]) == [quoted]
-    hub.commit(REPOSITORY, {"en/train.tsv": files["en/train.tsv"] + b"x\ty\tno\n"})
-    assert ask(hub, [specs[0], *question]) != [quoted]
-
-
-def test_parquet_is_read_where_text_lies_beside_it(hub: Hub) -> None:
-    table = parquet([{"a": "from parquet", "b": "b", "label": "no"}])
-    hub.commit(
-        REPOSITORY,
-        {
-            "en/train.csv": QUOTED.encode(),
-            "en/train-00000-of-00001.parquet": table,
-            "x/en.csv": b"",
-            "x/en.parquet": table,
-        },
+    first, readme, longer = (
+        hub.commit(REPOSITORY, made)
+        for made in (files, {**files, "README.md": b"x"}, {"en/train.tsv": files["en/train.tsv"] + b"x\ty\tno\n"})
     )
-    by_path = {**SOURCE, "splits": {"train": {"split": "train", "paths": ["x/{language}.*"]}}}
-    found = ask(hub, *([task(source), "load", "hub", "en", "train"] for source in (SOURCE, by_path)))
-    assert [pairs(one) for one in found] == [[("from parquet", "b", 0)]] * 2
+    ways = [SOURCE, {**SOURCE, "quotes": False}, explicit, {**explicit, "reader": "tsv"}]
+    specs = [task({**way, "revision": first}) for way in ways]
+    specs += [task({**SOURCE, "revision": commit}) for commit in (readme, longer)]
+    quoted, bare, comma, named, beside, other = ask(hub, *([spec, *question] for spec in specs))
+    assert len({quoted, bare, comma, other}) == 4 and quoted == named == beside
 
 
-def test_files_without_a_telling_name_quotes_and_filters(hub: Hub) -> None:
+def test_files_without_a_telling_name_quotes_filters_and_text_beside_parquet(hub: Hub) -> None:
     marked = b'a\tb\tlabel\tkind\n"so" he said\t"\tno\t1\nx\ty\tyes\t2\nz\ty\tyes\t1\n'
     hub.commit(REPOSITORY, {"data/pairs_en": marked, "data/all.jsonl": lines([{**OBJECTS[1], "in": {"lang": "en"}}])})
     named = {"split": "train", "paths": ["data/pairs_{language}"], "where": {"kind": [1]}}
     plain = {**SOURCE, "reader": "tsv", "quotes": False, "splits": {"train": named}}
     nested = {"split": "train", "paths": ["data/all.jsonl"], "where": {"in.lang": "{language}"}}
-    found, quoted, inner, other = ask(
+    table = parquet([{"a": "from parquet", "b": "b", "label": "no"}])
+    text_beside = {f"{name}.csv": QUOTED.encode() for name in ("en/train", "x/en")}
+    tables = {"en/train-00000-of-00001.parquet": table, "x/en.parquet": table}
+    hub.commit("datasets/someone/both", {**text_beside, **tables})
+    both = {**SOURCE, "dataset": "someone/both"}
+    by_path = {**both, "splits": {"train": {"split": "train", "paths": ["x/{language}.*"]}}}
+    found, quoted, inner, other, *beside = ask(
         hub,
         [task(plain), "load", "hub", "en", "train"],
         [task({**plain, "quotes": True}), "load", "hub", "en", "train"],
         [task({**SOURCE, "splits": {"train": nested}}), "load", "hub", "en", "train"],
         [task({**SOURCE, "splits": {"train": nested}}), "load", "hub", "de", "train"],
+        *([task(source), "load", "hub", "en", "train"] for source in (both, by_path)),
     )
+    assert [pairs(one) for one in beside] == [[("from parquet", "b", 0)]] * 2
     assert pairs(found) == [('"so" he said', '"', 0), ("z", "y", 1)]
     assert "data/pairs_en:2: is not a row of tab-separated cells" in quoted and "`quotes: false`" in quoted
     assert (pairs(inner), other) == (FOUND[1:], [])
@@ -170,18 +165,20 @@ def test_a_reader_without_the_files_that_it_reads_is_refused() -> None:
         TaskSpec.model_validate(task({**SOURCE, "reader": "csv"}))
 
 
-def test_a_listing_of_an_earlier_version_serves_offline_and_is_asked_again_online(tmp_path: Path) -> None:
-    spec = task(SOURCE)
+def test_a_listing_of_an_earlier_version_serves_offline_and_is_asked_again_online(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def note() -> None:
+        """What earlier versions kept of a commit: its parquet files."""
+        hub_files._remember(Listing(NAME, commit, {"de/train.parquet": Blob("x", 1)}, whole=False))
+
     with serve(tmp_path / "hub") as hub:
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache(hub)))
         commit = hub.commit(REPOSITORY, {"en/train.csv": QUOTED.encode(), "de/train.parquet": parquet(OBJECTS)})
-        ask(hub, [spec, "load", "hub", "de", "train"])
-        (record,) = [path for path in cache(hub).rglob("*.json") if "whole" in path.read_text(encoding="utf-8")]
-        known = json.loads(record.read_text(encoding="utf-8"))
-        known.pop("whole")
-        known["files"].pop("en/train.csv")
-        record.write_text(json.dumps(known), encoding="utf-8")
         pinned = task({**SOURCE, "revision": commit})
-        assert pairs(ask(hub, [pinned, "load", "hub", "en", "train"])[0]) == FOUND
-        record.write_text(json.dumps(known), encoding="utf-8")
+        note()
+        found = ask(hub, *([pinned, "load", "hub", code, "train"] for code in ("en", "de")))
+        assert [pairs(one) for one in found] == [FOUND, FOUND]
+        note()
     (found,) = ask(hub, [pinned, "load", "hub", "de", "train"])
     assert pairs(found) == FOUND

@@ -18,9 +18,10 @@ from adapterx.tasks.sources.errors import DataError
 from adapterx.tasks.sources.hub.files import PIN
 from adapterx.wording import plain
 
-Builder = Literal["arrow", "conll", "csv", "json", "parquet", "text"]
-BUILDERS: tuple[Builder, ...] = ("arrow", "conll", "csv", "json", "parquet", "text")
-"""Those of the library's own that only read tables and text."""
+Builder = Literal["arrow", "csv", "json", "parquet", "text"]
+"""Those of the library's own that read files whose columns need not be named first."""
+BUILDERS = ("arrow", "conll", "csv", "json", "parquet", "text")
+"""Those that only read tables and text; a dataset's card may name columns."""
 _OLDEST = 4
 """The first version that knows no loading scripts."""
 _INSTALL = "pip install 'adapterx[datasets]'"
