@@ -146,10 +146,9 @@ def _target(
     languages = stage.work.task.languages
     headline = [one for one in languages if one not in target.train_languages] or list(languages)
     seeds = len({one.seed for one in cells})
-    total = stage.cost.items
-    if not total:
+    items = round((stage.cost.items or 0) / len(languages))
+    if items < 2:  # of a single item nobody can tell how much items differ
         return None
-    items = round(total / len(languages))
     assumed = stated(seed_sd, len(headline))
     found = known.get(stage.work.task.task, assumed)
     training = found.training or assumed.training

@@ -22,9 +22,9 @@ from adapterx.train_settings import EarlyStopping
 from tests.support.command import ROOT, adapterx, environment
 from tests.support.marks import everyday
 
-ON_THE_HUB = ("xstilts", "xtreme-baselines", "scaling-gap")
+ON_THE_HUB = ("xstilts", "xtreme-baselines", "scaling-gap", "hybrid-retrieval")
 """Recipes that `test_xtreme_recipes.py` plans, with a hub."""
-OF_FILES = {"local-xtreme": "xnli", "scaling-gap-small": "udpos"}
+OF_FILES = {"local-xtreme": "xnli", "scaling-gap-small": "udpos", "hybrid-retrieval-small": "mlqa_dev"}
 """Recipes that read benchmarks' own files, and a directory of them."""
 RECIPES = sorted(path for path in (ROOT / "recipes").rglob("*.y*ml") if path.stem not in ON_THE_HUB)
 DATA = Path(os.environ.get("ADAPTERX_DATA") or ROOT.parent / "shared" / "data")

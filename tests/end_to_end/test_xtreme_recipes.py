@@ -6,12 +6,15 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from adapterx.recipe import Recipe, read
 from adapterx.tasks.catalog import find
+from adapterx.tasks.examples import Split
 from adapterx.tasks.sources.hub.spec import HubRows, HubSource
+from adapterx.tasks.sources.local.spec import LocalSource
 from tests.models import config
 from tests.support.command import ROOT, adapterx, environment
 from tests.support.hub import Hub as Server
@@ -85,6 +88,36 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 (directory / f"{code}-en.{split}.{side}").write_text(f"{side}-1\tone {split}\n{side}-2\ttwo {split}\n")
             (directory / f"{code}-en.{split}.gold").write_text(f"{code}-1\ten-1\n")
     return root
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SQuAD, its translations, XQuAD and MLQA as files, with a question each."""
+    root = tmp_path_factory.mktemp("questions")
+    for task, source in (("squad-pairs", "train"), ("xquad", "test"), ("mlqa", "test")):
+        spec = find(task)
+        local = spec.sources["local"]
+        assert isinstance(local, LocalSource)
+        for files in local.splits[cast(Split, source)]:
+            for code in files.languages or spec.languages:
+                for pattern in files.paths:
+                    path = root / pattern.replace("{language}", code)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    asked = {"id": "1", "question": f"{task} {code}?", "answers": [{"text": code, "answer_start": 3}]}
+                    paragraph = {"context": f"it {code} {task}. No.", "qas": [asked]}
+                    path.write_text(json.dumps({"data": [{"title": "", "paragraphs": [paragraph]}]}))
+    return root
+
+
+@pytest.mark.slow
+def test_hybrid_retrieval_can_be_planned(hub: Server, questions: Path, tmp_path: Path) -> None:
+    env = environment(**hub.environment(tmp_path / "home"), HF_HUB_OFFLINE="0", ADAPTERX_DATA=str(questions))
+    command = ("plan", ROOT / "recipes" / "hybrid-retrieval.yaml", "--store", tmp_path / "store", "--gpu", "h100")
+    plan = adapterx(*command, env=env)
+    text = " ".join(plan.stdout.split())
+    assert plan.returncode == 0, plan.stdout + plan.stderr
+    assert "refused" not in text, text
+    assert "hybrid-retrieval: 126 cells → 18 trainings" in text
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -112,10 +113,10 @@ class Trainer:
         self.bundles: list[int] = []
         differentiate = Bundle._differentiate
 
-        def tight(bundle: Bundle, batch: Batch, add: bool) -> Tensor:
+        def tight(bundle: Bundle, batch: Batch, add: bool, **told: Any) -> Tensor:
             if sum(batch.tokens) > room:
                 raise torch.OutOfMemoryError("no room")
-            return differentiate(bundle, batch, add)
+            return differentiate(bundle, batch, add, **told)
 
         monkeypatch.setattr(Bundle, "_differentiate", tight)
 

@@ -81,3 +81,8 @@ def test_the_plan_prints_it(recipe: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_points_are_points(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
     assert cli.main(["plan", str(recipe), "--detect", "-1"]) == 2
     assert "--detect -1: should be points" in capsys.readouterr().err
+
+
+def test_of_a_single_item_nothing_is_foretold(planned: Planner) -> None:  # noqa: F811
+    assert design(planned(seeds=[1], compare=COMPARE, evaluate={"limit": 1})) == ()
+    assert design(planned(seeds=[1], compare=COMPARE, evaluate={"limit": 2}))

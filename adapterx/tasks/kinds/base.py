@@ -6,7 +6,6 @@ Whoever handles tasks asks the object. A new kind is a subclass in a module of i
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from adapterx.tasks.answers import LABELS, AnswerType
 from adapterx.tasks.encoded import Encoded
 from adapterx.tasks.examples import Example
 from adapterx.tasks.kinds.preview import ShownExample, ShownSequence
+from adapterx.tasks.kinds.shares import most, shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -392,19 +392,3 @@ class TaskKind(ABC, Generic[E]):
         Asked of evaluations by versions that did not store which kind they are of, when there were four with a head.
         """
         return False
-
-
-def shares(row: NDArray[np.float32], labels: Sequence[str]) -> dict[str, float]:
-    """Softmax of one line of scores by label; a score of -inf, of a choice that the item does not have, is left out."""
-    powers = np.exp(row.astype(np.float64) - row.max())
-    total = powers / powers.sum()
-    return {
-        label: round(float(share), 6)
-        for label, share, score in zip(labels, total, row, strict=False)
-        if not math.isinf(score)
-    }
-
-
-def most(named: Mapping[str, float]) -> str:
-    """The label with the highest share, the first of equal ones."""
-    return max(named, key=lambda label: named[label])

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapterx.tasks.encoded import Encoded, offsets
-from adapterx.tasks.kinds.base import Scores, TaskKind, most, shares
+from adapterx.tasks.kinds.base import Scores, TaskKind
 from adapterx.tasks.kinds.preview import ShownExample, ShownSequence
+from adapterx.tasks.kinds.shares import most, shares
 from adapterx.tasks.sequences import pieces, slices
 from adapterx.tasks.sources.errors import DataError
 

@@ -84,9 +84,11 @@ class Contrastive(TaskKind[ContrastiveExample]):
     def read_all(
         self, reading: Reading, name: str, place: str, row: Mapping[Any, Any], given: tuple[str, str] | None
     ) -> Iterable[Entry]:
-        """The questions of a paragraph of SQuAD's JSON, each with the sentence that holds its first answer."""
+        """The pair of a row; of a paragraph of SQuAD's JSON its questions, each with the sentence of its answer."""
         from adapterx.tasks.sources import squad
 
+        if squad.QUESTIONS not in row:
+            return super().read_all(reading, name, place, row, given)
         return squad.entries(place, row, name, reading.source, False, _with_sentence)
 
     def paired(self, first: ContrastiveExample, second: ContrastiveExample) -> ContrastiveExample | None:
