@@ -117,7 +117,7 @@ def test_hybrid_retrieval_can_be_planned(hub: Server, questions: Path, tmp_path:
     text = " ".join(plan.stdout.split())
     assert plan.returncode == 0, plan.stdout + plan.stderr
     assert "refused" not in text, text
-    assert "hybrid-retrieval: 126 cells → 18 trainings" in text
+    assert "hybrid-retrieval: 144 cells → 18 trainings" in text
 
 
 @pytest.mark.slow
