@@ -35,11 +35,11 @@ test-jitter: $(VENV)/installed
 test-fuzz: $(VENV)/installed
 	$(BIN)/python -m pytest $(TOGETHER:loadfile=load) tests/fuzz -m 'slow or not slow'
 
-# What takes minutes: whole recipes, in which every method and transfer learns what it is given, and the benchmarks.
+# What takes minutes: whole recipes, in which every method and transfer learns what it is given.
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests -m 'slow and not processors and not long' --ignore tests/fuzz
 
-# What takes longer still: publishing that is killed twenty times, every kernel compiled for a GPU.
+# What takes longer still: publishing that is killed twenty times, every kernel compiled for a GPU, predictions measured.
 test-long: $(VENV)/installed
 	$(BIN)/python -m pytest tests -m long
 

@@ -67,19 +67,15 @@ def assert_alike(mine: Sequence[Outcome], theirs: Sequence[Outcome], bound: floa
             assert distance(getattr(one.state, rows).values, getattr(other.state, rows).values) < bound
 
 
-EVERYDAY = [("lora-dropout", "xlm-roberta")]
-OTHERS = [("lora", "xlm-roberta-xl")]
-"""Slow, and the only ones of XL that are not long."""
+NOT_LONG = [("lora", "xlm-roberta-xl")]
+"""Of XL."""
 LONG = (pytest.mark.slow, pytest.mark.long)
 BOTH = ("xlm-roberta", "xlm-roberta-xl")
 
 
 def marks(method: str, architecture: str) -> tuple[pytest.MarkDecorator, ...]:
     """How seldom a bundle is tried."""
-    case = (method, architecture)
-    if case in EVERYDAY:
-        return ()
-    return LONG if architecture.endswith("xl") and case not in OTHERS else LONG[:1]
+    return LONG if architecture.endswith("xl") and (method, architecture) not in NOT_LONG else LONG[:1]
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ def test_a_quick_look(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_bottlenecks_agree_with_adapter_trainer(tmp_path: Path) -> None:
     pytest.importorskip("adapters")
     done = bench("--quick", "--shapes", "tiny", "--only", "seq_bn", "--out", str(tmp_path), "--machine", "m")
@@ -66,6 +67,7 @@ def test_an_absent_library_is_skipped_visibly(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_that_dies_says_why() -> None:
     """Its row names the error, and the others go on."""
     broken = Contender("broken", "adapterx", cells=0)
@@ -99,6 +101,7 @@ bench_grid.main(["--list", "--shapes", "tiny", "--only", "all"])
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_bare_checkout_is_enough() -> None:
     done = bench(program=BARE)
     assert done.returncode == 0, done.stderr

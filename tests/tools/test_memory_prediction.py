@@ -42,6 +42,7 @@ def test_the_page_counts_what_is_within_the_bound() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells a process' anonymous pages")
 @pytest.mark.parametrize("case", [CASES[3], CASES[12], Case("LoRA", "embedded/e5-small", LORA, 128, 24)], ids=str)
 def test_a_run_takes_about_what_was_predicted(case: Case, tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def test_a_checkpoint_in_shards_is_loaded_and_compared(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_size_is_probed_in_processes_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SIZES, "tiny", SMALL["xlm-roberta"])
     rows = probe("tiny", 1, ["float32", "bfloat16", "fp8"], "cpu", tmp_path)

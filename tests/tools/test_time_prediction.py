@@ -57,6 +57,7 @@ def test_the_page_counts_what_is_within_thirty_percent() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_case_is_planned_and_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     row = measure(Case("head", "embedded/e5-small@1", HEAD, 8, 4, 2, 8), tmp_path / "case", rounds=1)
