@@ -240,7 +240,7 @@ def _tell(found: FusedScores, console: Console, tuned_in: Sequence[str]) -> None
 
 
 def _table(found: Comparison, names: Sequence[str], tuned_in: Sequence[str]) -> TextGrid:
-    """A row per language after their mean, a column per adapter: scores with their intervals over items.
+    """A row per language after their mean, a column per adapter: scores with their intervals over items; how many last.
 
     Args:
         tuned_in: languages whose dev items have chosen weights, which is said of their scores.
@@ -252,15 +252,15 @@ def _table(found: Comparison, names: Sequence[str], tuned_in: Sequence[str]) -> 
     rows = [
         [
             _named(line.name.strip(), tuned_in),
-            f"{line.items:,}",
             *(f"{value(one.value, found.metric)} {value_interval(one, found.metric)}" for one in line.scores),
+            f"{line.items:,}",
         ]
         for line in found.lines
     ]
     columns = (
         Column(found.metric, names=True),
-        Column("items", right=True),
         *(Column(name, right=True) for name in names),
+        Column("items", right=True),
     )
     return TextGrid(columns, [[Text(text) for text in row] for row in rows])
 

@@ -60,7 +60,7 @@ def test_the_exact_sum_is_scored_beside_its_parts(
     printed = capsys.readouterr().out
     assert printed.splitlines()[-1] == str(out)
     rows = [line.split() for line in printed.splitlines()[:-1]]
-    assert rows[0] == ["accuracy", "items", "one", "two", "ensemble", "merged"] and [rows[1][0], len(rows)] == [
+    assert rows[0] == ["accuracy", "one", "two", "ensemble", "merged", "items"] and [rows[1][0], len(rows)] == [
         "mean",
         26,
     ]
@@ -123,7 +123,7 @@ def test_weights_are_tuned_on_dev_items(adapters: Path, tmp_path: Path, capsys: 
     rows = [line.split() for line in printed[0]]
     tried = {" ".join(row[:-1]): float(row[-1]) for row in rows[1:6]}
     assert set(tried) == {"0.5 : 0.5", "1 : 0", "0.75 : 0.25", "0.25 : 0.75", "0 : 1"}
-    assert rows[0] == ["weights", "dev"] and rows[6] == ["accuracy", "items", "one", "two", "ensemble", "merged"]
+    assert rows[0] == ["weights", "dev"] and rows[6] == ["accuracy", "one", "two", "ensemble", "merged", "items"]
     chosen = next(iter(tried))
     assert tried[chosen] == max(tried.values())
     given = ["--weights", chosen.replace(" : ", ","), "--format", "peft", "--out", str(tmp_path / "given")]
@@ -139,7 +139,7 @@ def test_adapters_of_several_tasks_have_no_head_in_common(
     pair = [str(adapters / "one"), str(adapters / "tagger")]
     assert main(["fuse", *pair, "--out", str(out), "--task", "time-mentions", "--limit", "2"]) == 0
     printed, complaints = capsys.readouterr()
-    assert printed.splitlines()[0].split() == ["span_f1", "items", "tagger"]
+    assert printed.splitlines()[0].split() == ["span_f1", "tagger", "items"]
     assert "one is not scored: the head answers pair-classification" in complaints
     assert "merged is not scored: it has no prediction head; --train TASK would give it one" in complaints
     assert sorted(path.name for path in out.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]

@@ -62,7 +62,7 @@ def test_what_comes_out_is_what_a_recipe_makes_of_them(
     code, printed, complaints = command(capsys, "fuse", *given, "--out", out)
     assert code == 0, complaints
     name = "fused" if method == "fusion" else "merged"
-    assert printed.splitlines()[0].split()[2:] == [name] and printed.splitlines()[-1] == str(out)
+    assert printed.splitlines()[0].split()[1:] == [name, "items"] and printed.splitlines()[-1] == str(out)
     assert "step 2 of 2, loss" in complaints
     assert "latest is not scored: the head answers multiple-choice" in complaints
     assert "match is not scored: the head's labels are" in complaints
@@ -95,7 +95,7 @@ def test_heads_of_one_task_are_gone_on_with(
     first: list[str | Path] = [parts["small/match"], parts["small/latest"], *settings, *tiny, "--out", other]
     code, printed, complaints = command(capsys, "fuse", *first)
     assert code == 0, complaints
-    assert printed.splitlines()[0].split()[1:] == ["items", "match", "merged"]
+    assert printed.splitlines()[0].split()[1:] == ["match", "merged", "items"]
     heads = [load_file(path / "model_head.safetensors") for path in (parts["small/match"], other)]
     one, two = (next(tensor for name, tensor in head.items() if ".1.weight" in name) for head in heads)
     assert not torch.allclose(one, two, atol=1e-3)
@@ -104,7 +104,7 @@ def test_heads_of_one_task_are_gone_on_with(
         capsys, "fuse", parts["small/match"], other, *settings, *tiny, "--weights", "0.25,0.75", "--out", out
     )
     assert code == 0, complaints
-    assert printed.splitlines()[0].split()[1:] == ["items", "match", "other", "ensemble", "merged"]
+    assert printed.splitlines()[0].split()[1:] == ["match", "other", "ensemble", "merged", "items"]
     assert len(printed.splitlines()) == 27 and "not scored" not in complaints
     merged = load_file(out / "model_head.safetensors")
     for (_, one), (_, two), (_, mean) in zip(*(sorted(head.items()) for head in (*heads, merged)), strict=True):
@@ -133,7 +133,7 @@ def test_an_adapter_from_elsewhere_is_fused_and_the_library_loads_it(
     ]
     code, printed, complaints = command(capsys, *fuse, "--backbone", backbone, "--out", out)
     assert code == 0, complaints
-    assert printed.splitlines()[0].split()[1:] == ["items", "match", "fused"]
+    assert printed.splitlines()[0].split()[1:] == ["match", "fused", "items"]
     assert "mine is not scored: it has no prediction head" in complaints
     there.delete_adapter("mine")
     there.load_adapter_setup(str(out), use_safetensors=True, set_active=True)
