@@ -21,18 +21,18 @@ from adapterx.tasks.turns import Turns
 def probabilities(tasks: Sequence[TaskData], work: Training) -> NDArray[np.float64]:
     """How often each training pool is drawn, over the pools of all tasks in order.
 
-    Pairs of languages are drawn as the examples of their first language, text as if there were nothing else; how these
-    compare with the rest is up to `turns`.
+    Pairs of languages are drawn as the examples of their first language, and text that has steps of its own as if there
+    were nothing else; how these compare with the rest is up to `turns`.
     """
     learnt = {place: [pool for pool in task.train if not pool.paired] for place, task in enumerate(tasks)}
-    labelled = [place for place in learnt if not tasks[place].head.kind.drawn]
-    text = [place for place in learnt if place not in labelled]
+    beside = [place for place in learnt if work.text_share and tasks[place].head.kind.drawn]
+    together = [place for place in learnt if place not in beside]
     found: dict[int, NDArray[np.float64]] = {}
-    for places in (labelled, text):
+    for places in (together, beside):
         if places:
             sizes = [[len(pool.data) for pool in learnt[place]] for place in places]
             names = [work.tasks[place].task for place in places]
-            drawn = _drawn(sizes, names, work, beside=places is text and bool(labelled))
+            drawn = _drawn(sizes, names, work, weighted=places is together)
             found |= dict(zip(places, np.split(drawn, np.cumsum([len(one) for one in sizes])[:-1]), strict=True))
     own = [np.concatenate([found[place], *_pairs(task, found[place])]) for place, task in enumerate(tasks)]
     drawn = np.concatenate(own)
@@ -64,14 +64,14 @@ def turns(tasks: Sequence[TaskData], drawn: NDArray[np.float64], work: Training)
     return Turns(groups, tuple(parts), counted, text, work.text_share)
 
 
-def _drawn(sizes: Sequence[Sequence[int]], names: Sequence[str], work: Training, beside: bool) -> NDArray[np.float64]:
+def _drawn(sizes: Sequence[Sequence[int]], names: Sequence[str], work: Training, weighted: bool) -> NDArray[np.float64]:
     """How often each pool of some tasks is drawn, (pools,).
 
     Args:
-        beside: whether they are text beside other tasks, of which weights say nothing.
+        weighted: whether fixed weights are of these tasks; of text beside them they say nothing.
     """
     sampling, every = work.sampling, [size for of_task in sizes for size in of_task]
-    weights = None if sampling.weights is None or beside else [sampling.weights[name] for name in names]
+    weights = None if sampling.weights is None or not weighted else [sampling.weights[name] for name in names]
     if sampling.unimax is not None:
         steps, epochs = work.train.steps, work.train.epochs
         budget = steps * work.train.batch_size if steps is not None else (epochs or 0.0) * sum(every)

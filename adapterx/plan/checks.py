@@ -180,8 +180,14 @@ def text(parts: Sequence[TaskPart], settings: TrainSettings) -> None:
             )
 
 
-def beside(intermediate: str, part: TaskPart) -> None:
-    """What is learnt beside tasks, in steps of its own, is text."""
+def beside(intermediate: str, part: TaskPart, tasks: Sequence[TaskPart]) -> None:
+    """What is learnt beside tasks, in steps of its own, is text; and they are none."""
+    for one in tasks:
+        if kind(one.format).drawn:
+            raise Refusal(
+                f"'{intermediate}' learns the text '{one.task}' among its tasks, and text under `with` as well: list"
+                " both under `tasks`, or leave one out"
+            )
     if not kind(part.format).drawn:
         raise Refusal(
             f"'{intermediate}' learns '{part.task}' under `with`, which is {part.format}: that is for text to learn a"
@@ -213,9 +219,13 @@ def batches(asked: Batches | None, parts: Sequence[TaskPart], parallel: Callable
             )
 
 
-def contrastive(asked: ContrastiveSettings | None, parts: Sequence[TaskPart], where: str) -> ContrastiveSettings | None:
-    """How pairs are compared, where there are some to learn from; refused where there are none."""
+def contrastive(
+    asked: ContrastiveSettings | None, parts: Sequence[TaskPart], method: MethodSpec, where: str
+) -> ContrastiveSettings | None:
+    """How pairs are compared, where there are some to learn from; refused where there are none, or nothing to train."""
     if any(kind(part.format).coupled for part in parts):
+        if not method.adapts and all(kind(part.format).coupled for part in parts):
+            raise Refusal(f"{where} learns pairs, for which there is no head, and the method trains a head alone")
         return asked or ContrastiveSettings()
     if asked is not None:
         raise Refusal(f"{where} has `contrastive` settings, and learns nothing of the format contrastive")

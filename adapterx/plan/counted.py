@@ -66,7 +66,7 @@ def training(
     """What a training computes, all its candidates where it prunes; None where the size of its data is not known.
 
     Args:
-        examples: those of one epoch, None where unknown.
+        examples: those of one epoch, text beside tasks apart; None where unknown.
         below: methods of the adapters that stay frozen.
         adapter: parameters of its adapter.
         kept: whether hidden states below the adapters are kept.
@@ -100,7 +100,9 @@ def steps_of(work: Training, examples: int | None) -> float | None:
     """Steps of a training; None where they depend on the size of its data, which is not known."""
     if work.train.steps is not None:
         return work.train.steps
-    return None if examples is None else (work.train.epochs or 0) * examples / work.train.batch_size
+    if examples is None:
+        return None
+    return (work.train.epochs or 0) * examples / work.train.batch_size / (1 - work.text_share)
 
 
 def evaluation(

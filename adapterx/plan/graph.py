@@ -232,9 +232,9 @@ class _Builder(Generic[Task]):
             settings = self.cells.train_settings(cell, "intermediate", info, name)
             languages = learnt.languages if language is None else (language,)
             parts = self._parts(learnt, settings.splits, languages)
-            beside = self._beside(name, learnt)
+            beside = self._beside(name, learnt, parts)
             checks.text(parts, settings)
-            contrastive = checks.contrastive(learnt.contrastive, parts, f"'{name}'")
+            contrastive = checks.contrastive(learnt.contrastive, parts, method, f"'{name}'")
             checks.batches(learnt.batches, parts, self._is_parallel, f"'{name}'")
             parts = tuple(sorted((*parts, *beside), key=lambda part: part.task))
             # What is masked differs from step to step, so nothing is kept.
@@ -261,12 +261,12 @@ class _Builder(Generic[Task]):
     def _parts(self, learnt: Intermediate, splits: tuple[str, ...], languages: tuple[str, ...]) -> tuple[TaskPart, ...]:
         return tuple(self.facts.part(task, learnt.source_of(task), languages, splits) for task in sorted(learnt.tasks))
 
-    def _beside(self, name: str, learnt: Intermediate) -> tuple[TaskPart, ...]:
+    def _beside(self, name: str, learnt: Intermediate, tasks: tuple[TaskPart, ...]) -> tuple[TaskPart, ...]:
         """The text that is learnt beside an intermediate's tasks, if there is one."""
         if learnt.beside is None:
             return ()
         part = self.facts.part(learnt.beside.task, learnt.beside.source, learnt.beside.languages, ("train",))
-        checks.beside(name, part)
+        checks.beside(name, part, tasks)
         return (part,)
 
     def _is_parallel(self, task: str) -> bool:
@@ -309,7 +309,7 @@ class _Builder(Generic[Task]):
         )
         where = f"the target '{cell.target}'"
         checks.batches(target.batches, (part,), self._is_parallel, where)
-        contrastive = checks.contrastive(target.contrastive, (part,), where)
+        contrastive = checks.contrastive(target.contrastive, (part,), self.recipe.methods[cell.method], where)
         checks.text((part,), settings)
         work = Training(
             (part,),
@@ -380,4 +380,5 @@ class _Builder(Generic[Task]):
         return next(stage for stage in self.intermediates.values() if stage.id == id)
 
     def _examples(self, work: Training) -> int | None:
-        return self.facts.count(work.tasks, "train", work.train.limit)
+        passed = tuple(part for part in work.tasks if not (work.text_share and kind(part.format).drawn))
+        return self.facts.count(passed, "train", work.train.limit)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from adapterx.config.fields import Languages, Model
 
@@ -29,15 +29,9 @@ class Beside(Model):
 
     task: Annotated[str, Field(min_length=1, max_length=64)]
     """The text: a task of the format masked-lm."""
-    share: Annotated[float, Field(ge=1e-6, lt=1.0)] = 0.2
+    share: Annotated[float, Field(ge=1e-6, le=1 - 1e-6)] = 0.2
     """Its part of all steps, which come at even distances."""
     languages: Languages = ("all",)
     """Of the text: a code, a list, or `all`."""
     source: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     """Where the text comes from, for tasks that have several sources; the task's first by default."""
-
-    @model_validator(mode="after")
-    def _steps_remain(self) -> Self:
-        if self.share > 1 - 1e-6:
-            raise ValueError("the share of the text leaves no steps for the tasks")
-        return self

@@ -95,7 +95,7 @@ def test_batches_and_text_are_what_they_are_alone(grid: Callable[..., Path], tmp
     assert not list(together.rglob("failure*.json"))
 
 
-def test_a_retriever_learns_from_pairs_and_finds_what_it_has_learnt(
+def test_a_retriever_learns_from_pairs_and_is_searched_with(
     grid: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ADAPTERX_DATA", str(tmp_path))
@@ -132,6 +132,10 @@ def test_a_retriever_learns_from_pairs_and_finds_what_it_has_learnt(
     assert settings["contrastive"]["query_prefix"] == "query: " and settings["contrastive"]["temperature"] == 0.05
     curve = losses(tmp_path / "store", "small.lora.hybrid.seed1")
     assert sum(curve[-5:]) < sum(curve[:5]), "candidates are told apart"
+    # The libraries' own models draw the same batches and find the same losses.
+    assert main(["run", str(path), "--store", str(tmp_path / "other"), "lane=reference"]) in (0, 1)
+    reference = losses(tmp_path / "other", "small.lora.hybrid.seed1")
+    assert reference[:10] == pytest.approx(curve[:10], abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ TASKS = (
     FakeTask("numbers", "tagging", ("O", "B-NUM", "I-NUM")),
     FakeTask("units-large"),
     FakeTask("text", "masked-lm", (), ("en", "de", "fi", "sw")),
+    FakeTask("more-text", "masked-lm", (), ("en", "de", "fi", "sw")),
+    FakeTask("questions", "contrastive", ()),
     FakeTask("nli", labels=("entailment", "neutral", "contradiction"), parallel=False),
     FakeTask("names", "retrieval", ()),
     FakeTask("pairs", "retrieval", (), scored=("dev", "test")),

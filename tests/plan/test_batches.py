@@ -6,6 +6,8 @@ import pytest
 
 from adapterx.config.problems import SettingError
 from adapterx.plan import Plan, Stage
+from adapterx.plan.cost import LINE_BYTES
+from adapterx.plan.counted import steps_of
 from tests.plan.conftest import Planner, training
 from tests.plan.fakes import FakeBackbones, FakeTasks
 
@@ -80,6 +82,7 @@ def test_trainings_with_other_turns_draw_other_batches(planned: Planner) -> None
         ({"tasks": "nli", "batches": {"monolingual": 0}}, "do not name the same items in every language"),
         ({"with": {**TEXT, "task": "months"}}, "'months' under `with`, which is multiple-choice"),
         ({"with": {**TEXT, "languages": ["xx"]}}, "no language 'xx'"),
+        ({"tasks": ["units", "text"], "with": {**TEXT, "task": "more-text"}}, "learns the text 'text' among its tasks"),
     ],
 )
 def test_where_they_cannot_be(learns: dict[str, object], reason: str, planned: Planner) -> None:
@@ -104,3 +107,24 @@ def test_a_misspelt_text_stops_the_plan(planned: Planner, tasks: FakeTasks, back
     with pytest.raises(SettingError) as error:
         planned_with(planned, {"with": {"task": "tekst"}})
     assert [one.location for one in error.value.findings] == [("intermediates", "own", "with", "task")]
+
+
+def test_steps_of_text_come_on_top_of_the_epochs(planned: Planner) -> None:
+    epochs = {"intermediate": {"epochs": 2.0, "batch_size": 10}}
+    alone = learnt(planned_with(planned, {}, train=epochs))
+    beside = learnt(planned_with(planned, {"with": {**TEXT, "share": 0.5}}, train=epochs))
+    # 2 languages of 320 examples; as many steps of text again.
+    assert steps_of(training(alone), 640) == 128 and steps_of(training(beside), 640) == 256
+    assert beside.cost.disk_bytes - 4 * beside.cost.trainable_parameters == 256 * LINE_BYTES
+
+
+def test_pairs_need_something_to_train(planned: Planner) -> None:
+    target = {"task": "names", "train_task": "questions"}
+    plan = planned(
+        methods={"lora": {"kind": "lora"}, "head": {"kind": "head"}},
+        targets={"search": target},
+        intermediates={"none": None},
+        seeds=[1],
+    )
+    assert {cell.method for cell in plan.refused} == {"head"}
+    assert all("learns pairs, for which there is no head" in reason for reason in plan.refused.values())

@@ -16,8 +16,8 @@ from adapterx.tasks.sources.base import SourceSettingError
 from adapterx.tasks.sources.datasets import read
 from adapterx.tasks.sources.datasets.library import Builder
 from adapterx.tasks.sources.entry import Entry
-from adapterx.tasks.sources.fields import DataPath, DataPaths, Fold, Misplaced, Missing, first_languages, part
-from adapterx.tasks.sources.row_source import RowSource
+from adapterx.tasks.sources.fields import DataPath, DataPaths, Fold, Misplaced, Missing, part
+from adapterx.tasks.sources.published import PublishedSource
 from adapterx.tasks.sources.selection import PublishedRows, parts
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class DatasetsRows(PublishedRows):
     """The files that a builder reads, relative to the data directory; {language} is replaced."""
 
 
-class DatasetsSource(RowSource):
+class DatasetsSource(PublishedSource):
     """Examples of what `load_dataset` or `load_from_disk` reads without running code of a dataset."""
 
     remote: ClassVar[bool] = True
@@ -72,16 +72,6 @@ class DatasetsSource(RowSource):
         """Its id."""
         return self.dataset or ""
 
-    @property
-    def split_names(self) -> tuple[Split, ...]:
-        """The splits that have rows."""
-        return tuple(self.splits)
-
-    @property
-    def own_languages(self) -> tuple[str, ...]:
-        """The first language of each set of rows that is for some languages alone."""
-        return first_languages(self.splits)
-
     def check(self, task: TaskSpec, name: str) -> None:
         """Refuse settings that do not go together, beside what is refused of all rows."""
         super().check(task, name)
@@ -104,10 +94,6 @@ class DatasetsSource(RowSource):
         if not re.fullmatch(r"[\w.-]+", rows.split.replace("{language}", "")):
             return "split should be the name of a split of the dataset; `fold` takes a part of its rows"
         return ""
-
-    def code(self, language: str) -> str:
-        """What the dataset calls a language."""
-        return self.codes.get(language, language)
 
     def rows(self, language: str, split: Split) -> DatasetsRows | None:
         """The rows of a split in a language, None where there are none."""

@@ -12,10 +12,10 @@ from adapterx.store.identity import JSON
 from adapterx.tasks.examples import Split
 from adapterx.tasks.sources.base import SourceSettingError
 from adapterx.tasks.sources.entry import Entry
-from adapterx.tasks.sources.fields import Fold, Misplaced, Missing, first_languages, part
+from adapterx.tasks.sources.fields import Fold, Misplaced, Missing, part
 from adapterx.tasks.sources.hub import read
 from adapterx.tasks.sources.hub.formats import Reader
-from adapterx.tasks.sources.row_source import RowSource
+from adapterx.tasks.sources.published import PublishedSource
 from adapterx.tasks.sources.selection import PublishedRows, parts
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class HubRows(PublishedRows):
     {language}, {config} and {split} are replaced."""
 
 
-class HubSource(RowSource):
+class HubSource(PublishedSource):
     """Examples read from files of a dataset on the Hub; no code of a repository is ever run."""
 
     remote: ClassVar[bool] = True
@@ -70,16 +70,6 @@ class HubSource(RowSource):
         """Its id."""
         return self.dataset
 
-    @property
-    def split_names(self) -> tuple[Split, ...]:
-        """The splits that have rows."""
-        return tuple(self.splits)
-
-    @property
-    def own_languages(self) -> tuple[str, ...]:
-        """The first language of each set of rows that is for some languages alone."""
-        return first_languages(self.splits)
-
     def check(self, task: TaskSpec, name: str) -> None:
         """Refuse a reader without the files that it reads, beside what is refused of all rows."""
         super().check(task, name)
@@ -87,10 +77,6 @@ class HubSource(RowSource):
             raise SourceSettingError(
                 ("sources", name, "reader"), "reader goes with paths in every split: other names tell how they are read"
             )
-
-    def code(self, language: str) -> str:
-        """What the dataset calls a language."""
-        return self.codes.get(language, language)
 
     def rows(self, language: str, split: Split) -> HubRows | None:
         """The rows of a split in a language, None where there are none."""
