@@ -58,6 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--same-items", action="store_true", help="leave out of all languages what is untranslatable into one"
     )
+    parser.add_argument("--name", help="of the task that is written (default: TASK-translated)")
     parser.add_argument(
         "--out",
         type=expanded,
@@ -137,6 +138,7 @@ def run(args: argparse.Namespace) -> int:
         limit=Limit.of(args.limit, args.sample),
         batch=args.batch,
         same_items=args.same_items,
+        name=args.name,
     )
     engine = registry.make(args.engine, _options(args))
     try:

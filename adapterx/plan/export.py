@@ -35,6 +35,8 @@ def to_json(plan: Plan, current: Mapping[str, State], capacity: Capacity = USUAL
         "left_out": list(plan.left_out),
         "single_labels": list(plan.single_labels),
         "choices": list(plan.choices),
+        "arms": [asdict(arm) | {"words": arm.words} for arm in plan.arms.arms],
+        "unequal": list(plan.arms.unequal),
         "vocabulary": list(vocabulary.remarks(plan, [plan.stages[id] for id in left])),
         "naive_trainings": plan.naive_trainings,
         "flops": FLOPS,

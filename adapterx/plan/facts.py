@@ -18,6 +18,13 @@ from adapterx.tasks.facts import Seen, Split, TaskPart
 from adapterx.wording import plain, shown
 
 
+class Translated(Protocol):
+    """Where the texts of a source come from that are translations."""
+
+    def of(self, language: str) -> str:
+        """Where those in a language come from: written, machine or people."""
+
+
 class TaskLike(Protocol):
     """A task of the catalog, as far as a plan looks at it."""
 
@@ -37,6 +44,8 @@ class TaskLike(Protocol):
     def scored(self) -> Sequence[str]: ...
     @property
     def parallel(self) -> bool: ...
+    @property
+    def translated(self) -> Mapping[str, Translated]: ...
 
 
 Task = TypeVar("Task", bound=TaskLike)
@@ -146,6 +155,11 @@ class Facts(Generic[Task]):
                     return None
                 total += min(number for number in (size, most) if number is not None)
         return total
+
+    def origin(self, name: str, source: str, language: str) -> str:
+        """Where a task's training texts in a language come from: written, machine or people."""
+        found = self.task(name).translated.get(source)
+        return "written" if found is None else found.of(language)
 
     def seen(self, name: str, source: str, language: str, split: str) -> Seen:
         """What a look at one split in one language tells; a row that cannot be read is a refusal."""

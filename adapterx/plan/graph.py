@@ -13,7 +13,7 @@ from adapterx.backbones.spec import Backbone
 from adapterx.config.problems import Finding, SettingError
 from adapterx.methods.base import MethodSpec
 from adapterx.methods.registry import ARITHMETIC, UNTRAINED
-from adapterx.plan import checks, cost, fit, lane, retrieval
+from adapterx.plan import arms, checks, cost, fit, lane, retrieval
 from adapterx.plan.adoption import Adopt, Adoption, Adoptions, unadopted
 from adapterx.plan.ahead import look_ahead
 from adapterx.plan.automatic import settled
@@ -76,6 +76,7 @@ def build(
     kinds = ("intermediate", "target", "evaluation")
     ordered = sorted(builder.stages.values(), key=lambda stage: kinds.index(stage.kind))
     stages = {stage.id: stage for stage in ordered}
+    compared = arms.described(recipe, stages, builder.cell_stages, builder.examples, facts.origin)
     return Plan(
         recipe,
         tuple(cells),
@@ -90,6 +91,7 @@ def build(
         tuple(facts.single_labels),
         choices,
         known.pace,
+        arms=compared,
     )
 
 
@@ -335,7 +337,7 @@ class _Builder(Generic[Task]):
         counted = self.cells.counted(place, info)
         below = [self._known(id).method for id in inputs] if work.lies_upon_inputs else []
         kept = self._kept() if work.lane == "fused" else 0
-        price = cost.training(backbone, info, method, work, self._examples(work), below, counted, self.known, kept)
+        price = cost.training(backbone, info, method, work, self.examples(work), below, counted, self.known, kept)
         id = stage_id(kind, settings, inputs)
         return Stage(kind, id, settings, inputs, place, backbone, info, method, work, price)
 
@@ -379,6 +381,7 @@ class _Builder(Generic[Task]):
         """A stage that was made before."""
         return next(stage for stage in self.intermediates.values() if stage.id == id)
 
-    def _examples(self, work: Training) -> int | None:
+    def examples(self, work: Training) -> int | None:
+        """Different examples that a training learns from, text beside its tasks apart; None where that is not known."""
         passed = tuple(part for part in work.tasks if not (work.text_share and kind(part.format).drawn))
         return self.facts.count(passed, "train", work.train.limit)

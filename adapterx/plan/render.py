@@ -10,6 +10,7 @@ from rich.text import Text
 
 from adapterx.plan import vocabulary
 from adapterx.plan.adoption import Adoption
+from adapterx.plan.arms import Arm
 from adapterx.plan.bundles import USUAL, Capacity
 from adapterx.plan.cell_settings import asked
 from adapterx.plan.result import Plan
@@ -55,6 +56,7 @@ def render(plan: Plan, current: Mapping[str, State], every: bool = False, capaci
         *vocabularies(plan, [stage for id, stage in plan.stages.items() if current[id].name not in DONE]),
         *_notes(plan, current),
         *_budgets(plan),
+        *_arms(plan),
         *_candidates(plan),
         *_alone(plan),
         *_shared(plan),
@@ -223,6 +225,23 @@ def _budgets(plan: Plan) -> Iterator[Text]:
             )
     for (name, backbone), text in found.items():
         yield Text.assemble(("budget: ", "yellow"), f"{name} on {backbone}: {text} and the head")
+
+
+def _arms(plan: Plan) -> Iterator[Text]:
+    """What the arms learn that are compared, and in what they differ beside it."""
+    for arm in plan.arms.arms:
+        yield Text.assemble(("arm: ", "yellow"), f"{arm.name}: {arm.words}{''.join(f'; {one}' for one in _terms(arm))}")
+    for difference in plan.arms.unequal:
+        yield Text.assemble(("unequal arms: ", "yellow"), difference)
+
+
+def _terms(arm: Arm) -> Iterator[str]:
+    """20,000 examples, 300 steps of 16, 3 learning rates."""
+    for one in arm.terms:
+        examples = "an unknown number of examples" if one.examples is None else f"{_count(one.examples, 'example')}"
+        steps = "" if one.steps is None else f", {_count(round(one.steps), 'step')} of {one.batch}"
+        rates = f", {_count(one.candidates, 'learning rate')}" if one.candidates > 1 else ""
+        yield f"{examples}{steps}{rates}"
 
 
 def refusals(plan: Plan) -> Iterator[Text]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from adapterx.backbones.info import BackboneInfo
 from adapterx.pace.calibration import BY_RULE, Pace
+from adapterx.plan.arms import Arms
 from adapterx.plan.cells import Cell
 from adapterx.plan.stage import Stage, Training
 from adapterx.recipe import Recipe
@@ -55,6 +56,9 @@ class Plan:
     embedded_tokens: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """Of backbones with `vocabulary: used`, by content and number format: tokens whose embeddings are in memory, where
     that is known."""
+
+    arms: Arms = field(default_factory=Arms)
+    """The arms that the recipe compares."""
 
     @property
     def trainings(self) -> Counter[str]:

@@ -1,11 +1,11 @@
 """YAML → a validated Recipe."""
 
+from adapterx.recipe.comparison import Budget, Compare, Contrast
 from adapterx.recipe.prune import Prune
 from adapterx.recipe.reader import locate, read
 from adapterx.recipe.retrieval import RetrievalSettings, default_layer
 from adapterx.recipe.schema import (
     Axis,
-    Compare,
     Evaluate,
     Intermediate,
     Lane,
@@ -19,7 +19,9 @@ from adapterx.recipe.training import Train
 
 __all__ = [
     "Axis",
+    "Budget",
     "Compare",
+    "Contrast",
     "Evaluate",
     "Intermediate",
     "Lane",

@@ -37,10 +37,8 @@ def unknown_names(data: Mapping[str, Any]) -> list[Finding]:
                 found += _unknown_seeds(("skip", index, axis), value, data["seeds"])
     for name, intermediate in _mapping(data.get("intermediates")).items():
         found += _weights(("intermediates", name), _mapping(intermediate))
-    for side in ("arm", "baseline"):
-        value = _mapping(data.get("compare")).get(side)
-        if "intermediates" in axes:
-            found += _unknown(("compare", side), value, axes["intermediates"], "intermediates")
+    if "intermediates" in axes:
+        found += _unknown_arms(_mapping(data.get("compare")), axes["intermediates"])
     if "backbones" in axes:
         for name in _mapping(_mapping(data.get("publish")).get("base_models")):
             found += _unknown(("publish", "base_models"), name, axes["backbones"], "backbones")
@@ -105,6 +103,19 @@ def _unknown(location: Location, value: object, names: list[str], axis: str) -> 
     for place, name in _each(location, value):
         if isinstance(name, str) and name not in names:
             yield Finding(place, f"no '{plain(name)}' among the {axis}", did_you_mean(name, names))
+
+
+def _unknown_arms(compare: Mapping[str, Any], known: list[str]) -> list[Finding]:
+    """Sides of the gap and of the further contrasts that are no intermediate."""
+    further = _mapping(compare.get("contrasts"))
+    places: list[tuple[Location, dict[str, Any]]] = [((), dict(compare))]
+    places += [(("contrasts", name), _mapping(one)) for name, one in further.items()]
+    return [
+        finding
+        for place, one in places
+        for side in ("arm", "baseline")
+        for finding in _unknown(("compare", *place, side), one.get(side), known, "intermediates")
+    ]
 
 
 def _unknown_seeds(location: Location, value: object, seeds: list[Any]) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ from adapterx.config.fields import Languages, Model, Name, PositiveFloat, Positi
 from adapterx.limits import Limit, Sample
 from adapterx.methods.registry import Method
 from adapterx.recipe.batches import Batches, Beside
+from adapterx.recipe.comparison import Compare
 from adapterx.recipe.contrastive import ContrastiveSettings
 from adapterx.recipe.publishing import Publish
 from adapterx.recipe.retrieval import RetrievalSettings
@@ -269,24 +270,6 @@ class Skip(Model):
     def _names_something(self) -> Self:
         if all(getattr(self, axis) is None for axis in type(self).model_fields):
             raise ValueError("names no axis, so it would skip every cell")
-        return self
-
-
-class Compare(Model):
-    """The gap the report draws: arm minus baseline, two intermediates."""
-
-    arm: str
-    baseline: str
-    by: Literal["backbones", "methods", "transfers", "targets"] = "backbones"
-    """The axis along which the gap is drawn."""
-    delta: PositiveFloat = 1.0
-    """Points. A change of the gap that is smaller is too small to speak of: per doubling of the parameters where there
-    are three sizes or more, from the smallest to the largest where there are two, the gap itself where there is one."""
-
-    @model_validator(mode="after")
-    def _two_sides(self) -> Self:
-        if self.arm == self.baseline:
-            raise ValueError(f"compares '{self.arm}' with itself")
         return self
 
 

@@ -14,6 +14,7 @@ from adapterx.report.learning import Judgement, Remark, judge, remarks
 from adapterx.report.levels import Level, levels
 from adapterx.report.overall import Overall, overall
 from adapterx.report.scores import CellScore, Grid, Score, Setting, setting
+from adapterx.report.separation import Separation, separation
 from adapterx.report.xtreme import Averages, averages
 from adapterx.store import Store
 
@@ -38,6 +39,9 @@ class Analysis:
     """Empty unless targets are tasks of XTREME's."""
     evidence: Evidence | None = None
     """Ranks, variances, maps, languages, costs, and what others have published."""
+
+    separation: Separation | None = None
+    """What the gap is made of, where the recipe has arms for it."""
 
     @property
     def sized(self) -> bool:
@@ -72,4 +76,5 @@ def statistics(results: Results) -> Analysis:
         remarks=remarks(results, judgements),
         xtreme=averages(grid),
         evidence=evidence(grid, scores, found),
+        separation=separation(grid, sizes),
     )

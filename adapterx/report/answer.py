@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapterx.report.analysis import Analysis
+from adapterx.report.arm_tables import separated
 from adapterx.report.collect import TargetFacts
 from adapterx.report.contrasts import Contrast, Verdict
 from adapterx.report.numbers import count, gap, listed, metric_name, unit_of_gaps, value, value_interval
@@ -37,6 +38,8 @@ def answer(analysis: Analysis) -> str:
     if overall is None or not overall.contrasts:
         return _uncompared(analysis)
     said = _bearing(analysis, overall) if overall.bears else _beside(overall)
+    if apart := separated(analysis):
+        said += f" {apart}"
     if any(one.trained for one in overall.contrasts) or all(one.reason for one in overall.contrasts):
         return said
     return f"{THESE}{said[0].lower()}{said[1:]}"

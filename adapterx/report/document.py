@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adapterx.report import answer, evidence_tables, merge_weights, provenance, tables, tuning, wording, xtreme_table
+from adapterx.report import (
+    answer,
+    arm_tables,
+    evidence_tables,
+    merge_weights,
+    provenance,
+    tables,
+    tuning,
+    wording,
+    xtreme_table,
+)
 from adapterx.report.analysis import Analysis
 from adapterx.report.cell_details import cell_details
 from adapterx.report.cell_table import cell_table
@@ -35,6 +45,8 @@ class Document:
     gap_figure: Figure | None
     changes: Table | None
     gaps: Table | None
+    arms: list[Table]
+    """What the arms learn, and what their gap is made of."""
     by_language: list[Table]
     results: list[Table]
     score_note: str
@@ -76,10 +88,11 @@ def document(analysis: Analysis, texts: Mapping[str, TargetTexts] | None = None)
         question=answer.question(analysis),
         answer=answer.answer(analysis),
         scope=wording.scope(analysis),
-        remarks=tuple((one.about, one.text) for one in analysis.remarks),
+        remarks=(*arm_tables.remarks(analysis), *((one.about, one.text) for one in analysis.remarks)),
         gap_figure=gap_figure(analysis),
         changes=tables.changes(analysis),
         gaps=tables.gaps(analysis),
+        arms=arm_tables.tables(analysis),
         by_language=tables.by_language(analysis),
         results=tables.results(analysis),
         score_note=tables.score_note(analysis),

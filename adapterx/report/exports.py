@@ -17,6 +17,7 @@ from adapterx.report.learning import Judgement
 from adapterx.report.overall import Overall
 from adapterx.report.scores import Setting, Summary, is_share
 from adapterx.report.sections import sections
+from adapterx.report.separation import Part
 from adapterx.report.statistics import (
     LEVEL,
     METHOD,
@@ -73,6 +74,8 @@ def report_json(analysis: Analysis, document: Document) -> JSON:
         "intervals": {"level": LEVEL, "means": METHOD, "cells": METHOD_OF_A_CELL},
         "overall": None if overall is None else _overall(overall),
         "gaps": [_gap(gap, own) for gap in analysis.gaps],
+        "arms": [arm.told() for arm in analysis.results.run.arms],
+        "contrasts": [] if analysis.separation is None else list(map(_part, analysis.separation.parts)),
         "scores": [
             {
                 **asdict(one.setting),
@@ -122,6 +125,17 @@ def _gap(gap: Gap, own: frozenset[tuple[str, str]]) -> dict[str, JSON]:
         "items": gap.items,
         "missing": gap.missing,
         **summary_json(gap.summary),
+    }
+
+
+def _part(part: Part) -> dict[str, JSON]:
+    """A further gap."""
+    return {
+        "name": part.name,
+        "arm": part.arm,
+        "baseline": part.baseline,
+        "contrasts": [_contrast(one, said) for one, said in zip(part.contrasts, part.verdicts, strict=True)],
+        "means": [_contrast(one, said) for one, said in zip(part.means, part.mean_verdicts, strict=True)],
     }
 
 

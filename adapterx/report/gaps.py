@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapterx.report.collect import CellResult, TargetFacts
-from adapterx.report.scores import Grid, Setting, Summary, summarise
+from adapterx.report.scores import Family, Grid, Setting, Summary, summarise
 from adapterx.report.statistics import Missing
 from adapterx.wording import plain
 
@@ -39,13 +39,27 @@ class Gap:
 
 def gaps(grid: Grid) -> tuple[Gap, ...]:
     """Every gap the recipe's `compare` asks for; none without it."""
-    return tuple(_gap(grid, arm, baseline) for arm, baseline in grid.compared())
+    return tuple(_gap(grid, arm, baseline, grid.of(*_scored(grid, arm))) for arm, baseline in grid.compared())
 
 
-def _gap(grid: Grid, arm: Setting, baseline: Setting) -> Gap:
+def gaps_between(grid: Grid, arm: str, baseline: str) -> tuple[Gap, ...]:
+    """Every gap between two intermediates, which share the variance of training among themselves."""
+    pairs = list(grid.between(arm, baseline))
+    families = {
+        (name, metric): None if (known := grid.of(name, metric)) is None else grid.family(known.facts, metric, pairs)
+        for name, metric in dict.fromkeys(_scored(grid, one) for one, _ in pairs)
+    }
+    return tuple(_gap(grid, one, other, families[_scored(grid, one)]) for one, other in pairs)
+
+
+def _scored(grid: Grid, of: Setting) -> tuple[str, str]:
+    """A setting's target, and its main metric."""
+    return of.target, grid.metrics(of.target)[0]
+
+
+def _gap(grid: Grid, arm: Setting, baseline: Setting, family: Family | None) -> Gap:
     sides = grid.pair(arm, baseline)
     metric = grid.metrics(arm.target)[0]
-    family = grid.of(arm.target, metric)
     seeds = tuple(one.cell.seed for one in sides[0])
     missing = _missing(sides, family.facts if family else None)
     if family is None:

@@ -44,24 +44,40 @@ def overall(grid: Grid, found: Sequence[Gap], levels: Sequence[Level]) -> Overal
     """The answer to what the recipe compares; None where nothing is compared."""
     if not found:
         return None
-    left_out = _left_out(grid, found)
-    kept = [gap for gap in found if gap.arm.target not in left_out] or list(found)
-    delta = grid.results.run.delta
-    singles = contrasts(kept, levels, delta)
-    means = _means(grid, kept, singles, levels, delta)
+    singles, means, left_out = bearing(grid, found, levels)
     said, of_means = verdicts(singles, means)
     return Overall(singles, said, means, of_means, left_out)
 
 
-def learnt(run: Run, target: str) -> list[str]:
-    """The compared intermediates that learn the target's own task."""
-    return [side for side in (run.compare or ())[:2] if (side, target) in run.target_training]
+def bearing(
+    grid: Grid, found: Sequence[Gap], levels: Sequence[Level]
+) -> tuple[tuple[Contrast, ...], tuple[Contrast, ...], dict[str, str]]:
+    """The contrasts that bear on an answer, their means, and the targets that do not with the reason.
+
+    Where no target bears on it, the contrasts are those of all.
+    """
+    left_out = _left_out(grid, found)
+    kept = [gap for gap in found if gap.arm.target not in left_out] or list(found)
+    delta = grid.results.run.delta
+    singles = contrasts(kept, levels, delta)
+    return singles, _means(grid, kept, singles, levels, delta), left_out
+
+
+def learnt(run: Run, target: str, arms: Sequence[str] | None = None) -> list[str]:
+    """The compared intermediates that learn the target's own task.
+
+    Args:
+        arms: those that are compared; the recipe's arm and baseline where None.
+    """
+    compared = (run.compare or ())[:2] if arms is None else arms
+    return [side for side in compared if (side, target) in run.target_training]
 
 
 def _left_out(grid: Grid, found: Sequence[Gap]) -> dict[str, str]:
     reasons = {}
+    sides = list(dict.fromkeys(name for gap in found for name in (gap.arm.intermediate, gap.baseline.intermediate)))
     for target in dict.fromkeys(gap.arm.target for gap in found):
-        facts, own = grid.results.targets.get(target), learnt(grid.results.run, target)
+        facts, own = grid.results.targets.get(target), learnt(grid.results.run, target, sides)
         if own:
             reasons[target] = f"target training: {' and '.join(own)} learnt the task itself"
         elif facts is not None and not facts.others:

@@ -229,13 +229,16 @@ class Grid:
     def compared(self) -> Iterator[tuple[Setting, Setting]]:
         """Arm and baseline of every gap the recipe's `compare` asks for; none without it."""
         compare = self.results.run.compare
-        if compare is None:
-            return
-        arms, baselines = ([one for one in self.settings if one.intermediate == name] for name in compare[:2])
-        for arm, baseline in product(arms, baselines):
-            same = (arm.backbone, arm.method, arm.target) == (baseline.backbone, baseline.method, baseline.target)
-            if same and len({arm.transfer, baseline.transfer} - {"none"}) <= 1 and self.pair(arm, baseline)[0]:
-                yield arm, baseline
+        if compare is not None:
+            yield from self.between(*compare[:2])
+
+    def between(self, arm: str, baseline: str) -> Iterator[tuple[Setting, Setting]]:
+        """Settings of two intermediates that differ in nothing else."""
+        sides = ([one for one in self.settings if one.intermediate == name] for name in (arm, baseline))
+        for one, other in product(*sides):
+            same = (one.backbone, one.method, one.target) == (other.backbone, other.method, other.target)
+            if same and len({one.transfer, other.transfer} - {"none"}) <= 1 and self.pair(one, other)[0]:
+                yield one, other
 
     def pair(self, arm: Setting, baseline: Setting) -> Pair:
         """The cells of both sides that have a seed in common, by seed."""

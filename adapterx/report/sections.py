@@ -37,6 +37,7 @@ def sections(of: Document) -> Iterator[Section]:
     """Everything between the answer and the method."""
     found = (
         Section("the-gap", "The gap", _there(of.gap_figure, of.changes, of.gaps)),
+        Section("arms", "The arms", _there(*of.arms)),
         Section("languages", "The gap in every language", _there(*of.by_language)),
         Section("scores", "Scores", _there(*of.results), of.score_note if of.results else "", "No cell has a score."),
         Section("xtreme", "XTREME", _there(of.xtreme)),

@@ -76,7 +76,7 @@ def gaps(analysis: Analysis) -> Table | None:
         labels = [one.arm.backbone, one.arm.method, one.transfer, _contrasted(one.arm.target, analysis)]
         means = [one.summary.others, one.summary.mean, one.summary.sources]
         sizes = [f"{size:,}" if size else DASH for size in (len(one.seeds), len(one.summary.languages), one.items)]
-        rows.append([*_texts(labels), *(_gap_entry(mean, one.metric) for mean in means), *_texts(sizes)])
+        rows.append([*texts(labels), *(_gap_entry(mean, one.metric) for mean in means), *texts(sizes)])
     kept, entries, constant = fold(columns, rows)
     caption = f"Gap {arm} − {baseline} in {_units(one.metric for one in analysis.gaps)}, with 95% intervals{constant}."
     notes = ("Source: the language the target was trained in. Bold: the interval excludes zero.",)
@@ -99,12 +99,12 @@ def changes(analysis: Analysis) -> Table | None:
     rows = []
     for one in overall.contrasts:
         labels = [one.method, one.transfer, _contrasted(one.target, analysis)]
-        rows.append([*_texts(labels), *_over_sizes(one, levels)])
+        rows.append([*texts(labels), *over_sizes(one, levels)])
     kept, entries, constant = fold(columns, rows)
     for mean in overall.means:
         name = f"mean, {metric_name(mean.metric)}" if len({one.metric for one in overall.contrasts}) > 1 else "mean"
         labels = [name] + [""] * (sum(column.label for column in kept) - 1)
-        entries += ((*_texts(labels), *_over_sizes(mean, levels)),)
+        entries += ((*texts(labels), *over_sizes(mean, levels)),)
     units = _units(one.metric for one in overall.contrasts)
     caption = f"The gap by backbone size, in {units}, with 95% intervals{constant}."
     notes = ["Means over languages other than the source. Bold: the interval excludes zero."]
@@ -113,7 +113,7 @@ def changes(analysis: Analysis) -> Table | None:
     return Table("changes", caption, kept, entries, (*notes, *_target_training(analysis)), len(overall.means))
 
 
-def _over_sizes(one: Contrast, levels: Sequence[Level]) -> list[TableEntry]:
+def over_sizes(one: Contrast, levels: Sequence[Level]) -> list[TableEntry]:
     """A contrast's gap at every size, and its change."""
     at = {level.parameters: quantity for level, quantity in one.at}
     found = [_gap_entry(at.get(level.parameters), one.metric) for level in levels]
@@ -174,7 +174,7 @@ def unfinished(results: Results) -> Table | None:
         *place, _ = _labels(cells[0], results.run)
         seeds, more = ", ".join(str(cell.cell.seed) for cell in cells), " (and alike)" if len(cells) > 1 else ""
         told = f"{cells[0].message}{more}" if cells[0].message else DASH
-        rows.append((*_texts([*place, seeds]), TableEntry(cells[0].status, tone="strong"), TableEntry(told)))
+        rows.append((*texts([*place, seeds]), TableEntry(cells[0].status, tone="strong"), TableEntry(told)))
     titles = ("backbone", "method", "intermediate", "transfer", "target", "seed", "status", "message")
     columns = tuple(TableColumn(title, label=True) for title in titles)
     opens = tuple(cells[0].cell.label for cells in alike.values())
@@ -248,14 +248,14 @@ def _results(
         *_language_columns(facts),
     ]
     rows = [
-        [*_texts(_score_labels(one, run)), *_score_entries(one, facts, constant.get(one.setting, ()))] for one in scores
+        [*texts(_score_labels(one, run)), *_score_entries(one, facts, constant.get(one.setting, ()))] for one in scores
     ]
     kept, entries, same = fold(columns, rows)
     majority = facts.majority.get(metric, {})
     means = [_mean([majority.get(name) for name in names]) for names in (facts.others, facts.languages)]
     values = [*means, *(majority.get(name) for name in facts.languages)]
     labels = sum(column.label for column in kept)
-    last = [*_texts(["majority"] + [""] * (labels - 1))]
+    last = [*texts(["majority"] + [""] * (labels - 1))]
     last += [TableEntry(DASH if one is None else value(one, metric), tone="faint") for one in values]
     caption = f"{facts.name}: {metric_name(metric)}, {unit(metric).words}{same}."
     shown = any((one.setting.intermediate, facts.name) in run.target_training for one in scores)
@@ -337,7 +337,7 @@ def _gap_entry(quantity: Quantity | None, metric: str = "") -> TableEntry:
 
 
 def _language_row(one: Gap, facts: TargetFacts, limit: float) -> list[TableEntry]:
-    row = _texts([one.arm.backbone, one.arm.method, one.transfer])
+    row = texts([one.arm.backbone, one.arm.method, one.transfer])
     for name in facts.languages:
         quantity = one.summary.languages[name]
         if isinstance(quantity, Missing):
@@ -350,7 +350,7 @@ def _language_row(one: Gap, facts: TargetFacts, limit: float) -> list[TableEntry
     return row
 
 
-def _texts(texts: Iterable[str]) -> list[TableEntry]:
+def texts(texts: Iterable[str]) -> list[TableEntry]:
     return [TableEntry(text) for text in texts]
 
 

@@ -16,6 +16,8 @@ from adapterx.limits import Limit
 from adapterx.plan import Plan
 from adapterx.plan.cells import Cell
 from adapterx.reading import UnreadableFile, read_json
+from adapterx.results import arms
+from adapterx.results.arms import ToldArm
 from adapterx.store import JSON
 from adapterx.store.atomic import write_text
 from adapterx.store.store import PLAIN_NAME, RUN
@@ -97,6 +99,10 @@ class Run:
     backbones: Mapping[str, BackboneSize]
     remarks: tuple[str, ...] = ()
     """What training, dev and test data have in common, as far as it was let pass or not looked at."""
+    arms: tuple[ToldArm, ...] = ()
+    """The intermediates that are compared, the baseline first; none in runs of before they were told."""
+    unequal: tuple[str, ...] = ()
+    """In what the arms differ beside what they learn."""
     state: str = ""
     """Names the content of run.json: the recipe with its overrides, and the stages that its cells come to."""
 
@@ -107,6 +113,14 @@ class Run:
         if not isinstance(compare, Mapping):
             return None
         return str(compare["arm"]), str(compare["baseline"]), str(compare.get("by", "backbones"))
+
+    @property
+    def contrasts(self) -> Mapping[str, tuple[str, str]]:
+        """Arm and baseline of each further gap, by its name."""
+        compare = self.recipe.get("compare")
+        further = compare.get("contrasts", {}) if isinstance(compare, Mapping) else {}
+        found = cast(Mapping[str, Mapping[str, JSON]], further)
+        return {name: (_text(one["arm"]), _text(one["baseline"])) for name, one in found.items()}
 
     @property
     def delta(self) -> float:
@@ -157,6 +171,8 @@ def of_plan(plan: Plan, overrides: Sequence[str]) -> Run:
         cells=tuple(_of_cell(plan, cell) for cell in plan.cells),
         backbones={name: _of_backbone(plan, name) for name in plan.backbones},
         remarks=tuple(plan.remarks),
+        arms=tuple(map(arms.of_plan, plan.arms.arms)),
+        unequal=plan.arms.unequal,
     )
 
 
@@ -203,6 +219,7 @@ def write(directory: Path, run: Run) -> bool:
         "cells": [_written_cell(planned) for planned in run.cells],
         "backbones": {name: _written_backbone(backbone) for name, backbone in run.backbones.items()},
         "remarks": list(run.remarks),
+        **({"arms": [arm.told() for arm in run.arms], "unequal": list(run.unequal)} if run.arms else {}),
     }
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     path = directory / RUN
@@ -237,7 +254,7 @@ def read(run_dir: Path) -> Run:
     try:
         run = _run(read_json(path, LARGEST), state_of(path.read_bytes()))
         # What the recipe says of these is asked for later, where nobody would know whose mistake it is.
-        _ = run.compare, run.delta, run.resamples, run.limit
+        _ = run.compare, run.contrasts, run.delta, run.resamples, run.limit
     except FileNotFoundError:
         raise UnreadableRun(f"{path} does not exist: {run_dir} is not the directory of a run") from None
     except UnreadableFile as error:
@@ -258,6 +275,8 @@ def _run(content: dict[str, Any], state: str) -> Run:
         cells=tuple(_planned(entry) for entry in content["cells"]),
         backbones={name: _backbone(name, facts) for name, facts in content["backbones"].items()},
         remarks=tuple(map(_text, content.get("remarks", ()))),
+        arms=tuple(map(arms.read, content.get("arms", ()))),
+        unequal=tuple(map(_text, content.get("unequal", ()))),
         state=state,
     )
 

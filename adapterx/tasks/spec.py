@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
 from pydantic_core import PydanticKnownError
 
 from adapterx.config.fields import LanguageCode, Model, Name, Strings, listed
@@ -50,6 +50,22 @@ class Benchmark(Model):
     task: Annotated[str, Field(min_length=1, max_length=100)]
 
 
+class Translation(Model):
+    """Where the texts of a source's training items come from, where they are translations."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    origin: Annotated[LanguageCode, Field(alias="from")]
+    """The language that they were written in."""
+    by: Literal["machine", "people"]
+    via: LanguageCode | None = None
+    """A language between: items in the language they were written in are translations too, there and back."""
+
+    def of(self, language: str) -> Literal["written", "machine", "people"]:
+        """Where the texts in a language come from."""
+        return "written" if language == self.origin and self.via is None else self.by
+
+
 class TaskSpec(Model):
     """One task, as `catalog/*.yaml` or a user's own YAML describes it."""
 
@@ -84,6 +100,9 @@ class TaskSpec(Model):
         Split, dict[Name, Annotated[tuple[Split, ...], Field(strict=False), BeforeValidator(listed)]]
     ] = Field(default_factory=dict)
     """Per split, the splits of other tasks whose items it holds, in translation, in part or changed."""
+    translated: dict[str, Translation] = Field(default_factory=dict)
+    """By source: of which its training items are translations. Of one that is not named, all are written in their
+    language. It changes no result; a plan and a report tell arms apart by it."""
     licence: str
     citation: str = ""
     benchmark: Benchmark | None = None
@@ -112,6 +131,8 @@ class TaskSpec(Model):
         ):
             if bool(given) != wanted:
                 raise ValueError(f"{name}: the format {self.format} {'has none' if given else 'needs some'}")
+        if astray := [name for name in self.translated if name not in self.sources]:
+            raise ValueError(f"translated: no source is called '{plain(astray[0])}'")
         for name, source in self.sources.items():
             self._check_splits(name, source)
         if unknown := [metric for metric in self.metrics if metric not in scorings()]:

@@ -113,6 +113,8 @@ def described(
         "licence": spec.licence,
         **({"citation": spec.citation} if spec.citation else {}),
     }
+    via = {"via": request.via} if request.back else {}
+    said["translated"] = {TRANSLATED: {"from": request.language, "by": "machine", **via}}
     said["sources"] = {TRANSLATED: _source(request, columns, blank)}
     if request.back:
         said["sources"][ORIGINAL] = _source(request, columns, blank, original=True)

@@ -46,11 +46,13 @@ class Request:
     same_items: bool
     """Whether what is untranslatable into one language is left out of all."""
     out: Path
+    called: str | None = None
+    """The name of the task that is written, where it is given."""
 
     @property
     def name(self) -> str:
         """Of the task that is written."""
-        return f"{self.spec.name}-translated"
+        return self.called or f"{self.spec.name}-translated"
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -84,6 +86,7 @@ def requested(
     limit: Limit | None = None,
     batch: int = 32,
     same_items: bool = False,
+    name: str | None = None,
 ) -> Request:
     """A request that can be met as far as the task says. Raises TranslationError.
 
@@ -91,6 +94,7 @@ def requested(
         source: default the task's first.
         language: that is translated from; default the task's first.
         splits: default train and dev, as far as the task has them.
+        name: of the task that is written; default the task's with "-translated" behind it.
     """
     if spec.kind.untranslated:
         raise TranslationError(f"the task '{spec.name}' ({spec.format}) is not translated: {spec.kind.untranslated}")
@@ -111,6 +115,7 @@ def requested(
         batch=batch,
         same_items=same_items,
         out=out,
+        called=name,
     )
 
 

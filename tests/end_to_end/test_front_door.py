@@ -14,8 +14,7 @@ from pydantic import BaseModel
 from adapterx.backbones.spec import Backbone
 from adapterx.methods.bottleneck.spec import Bottleneck
 from adapterx.methods.lora.spec import Lora
-from adapterx.recipe import Recipe, read
-from adapterx.recipe.schema import Compare, Evaluate, Intermediate, Sampling, Target
+from adapterx.recipe import Compare, Evaluate, Intermediate, Recipe, Sampling, Target, read
 from adapterx.recipe.training import Train
 from adapterx.tasks.catalog import names
 from adapterx.train_settings import EarlyStopping

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from adapterx.backbones.info import BackboneInfo
 from adapterx.backbones.spec import Backbone
@@ -22,6 +23,7 @@ class FakeTask:
     tokens: int = 32
     scored: tuple[str, ...] = ("test",)
     parallel: bool = True
+    translated: Mapping[str, Any] = field(default_factory=dict)
 
 
 TASKS = (

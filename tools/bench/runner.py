@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from adapterx.machine import kernels
 from tools.bench.session import Job
 from tools.bench.variants import Contender, Variant
 
@@ -76,7 +77,7 @@ def ask_rate(device: str) -> dict[str, Any]:
 
 def measure(variant: Variant, device: str, effort: Effort) -> list[Measured]:
     """Let the contenders of a variant take turns, round after round."""
-    found = [Measured(contender, _missing(contender)) for contender in variant.contenders]
+    found = [Measured(one, _missing(one) or _hopeless(one, device)) for one in variant.contenders]
     (baseline,) = (one for one in found if one.contender.name == variant.baseline)
     if baseline.skipped is not None:
         for measured in found:
@@ -102,6 +103,18 @@ def _missing(contender: Contender) -> str | None:
     needed = {"adapterx": [], "peft": ["peft", "accelerate"], "adapters": ["adapters", "accelerate"]}
     absent = [name for name in needed[contender.library] if find_spec(name) is None]
     return f"{' and '.join(absent)} not installed" if absent else None
+
+
+def _hopeless(contender: Contender, device: str) -> str | None:
+    """Why a peer would need many minutes for a step.
+
+    Without instructions for bfloat16 its products run element by element. adapterx stores bfloat16 there and
+    multiplies float32.
+    """
+    rounded = contender.library != "adapterx" and contender.load == "bfloat16"
+    if device == "cpu" and rounded and not kernels.multiplies_bfloat16():
+        return "the processor has no instructions for bfloat16: a step takes many minutes"
+    return None
 
 
 def _warm_up(variant: Variant, found: list[Measured], teams: dict[str, _Team], effort: Effort) -> int:
