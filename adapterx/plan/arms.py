@@ -39,7 +39,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Arm:
+class ComparedArm:
     """One of the intermediates that are compared."""
 
     name: str
@@ -78,7 +78,7 @@ class Arm:
 class Arms:
     """All arms of a recipe, the baseline first."""
 
-    arms: tuple[Arm, ...] = ()
+    arms: tuple[ComparedArm, ...] = ()
     unequal: tuple[str, ...] = ()
     """What differs between them though it might not."""
 
@@ -140,12 +140,12 @@ def _arm(
     trainings: Mapping[tuple[str, str], Sequence[Training]],
     terms: Mapping[tuple[str, str], Terms],
     of: Origin,
-) -> Arm:
+) -> ComparedArm:
     works = [work for one in trainings.values() for work in one]
     parts = [part for work in works for part in work.tasks]
     learnt = [part for part in parts if not kind(part.format).drawn] or parts
     sources = {(language, of(part.task, part.source, language)) for part in learnt for language in part.languages}
-    return Arm(
+    return ComparedArm(
         name,
         tuple(dict.fromkeys(part.task for part in parts)),
         tuple(dict.fromkeys(language for part in learnt for language in part.languages)),

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from adapterx.plan import vocabulary
 from adapterx.plan.adoption import Adoption
-from adapterx.plan.arms import Arm
+from adapterx.plan.arms import ComparedArm
 from adapterx.plan.bundles import USUAL, Capacity
 from adapterx.plan.cell_settings import asked
 from adapterx.plan.result import Plan
@@ -235,7 +235,7 @@ def _arms(plan: Plan) -> Iterator[Text]:
         yield Text.assemble(("unequal arms: ", "yellow"), difference)
 
 
-def _terms(arm: Arm) -> Iterator[str]:
+def _terms(arm: ComparedArm) -> Iterator[str]:
     """20,000 examples, 300 steps of 16, 3 learning rates."""
     for one in arm.terms:
         examples = "an unknown number of examples" if one.examples is None else f"{_count(one.examples, 'example')}"

@@ -1,6 +1,6 @@
 """YAML → a validated Recipe."""
 
-from adapterx.recipe.comparison import Budget, Compare, Contrast
+from adapterx.recipe.comparison import Budget, Compare, ComparedArms
 from adapterx.recipe.prune import Prune
 from adapterx.recipe.reader import locate, read
 from adapterx.recipe.retrieval import RetrievalSettings, default_layer
@@ -21,7 +21,7 @@ __all__ = [
     "Axis",
     "Budget",
     "Compare",
-    "Contrast",
+    "ComparedArms",
     "Evaluate",
     "Intermediate",
     "Lane",

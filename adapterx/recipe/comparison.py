@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from adapterx.config.fields import Model, Name, PositiveFloat, PositiveInt
 
 
-class Contrast(Model):
+class ComparedArms(Model):
     """A further gap: arm minus baseline, two intermediates."""
 
     arm: str
@@ -37,7 +37,7 @@ class Budget(Model):
         return self
 
 
-class Compare(Contrast):
+class Compare(ComparedArms):
     """The gap the report draws, and what it is made of."""
 
     by: Literal["backbones", "methods", "transfers", "targets"] = "backbones"
@@ -45,7 +45,7 @@ class Compare(Contrast):
     delta: PositiveFloat = 1.0
     """Points. A change of the gap that is smaller is too small to speak of: per doubling of the parameters where there
     are three sizes or more, from the smallest to the largest where there are two, the gap itself where there is one."""
-    contrasts: dict[Name, Contrast] = Field(default_factory=dict)
+    contrasts: dict[Name, ComparedArms] = Field(default_factory=dict)
     """Gaps between other arms, by the name of what tells the two apart; told together, each beside its arms' scores."""
     budget: Budget | None = None
     """The equal terms that all arms are to have."""

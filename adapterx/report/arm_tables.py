@@ -9,7 +9,7 @@ from adapterx.report.analysis import Analysis
 from adapterx.report.contrasts import Contrast, Verdict
 from adapterx.report.numbers import gap, listed, metric_name, unit_of_gaps
 from adapterx.report.published import corpus
-from adapterx.report.separation import Part
+from adapterx.report.separation import GapPart
 from adapterx.report.table import DASH, Table, TableColumn, TableEntry, fold
 from adapterx.report.tables import language_name, over_sizes, texts
 
@@ -92,7 +92,7 @@ def _parts(analysis: Analysis) -> Table | None:
     return Table("parts", f"What the gap is made of{constant}.", kept, entries, tuple(notes))
 
 
-def _place(one: Contrast, part: Part) -> list[str]:
+def _place(one: Contrast, part: GapPart) -> list[str]:
     if one.target:
         return [one.method, one.transfer, one.target]
     metrics = {contrast.metric for contrast in part.contrasts}

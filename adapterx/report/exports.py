@@ -17,7 +17,7 @@ from adapterx.report.learning import Judgement
 from adapterx.report.overall import Overall
 from adapterx.report.scores import Setting, Summary, is_share
 from adapterx.report.sections import sections
-from adapterx.report.separation import Part
+from adapterx.report.separation import GapPart
 from adapterx.report.statistics import (
     LEVEL,
     METHOD,
@@ -128,7 +128,7 @@ def _gap(gap: Gap, own: frozenset[tuple[str, str]]) -> dict[str, JSON]:
     }
 
 
-def _part(part: Part) -> dict[str, JSON]:
+def _part(part: GapPart) -> dict[str, JSON]:
     """A further gap."""
     return {
         "name": part.name,

@@ -19,7 +19,7 @@ from adapterx.report.scores import Grid
 
 
 @dataclass(frozen=True)
-class Part:
+class GapPart:
     """A further gap of the recipe's: what it is called, and what was found."""
 
     name: str
@@ -45,7 +45,7 @@ class Part:
 class Separation:
     """All further gaps."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[GapPart, ...]
     chain: tuple[str, ...]
     """Names of parts that lead from the baseline of the recipe's gap to its arm, and add up to it; empty where none
     do."""
@@ -70,7 +70,7 @@ def separation(grid: Grid, levels: Sequence[Level]) -> Separation | None:
         here, said = said[: len(contrasts)], said[len(contrasts) :]
         of_whole, of_means = of_means[: len(whole)], of_means[len(whole) :]
         sides = run.contrasts[name]
-        parts.append(Part(name, *sides, found[name], contrasts, tuple(here), whole, tuple(of_whole), left_out))
+        parts.append(GapPart(name, *sides, found[name], contrasts, tuple(here), whole, tuple(of_whole), left_out))
     arm, baseline, _ = run.compare
     return Separation(tuple(parts), _chain({one.name: (one.arm, one.baseline) for one in parts}, arm, baseline))
 

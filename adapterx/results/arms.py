@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from adapterx.plan.arms import Arm, Terms
+from adapterx.plan.arms import ComparedArm, Terms
 from adapterx.store import JSON
 
 
@@ -25,7 +25,7 @@ class ToldArm:
         return asdict(self)
 
 
-def of_plan(arm: Arm) -> ToldArm:
+def of_plan(arm: ComparedArm) -> ToldArm:
     """What a plan knows of an arm."""
     return ToldArm(arm.name, arm.words, arm.terms)
 

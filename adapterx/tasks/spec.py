@@ -50,7 +50,7 @@ class Benchmark(Model):
     task: Annotated[str, Field(min_length=1, max_length=100)]
 
 
-class Translation(Model):
+class TextOrigin(Model):
     """Where the texts of a source's training items come from, where they are translations."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -100,7 +100,7 @@ class TaskSpec(Model):
         Split, dict[Name, Annotated[tuple[Split, ...], Field(strict=False), BeforeValidator(listed)]]
     ] = Field(default_factory=dict)
     """Per split, the splits of other tasks whose items it holds, in translation, in part or changed."""
-    translated: dict[str, Translation] = Field(default_factory=dict)
+    translated: dict[str, TextOrigin] = Field(default_factory=dict)
     """By source: of which its training items are translations. Of one that is not named, all are written in their
     language. It changes no result; a plan and a report tell arms apart by it."""
     licence: str
